@@ -1,0 +1,18 @@
+"""Where the kernel's file systems are. Every reader takes a Roots, so that tests can hand it a recorded tree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """The directories that stand for /proc, /sys and / (host state on disk: container engines' files)."""
+
+    proc: Path = Path("/proc")
+    sys: Path = Path("/sys")
+    host: Path = Path("/")
+
+
+HOST = Roots()
