@@ -1,0 +1,32 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034  # the variables are for those who source this
+# What every script under vm/ shares: where the project is, and how to speak and to fail.
+
+project=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+venv=${ZONERSS_VENV:-$project/.venv}
+# The images: cached, ignored by git, always safe to delete.
+out=$project/vm/out
+
+# Progress goes to stderr, because stdout belongs to the command that is run in the end.
+say() {
+    printf '%s: %s\n' "${0#"$project"/}" "$*" >&2
+}
+
+# One sentence that says what was wrong and what to do about it.
+die() {
+    say "$*"
+    exit 1
+}
+
+require_root() {
+    [[ $EUID -eq 0 ]] || die "this needs root: run it again as 'sudo ${0#"$project"/} ...'."
+}
+
+# A package list without its comments: one name a line.
+packages_of() {
+    local name
+    for name in "$@"; do
+        [[ -r $project/vm/packages/$name ]] || die "there is no package list vm/packages/$name."
+        sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$project/vm/packages/$name"
+    done
+}
