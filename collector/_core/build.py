@@ -5,14 +5,22 @@ from pathlib import Path
 from cffi import FFI
 
 HERE = Path(__file__).resolve().parent
-SOURCES = ("census.c", "parts.c", "tasks.c", "maps.c", "walk.c")
-FLAGS = ["-O2", "-g", "-std=gnu17", "-Wall", "-Wextra", "-Werror=implicit-function-declaration", "-pthread"]
+SOURCES = ("census.c", "parts.c", "tasks.c", "maps.c", "jobs.c", "walk.c", "pages.c")
+FLAGS = ["-O2", "-g", "-std=gnu17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror=implicit-function-declaration", "-pthread"]
+
+
+
+def declarations(header: str) -> str:
+    """The text of a header that cffi's cdef takes: all but the preprocessor's lines."""
+    lines = (HERE / header).read_text().splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith("#"))
+
 
 census = FFI()
-census.cdef((HERE / "core.h").read_text())
+census.cdef(declarations("core.h"))
 census.set_source(
     "collector._core._census",
-    "#include <stdint.h>\n#include <stddef.h>\n#include <sys/types.h>\n#include \"core.h\"\n",
+    '#include "core.h"\n',
     sources=[str((HERE / name).relative_to(HERE.parent.parent)) for name in SOURCES],
     include_dirs=[str(HERE)],
     extra_compile_args=FLAGS,

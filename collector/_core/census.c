@@ -1,6 +1,5 @@
 // Which set of zones maps each frame: see census.h for how, DESIGN and docs/theory.md for why.
 
-#define _GNU_SOURCE
 #include "census.h"
 
 #include <stdlib.h>

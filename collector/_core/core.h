@@ -1,5 +1,9 @@
-// The C core as Python sees it: plain structs, enums and prototypes, no guards and no includes, because
-// cffi reads this very file (build.py). Every fallible function returns 0 or a negative errno.
+// The C core as Python sees it: plain structs, enums and prototypes. cffi reads this very file, less the lines of
+// the preprocessor (build.py). Every fallible function returns 0 or a negative errno.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
 
 // What a frame is. The first three make up rss; hugetlb stands beside it, as in smaps; swap counts slots
 // of the swap area that page tables point at, not frames.
@@ -115,7 +119,7 @@ enum walk_step { STEP_NONE, STEP_OPEN, STEP_MAPS, STEP_PAGEMAP, STEP_CGROUP, STE
 
 // Cause of a gap where errno has no word for it: what the walk found is not what was listed.
 enum walk_cause { WALK_EXITED = 10001, WALK_REUSED = 10002, WALK_EXECED = 10003, WALK_MOVED = 10004,
-		  WALK_HIDDEN = 10005, WALK_BUSY = 10006 };
+		  WALK_BUSY = 10005 };
 
 // One address space to walk for one zone. The lower half is filled by the walk.
 struct walk_job {
@@ -125,8 +129,10 @@ struct walk_job {
 	uint32_t cgroup;	// index into the list of cgroup texts, to see whether it moved
 	uint64_t start_ticks;
 	uint64_t expected_pages;	// an estimate, to share the work out
-	uint64_t present[5];	// page table entries that count, by kind
-	uint64_t zero_pages;
+	uint64_t rss_pages;	// entries that map memory: what smaps sums up as Rss
+	uint64_t hugetlb_pages;	// entries of hugetlb, in base pages
+	uint64_t swap_pages;	// entries that point at a swap slot
+	uint64_t zero_pages;	// entries that map the zero page or the huge zero page
 	uint64_t refused;	// entries whose frame is no RAM: garbage read while a table was being freed
 	uint64_t words;		// entries looked at
 	uint64_t vmas;
@@ -141,7 +147,7 @@ struct walk_settings {
 	uint64_t page_bytes;
 	uint64_t huge_pages;	// base pages of a PMD-mapped huge page; 0: do not step over them
 	uint32_t threads;
-	int use_scan;		// PAGEMAP_SCAN may be used
+	int use_scan;		// PAGEMAP_SCAN may be used (Linux 6.7)
 	const struct task_list *tasks;	// for cgroup texts; NULL: do not look whether tasks moved
 };
 

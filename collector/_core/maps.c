@@ -1,0 +1,97 @@
+// The rows of /proc/PID/maps (fs/proc/task_mmu.c, show_map_vma()):
+//   start-end perms offset major:minor inode            name
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "core.h"
+
+struct cursor {
+	const char *at, *end;
+	bool bad;
+};
+
+static uint64_t take_number(struct cursor *c, unsigned base)
+{
+	const char *from = c->at;
+	uint64_t value = 0;
+	for (; c->at < c->end; c->at++) {
+		unsigned char ch = *c->at;
+		unsigned digit = ch - '0';
+		if (digit > 9)
+			digit = ch >= 'a' && ch <= 'f' ? ch - 'a' + 10u : 99;
+		if (digit >= base)
+			break;
+		if (value > (UINT64_MAX - digit) / base)
+			c->bad = true;
+		value = value * base + digit;
+	}
+	c->bad |= c->at == from;
+	return value;
+}
+
+static void take_char(struct cursor *c, char wanted)
+{
+	if (c->at < c->end && *c->at == wanted)
+		c->at++;
+	else
+		c->bad = true;
+}
+
+static uint32_t take_flags(struct cursor *c)
+{
+	if (c->end - c->at < 4) {
+		c->bad = true;
+		return 0;
+	}
+	const char *p = c->at;
+	c->at += 4;
+	c->bad |= !strchr("r-", p[0]) || !strchr("w-", p[1]) || !strchr("x-", p[2]) || !strchr("sp", p[3]) ||
+		  !p[0] || !p[1] || !p[2] || !p[3];
+	return (p[0] == 'r' ? VMA_READ : 0) | (p[1] == 'w' ? VMA_WRITE : 0) | (p[2] == 'x' ? VMA_EXEC : 0) |
+	       (p[3] == 's' ? VMA_SHARED : 0);
+}
+
+static bool parse_row(const char *text, const char *row, const char *end, struct vma *vma)
+{
+	struct cursor c = { row, end, false };
+	vma->start = take_number(&c, 16);
+	take_char(&c, '-');
+	vma->end = take_number(&c, 16);
+	take_char(&c, ' ');
+	vma->flags = take_flags(&c);
+	take_char(&c, ' ');
+	vma->offset = take_number(&c, 16);
+	take_char(&c, ' ');
+	vma->major = take_number(&c, 16);
+	take_char(&c, ':');
+	vma->minor = take_number(&c, 16);
+	take_char(&c, ' ');
+	vma->inode = take_number(&c, 10);
+	if (c.bad || vma->start >= vma->end)
+		return false;
+	while (c.at < end && *c.at == ' ')
+		c.at++;
+	vma->name = c.at - text;
+	vma->name_length = end - c.at;
+	return true;
+}
+
+int64_t maps_parse(const char *text, size_t length, struct vma *vmas, size_t room, size_t *bad)
+{
+	int64_t rows = 0;
+	for (const char *row = text, *end = text + length; row < end; rows++) {
+		const char *stop = memchr(row, '\n', end - row);
+		struct vma vma;
+		if (!stop || !parse_row(text, row, stop, &vma)) {
+			*bad = row - text;
+			return -EINVAL;
+		}
+		if ((size_t)rows < room)
+			vmas[rows] = vma;
+		row = stop + 1;
+	}
+	return rows;
+}

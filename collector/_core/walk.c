@@ -1,0 +1,504 @@
+// The page tables of many processes into one census, read from /proc/PID/pagemap.
+//
+// Each thread takes a job at a time: the rows of /proc/PID/maps, then for each row its pagemap words. Small rows
+// that lie close together are read in one go. In large rows holes and huge pages are found by PAGEMAP_SCAN, which
+// passes over a terabyte of nothing in microseconds but costs a third more where every page is there; so what the
+// last stretch was like decides how the next is read.
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "census.h"
+#include "files.h"
+#include "jobs.h"
+#include "kinds.h"
+#include "scan.h"
+
+#define WORDS 65536 // of one read: 512 KiB
+#define LARGE_PAGES 1024 // rows from here on are worth a PAGEMAP_SCAN
+#define NEAR_PAGES 64 // rows no further apart are read together: 64 holes cost less than a system call
+#define SCAN_PAGES 4096 // found pages of one PAGEMAP_SCAN
+#define REGIONS 512
+#define ATTEMPTS 3
+#define SECOND_LOOKS 1024 // words under migration that one job may look at again
+
+enum { ASK = -1 }; // this row's kind is not known yet
+
+struct row {
+	const struct vma *vma;
+	int anon; // kind of its pages that look anon (ASK, KIND_ANON, KIND_HUGETLB, PAGE_DEVICE)
+	int file; // kind of the others (ASK, KIND_FILE, KIND_SHMEM, KIND_HUGETLB)
+};
+
+struct walker {
+	const struct walk_settings *settings;
+	struct census *census;
+	struct walk_job *jobs;
+	size_t count;
+	atomic_size_t *next;
+
+	struct marker marker;
+	struct walk_job *job;
+	int pagemap_fd;
+	uint64_t huge_zero; // frame of the huge zero page once it was met
+	unsigned second_looks;
+	char *text; // maps
+	size_t text_room;
+	struct vma *vmas;
+	size_t vma_room;
+	uint64_t *words;
+	struct scan_region regions[REGIONS];
+};
+
+// ---- what a row holds ----
+
+static bool row_named(const struct walker *w, const struct vma *vma, const char *prefix)
+{
+	size_t length = strlen(prefix);
+	return vma->name_length >= length && !memcmp(w->text + vma->name, prefix, length);
+}
+
+// Before anything was read: a row's kinds, as far as its own line tells.
+static struct row row_of(const struct walker *w, const struct vma *vma)
+{
+	struct row row = { .vma = vma, .anon = KIND_ANON, .file = ASK };
+	bool special = row_named(w, vma, "[") && !row_named(w, vma, "[heap]") && !row_named(w, vma, "[stack") &&
+		       !row_named(w, vma, "[anon");
+	if (vma->flags & VMA_SHARED)
+		row.anon = PAGE_DEVICE; // pages of a shared mapping belong to a file or to no page at all
+	else if (row_named(w, vma, "[vvar"))
+		row.anon = PAGE_DEVICE;
+	else if (special || (row_named(w, vma, "/dev/") && !row_named(w, vma, "/dev/shm/")))
+		row.anon = ASK;
+	return row;
+}
+
+// hugetlb pages look like others to pagemap. Their rows are aligned to their size and have a file; ask one frame.
+static void row_check_hugetlb(struct walker *w, struct row *row, uint64_t pfn)
+{
+	uint64_t align = (w->settings->huge_pages ? w->settings->huge_pages : 16) * w->settings->page_bytes;
+	if (!row->vma->inode || (row->vma->start | row->vma->end) & (align - 1))
+		return;
+	if (kind_of_frame(w->settings->kpageflags_fd, pfn) == KIND_HUGETLB)
+		row->anon = row->file = KIND_HUGETLB;
+}
+
+static int row_kind(struct walker *w, struct row *row, uint64_t pfn, bool is_file)
+{
+	int *kind = is_file ? &row->file : &row->anon;
+	if (*kind == ASK) {
+		*kind = kind_of_frame(w->settings->kpageflags_fd, pfn);
+		if (is_file && *kind != KIND_SHMEM && *kind != KIND_HUGETLB)
+			*kind = KIND_FILE; // the word says that it is no anon page
+		if (!is_file && *kind != KIND_ANON && *kind != KIND_HUGETLB)
+			*kind = PAGE_DEVICE;
+	}
+	return *kind;
+}
+
+// ---- what a word says ----
+
+// The huge zero page looks like any huge page. It is no page of the census, so it is new each time that it is
+// met, and each huge page begins with a frame that is a multiple of its size: so few frames need to be asked.
+static bool is_huge_zero(struct walker *w, uint64_t pfn)
+{
+	uint64_t huge_pages = w->settings->huge_pages;
+	if (!huge_pages || pfn & (huge_pages - 1))
+		return false;
+	uint64_t flags;
+	if (!kpage_read(w->settings->kpageflags_fd, pfn, &flags) || !kpage_has(flags, KPF_ZERO_PAGE))
+		return false;
+	w->huge_zero = pfn;
+	return true;
+}
+
+static void take_present(struct walker *w, struct row *row, uint64_t pfn, bool is_file)
+{
+	if (pfn == w->settings->zero_pfn || pfn - w->huge_zero < w->settings->huge_pages) {
+		w->job->zero_pages++;
+		return;
+	}
+	if (__builtin_expect(pfn >= SWAP_FRAMES, 0)) {
+		w->job->refused++;
+		return;
+	}
+	int known = is_file ? row->file : row->anon;
+	if (known == PAGE_DEVICE || (!is_file && known == ASK && row_kind(w, row, pfn, false) == PAGE_DEVICE))
+		return;
+	if (!marker_known(&w->marker, pfn)) {
+		if (!is_file && is_huge_zero(w, pfn)) {
+			w->job->zero_pages++;
+			return;
+		}
+		marker_first(&w->marker, pfn, row_kind(w, row, pfn, is_file));
+	}
+	w->job->rss_pages++;
+}
+
+// An entry that is neither present nor a swap slot is a page under migration, for a moment, or a marker.
+static uint64_t second_look(struct walker *w, uint64_t address, uint64_t word)
+{
+	while ((word & WORD_SWAP) && (word & 31) >= SWAP_TYPES && (word & 31) != SWAP_TYPE_MARKER &&
+	       w->second_looks < SECOND_LOOKS) {
+		w->second_looks++;
+		if (pread(w->pagemap_fd, &word, sizeof(word), address / w->settings->page_bytes * sizeof(word)) !=
+		    sizeof(word))
+			return 0;
+	}
+	return word;
+}
+
+static void take_words(struct walker *w, struct row *row, const uint64_t *words, uint64_t count, uint64_t address)
+{
+	w->job->words += count;
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t word = words[i];
+		if (__builtin_expect(word & WORD_SWAP, 0))
+			word = second_look(w, address + i * w->settings->page_bytes, word);
+		if (word & WORD_PRESENT) {
+			take_present(w, row, word & WORD_PFN, word & WORD_FILE);
+		} else if (word & WORD_SWAP && (word & 31) < SWAP_TYPES) {
+			marker_mark(&w->marker, swap_frame(word & 31, (word & WORD_PFN) >> SWAP_TYPE_BITS), KIND_SWAP);
+			w->job->swap_pages++;
+		}
+	}
+}
+
+// ---- reading ----
+
+// count words from an address on, into w->words. 0, or the cause of the gap: the address space has gone when
+// nothing comes back.
+static int read_words(struct walker *w, uint64_t address, uint64_t count)
+{
+	char *to = (char *)w->words;
+	uint64_t left = count * sizeof(*w->words), at = address / w->settings->page_bytes * sizeof(*w->words);
+	while (left) {
+		ssize_t got = pread(w->pagemap_fd, to, left, at);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got ? errno : WALK_EXITED;
+		to += got;
+		at += got;
+		left -= got;
+	}
+	return 0;
+}
+
+static void row_first_frame(struct walker *w, struct row *row, const uint64_t *words, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++)
+		if (words[i] & WORD_PRESENT) {
+			row_check_hugetlb(w, row, words[i] & WORD_PFN);
+			return;
+		}
+}
+
+// Words of one row, beginning at address.
+static void take_row_words(struct walker *w, struct row *row, const uint64_t *words, uint64_t count, uint64_t address)
+{
+	uint64_t before = w->job->rss_pages;
+	if (row->file == ASK && row->anon != KIND_HUGETLB)
+		row_first_frame(w, row, words, count);
+	take_words(w, row, words, count, address);
+	if (row->anon == KIND_HUGETLB) {
+		w->job->hugetlb_pages += w->job->rss_pages - before;
+		w->job->rss_pages = before;
+	}
+}
+
+static int walk_plain(struct walker *w, struct row *row, uint64_t start, uint64_t end)
+{
+	uint64_t page = w->settings->page_bytes;
+	while (start < end) {
+		uint64_t count = (end - start) / page;
+		if (count > WORDS)
+			count = WORDS;
+		int error = read_words(w, start, count);
+		if (error)
+			return error;
+		take_row_words(w, row, w->words, count, start);
+		start += count * page;
+	}
+	return 0;
+}
+
+// One word per huge page; the frames that follow it are its neighbours.
+static int walk_huge(struct walker *w, struct row *row, uint64_t start, uint64_t end)
+{
+	uint64_t page = w->settings->page_bytes, huge = w->settings->huge_pages * page;
+	while (start < end) {
+		uint64_t stop = (start | (huge - 1)) + 1;
+		uint64_t count = ((stop < end ? stop : end) - start) / page;
+		int error = read_words(w, start, 1);
+		if (error)
+			return error;
+		uint64_t first = w->words[0];
+		// Where the huge page was split since the scan, or is no page of memory, take the words one by one.
+		if (!(first & WORD_PRESENT))
+			error = walk_plain(w, row, start, start + count * page);
+		else {
+			for (uint64_t i = 1; i < count; i++)
+				w->words[i] = first + i;
+			take_row_words(w, row, w->words, count, start);
+		}
+		if (error)
+			return error;
+		start += count * page;
+	}
+	return 0;
+}
+
+// Does this stretch, just read plainly, ask for a scan: mostly holes, or made of huge pages?
+static bool stretch_wants_scan(const struct walker *w, uint64_t count)
+{
+	uint64_t huge = w->settings->huge_pages, present = 0, neighbours = 0;
+	for (uint64_t i = 0; i < count; i += 16) {
+		present += w->words[i] >> 63;
+		neighbours += i && w->words[i] >> 63 && w->words[i] == w->words[i - 16] + 16;
+	}
+	return present * 2 < count / 16 || (huge && neighbours * 10 > present * 9);
+}
+
+static int walk_scanned(struct walker *w, struct row *row, uint64_t *at, uint64_t end, uint64_t *dense_pages)
+{
+	uint64_t page = w->settings->page_bytes, found = 0, from = *at;
+	int64_t regions = scan_pages(w->pagemap_fd, at, end, w->regions, REGIONS, SCAN_PAGES);
+	if (regions < 0)
+		return regions == -ESRCH ? WALK_EXITED : (int)-regions;
+	for (int64_t i = 0; i < regions; i++) {
+		const struct scan_region *region = &w->regions[i];
+		bool huge = w->settings->huge_pages && region->categories & SCAN_HUGE;
+		int error = huge ? walk_huge(w, row, region->start, region->end) :
+				   walk_plain(w, row, region->start, region->end);
+		if (error)
+			return error;
+		if (!huge)
+			found += (region->end - region->start) / page;
+	}
+	*dense_pages = found * 2 > (*at - from) / page && found >= LARGE_PAGES ? SCAN_PAGES : 0;
+	return 0;
+}
+
+static int walk_large(struct walker *w, struct row *row)
+{
+	uint64_t at = row->vma->start, end = row->vma->end, page = w->settings->page_bytes;
+	uint64_t dense_pages = 0; // how far to read without asking
+	while (at < end) {
+		if (w->settings->use_scan && !dense_pages) {
+			int error = walk_scanned(w, row, &at, end, &dense_pages);
+			if (error)
+				return error;
+			continue;
+		}
+		uint64_t count = (end - at) / page;
+		if (w->settings->use_scan && count > dense_pages)
+			count = dense_pages;
+		if (count > WORDS)
+			count = WORDS;
+		int error = walk_plain(w, row, at, at + count * page);
+		if (error)
+			return error;
+		at += count * page;
+		dense_pages = stretch_wants_scan(w, count) ? 0 : count * 2;
+	}
+	return 0;
+}
+
+// Small rows that lie close together: one read, then each row's part of it.
+static int walk_near(struct walker *w, const struct vma *vmas, size_t count)
+{
+	uint64_t page = w->settings->page_bytes, start = vmas[0].start;
+	int error = read_words(w, start, (vmas[count - 1].end - start) / page);
+	for (size_t i = 0; !error && i < count; i++) {
+		struct row row = row_of(w, &vmas[i]);
+		uint64_t pages = (vmas[i].end - vmas[i].start) / page;
+		take_row_words(w, &row, w->words + (vmas[i].start - start) / page, pages, vmas[i].start);
+	}
+	return error;
+}
+
+static bool vma_small(const struct walker *w, const struct vma *vma)
+{
+	return vma->end - vma->start < LARGE_PAGES * w->settings->page_bytes;
+}
+
+static int walk_vmas(struct walker *w, size_t count)
+{
+	const struct vma *vmas = w->vmas;
+	uint64_t page = w->settings->page_bytes;
+	for (size_t i = 0, next; i < count; i = next) {
+		next = i + 1;
+		int error;
+		if ((int64_t)vmas[i].start < 0)
+			break; // [vsyscall]: the kernel's half
+		if (!vma_small(w, &vmas[i])) {
+			struct row row = row_of(w, &vmas[i]);
+			error = walk_large(w, &row);
+		} else {
+			while (next < count && vma_small(w, &vmas[next]) && (int64_t)vmas[next].start > 0 &&
+			       vmas[next].start - vmas[next - 1].end <= NEAR_PAGES * page &&
+			       vmas[next].end - vmas[i].start <= WORDS * page)
+				next++;
+			error = walk_near(w, &vmas[i], next - i);
+		}
+		if (error)
+			return error;
+	}
+	return w->marker.error ? -w->marker.error : 0;
+}
+
+// ---- a job ----
+
+static int64_t read_maps(struct walker *w, int dir, const char *path)
+{
+	size_t bad, length = 0;
+	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	for (;;) {
+		if (w->text_room - length < 16384) {
+			char *grown = realloc(w->text, w->text_room * 2 + 65536);
+			if (!grown)
+				break;
+			w->text = grown;
+			w->text_room = w->text_room * 2 + 65536;
+		}
+		ssize_t got = read(fd, w->text + length, w->text_room - length);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0) {
+			int error = got ? errno : 0;
+			close(fd);
+			if (error)
+				return -error;
+			int64_t rows = maps_parse(w->text, length, w->vmas, w->vma_room, &bad);
+			if (rows <= (int64_t)w->vma_room)
+				return rows;
+			struct vma *more = realloc(w->vmas, (rows + 256) * sizeof(*more));
+			if (!more)
+				return -ENOMEM;
+			w->vmas = more;
+			w->vma_room = rows + 256;
+			return maps_parse(w->text, length, w->vmas, w->vma_room, &bad);
+		}
+		length += got;
+	}
+	close(fd);
+	return -ENOMEM;
+}
+
+// The pagemap is opened before the maps: if the process replaces its address space in between, the old one's
+// pagemap reads as empty, and the job is done again.
+static int walk_once(struct walker *w, int dir)
+{
+	char pagemap[64], maps[64];
+	snprintf(pagemap, sizeof(pagemap), "task/%d/pagemap", w->job->pid);
+	snprintf(maps, sizeof(maps), "task/%d/maps", w->job->pid);
+	w->pagemap_fd = openat(dir, pagemap, O_RDONLY | O_CLOEXEC);
+	if (w->pagemap_fd < 0) {
+		job_gap(w->job, STEP_OPEN, job_cause(-errno));
+		return 0;
+	}
+	int64_t rows = read_maps(w, dir, maps);
+	if (rows < 0)
+		job_gap(w->job, STEP_MAPS, job_cause(rows));
+	w->job->rss_pages = w->job->hugetlb_pages = w->job->swap_pages = w->job->zero_pages = 0;
+	w->job->vmas = rows < 0 ? 0 : rows;
+	int error = rows > 0 ? walk_vmas(w, rows) : 0;
+	close(w->pagemap_fd);
+	return error;
+}
+
+static bool still_there(const struct walk_job *job, int dir)
+{
+	char text[1024];
+	struct task task;
+	int64_t length = file_read_at(dir, "stat", text, sizeof(text));
+	return length > 0 && !task_parse_stat(text, length, &task) && task.start_ticks == job->start_ticks &&
+	       task.vsize_bytes;
+}
+
+static void walk_job(struct walker *w)
+{
+	int dir = job_open(w->job, w->settings);
+	if (dir < 0)
+		return;
+	marker_zone(&w->marker, w->job->zone);
+	w->second_looks = 0;
+	int error = walk_once(w, dir);
+	for (int attempt = 1; error == WALK_EXITED && attempt < ATTEMPTS && still_there(w->job, dir); attempt++) {
+		error = walk_once(w, dir);
+		if (!error)
+			job_gap(w->job, STEP_PAGEMAP, WALK_EXECED);
+	}
+	if (error)
+		job_gap(w->job, STEP_PAGEMAP, error);
+	job_check_moved(w->job, dir, w->settings);
+	close(dir);
+}
+
+// ---- threads ----
+
+static void *walker_run(void *argument)
+{
+	struct walker *w = argument;
+	for (size_t i; (i = atomic_fetch_add(w->next, 1)) < w->count;) {
+		w->job = &w->jobs[i];
+		walk_job(w);
+	}
+	return NULL;
+}
+
+static int walker_init(struct walker *w, struct census *census, struct walk_job *jobs, size_t count,
+		       const struct walk_settings *settings, atomic_size_t *next)
+{
+	*w = (struct walker){ .settings = settings, .census = census, .jobs = jobs, .count = count, .next = next,
+			      .huge_zero = UINT64_MAX / 2 };
+	w->words = malloc(WORDS * sizeof(*w->words));
+	return w->words ? marker_init(&w->marker, census) : -ENOMEM;
+}
+
+static int walker_deinit(struct walker *w)
+{
+	int error = w->marker.census ? marker_deinit(&w->marker) : -ENOMEM;
+	free(w->text);
+	free(w->vmas);
+	free(w->words);
+	return error;
+}
+
+int walk_pagemap(struct census *census, struct walk_job *jobs, size_t count, const struct walk_settings *settings)
+{
+	size_t threads = settings->threads < 1 ? 1 : settings->threads;
+	if (threads > count)
+		threads = count ? count : 1;
+	struct walker *walkers = calloc(threads, sizeof(*walkers));
+	pthread_t *ids = calloc(threads, sizeof(*ids));
+	atomic_size_t next = 0;
+	int error = walkers && ids ? 0 : -ENOMEM;
+	size_t begun = 0;
+	for (; !error && begun < threads; begun++)
+		error = walker_init(&walkers[begun], census, jobs, count, settings, &next);
+	// The first walker is this thread. Where no further thread can be had, the others do its work.
+	size_t started = 1;
+	while (!error && started < threads && !pthread_create(&ids[started], NULL, walker_run, &walkers[started]))
+		started++;
+	if (!error)
+		walker_run(&walkers[0]);
+	for (size_t i = 1; !error && i < started; i++)
+		pthread_join(ids[i], NULL);
+	for (size_t i = 0; i < begun; i++) {
+		int failed = walker_deinit(&walkers[i]);
+		error = error ? error : failed;
+	}
+	free(walkers);
+	free(ids);
+	return error;
+}
