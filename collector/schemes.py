@@ -1,0 +1,189 @@
+"""How container engines, Kubernetes, machined and systemd spell a cgroup: a path in, what it stands for out.
+Pure.
+
+A scheme looks at one path component and those before it. Paths are read from the root, and the outermost
+container wins: what runs inside of one (its own systemd, an engine in it) is part of it. Nothing here asks
+whether a cgroup exists. Where each scheme is documented: docs/zones.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+SHORT_ID = 12
+"""Digits of an id that stands for a name, as the engines themselves show it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What people call things; each mapping is asked only for what is met, so it may read on demand."""
+
+    containers: Mapping[str, str] = field(default_factory=dict)
+    """Full container id to name; of a container in a pod NAMESPACE/POD/CONTAINER."""
+    pods: Mapping[str, str] = field(default_factory=dict)
+    """Pod uid as Kubernetes writes it (with dashes) to NAMESPACE/POD; podman's 64 digits to the pod's
+    name."""
+    machines: Mapping[str, str] = field(default_factory=dict)
+    """Scope or service unit to the machine that systemd-machined has registered for it."""
+    users: Mapping[int, str] = field(default_factory=dict)
+    """User id to login name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a cgroup path stands for."""
+
+    cgroup: str
+    """The ancestor that is the container, service, ... itself."""
+    name: str
+    id: str | None
+    kind: str
+
+
+_ENGINES = {
+    "docker": "docker",
+    "libpod": "podman",
+    "libpod-payload": "podman",
+    "cri-containerd": "containerd",
+    "nerdctl": "containerd",
+    "crio": "cri-o",
+}
+# docker-ID.scope, libpod-ID, crio-ID, bare ID, ...; the colons: a runtime that was given systemd's
+# SLICE:PREFIX:ID and took it for a directory.
+_CONTAINER = re.compile(r"(?:(?P<prefix>.*?)[-_:])?(?P<id>[0-9a-f]{64})(?:\.scope)?")
+_POD_SLICE = re.compile(r"(?:.*-)?kubepods(?:-[a-z]+)?-pod(?P<uid>[^-]+)\.slice(?P<inside>:.*)?")
+_POD = re.compile(r"pod(?P<uid>.+)")
+_PODMAN_POD = re.compile(r"(?:.*-)?libpod_pod_(?P<id>[0-9a-f]{64})\.slice")
+_LXC = re.compile(r"lxc\.(?P<part>payload|monitor)\.(?P<name>.+)")
+_MACHINE = re.compile(r"machine-(?P<name>.+)\.scope")
+_NSPAWN = re.compile(r"systemd-(?:nspawn|vmspawn)@(?P<name>.+)\.service")
+_LIBVIRT = re.compile(r"(?P<name>.+)\.libvirt-(?:qemu|lxc|ch)")
+_DOMAIN = re.compile(r"(?P<driver>qemu|lxc|ch)-[0-9]+-(?P<name>.+)")
+_UNIT = re.compile(r".+\.(?P<type>service|scope|socket|mount|swap)")
+_USER_SLICE = re.compile(r"user-(?P<uid>[0-9]{1,10})\.slice")
+_USER_MANAGER = re.compile(r"user@(?P<uid>[0-9]{1,10})\.service")
+_SESSION = re.compile(r"(?P<name>session-.+)\.scope")
+_APP_SCOPE = re.compile(r"app-(?:[^-]+-)?(?P<name>[^-]+)-[^-]+\.scope")
+_APP_SERVICE = re.compile(r"app-(?:[^-]+-)?(?P<name>[^-@]+)(?:@.*)?\.service")
+_ESCAPE = re.compile(r"(?:\\x[0-9a-f]{2})+")
+
+
+def find_container(path: str, names: Names) -> Found | None:
+    """The outermost container, pod or machine on a cgroup path; None where there is none."""
+    parts = path.split("/")[1:]
+    pod: Found | None = None
+    for index, part in enumerate(parts):
+        here = "/" + "/".join(parts[: index + 1])
+        before = parts[:index]
+        if pod is None and (pod := _find_pod(part, before, here, names)) and ":" not in part:
+            continue
+        if found := _find_engine(part, before, here, names, pod) or _find_lxc(part, before, here):
+            return found
+        if pod is None and (found := _find_machine(part, here, names)):
+            return found
+    return pod
+
+
+def find_unit(path: str, names: Names) -> Found | None:
+    """
+    The outermost service, scope or session on a cgroup path; None where there is none.
+
+    The manager of a user (user@UID.service) is looked into: its services, apps and scopes are units of their
+    own.
+    """
+    user = ""
+    manager: Found | None = None
+    parts = path.split("/")[1:]
+    for index, part in enumerate(parts):
+        here = "/" + "/".join(parts[: index + 1])
+        if match := _USER_SLICE.fullmatch(part):
+            uid = match["uid"]
+            user = (names.users.get(int(uid)) or uid) + "/"
+        elif _USER_MANAGER.fullmatch(part) and manager is None:
+            manager = Found(here, f"{user}{part}", None, "service")
+        elif match := _UNIT.fullmatch(part):
+            return _unit(here, part, match["type"], user)
+    return manager
+
+
+def unescape(name: str) -> str:
+    r"""
+    A unit name without systemd's \xNN escapes, which stand for bytes of UTF-8.
+
+    Source: systemd.unit(5), "String Escaping for Inclusion in Unit Names".
+    """
+    return _ESCAPE.sub(
+        lambda run: bytes.fromhex(run[0].replace("\\x", "")).decode("utf-8", "surrogateescape"), name
+    )
+
+
+def _unit(cgroup: str, unit: str, kind: str, user: str) -> Found:
+    if user and (match := _SESSION.fullmatch(unit)):
+        return Found(cgroup, user + match["name"], unit, "session")
+    if user and (match := _APP_SCOPE.fullmatch(unit) or _APP_SERVICE.fullmatch(unit)):
+        return Found(cgroup, user + unescape(match["name"]), unit, "app")
+    return Found(cgroup, user + unit, None, kind)
+
+
+def _find_pod(part: str, before: Sequence[str], here: str, names: Names) -> Found | None:
+    if match := _POD_SLICE.fullmatch(part):
+        uid = match["uid"].replace("_", "-")
+    elif "kubepods" in before and (match := _POD.fullmatch(part)):
+        uid = match["uid"]
+    elif match := _PODMAN_POD.fullmatch(part):
+        uid = match["id"]
+    elif before[-1:] == ["libpod_parent"] and re.fullmatch(r"[0-9a-f]{64}", part):
+        uid = part
+    else:
+        return None
+    return Found(here, names.pods.get(uid) or f"pod-{_short(uid)}", uid, "pod")
+
+
+def _find_engine(
+    part: str, before: Sequence[str], here: str, names: Names, pod: Found | None
+) -> Found | None:
+    match = _CONTAINER.fullmatch(part)
+    if match is None:
+        return None
+    prefix = (match["prefix"] or "").rpartition(":")[2]
+    engine, conmon, _ = prefix.partition("-conmon")
+    if not prefix:
+        engine = before[-1] if before else ""
+    id = match["id"]
+    name = names.containers.get(id) or _unnamed(id, pod)
+    if conmon:
+        return Found(here, f"{name}/conmon", id, "monitor")
+    in_kubernetes = pod is not None and not re.fullmatch(r"[0-9a-f]{64}", pod.id or "")
+    return Found(here, name, id, "kubernetes" if in_kubernetes else _ENGINES.get(engine, "container"))
+
+
+def _find_lxc(part: str, before: Sequence[str], here: str) -> Found | None:
+    above = before[-1] if before else ""
+    if match := _LXC.fullmatch(part):
+        name, is_monitor = match["name"], match["part"] == "monitor"
+    elif above in ("lxc", "lxc.payload", "lxc.monitor"):
+        name, is_monitor = part, above == "lxc.monitor"
+    else:
+        return None
+    return Found(here, f"{name}/monitor", None, "monitor") if is_monitor else Found(here, name, None, "lxc")
+
+
+def _find_machine(part: str, here: str, names: Names) -> Found | None:
+    match = _MACHINE.fullmatch(part) or _NSPAWN.fullmatch(part) or _LIBVIRT.fullmatch(part)
+    if match is None:
+        return None
+    name = names.machines.get(part) or unescape(match["name"])
+    domain = _DOMAIN.fullmatch(name)
+    if domain is None:
+        return Found(here, name, None, "machine")
+    return Found(here, domain["name"], name, "lxc" if domain["driver"] == "lxc" else "vm")
+
+
+def _unnamed(id: str, pod: Found | None) -> str:
+    return _short(id) if pod is None else f"{pod.name}/{_short(id)}"
+
+
+def _short(id: str) -> str:
+    return id[:SHORT_ID]
