@@ -1,0 +1,172 @@
+"""Make and remove cgroups in the hierarchy that carries the memory controller, on whatever host this is."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tests.oracle import memory_cgroup_of, read_file
+
+TRIES = 200
+VFORK = "58"  # its number on x86-64
+
+
+class Hierarchy:
+    """The memory hierarchy as we see it: where it is mounted, and which cgroup its mount begins at."""
+
+    def __init__(self) -> None:
+        version1 = version2 = None
+        for line in os.fsdecode(read_file("/proc/self/mountinfo")).splitlines():
+            left, right = line.split(" - ", 1)
+            root, mount = left.split(" ")[3:5]
+            kind, _source, options = right.split(" ", 2)
+            if kind == "cgroup" and "memory" in options.split(","):
+                version1 = version1 or (root, mount)
+            if kind == "cgroup2":
+                version2 = version2 or (root, mount)
+        if not version1 and not version2:
+            raise FileNotFoundError("no cgroup file system that carries the memory controller is mounted")
+        self.version = 1 if version1 else 2
+        root, mount = version1 or version2
+        self.mount = Path(unescape(mount))
+        self.root = unescape(root)
+
+    def name_of(self, directory: Path) -> str:
+        """The path of a cgroup as /proc/PID/cgroup spells it."""
+        return os.path.normpath(f"{self.root}/{directory.relative_to(self.mount)}")
+
+    def parent_of_tests(self) -> Path:
+        """Where the tests' cgroups go.
+
+        On version 1 below the cgroup that we are in, if the mount shows it. On version 2 at the top,
+        because a cgroup with processes cannot hand the memory controller to its children.
+        """
+        own = self.mount / os.path.relpath(memory_cgroup_of(os.getpid()), self.root)
+        return own if self.version == 1 and own.is_dir() else self.mount
+
+
+def unescape(text: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
+
+
+class TestCgroups:
+    """One cgroup for this run, and the zones below it."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self.hierarchy = Hierarchy()
+        self.parent = self.hierarchy.parent_of_tests()
+        self.top = self.parent / f"zonerss-test-{os.getpid()}"
+        self._lent: list[Path] = []
+        self._made: list[Path] = []
+
+    def open(self) -> None:
+        self.top.mkdir()
+        if self.hierarchy.version == 2:
+            for directory in (self.parent, self.top):
+                self._hand_memory_down(directory)
+
+    def close(self) -> None:
+        for path in reversed(self._made):
+            self.remove(path)
+        remove(self.top)
+        for directory in self._lent:
+            if directory != self.top:
+                (directory / "cgroup.subtree_control").write_text("-memory")
+
+    def make(self, name: str) -> Path:
+        path = self.top / name
+        path.mkdir()
+        self._made.append(path)
+        return path
+
+    def remove(self, path: Path) -> None:
+        """End whatever is left in a cgroup of ours, and remove it."""
+        if path in self._made:
+            end_processes(path)
+            remove(path)
+            self._made.remove(path)
+
+    def name_of(self, path: Path) -> str:
+        return self.hierarchy.name_of(path)
+
+    def _hand_memory_down(self, directory: Path) -> None:
+        control = directory / "cgroup.subtree_control"
+        if "memory" not in control.read_text().split():
+            # Busy where the directory has processes of its own: the zones then have no charge, which is all.
+            with suppress(OSError):
+                control.write_text("+memory")
+                self._lent.append(directory)
+
+
+def pids_in(path: Path) -> list[int]:
+    return [int(line) for line in (path / "cgroup.procs").read_text().split()]
+
+
+def move(pid: int, path: Path) -> None:
+    (path / "cgroup.procs").write_text(str(pid))
+
+
+def end_processes(path: Path) -> None:
+    """Only the tests put processes into this cgroup, so all of them were started by us."""
+    for _ in range(TRIES):
+        pids = pids_in(path)
+        if not pids:
+            return
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+
+
+def remove(path: Path) -> None:
+    """A cgroup stays busy for a moment after its last process."""
+    for _ in range(TRIES):
+        try:
+            path.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError:
+            time.sleep(0.01)
+        else:
+            return
+    path.rmdir()
+
+
+def state_of(pid: int, tid: int) -> str:
+    return os.fsdecode(read_file(f"/proc/{pid}/task/{tid}/stat")).rpartition(")")[2].split()[0]
+
+
+def is_in_vfork(pid: int, tid: int) -> bool:
+    return os.fsdecode(read_file(f"/proc/{pid}/task/{tid}/syscall")).split()[0] == VFORK
+
+
+def is_at_rest(pid: int) -> bool:
+    """No thread of it can run: stopped, ended, or asleep in vfork until its child lets go."""
+    try:
+        threads = [int(name) for name in os.listdir(f"/proc/{pid}/task")]
+        return all(state_of(pid, tid) in "TtZX" or is_in_vfork(pid, tid) for tid in threads)
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+@contextmanager
+def stopped(paths: list[Path]) -> Iterator[list[int]]:
+    """Stop every process of some cgroups of ours, and let them go on afterwards."""
+    pids = [pid for path in paths for pid in pids_in(path)]
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        while not all(is_at_rest(pid) for pid in pids):
+            time.sleep(0.001)
+        yield pids
+    finally:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)

@@ -1,0 +1,158 @@
+"""Zones with processes whose memory is known, snapshots of them, and kernel settings that are put back."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.live import needs
+from tests.live.cgroups import TestCgroups
+from tests.oracle import PAGE, SWAP_BACKED, Kernel, pages_of
+from tests.workloads.mem import Mem, MemError
+
+SOURCES = ("pagemap", "pagetable")
+
+
+@pytest.fixture(scope="session")
+def cgroups() -> Iterator[TestCgroups]:
+    """The cgroup of this run; it goes with all that is in it."""
+    try:
+        made = TestCgroups()
+        made.open()
+    except OSError as error:
+        needs.skip("needs_cgroups", str(error))
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def make_zone(cgroups: TestCgroups, request: pytest.FixtureRequest) -> Iterator[Callable]:
+    """make_zone("a") is a cgroup of its own, with zone.spawn() to start processes in it."""
+    from tests.live.measure import Zone
+
+    zones: list[Zone] = []
+
+    def make(name: str) -> Zone:
+        zones.append(Zone(cgroups, cgroups.make(name)))
+        return zones[-1]
+
+    make.zones = zones
+    yield make
+    for zone in zones:
+        zone.end()
+    for zone in zones:
+        cgroups.remove(zone.path)
+
+
+@pytest.fixture
+def zone(make_zone: Callable):
+    """A zone with one process."""
+    zone = make_zone("a")
+    zone.spawn()
+    return zone
+
+
+@pytest.fixture
+def mem(zone) -> Mem:
+    """The process of that zone."""
+    return zone.mems[0]
+
+
+@functools.cache
+def cannot_serve(source: str) -> str:
+    """Why a source of frames cannot serve on this host; empty when it can."""
+    import collector
+    from collector.errors import CannotServe
+
+    try:
+        collector.take_snapshot(by=("cgroup",), source=source)
+    except CannotServe as error:
+        return str(error) or "no reason given"
+    return ""
+
+
+@pytest.fixture(params=SOURCES)
+def source(request: pytest.FixtureRequest) -> str:
+    """Every source of frames that this host can serve, one after the other."""
+    reason = cannot_serve(request.param)
+    if reason:
+        needs.skip("needs_frames" if request.param == "pagemap" else f"needs_{request.param}", reason)
+    return request.param
+
+
+@pytest.fixture
+def measure(source: str, make_zone: Callable) -> Callable:
+    """measure() is a snapshot of all zones of this test, stopped meanwhile and confirmed by the oracle."""
+    from tests.live.measure import measure_zones
+
+    def take(**options):
+        return measure_zones(make_zone.zones, source, **options)
+
+    return take
+
+
+# ---- places for files ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tmpfs_directory() -> Iterator[Path]:
+    """On tmpfs, whose pages are shmem."""
+    path = Path(tempfile.mkdtemp(prefix="zonerss-test-", dir="/dev/shm"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def disk_directory() -> Iterator[Path]:
+    """On a file system whose mapped pages are page cache of a file, and can be written through a mapping."""
+    for parent in (tempfile.gettempdir(), "/var/tmp", os.path.expanduser("~"), Path(__file__).parent):
+        path = Path(tempfile.mkdtemp(prefix="zonerss-test-", dir=parent))
+        try:
+            if pages_are_files(path):
+                yield path
+                return
+        finally:
+            shutil.rmtree(path)
+    needs.skip("needs_disk_file_system")
+
+
+def pages_are_files(directory: Path) -> bool:
+    file = directory / "probe"
+    file.write_bytes(bytes(PAGE))
+    mem = Mem()
+    try:
+        where = mem.map(f"file {file} 1 shared write")
+        kernel = Kernel()
+        (page,) = pages_of(kernel, mem.pid, where.start, where.end)
+        return not kernel.flags(page.number) & SWAP_BACKED
+    except MemError:
+        return False
+    finally:
+        mem.end()
+        file.unlink()
+
+
+# ---- settings of the kernel ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def setting() -> Iterator[Callable[[str, object], None]]:
+    """setting(PATH, VALUE) writes a file of the kernel's; what stood there comes back afterwards."""
+    before: list[tuple[Path, str]] = []
+
+    def write(path: str, value: object) -> None:
+        file = Path(path)
+        before.append((file, file.read_text()))
+        file.write_text(str(value))
+
+    yield write
+    for file, text in reversed(before):
+        file.write_text(text)

@@ -1,0 +1,168 @@
+"""Take a snapshot of stopped processes, and hold it against the oracle at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from pathlib import Path
+
+import collector
+from tests import oracle
+from tests.live.cgroups import TestCgroups, move, stopped
+from tests.oracle import PAGE
+from tests.workloads.mem import Mem
+
+
+@dataclass(frozen=True)
+class Pages:
+    """What one zone uses, in pages."""
+
+    rss: int
+    anon: int
+    file: int
+    shmem: int
+    hugetlb: int
+    swap: int
+    exclusive: int
+    shared: int
+    proportional: Fraction
+    process_rss: int
+    processes: int
+
+    def __sub__(self, other: Pages) -> dict[str, int | Fraction]:
+        """Only what differs, by name."""
+        differences = {
+            field.name: getattr(self, field.name) - getattr(other, field.name) for field in fields(self)
+        }
+        return {name: difference for name, difference in differences.items() if difference}
+
+
+def pages_of(usage: collector.Usage) -> Pages:
+    """In pages; a figure that is no whole page is an error, but for the proportional one."""
+    whole = {
+        field.name: whole_pages(getattr(usage, f"{field.name}_bytes"))
+        for field in fields(Pages)
+        if field.name not in ("proportional", "processes")
+    }
+    return Pages(**whole, proportional=Fraction(usage.proportional_bytes, PAGE), processes=usage.processes)
+
+
+def whole_pages(size: int) -> int:
+    pages, rest = divmod(size, PAGE)
+    assert not rest, f"{size} bytes are no whole pages"
+    return pages
+
+
+def true_pages(truth: oracle.Truth, zone: str) -> Pages:
+    usage = truth.zones[zone]
+    return Pages(
+        **usage.mapped,
+        rss=usage.rss,
+        exclusive=usage.exclusive,
+        shared=usage.shared,
+        proportional=usage.proportional,
+        process_rss=truth.process_rss[zone],
+        processes=truth.processes[zone],
+    )
+
+
+class Zone:
+    """A cgroup of ours with processes whose memory is known."""
+
+    def __init__(self, cgroups: TestCgroups, path: Path):
+        self.path = path
+        self.name = cgroups.name_of(path)
+        self.mems: list[Mem] = []
+
+    def spawn(self) -> Mem:
+        mem = Mem(before_exec=lambda: move(os.getpid(), self.path))
+        self.mems.append(mem)
+        return mem
+
+    def add(self, pid: int) -> None:
+        move(pid, self.path)
+
+    def end(self) -> None:
+        for mem in self.mems:
+            mem.end()
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One snapshot of stopped processes, which the oracle has confirmed."""
+
+    snapshot: collector.Snapshot
+    truth: oracle.Truth
+    pages: Mapping[str, Pages]
+
+    def of(self, zone: Zone) -> Pages:
+        return self.pages[zone.name]
+
+
+def grown(before: Measured, after: Measured, zone: Zone) -> dict[str, int | Fraction]:
+    """By how many pages each figure of a zone changed; what did not change is left out."""
+    return after.of(zone) - before.of(zone)
+
+
+def private(pages: int, kind: str = "anon", mapped: int | None = None) -> dict[str, int]:
+    """The growth of a zone by pages that no other zone maps.
+
+    :param mapped: by how many page table entries, where these are not as many as pages
+    """
+    return without_zeros(
+        {
+            "rss": pages,
+            kind: pages,
+            "exclusive": pages,
+            "proportional": pages,
+            "process_rss": pages if mapped is None else mapped,
+        }
+    )
+
+
+def shared(pages: int, kind: str, zones: int, mapped: int | None = None) -> dict[str, int | Fraction]:
+    """The growth of each of so many zones by pages that all of them map."""
+    return without_zeros(
+        {
+            "rss": pages,
+            kind: pages,
+            "shared": pages,
+            "proportional": Fraction(pages, zones),
+            "process_rss": pages if mapped is None else mapped,
+        }
+    )
+
+
+def without_zeros(figures: dict[str, int | Fraction]) -> dict[str, int | Fraction]:
+    return {name: figure for name, figure in figures.items() if figure}
+
+
+def assert_true(pages: Pages, true: Pages, zone: str) -> None:
+    """Exact to the page; the proportional figure to the byte that it is rounded to."""
+    different = pages - true
+    rounding = different.pop("proportional", 0)
+    assert abs(rounding) * PAGE <= 1, f"{zone}: proportional is off by {rounding} pages"
+    assert not different, f"{zone} differs from the oracle by {different}"
+
+
+def measure_zones(
+    zones: list[Zone], source: str, shares: Mapping[int, int] | None = None, take: Callable | None = None
+) -> Measured:
+    """Stop the zones' processes, take a snapshot, let the oracle walk the same, compare zone by zone."""
+    names = {zone.name for zone in zones}
+    with stopped([zone.path for zone in zones]):
+        snapshot = (take or collector.take_snapshot)(by=("cgroup",), source=source)
+        truth = oracle.read_system(oracle.memory_cgroup_of, shares)
+    (grouping,) = snapshot.groupings
+    found = {usage.zone: pages_of(usage) for usage in grouping.zones if usage.zone in names}
+    pages = {}
+    for name in names & truth.zones.keys():
+        true = true_pages(truth, name)
+        assert name in found, f"{name} is missing from the snapshot"
+        assert_true(found[name], true, name)
+        # To the byte above; from here on in exact numbers.
+        pages[name] = true
+    assert pages, "nothing was compared"
+    return Measured(snapshot, truth, pages)

@@ -1,0 +1,53 @@
+"""What a live test may lack, by name. A skip always goes through :func:`skip`.
+
+With ZONERSS_LIVE=require a skip is a failure, but for the causes marked here as allowed: those that a
+host that is otherwise fit for zonerss may rightly lack.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Cause:
+    text: str
+    allowed: bool = False
+    """Under ZONERSS_LIVE=require, too."""
+
+
+CAUSES = {
+    "needs_root": Cause("run it as root"),
+    "needs_frames": Cause("no frame numbers or no /proc/kpage*: it takes CAP_SYS_ADMIN"),
+    "needs_cgroups": Cause("cgroups cannot be made in the hierarchy that carries the memory controller"),
+    "needs_postgres": Cause("install Debian's postgresql package"),
+    "needs_zram": Cause("there is no zram device to swap to, or swap is in use already", allowed=True),
+    "needs_ksm": Cause("the kernel has no KSM", allowed=True),
+    "needs_thp": Cause("the kernel has no transparent huge pages, or they are off", allowed=True),
+    "needs_hugetlb": Cause("huge pages cannot be reserved", allowed=True),
+    "needs_guard_pages": Cause("the kernel has no MADV_GUARD_INSTALL (Linux 6.13)", allowed=True),
+    "needs_pagetable": Cause("the page tables cannot be read by BPF here", allowed=True),
+    "needs_disk_file_system": Cause("only tmpfs can be written here", allowed=True),
+    "needs_container_engine": Cause("no container engine works here", allowed=True),
+    "needs_systemd": Cause("systemd does not run here", allowed=True),
+    "needs_cgroup2": Cause("the memory controller is not on cgroup version 2", allowed=True),
+}
+
+
+def skip(cause: str, detail: str = "") -> None:
+    """Skip the test that runs, for a cause of the table."""
+    text = f"{cause}: {CAUSES[cause].text}" + (f" ({detail})" if detail else "")
+    pytest.skip(text)
+
+
+def is_required() -> bool:
+    return os.environ.get("ZONERSS_LIVE") == "require"
+
+
+def is_allowed(reason: str) -> bool:
+    """Whether a skip of this reason may stand although every live test is required."""
+    name = reason.removeprefix("Skipped: ").partition(":")[0]
+    return name in CAUSES and CAUSES[name].allowed

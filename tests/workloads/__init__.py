@@ -1,0 +1,1 @@
+"""Programs that make known memory, and how to build and to drive them."""

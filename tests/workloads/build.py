@@ -1,0 +1,26 @@
+"""Build a C program when it is first needed, or when its source is newer than it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+OUT = Path(__file__).parent / "out"
+FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter")
+
+
+def build(source: Path, *flags: str) -> Path:
+    """The program built from source, below tests/workloads/out. Two runs at once do not see half a file."""
+    program = OUT / source.stem
+    if not program.exists() or program.stat().st_mtime_ns < source.stat().st_mtime_ns:
+        OUT.mkdir(exist_ok=True)
+        half = program.with_suffix(f".{os.getpid()}")
+        subprocess.run(["cc", *FLAGS, *flags, "-o", half, source, "-pthread"], check=True)
+        half.replace(program)
+    return program
+
+
+def build_mem() -> Path:
+    """Statically linked, so that its own pages are few and the same on every host with this compiler."""
+    return build(Path(__file__).with_name("mem.c"), "-static")
