@@ -1,0 +1,124 @@
+#!/usr/bin/python3
+"""The kernels zonerss is tested on, and what it can use on each.
+
+One tuple of kernels and one of features: docs/support-matrix.md is kept in step with them by a test, the guest takes its
+kernel from them. The program itself never asks for a kernel's version: it tries a feature and remembers the answer
+(collector/kernel/probe.py). This is the map for people, and what the tests expect to find.
+
+    vm/kernels.py            every series, one a line
+    vm/kernels.py 6.12       the Debian suite that this series comes from
+    vm/kernels.py --matrix   the table of docs/support-matrix.md
+"""
+
+import sys
+from dataclasses import dataclass
+from typing import NewType
+
+Version = NewType("Version", tuple[int, int])
+
+
+def v(major: int, minor: int) -> Version:
+    return Version((major, minor))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernel:
+    """A kernel that the tests run on."""
+
+    version: Version
+    suite: str | None
+    """Debian suite that has it; None: the guest cannot get it, it is what some host runs."""
+    where: str
+
+    @property
+    def series(self) -> str:
+        return ".".join(map(str, self.version))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """Something of the kernel that zonerss uses where it is there."""
+
+    name: str
+    since: Version
+    used_for: str
+    otherwise: str
+    """What zonerss does on a kernel without it."""
+
+
+KERNELS = (
+    Kernel(version=v(6, 1), suite="bookworm", where="guest; Debian 12"),
+    Kernel(version=v(6, 12), suite="bookworm-backports", where="guest; Debian 12 backports"),
+    Kernel(version=v(6, 18), suite=None, where="host"),
+)
+
+FEATURES = (
+    Feature(
+        name="frame numbers in pagemap",
+        since=v(2, 6),
+        used_for="the pagemap source",
+        otherwise="nothing works",
+    ),
+    Feature(
+        name="BPF iterator over VMAs, bpf_loop",
+        since=v(5, 17),
+        used_for="the page-table source",
+        otherwise="the pagemap source serves",
+    ),
+    Feature(
+        name="memory.reclaim",
+        since=v(5, 19),
+        used_for="tests that push pages to swap",
+        otherwise="those tests squeeze memory.high",
+    ),
+    Feature(
+        name="BPF iterator over one task",
+        since=v(6, 1),
+        used_for="the page-table source with --zone",
+        otherwise="it walks every task",
+    ),
+    Feature(
+        name="cachestat",
+        since=v(6, 5),
+        used_for="--basis incore",
+        otherwise="mincore through map_files",
+    ),
+    Feature(
+        name="PAGEMAP_SCAN",
+        since=v(6, 7),
+        used_for="holes and huge pages, in no time",
+        otherwise="pagemap is read word by word",
+    ),
+)
+
+
+def matrix() -> str:
+    """The table of docs/support-matrix.md."""
+    heads = ["what the kernel offers", "since", *(kernel.series for kernel in KERNELS), "used for", "otherwise"]
+    rows = [heads, ["---"] * len(heads)]
+    for feature in FEATURES:
+        offered = ["yes" if kernel.version >= feature.since else "–" for kernel in KERNELS]
+        since = ".".join(map(str, feature.since))
+        rows.append([feature.name, since, *offered, feature.used_for, feature.otherwise])
+    rows.append(["tested in", "", *(kernel.where for kernel in KERNELS), "", ""])
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def main(arguments: list[str]) -> int:
+    if not arguments:
+        print(*(kernel.series for kernel in KERNELS if kernel.suite), sep="\n")
+        return 0
+    if arguments == ["--matrix"]:
+        print(matrix())
+        return 0
+    for kernel in KERNELS:
+        if kernel.series == arguments[0] and kernel.suite:
+            print(kernel.suite)
+            return 0
+    known = ", ".join(kernel.series for kernel in KERNELS if kernel.suite)
+    print(f"vm/kernels.py: there is no guest kernel {arguments[0]}: take one of {known}.", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
