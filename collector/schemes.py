@@ -22,6 +22,8 @@ class Names:
 
     containers: Mapping[str, str] = field(default_factory=dict)
     """Full container id to name; of a container in a pod NAMESPACE/POD/CONTAINER."""
+    rootless: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    """User id to the names of the containers that this user's own engines run; by full id again."""
     pods: Mapping[str, str] = field(default_factory=dict)
     """Pod uid as Kubernetes writes it (with dashes) to NAMESPACE/POD; podman's 64 digits to the pod's
     name."""
@@ -66,7 +68,7 @@ _USER_SLICE = re.compile(r"user-(?P<uid>[0-9]{1,10})\.slice")
 _USER_MANAGER = re.compile(r"user@(?P<uid>[0-9]{1,10})\.service")
 _SESSION = re.compile(r"(?P<name>session-.+)\.scope")
 _APP_SCOPE = re.compile(r"app-(?:[^-]+-)?(?P<name>[^-]+)-[^-]+\.scope")
-_APP_SERVICE = re.compile(r"app-(?:[^-]+-)?(?P<name>[^-@]+)(?:@.*)?\.service")
+_APP_SERVICE = re.compile(r"app-(?:[^-]+-)?(?P<name>[^-@0-9][^-@]*)(?:-[0-9]+|@.*)?\.service")
 _ESCAPE = re.compile(r"(?:\\x[0-9a-f]{2})+")
 
 
@@ -144,6 +146,8 @@ def _find_pod(part: str, before: Sequence[str], here: str, names: Names) -> Foun
 def _find_engine(
     part: str, before: Sequence[str], here: str, names: Names, pod: Found | None
 ) -> Found | None:
+    if part == "conmon" and (pod or before[-1:] == ["libpod_parent"]):
+        return Found(here, f"{pod.name}/conmon" if pod else "conmon", pod.id if pod else None, "monitor")
     match = _CONTAINER.fullmatch(part)
     if match is None:
         return None
@@ -152,7 +156,7 @@ def _find_engine(
     if not prefix:
         engine = before[-1] if before else ""
     id = match["id"]
-    name = names.containers.get(id) or _unnamed(id, pod)
+    name = _container_name(id, before, names) or _unnamed(id, pod)
     if conmon:
         return Found(here, f"{name}/conmon", id, "monitor")
     in_kubernetes = pod is not None and not re.fullmatch(r"[0-9a-f]{64}", pod.id or "")
@@ -179,6 +183,13 @@ def _find_machine(part: str, here: str, names: Names) -> Found | None:
     if domain is None:
         return Found(here, name, None, "machine")
     return Found(here, domain["name"], name, "lxc" if domain["driver"] == "lxc" else "vm")
+
+
+def _container_name(id: str, before: Sequence[str], names: Names) -> str | None:
+    for part in before:
+        if (user := _USER_SLICE.fullmatch(part)) and (own := names.rootless.get(int(user["uid"]))):
+            return own.get(id)
+    return names.containers.get(id)
 
 
 def _unnamed(id: str, pod: Found | None) -> str:

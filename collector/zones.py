@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from collector.errors import UsageError
@@ -129,21 +129,20 @@ def ancestors(path: str) -> tuple[str, ...]:
     return ("/", *("/".join(parts[:end]) for end in range(2, len(parts) + 1)))
 
 
-def nested(zones: Iterable[Zone]) -> dict[Zone, tuple[str, ...]]:
+def nested(zones: Collection[Zone]) -> dict[Zone, tuple[str, ...]]:
     """
     For each zone that is a cgroup, the cgroups of the zones nearest below it, sorted.
 
     A zone is its cgroup less these, and its charge likewise: the kernel charges a cgroup for all that is
     below it.
     """
-    by_path = {zone.cgroup: zone for zone in zones if zone.cgroup is not None}
-    below: dict[Zone, list[str]] = {zone: [] for zone in by_path.values()}
-    for path in sorted(by_path):
-        for above in reversed(ancestors(path)[:-1]):
-            if above in by_path:
-                below[by_path[above]].append(path)
-                break
-    return {zone: tuple(paths) for zone, paths in below.items()}
+    paths = {zone.cgroup for zone in zones if zone.cgroup is not None}
+    below: dict[str, list[str]] = {path: [] for path in paths}
+    for path in sorted(paths):
+        nearest = next((above for above in reversed(ancestors(path)[:-1]) if above in paths), None)
+        if nearest is not None:
+            below[nearest].append(path)
+    return {zone: tuple(below[zone.cgroup]) for zone in zones if zone.cgroup is not None}
 
 
 def _user_zoner(way: str, names: Names) -> Callable[[Task], Zone]:
