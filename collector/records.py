@@ -93,10 +93,10 @@ class Usage:
     file_bytes: int
     shmem_bytes: int
     hugetlb_bytes: int
-    exclusive_bytes: int
-    """Mapped by no other zone: what ends with it."""
-    proportional_bytes: int
-    """Each page divided by the number of zones that map it; rounded to a byte."""
+    exclusive_bytes: int | None
+    """Mapped by no other zone: what ends with it. None where only some zones were walked."""
+    proportional_bytes: int | None
+    """Each page divided by the number of zones that map it; rounded to a byte. None likewise."""
     swap_bytes: int
     """Swap slots that its page tables point at, each once."""
     charged_bytes: int | None
@@ -108,9 +108,9 @@ class Usage:
         return self.anon_bytes + self.file_bytes + self.shmem_bytes
 
     @property
-    def shared_bytes(self) -> int:
-        """What other zones map, too."""
-        return self.rss_bytes - self.exclusive_bytes
+    def shared_bytes(self) -> int | None:
+        """What other zones map, too. None where exclusive_bytes is."""
+        return None if self.exclusive_bytes is None else self.rss_bytes - self.exclusive_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,16 @@ from cffi import FFI
 
 HERE = Path(__file__).resolve().parent
 SOURCES = ("census.c", "parts.c", "tasks.c", "maps.c", "jobs.c", "walk.c", "pages.c")
-FLAGS = ["-O2", "-g", "-std=gnu17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror=implicit-function-declaration", "-pthread"]
-
+FLAGS = [
+    "-O2",
+    "-g",
+    "-std=gnu17",
+    "-D_GNU_SOURCE",
+    "-Wall",
+    "-Wextra",
+    "-Werror=implicit-function-declaration",
+    "-pthread",
+]
 
 
 def declarations(header: str) -> str:

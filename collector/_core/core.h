@@ -155,6 +155,9 @@ struct walk_settings {
 // itself (-ENOMEM, -EAGAIN without threads).
 int walk_pagemap(struct census *census, struct walk_job *jobs, size_t count, const struct walk_settings *settings);
 
+// 1: the kernel answers PAGEMAP_SCAN on this pagemap; address: a page of its address space.
+int walk_can_scan(int pagemap_fd, uint64_t address, uint64_t page_bytes);
+
 // One page of one process, for `frames`.
 struct page {
 	uint64_t address;

@@ -502,3 +502,10 @@ int walk_pagemap(struct census *census, struct walk_job *jobs, size_t count, con
 	free(ids);
 	return error;
 }
+
+int walk_can_scan(int pagemap_fd, uint64_t address, uint64_t page_bytes)
+{
+	struct scan_region region;
+	uint64_t at = address;
+	return scan_pages(pagemap_fd, &at, address + page_bytes, &region, 1, 0) >= 0;
+}

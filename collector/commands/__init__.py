@@ -1,0 +1,82 @@
+"""The command line: one module for each verb, and the only place that prints errors and picks the exit status.
+
+A verb's module has ``NAME``, a docstring whose first line is its help, ``prepare(parser)`` and ``run(args)``. Only
+the verb that was asked for is imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+
+from collector.errors import ZonerssError
+from collector.views.text import printable
+
+VERBS = {
+    "show": "what each zone uses (what you get without a verb)",
+    "ps": "what each process maps",
+    "frames": "the pages of one process, mapping by mapping",
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """
+    Run one command.
+
+    :return: 0 done; 1 could not, with one line on stderr; 2 wrong usage
+    """
+    words = list(arguments)
+    verb = next((word for word in words if not word.startswith("-")), None)
+    # Options of show may come first: `zonerss --by user` is `zonerss show --by user`.
+    if (not words or words[0].startswith("-")) and words[:1] not in (["-h"], ["--help"], ["--version"]):
+        words, verb = ["show", *words], "show"
+    try:
+        args = _parser(verb if verb in VERBS else None).parse_args(words)
+        status = int(args.run(args))
+        sys.stdout.flush()
+        return status
+    except ZonerssError as err:
+        print(f"zonerss: {printable(str(err))}", file=sys.stderr)
+        return err.exit_status
+    except BrokenPipeError:
+        # Whoever read our output has had enough. Nothing more can be said there, nor at exit.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)  # so that a shell script around us ends, too
+        return 130
+
+
+def _parser(verb: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="zonerss",
+        description="How much physical memory each container, service and user really uses: every page once "
+        "per zone, read from the page tables. Run as root.",
+        epilog="`zonerss VERB --help` tells more. Documentation: docs/ of the project.",
+    )
+    parser.add_argument("--version", action="version", version=f"zonerss {_version()}")
+    verbs = parser.add_subparsers(metavar="VERB", required=True, title="verbs")
+    for name, summary in VERBS.items():
+        sub = verbs.add_parser(name, help=summary, allow_abbrev=False)
+        if name == verb:
+            module = import_module(f"collector.commands.{name}")
+            sub.description = module.__doc__
+            sub.formatter_class = argparse.RawDescriptionHelpFormatter
+            module.prepare(sub)
+            sub.set_defaults(run=module.run)
+    return parser
+
+
+def _version() -> str:
+    try:
+        return version("zonerss")
+    except PackageNotFoundError:
+        return "(not installed)"

@@ -1,0 +1,38 @@
+"""zonerss: how much physical memory each zone of a Linux host really uses.
+
+A zone is a set of processes, chosen by cgroup: a container, a service, a user. Each physical page counts once in a
+zone however many of its processes map it, and in full in every zone that maps it.
+
+    >>> import collector                                     # as root
+    >>> snapshot = collector.take_snapshot(by="zone")
+    >>> for usage in snapshot.zones:
+    ...     print(usage.zone, usage.rss_bytes, usage.exclusive_bytes)
+
+Names are loaded when first used, so that a command does not pay for what it does not need.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collector.errors import ZonerssError
+    from collector.kernel.frames import frames
+    from collector.snapshot import Snapshot, take_snapshot
+
+__all__ = ["Snapshot", "ZonerssError", "frames", "take_snapshot"]
+
+_HOMES = {
+    "Snapshot": "collector.snapshot",
+    "ZonerssError": "collector.errors",
+    "frames": "collector.kernel.frames",
+    "take_snapshot": "collector.snapshot",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'collector' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,409 @@
+// The page tables of many processes into one census, copied out of the kernel by bpf/pagetable.bpf.c.
+//
+// Each thread takes a job at a time, the largest first: a BPF iterator over the VMAs of that one process, read until it
+// says that it is done; whenever it says EAGAIN, or is done, the thread's buffer is full of raw page table entries. The
+// census may be marked by several threads at once (census.h), so what the result is does not depend on who took what.
+//
+// What an entry means is what the kernel's own walkers make of it: arch/x86/include/asm/pgtable{,_64,-2level_types}.h,
+// mm/memory.c (vm_normal_page), fs/proc/task_mmu.c (smaps_pte_entry, pte_to_pagemap_entry).
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "census.h"
+#include "files.h"
+#include "jobs.h"
+#include "kinds.h"
+#include "pagetable_object.h"
+
+// Bits of an entry. Where PRESENT is clear but the entry is not, all address bits are inverted (L1TF).
+#define ENTRY_PRESENT (UINT64_C(1) << 0)
+#define ENTRY_WRITABLE (UINT64_C(1) << 1)
+#define ENTRY_ACCESSED (UINT64_C(1) << 5)
+#define ENTRY_DIRTY (UINT64_C(1) << 6)
+#define ENTRY_LEAF (UINT64_C(1) << 7) // above the last level; stays set while a huge page is being split
+#define ENTRY_PROTNONE (UINT64_C(1) << 8)
+#define ENTRY_SPECIAL (UINT64_C(1) << 9) // no page that belongs to anybody: the zero page, device memory
+#define ENTRY_SAVED_DIRTY (UINT64_C(1) << 58)
+#define ENTRY_NOTHING (ENTRY_ACCESSED | ENTRY_DIRTY) // processors of old set these on empty entries
+
+#define PAGE_SHIFT 12
+#define LOWEST_FRAME 16 // below are no frames of processes, but the numbers of pte markers
+#define ATTEMPTS 3
+#define RETRIES 10000 // tables that changed hands under one job, before it counts as a gap
+
+enum { ASK = -1 };
+
+struct walker {
+	struct pagetable *pagetable;
+	const struct walk_settings *settings;
+	struct walk_job *jobs;
+	const uint32_t *order;
+	size_t count;
+	atomic_size_t *next;
+
+	struct pagetable_worker *worker; // what the program notes
+	const char *buffer;
+	uint64_t frame_mask;
+	uint64_t migration_mask;
+	struct frame_range ram; // the range of RAM that was met last
+	struct marker marker;
+	struct walk_job *job;
+	uint64_t huge_zero; // frame of the huge zero page once it was met
+	uint64_t reads, faults, retries;
+	int error;
+};
+
+// ---- frames ----
+
+static bool ram_find(struct walker *w, uint64_t pfn)
+{
+	const struct pagetable *pagetable = w->pagetable;
+	for (size_t i = 0; i < pagetable->ram_ranges; i++)
+		if (pfn - pagetable->ram[i].first < pagetable->ram[i].count) {
+			w->ram = pagetable->ram[i];
+			return true;
+		}
+	return false;
+}
+
+static inline bool is_ram(struct walker *w, uint64_t pfn)
+{
+	return __builtin_expect(pfn - w->ram.first < w->ram.count, 1) || ram_find(w, pfn);
+}
+
+static bool is_zero(struct walker *w, uint64_t pfn)
+{
+	return pfn == w->settings->zero_pfn || pfn - w->huge_zero < 512;
+}
+
+// The kind of frames that this piece maps: one for all, or ASK where a private mapping of a file has copies.
+static int kind_of_piece(uint32_t traits)
+{
+	if (traits & PAGETABLE_HUGETLB)
+		return KIND_HUGETLB;
+	if (!(traits & PAGETABLE_BACKED))
+		return KIND_ANON;
+	if (!(traits & PAGETABLE_SHARED) && traits & PAGETABLE_COPIED)
+		return ASK;
+	if (traits & PAGETABLE_ODD)
+		return ASK;
+	return traits & PAGETABLE_SHMEM ? KIND_SHMEM : KIND_FILE;
+}
+
+static int ask_kind(struct walker *w, uint64_t pfn)
+{
+	int kind = kind_of_frame(w->settings->kpageflags_fd, pfn);
+	return kind == PAGE_DEVICE ? (int)KIND_FILE : kind; // it has a struct page, or the entry would be special
+}
+
+// A frame that this census has not met. false: it does not count.
+static bool take_first(struct walker *w, uint64_t pfn, uint64_t entry, uint32_t traits)
+{
+	int kind = kind_of_piece(traits);
+	if (is_zero(w, pfn))
+		return false;
+	// A page of the file itself is neither writable nor dirty in a private mapping.
+	if (kind == ASK && !(traits & PAGETABLE_SHARED) && entry & ENTRY_PRESENT &&
+	    entry & (ENTRY_WRITABLE | ENTRY_DIRTY | ENTRY_SAVED_DIRTY))
+		kind = KIND_ANON;
+	if (kind == ASK)
+		kind = ask_kind(w, pfn);
+	if (kind == PAGE_ZERO)
+		return false;
+	marker_first(&w->marker, pfn, kind);
+	return true;
+}
+
+static inline void take_frame(struct walker *w, uint64_t pfn, uint64_t entry, uint32_t traits)
+{
+	if (__builtin_expect(!is_ram(w, pfn), 0))
+		w->job->refused++;
+	else if (marker_known(&w->marker, pfn) || take_first(w, pfn, entry, traits))
+		w->job->rss_pages++;
+	else
+		w->job->zero_pages++;
+}
+
+// ---- entries ----
+
+static uint64_t entry_pfn(const struct walker *w, uint64_t entry)
+{
+	return ((entry & ENTRY_PRESENT ? entry : ~entry) & w->frame_mask) >> PAGE_SHIFT;
+}
+
+// Type and offset of an entry that is not present, as include/linux/swapops.h has them after arch/x86's packing.
+static uint64_t swap_type(uint64_t entry)
+{
+	return entry >> 59;
+}
+
+static uint64_t swap_offset(uint64_t entry)
+{
+	return ~entry << 5 >> 14;
+}
+
+// The frame of a page under migration. 0: the entry is none such, but a marker, or what a device or a machine check
+// has left.
+static uint64_t migration_pfn(struct walker *w, uint64_t entry)
+{
+	uint64_t pfn = swap_offset(entry) & w->migration_mask;
+	return swap_type(entry) >= SWAP_TYPES && pfn >= LOWEST_FRAME && ram_find(w, pfn) ? pfn : 0;
+}
+
+// An entry of the last level that is not plainly present.
+static void take_odd(struct walker *w, uint64_t entry, uint32_t traits)
+{
+	if (!(entry & ~ENTRY_NOTHING))
+		return;
+	if (entry & (ENTRY_PRESENT | ENTRY_PROTNONE)) {
+		uint64_t pfn = entry_pfn(w, entry);
+		if (!(entry & ENTRY_SPECIAL))
+			take_frame(w, pfn, entry, traits);
+		else if (is_zero(w, pfn))
+			w->job->zero_pages++;
+		return;
+	}
+	if (swap_type(entry) < SWAP_TYPES) {
+		marker_mark(&w->marker, swap_frame(swap_type(entry), swap_offset(entry)), KIND_SWAP);
+		w->job->swap_pages++;
+		return;
+	}
+	uint64_t pfn = migration_pfn(w, entry);
+	if (pfn)
+		take_frame(w, pfn, entry, traits);
+}
+
+static void take_table(struct walker *w, const uint64_t *entries, uint32_t count, uint32_t traits)
+{
+	uint64_t frame_mask = w->frame_mask;
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t entry = entries[i];
+		if (__builtin_expect((entry & (ENTRY_PRESENT | ENTRY_SPECIAL)) == ENTRY_PRESENT, 1))
+			take_frame(w, (entry & frame_mask) >> PAGE_SHIFT, entry, traits);
+		else if (entry)
+			take_odd(w, entry, traits);
+	}
+}
+
+// The first frame that a leaf of a higher level maps. 0: it maps none that counts.
+static uint64_t leaf_pfn(struct walker *w, uint64_t entry, uint32_t shift)
+{
+	if (!(entry & (ENTRY_PRESENT | ENTRY_PROTNONE | ENTRY_LEAF)))
+		return entry & ~ENTRY_NOTHING ? migration_pfn(w, entry) : 0;
+	return entry_pfn(w, entry) >> (shift - PAGE_SHIFT) << (shift - PAGE_SHIFT);
+}
+
+// Since Linux 6.17 the huge zero page is special, too; before, it looks like any clean huge page.
+static bool leaf_is_huge_zero(struct walker *w, uint64_t pfn, uint64_t entry, uint32_t traits)
+{
+	uint64_t flags;
+	if (traits & PAGETABLE_BACKED || entry & ENTRY_WRITABLE)
+		return false;
+	if (is_zero(w, pfn))
+		return true;
+	if (!(entry & ENTRY_SPECIAL) && marker_known(&w->marker, pfn))
+		return false;
+	if (!kpage_read(w->settings->kpageflags_fd, pfn, &flags) || !kpage_has(flags, KPF_ZERO_PAGE))
+		return false;
+	w->huge_zero = pfn;
+	return true;
+}
+
+static void take_leaf(struct walker *w, const struct pagetable_piece *piece, uint64_t entry)
+{
+	uint32_t traits = piece->traits;
+	uint64_t pages = UINT64_C(1) << (piece->shift - PAGE_SHIFT);
+	uint64_t offset = piece->address >> PAGE_SHIFT & (pages - 1);
+	uint64_t pfn = leaf_pfn(w, entry, piece->shift), before = w->job->rss_pages;
+	if (!pfn || traits & PAGETABLE_DEVICE)
+		return;
+	if (leaf_is_huge_zero(w, pfn, entry, traits)) {
+		w->job->zero_pages += pages - offset;
+		return;
+	}
+	if (entry & ENTRY_PRESENT && entry & ENTRY_SPECIAL)
+		return;
+	for (uint64_t i = offset; i < pages; i++)
+		take_frame(w, pfn + i, entry, traits);
+	if (traits & PAGETABLE_HUGETLB) {
+		w->job->hugetlb_pages += w->job->rss_pages - before;
+		w->job->rss_pages = before;
+	}
+}
+
+static void drain(struct walker *w)
+{
+	const char *at = w->buffer, *end = at + w->worker->used;
+	while (at < end) {
+		const struct pagetable_piece *piece = (const struct pagetable_piece *)at;
+		const uint64_t *entries = (const uint64_t *)(piece + 1);
+		w->job->words += piece->entries;
+		if (piece->shift == PAGE_SHIFT)
+			take_table(w, entries, piece->entries, piece->traits);
+		else
+			take_leaf(w, piece, *entries);
+		at = (const char *)(entries + piece->entries);
+	}
+	w->worker->used = 0;
+}
+
+// ---- a job ----
+
+// An iterator over the VMAs of one thread's process; Linux 6.1 (f0d74c4da1f0). A process is named by its leader; where
+// the leader has ended, all threads are met, which is as good: the first does all, the others find nothing left.
+int pagetable_iterate(const struct pagetable *pagetable, pid_t pid, pid_t leader, int *link_fd)
+{
+	union bpf_iter_link_info info = { 0 };
+	if (pid == leader)
+		info.task.tid = pid;
+	else
+		info.task.pid = leader;
+	LIBBPF_OPTS(bpf_link_create_opts, options, .iter_info = &info, .iter_info_len = sizeof(info));
+	int link = bpf_link_create(pagetable->walk_fd, 0, BPF_TRACE_ITER, &options);
+	if (link < 0)
+		return -errno;
+	int fd = bpf_iter_create(link);
+	if (fd < 0) {
+		fd = -errno;
+		close(link);
+		return fd;
+	}
+	*link_fd = link;
+	return fd;
+}
+
+static bool same_process(const struct walker *w)
+{
+	uint64_t ns = w->worker->start_boottime_ns + w->pagetable->boot_offset_ns;
+	return ns / (1000000000 / 100) == w->job->start_ticks; // USER_HZ is 100 on x86
+}
+
+// 0: all of it was read; or the cause of a gap.
+static int read_tables(struct walker *w, int fd)
+{
+	struct pagetable_worker *worker = w->worker;
+	for (;;) {
+		char byte;
+		ssize_t got = read(fd, &byte, sizeof(byte));
+		int error = got < 0 ? errno : 0;
+		w->reads++;
+		if (error && error != EAGAIN && error != EINTR)
+			return error;
+		if (worker->start_boottime_ns && !same_process(w))
+			return WALK_REUSED;
+		drain(w);
+		if (!error)
+			break;
+		if (worker->retries > RETRIES)
+			return WALK_BUSY;
+	}
+	if (worker->execs)
+		return WALK_EXECED;
+	return worker->start_boottime_ns && !worker->unfinished ? 0 : WALK_EXITED;
+}
+
+static int walk_once(struct walker *w)
+{
+	struct pagetable_worker *worker = w->worker;
+	int link_fd, fd = pagetable_iterate(w->pagetable, w->job->pid, w->job->leader, &link_fd);
+	if (fd < 0) {
+		w->error = fd;
+		return -fd;
+	}
+	memset(worker, 0, sizeof(*worker));
+	worker->tid = gettid();
+	w->job->rss_pages = w->job->hugetlb_pages = w->job->swap_pages = w->job->zero_pages = 0;
+	int cause = read_tables(w, fd);
+	w->job->vmas = worker->vmas;
+	w->faults += worker->faults;
+	w->retries += worker->retries;
+	close(fd);
+	close(link_fd);
+	return cause;
+}
+
+static bool still_there(const struct walk_job *job, int dir)
+{
+	char text[1024];
+	struct task task;
+	int64_t length = file_read_at(dir, "stat", text, sizeof(text));
+	return length > 0 && !task_parse_stat(text, length, &task) && task.start_ticks == job->start_ticks &&
+	       task.vsize_bytes;
+}
+
+static void walk_job(struct walker *w)
+{
+	char text[16];
+	snprintf(text, sizeof(text), "%d", w->job->leader);
+	int dir = openat(w->settings->proc_fd, text, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0) {
+		job_gap(w->job, STEP_OPEN, job_cause(-errno));
+		return;
+	}
+	marker_zone(&w->marker, w->job->zone);
+	int cause = walk_once(w);
+	for (int attempt = 1; attempt < ATTEMPTS && (cause == WALK_EXECED || cause == WALK_EXITED); attempt++) {
+		// Seen as unfinished, but alive: it unmapped what was left, or began a new program.
+		if (cause == WALK_EXITED && !still_there(w->job, dir))
+			break;
+		if (cause == WALK_EXECED)
+			job_gap(w->job, STEP_TABLES, cause);
+		cause = walk_once(w);
+	}
+	if (cause)
+		job_gap(w->job, cause == WALK_REUSED ? STEP_OPEN : STEP_TABLES, cause);
+	job_check_moved(w->job, dir, w->settings);
+	close(dir);
+}
+
+// ---- threads ----
+
+static void *walker_run(void *argument)
+{
+	struct walker *w = argument;
+	for (size_t i; !w->error && (i = atomic_fetch_add(w->next, 1)) < w->count;) {
+		w->job = &w->jobs[w->order[i]];
+		walk_job(w);
+	}
+	return NULL;
+}
+
+static int walker_init(struct walker *w, struct pagetable *pagetable, uint32_t index, struct census *census)
+{
+	w->pagetable = pagetable;
+	w->worker = &pagetable->state->workers[index];
+	w->buffer = pagetable->buffers + (size_t)index * PAGETABLE_BUFFER_BYTES;
+	w->frame_mask = pagetable->state->settings.frame_mask;
+	// MAX_PHYSMEM_BITS less those of the page: bits above are notes about the page (SWP_MIG_YOUNG, SWP_MIG_DIRTY).
+	w->migration_mask = (UINT64_C(1) << (pagetable->levels == 5 ? 40 : 34)) - 1;
+	w->huge_zero = UINT64_MAX / 2;
+	memset(w->worker, 0, sizeof(*w->worker));
+	return marker_init(&w->marker, census);
+}
+
+static int walker_deinit(struct walker *w)
+{
+	memset(w->worker, 0, sizeof(*w->worker));
+	w->pagetable->reads += w->reads;
+	w->pagetable->faults += w->faults;
+	w->pagetable->retries += w->retries;
+	int error = marker_deinit(&w->marker);
+	return error ? error : w->error;
+}
+
+static const struct walk_job *sorted_jobs; // qsort has no argument for it; under the lock of the only walk
+
+static int larger_first(const void *a, const void *b)
+{
+	uint64_t x = sorted_jobs[*(const uint32_t *)a].expected_pages;
+	uint64_t y = sorted_jobs[*(const uint32_t *)b].expected_pages;
+	return x < y ? 1 : x > y ? -1 : 0;
+}

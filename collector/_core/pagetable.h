@@ -1,0 +1,38 @@
+// Page tables by BPF, as Python sees it: no guards and no includes, because cffi reads this very file
+// (build_pagetable.py). The structs without a body belong to the core (core.h): their address is all that comes here.
+
+struct census;
+struct walk_job;
+struct walk_settings;
+struct pagetable;
+
+struct frame_range {
+	uint64_t first;
+	uint64_t count;
+};
+
+struct pagetable_options {
+	const char *object;		// path of pagetable.bpf.o
+	uint32_t workers;		// threads that will walk at once, at most
+	uint32_t levels;		// of page tables: 4 or 5
+	const struct frame_range *ram;	// frames that are memory, in order
+	size_t ram_ranges;
+	int64_t boot_offset_ns;		// of this time namespace
+	int pagemap_fd;			// of this very process, to know where a page of it is
+};
+
+// How far loading came; pagetable_open() says the last one that it tried.
+enum pagetable_stage { PAGETABLE_OBJECT, PAGETABLE_LOAD, PAGETABLE_OLD_ITERATOR, PAGETABLE_HIDDEN, PAGETABLE_BASE,
+		       PAGETABLE_SELF, PAGETABLE_READY };
+
+// Load the program and find the kernel's map of memory. 0 or a negative errno; *stage: where it failed.
+int pagetable_open(const struct pagetable_options *options, int *stage, struct pagetable **ret);
+void pagetable_close(struct pagetable *pagetable);
+
+// The same as walk_pagemap() of core.h.
+int walk_pagetable(struct pagetable *pagetable, struct census *census, struct walk_job *jobs, size_t count,
+		   const struct walk_settings *settings);
+
+// What the program counted since pagetable_open(): tables that could not be read, tables that changed hands
+// while they were copied, reads that gave the mmap lock back in mid-walk.
+void pagetable_counts(const struct pagetable *pagetable, uint64_t *faults, uint64_t *retries, uint64_t *reads);

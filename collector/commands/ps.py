@@ -1,0 +1,43 @@
+"""What each process maps.
+
+RSS counts page table entries, as smaps does. EXCL is what no other process maps (USS), PROP each frame divided by
+the number of processes that map it (PSS), both from the page tables of all processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from collector.commands.options import add_table_options, add_walk_options, column_of, read_rules
+from collector.commands.show import footer
+from collector.snapshot import take_snapshot
+from collector.views.columns import HUGETLB, PROCESS_COLUMNS, RSS, SWAP
+from collector.views.table import render_table, sort_records
+
+NAME = "ps"
+
+
+def prepare(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this verb."""
+    add_walk_options(parser)
+    parser.add_argument(
+        "--zone", action="append", metavar="NAME", help="show processes of this zone only; may be repeated"
+    )
+    add_table_options(parser, PROCESS_COLUMNS)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Take a snapshot with processes and print them."""
+    sort = column_of(PROCESS_COLUMNS, args.sort) if args.sort else RSS
+    snapshot = take_snapshot(
+        args.by or ("zone",), args.source, args.basis, args.zone, processes=True, rules=read_rules(args.rules)
+    )
+    rows = sort_records(snapshot.processes or (), sort, args.limit)
+    if args.json:
+        from collector.views.document import processes_document, render_json
+
+        print(render_json(processes_document(snapshot, rows)))
+        return 0
+    columns = [c for c in PROCESS_COLUMNS if c not in (HUGETLB, SWAP) or any(c.value(row) for row in rows)]
+    print("\n".join([*render_table(columns, rows, args.bytes), "", *footer(snapshot)]))
+    return 0

@@ -1,0 +1,225 @@
+"""The main path: one look at the machine, from its processes to what each zone uses.
+
+The rule, from SmartOS's getvmusage(): a page counts once in a zone however many of the zone's processes map it, and
+it is charged in full to every zone that maps it. In steps, which are the functions below:
+
+    list the processes                        read_tasks()
+    say for each which zones it is in         _place()
+    for each page table entry of each:
+      mark its frame for the process's zones  walk(), in C
+    count the frames by set of zones          Census.parts()
+    every figure is a sum over these parts    collector.usage
+
+A walk is an interval, not an instant: ``began`` and ``ended`` say when. What could not be seen is a gap, listed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from collector.census import Census, Parts
+from collector.errors import UnknownZone, UsageError
+from collector.kernel.cgroupfs import MemoryHierarchy, charged_bytes, find_memory_hierarchy
+from collector.kernel.names import host_names
+from collector.kernel.proc import TaskList, began_since, pids, read_tasks, shared_mm_leaders
+from collector.kernel.roots import HOST, Roots
+from collector.kernel.sources import open_source
+from collector.kernel.walking import Walked, walk, walk_settings
+from collector.records import Cause, Gap, Grouping, ProcessUsage, Task, Usage, Zone
+from collector.rules import Rule
+from collector.units import PAGE_BYTES
+from collector.usage import Member, processes_usage, without_others, zones_usage
+from collector.zones import By, label, nested, parse_by, zoner
+
+BASES = ("mapped",)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What one look at the machine found. The fields are those of the JSON (docs/json.md)."""
+
+    began: datetime
+    ended: datetime
+    source: str
+    """Where frames came from: pagetable or pagemap."""
+    basis: str
+    """What counts: mapped, what page tables map."""
+    by: str
+    """The first grouping, whose zones these are."""
+    page_size: int
+    """In bytes."""
+    total: Usage
+    """All zones shown taken together, every frame once."""
+    zones: tuple[Usage, ...]
+    """Largest rss first."""
+    groupings: tuple[Grouping, ...]
+    """One for each --by, in the order asked for; the first one's zones are ``zones``."""
+    processes: tuple[ProcessUsage, ...] | None
+    """Where they were asked for, largest rss first."""
+    gaps: tuple[Gap, ...]
+    walk_ns: int
+    """How long the page tables were being read."""
+    walk_pages: int
+    """Page table entries that map memory, of all address spaces walked."""
+    parts: Parts = field(repr=False, compare=False)
+    """The parts; their zone numbers are the members' keys."""
+    members: tuple[Member, ...] = field(repr=False, compare=False)
+    """The processes that were walked."""
+
+
+def take_snapshot(
+    by: str | Sequence[str] = ("zone",),
+    source: str = "auto",
+    basis: str = "mapped",
+    zone: str | Sequence[str] | None = None,
+    *,
+    alone: bool = False,
+    processes: bool = False,
+    rules: Sequence[Rule] = (),
+    roots: Roots = HOST,
+    threads: int | None = None,
+) -> Snapshot:
+    """
+    Look at the machine once.
+
+    :param by: how to group processes into zones (:func:`collector.zones.parse_by`); several share one walk
+    :param source: where frames come from: auto, pagemap or pagetable
+    :param basis: what counts: mapped
+    :param zone: names of zones of the first grouping: only these are in it, with the same figures as among all.
+        For what is exclusive to them all processes are walked
+    :param alone: walk only the processes of ``zone``; what depends on the others (exclusive, proportional) is None
+    :param processes: tell what each process maps, too
+    :param rules: names for cgroups of the user's own
+    :param threads: how many processes to walk side by side; None: as many as there are processors for us
+    :raises UsageError: an unknown by, source or basis
+    :raises UnknownZone: there is no zone of that name
+    :raises CannotServe: not root, or a source that this host cannot serve
+    """
+    ways = tuple(parse_by(text) for text in ((by,) if isinstance(by, str) else by))
+    names = (zone,) if isinstance(zone, str) else tuple(zone or ())
+    if basis not in BASES or not ways:
+        raise UsageError(
+            f"there is no basis {basis!r}; say {' or '.join(BASES)}" if ways else "group by what?"
+        )
+    began = datetime.now(UTC)
+    with walk_settings(roots, threads) as settings:
+        pids_before = pids(roots)
+        hierarchy = find_memory_hierarchy(roots)
+        listed = read_tasks(roots, hierarchy, want_users=processes or any(way.needs_uids for way in ways))
+        places = _place(listed, ways, roots, rules)
+        if names:
+            places = _choose(places, names, alone)
+        plan = _plan(places, shared_mm_leaders(listed), by_mm=processes)
+        with open_source(source, roots, sum(task.rss_pages for task, _ in places)) as frames:
+            census = Census(len(plan.mms))
+            walk_began_ns = time.monotonic_ns()
+            walked, walk_gaps = walk(frames, census, listed, plan.walks, settings)
+            walk_ns = time.monotonic_ns() - walk_began_ns
+        appeared = began_since(roots, pids_before, (task.pid for task in listed.tasks))
+    parts = census.parts()
+    members = _members(plan, walked, listed)
+    groupings, totals = [], []
+    for position, way in enumerate(ways):
+        charge = _charger(hierarchy, [member.zones[position] for member in members])
+        usages, total = zones_usage(parts, members, position, charge, names if position == 0 else ())
+        groupings.append(Grouping(str(way), tuple(map(without_others, usages)) if alone else usages))
+        totals.append(without_others(total) if alone else total)
+    return Snapshot(
+        began=began,
+        ended=datetime.now(UTC),
+        source=frames.name,
+        basis=basis,
+        by=groupings[0].by,
+        page_size=PAGE_BYTES,
+        total=totals[0],
+        zones=groupings[0].zones,
+        groupings=tuple(groupings),
+        processes=processes_usage(parts, members, plan.mms, names) if processes else None,
+        gaps=(*listed.gaps, *walk_gaps, *(Gap(pid, "list", Cause.BEGAN) for pid in appeared)),
+        walk_ns=walk_ns,
+        walk_pages=sum(found.rss_pages + found.hugetlb_pages for found in walked),
+        parts=parts,
+        members=members,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Who is walked for whom."""
+
+    seats: tuple[tuple[Task, tuple[Zone, ...], int, int, int], ...]
+    """For each process: its zones, its address space, its key, and the walk that is its."""
+    mms: tuple[int, ...]
+    """The address space of each key, where keys tell address spaces apart."""
+    walks: tuple[tuple[Task, int], ...]
+    """Whose address space is walked for which key: once for a key, however many processes share it."""
+
+
+_Places = list[tuple[Task, tuple[Zone, ...]]]
+
+
+def _place(listed: TaskList, ways: Sequence[By], roots: Roots, rules: Sequence[Rule]) -> _Places:
+    """Each process with its zone in each grouping, under a name that no other zone of the grouping has."""
+    columns = []
+    for way in ways:
+        zone_of = zoner(way, host_names(roots), rules)
+        zones = [zone_of(task) for task in listed.tasks]
+        distinct = tuple(dict.fromkeys(zones))
+        labelled = dict(zip(distinct, label(distinct), strict=True))
+        columns.append([labelled[zone] for zone in zones])
+    return list(zip(listed.tasks, zip(*columns, strict=True), strict=True))
+
+
+def _choose(places: _Places, names: Sequence[str], alone: bool) -> _Places:
+    known = {zones[0].name for _, zones in places}
+    for name in names:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+            hint = (
+                f"; did you mean {' or '.join(close)}?" if close else "; zonerss show lists those there are"
+            )
+            raise UnknownZone(f"no process of this host is in a zone {name!r}{hint}")
+    return [place for place in places if place[1][0].name in names] if alone else places
+
+
+def _plan(places: _Places, mm_of: Mapping[int, int], by_mm: bool) -> _Plan:
+    """
+    Number what the census tells apart: combinations of zones, one in each grouping, and address spaces if by_mm.
+
+    Every grouping is coarser than this, so one walk serves them all.
+    """
+    keys: dict[tuple[int, tuple[Zone, ...]], int] = {}
+    walk_of: dict[tuple[int, int], int] = {}
+    seats: list[tuple[Task, tuple[Zone, ...], int, int, int]] = []
+    walks: list[tuple[Task, int]] = []
+    for task, zones in sorted(places, key=lambda place: place[1][0].name):
+        mm = mm_of[task.pid]
+        key = keys.setdefault((mm if by_mm else 0, zones), len(keys))
+        if (mm, key) not in walk_of:
+            walk_of[mm, key] = len(walks)
+            walks.append((task, key))
+        seats.append((task, zones, mm, key, walk_of[mm, key]))
+    return _Plan(tuple(seats), tuple(mm for mm, _ in keys), tuple(walks))
+
+
+def _members(plan: _Plan, walked: Sequence[Walked], listed: TaskList) -> tuple[Member, ...]:
+    """The processes of which something was seen; the others are gaps, not processes without memory."""
+    return tuple(
+        Member(task, mm, zones, key, walked[walk].rss_pages, listed.vsize_bytes[task.pid])
+        for task, zones, mm, key, walk in plan.seats
+        if walked[walk].vmas
+    )
+
+
+def _charger(hierarchy: MemoryHierarchy, zones: Collection[Zone]) -> Callable[[Zone], int | None]:
+    """What the kernel charges a zone, less what it charges other zones that lie below its cgroup."""
+    below = nested(zones)
+
+    def charge(zone: Zone) -> int | None:
+        return None if zone.cgroup is None else charged_bytes(hierarchy, zone.cgroup, below[zone])
+
+    return charge
