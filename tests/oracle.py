@@ -144,7 +144,10 @@ def processes() -> list[int]:
 def living_thread(pid: int) -> int:
     """The process itself, or a thread of it that has an address space where the first one ended."""
     for tid in sorted(int(name) for name in os.listdir(f"/proc/{pid}/task")):
-        if read_file(f"/proc/{pid}/task/{tid}/maps"):
+        try:
+            if read_file(f"/proc/{pid}/task/{tid}/maps"):
+                return tid
+        except PermissionError:
             return tid
     return pid
 
@@ -272,9 +275,13 @@ def read_system(zone_of: Callable[[int], Zone | None], shares: Mapping[int, int]
 
 
 def memory_cgroup_of(pid: int) -> str:
-    """The cgroup of a process in the hierarchy that carries the memory controller."""
+    """The cgroup of a process in the hierarchy that carries the memory controller.
+
+    Asked of a thread that lives: on version 1 the kernel says "/" of one that has ended.
+    """
     unified = ""
-    for line in os.fsdecode(read_file(f"/proc/{pid}/cgroup")).splitlines():
+    tid = living_thread(pid)
+    for line in os.fsdecode(read_file(f"/proc/{pid}/task/{tid}/cgroup")).splitlines():
         _id, controllers, path = line.split(":", 2)
         if "memory" in controllers.split(","):
             return path

@@ -38,7 +38,7 @@ class Hierarchy:
 
     def name_of(self, directory: Path) -> str:
         """The path of a cgroup as /proc/PID/cgroup spells it."""
-        return os.path.normpath(f"{self.root}/{directory.relative_to(self.mount)}")
+        return os.path.normpath(os.path.join(self.root, directory.relative_to(self.mount)))
 
     def parent_of_tests(self) -> Path:
         """Where the tests' cgroups go.
