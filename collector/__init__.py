@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collector.errors import ZonerssError
     from collector.kernel.frames import frames
-    from collector.snapshot import Snapshot, take_snapshot
+    from collector.snapshot import Session, Snapshot, take_snapshot
 
-__all__ = ["Snapshot", "ZonerssError", "frames", "take_snapshot"]
+__all__ = ["Session", "Snapshot", "ZonerssError", "frames", "take_snapshot"]
 
 _HOMES = {
+    "Session": "collector.snapshot",
     "Snapshot": "collector.snapshot",
     "ZonerssError": "collector.errors",
     "frames": "collector.kernel.frames",

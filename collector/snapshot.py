@@ -18,6 +18,7 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -27,13 +28,13 @@ from collector.kernel.cgroupfs import MemoryHierarchy, charged_bytes, find_memor
 from collector.kernel.names import host_names
 from collector.kernel.proc import TaskList, began_since, pids, read_tasks, shared_mm_leaders
 from collector.kernel.roots import HOST, Roots
-from collector.kernel.sources import open_source
+from collector.kernel.sources import Sources
 from collector.kernel.walking import Walked, walk, walk_settings
 from collector.records import Cause, Gap, Grouping, ProcessUsage, Task, Usage, Zone
 from collector.rules import Rule
 from collector.units import PAGE_BYTES
 from collector.usage import Member, processes_usage, without_others, zones_usage
-from collector.zones import By, label, nested, parse_by, zoner
+from collector.zones import WAYS, By, label, nested, parse_by, zoner
 
 BASES = ("mapped",)
 
@@ -71,6 +72,103 @@ class Snapshot:
     """The processes that were walked."""
 
 
+class Session:
+    """Takes snapshots, and keeps between them what makes the next one cheaper; use it as a context manager.
+
+    It holds the census' memory, the source of frames and a few open files; not for several threads at once.
+    """
+
+    def __init__(
+        self,
+        source: str = "auto",
+        rules: Sequence[Rule] = (),
+        roots: Roots = HOST,
+        threads: int | None = None,
+    ) -> None:
+        """
+        :param source: where frames come from: auto, pagemap or pagetable
+        :param rules: names for cgroups of the user's own
+        :param threads: how many processes to walk side by side; None: as many as there are processors for us
+        :raises CannotServe: not root, or the kernel lacks what every source needs
+        """
+        self._source, self._rules, self._roots = source, rules, roots
+        with ExitStack() as stack:
+            self._settings = stack.enter_context(walk_settings(roots, threads))
+            self._sources = Sources(roots)
+            stack.callback(self._sources.close)
+            self._open = stack.pop_all()
+        self._census = Census(0)
+
+    def close(self) -> None:
+        """Give back what is held."""
+        self._open.close()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def take(
+        self,
+        by: str | Sequence[str] = ("zone",),
+        basis: str = "mapped",
+        zone: str | Sequence[str] | None = None,
+        *,
+        alone: bool = False,
+        processes: bool = False,
+    ) -> Snapshot:
+        """Look at the machine once; see :func:`take_snapshot`."""
+        ways = tuple(parse_by(text) for text in ((by,) if isinstance(by, str) else by))
+        names = (zone,) if isinstance(zone, str) else tuple(zone or ())
+        if not ways:
+            raise UsageError(f"group by what? say one of {', '.join(WAYS)}")
+        if basis not in BASES:
+            raise UsageError(f"there is no basis {basis!r}; say {' or '.join(BASES)}")
+        began = datetime.now(UTC)
+        pids_before = pids(self._roots)
+        hierarchy = find_memory_hierarchy(self._roots)
+        want_users = processes or any(way.needs_uids for way in ways)
+        listed = read_tasks(self._roots, hierarchy, want_users)
+        places = _place(listed, ways, self._roots, self._rules)
+        if names:
+            places = _choose(places, names, alone)
+        plan = _plan(places, shared_mm_leaders(listed), by_mm=processes)
+
+        source = self._sources.choose(self._source, sum(task.rss_pages for task, _ in plan.walks))
+        self._census.restart(len(plan.mms))
+        walk_began_ns = time.monotonic_ns()
+        walked, walk_gaps = walk(source, self._census, listed, plan.walks, self._settings)
+        walk_ns = time.monotonic_ns() - walk_began_ns
+        parts = self._census.parts()
+        members = _members(plan, walked, listed)
+        appeared = began_since(self._roots, pids_before, (task.pid for task in listed.tasks))
+
+        groupings, totals = [], []
+        for position, way in enumerate(ways):
+            charge = _charger(hierarchy, {member.zones[position] for member in members})
+            usages, total = zones_usage(parts, members, position, charge, names if position == 0 else ())
+            groupings.append(Grouping(str(way), tuple(map(without_others, usages)) if alone else usages))
+            totals.append(without_others(total) if alone else total)
+        return Snapshot(
+            began=began,
+            ended=datetime.now(UTC),
+            source=source.name,
+            basis=basis,
+            by=groupings[0].by,
+            page_size=PAGE_BYTES,
+            total=totals[0],
+            zones=groupings[0].zones,
+            groupings=tuple(groupings),
+            processes=processes_usage(parts, members, plan.mms, names) if processes else None,
+            gaps=(*listed.gaps, *walk_gaps, *(Gap(pid, "list", Cause.BEGAN) for pid in appeared)),
+            walk_ns=walk_ns,
+            walk_pages=sum(found.rss_pages + found.hugetlb_pages for found in walked),
+            parts=parts,
+            members=members,
+        )
+
+
 def take_snapshot(
     by: str | Sequence[str] = ("zone",),
     source: str = "auto",
@@ -84,7 +182,7 @@ def take_snapshot(
     threads: int | None = None,
 ) -> Snapshot:
     """
-    Look at the machine once.
+    Look at the machine once. Who looks again and again is better served by a :class:`Session`.
 
     :param by: how to group processes into zones (:func:`collector.zones.parse_by`); several share one walk
     :param source: where frames come from: auto, pagemap or pagetable
@@ -99,52 +197,8 @@ def take_snapshot(
     :raises UnknownZone: there is no zone of that name
     :raises CannotServe: not root, or a source that this host cannot serve
     """
-    ways = tuple(parse_by(text) for text in ((by,) if isinstance(by, str) else by))
-    names = (zone,) if isinstance(zone, str) else tuple(zone or ())
-    if basis not in BASES or not ways:
-        raise UsageError(
-            f"there is no basis {basis!r}; say {' or '.join(BASES)}" if ways else "group by what?"
-        )
-    began = datetime.now(UTC)
-    with walk_settings(roots, threads) as settings:
-        pids_before = pids(roots)
-        hierarchy = find_memory_hierarchy(roots)
-        listed = read_tasks(roots, hierarchy, want_users=processes or any(way.needs_uids for way in ways))
-        places = _place(listed, ways, roots, rules)
-        if names:
-            places = _choose(places, names, alone)
-        plan = _plan(places, shared_mm_leaders(listed), by_mm=processes)
-        with open_source(source, roots, sum(task.rss_pages for task, _ in places)) as frames:
-            census = Census(len(plan.mms))
-            walk_began_ns = time.monotonic_ns()
-            walked, walk_gaps = walk(frames, census, listed, plan.walks, settings)
-            walk_ns = time.monotonic_ns() - walk_began_ns
-        appeared = began_since(roots, pids_before, (task.pid for task in listed.tasks))
-    parts = census.parts()
-    members = _members(plan, walked, listed)
-    groupings, totals = [], []
-    for position, way in enumerate(ways):
-        charge = _charger(hierarchy, [member.zones[position] for member in members])
-        usages, total = zones_usage(parts, members, position, charge, names if position == 0 else ())
-        groupings.append(Grouping(str(way), tuple(map(without_others, usages)) if alone else usages))
-        totals.append(without_others(total) if alone else total)
-    return Snapshot(
-        began=began,
-        ended=datetime.now(UTC),
-        source=frames.name,
-        basis=basis,
-        by=groupings[0].by,
-        page_size=PAGE_BYTES,
-        total=totals[0],
-        zones=groupings[0].zones,
-        groupings=tuple(groupings),
-        processes=processes_usage(parts, members, plan.mms, names) if processes else None,
-        gaps=(*listed.gaps, *walk_gaps, *(Gap(pid, "list", Cause.BEGAN) for pid in appeared)),
-        walk_ns=walk_ns,
-        walk_pages=sum(found.rss_pages + found.hugetlb_pages for found in walked),
-        parts=parts,
-        members=members,
-    )
+    with Session(source, rules, roots, threads) as session:
+        return session.take(by, basis, zone, alone=alone, processes=processes)
 
 
 @dataclass(frozen=True, slots=True)

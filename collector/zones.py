@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from collector.errors import UsageError
@@ -129,13 +129,14 @@ def ancestors(path: str) -> tuple[str, ...]:
     return ("/", *("/".join(parts[:end]) for end in range(2, len(parts) + 1)))
 
 
-def nested(zones: Collection[Zone]) -> dict[Zone, tuple[str, ...]]:
+def nested(zones: Iterable[Zone]) -> dict[Zone, tuple[str, ...]]:
     """
     For each zone that is a cgroup, the cgroups of the zones nearest below it, sorted.
 
     A zone is its cgroup less these, and its charge likewise: the kernel charges a cgroup for all that is
     below it.
     """
+    zones = tuple(zones)
     paths = {zone.cgroup for zone in zones if zone.cgroup is not None}
     below: dict[str, list[str]] = {path: [] for path in paths}
     for path in sorted(paths):

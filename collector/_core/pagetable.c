@@ -399,11 +399,71 @@ static int walker_deinit(struct walker *w)
 	return error ? error : w->error;
 }
 
-static const struct walk_job *sorted_jobs; // qsort has no argument for it; under the lock of the only walk
-
-static int larger_first(const void *a, const void *b)
+static int larger_first(const void *a, const void *b, void *jobs)
 {
-	uint64_t x = sorted_jobs[*(const uint32_t *)a].expected_pages;
-	uint64_t y = sorted_jobs[*(const uint32_t *)b].expected_pages;
+	uint64_t x = ((const struct walk_job *)jobs)[*(const uint32_t *)a].expected_pages;
+	uint64_t y = ((const struct walk_job *)jobs)[*(const uint32_t *)b].expected_pages;
 	return x < y ? 1 : x > y ? -1 : 0;
+}
+
+// The first walker is this thread. Where no further thread can be had, the others do its work.
+static int run_walkers(struct walker *walkers, size_t threads)
+{
+	pthread_t ids[PAGETABLE_WORKERS];
+	size_t started = 1;
+	while (started < threads && !pthread_create(&ids[started], NULL, walker_run, &walkers[started]))
+		started++;
+	walker_run(&walkers[0]);
+	for (size_t i = 1; i < started; i++)
+		pthread_join(ids[i], NULL);
+	int error = 0;
+	for (size_t i = 0; i < threads; i++) {
+		int failed = walker_deinit(&walkers[i]);
+		error = error ? error : failed;
+	}
+	return error;
+}
+
+static size_t threads_for(const struct pagetable *pagetable, size_t count, const struct walk_settings *settings)
+{
+	size_t threads = settings->threads < 1 ? 1 : settings->threads;
+	if (threads > pagetable->workers)
+		threads = pagetable->workers;
+	return threads > count ? (count ? count : 1) : threads;
+}
+
+int walk_pagetable(struct pagetable *pagetable, struct census *census, struct walk_job *jobs, size_t count,
+		   const struct walk_settings *settings)
+{
+	struct walker walkers[PAGETABLE_WORKERS] = { 0 };
+	size_t threads = threads_for(pagetable, count, settings), begun = 0;
+	atomic_size_t next = 0;
+	uint32_t *order = malloc((count + 1) * sizeof(*order));
+	if (!order)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		order[i] = i;
+	qsort_r(order, count, sizeof(*order), larger_first, jobs);
+	pthread_mutex_lock(&pagetable->lock);
+	int error = 0;
+	for (; !error && begun < threads; begun++) {
+		walkers[begun] = (struct walker){ .settings = settings, .jobs = jobs, .order = order, .count = count,
+						  .next = &next };
+		error = walker_init(&walkers[begun], pagetable, begun, census);
+	}
+	if (!error)
+		error = run_walkers(walkers, threads);
+	else
+		for (size_t i = 0; i + 1 < begun; i++)
+			walker_deinit(&walkers[i]);
+	pthread_mutex_unlock(&pagetable->lock);
+	free(order);
+	return error;
+}
+
+void pagetable_counts(const struct pagetable *pagetable, uint64_t *faults, uint64_t *retries, uint64_t *reads)
+{
+	*faults = pagetable->faults;
+	*retries = pagetable->retries;
+	*reads = pagetable->reads;
 }
