@@ -1,5 +1,9 @@
 """What pyproject.toml cannot say: the C core is built by cffi, the BPF objects by clang (where there is one)."""
 
+import subprocess
+from pathlib import Path
+
 from setuptools import setup
 
-setup(cffi_modules=["collector/_core/build.py:census"])
+subprocess.run([Path(__file__).resolve().parent / "bpf" / "build"], check=True)
+setup(cffi_modules=["collector/_core/build.py:census", "collector/_core/build_pagetable.py:pagetable"])

@@ -7,7 +7,6 @@
 // What an entry means is what the kernel's own walkers make of it: arch/x86/include/asm/pgtable{,_64,-2level_types}.h,
 // mm/memory.c (vm_normal_page), fs/proc/task_mmu.c (smaps_pte_entry, pte_to_pagemap_entry).
 
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -297,7 +296,7 @@ static int read_tables(struct walker *w, int fd)
 		w->reads++;
 		if (error && error != EAGAIN && error != EINTR)
 			return error;
-		if (worker->start_boottime_ns && !same_process(w))
+		if (worker->met && !same_process(w))
 			return WALK_REUSED;
 		drain(w);
 		if (!error)
@@ -307,7 +306,7 @@ static int read_tables(struct walker *w, int fd)
 	}
 	if (worker->execs)
 		return WALK_EXECED;
-	return worker->start_boottime_ns && !worker->unfinished ? 0 : WALK_EXITED;
+	return worker->met && !worker->unfinished ? 0 : WALK_EXITED;
 }
 
 static int walk_once(struct walker *w)
@@ -358,6 +357,9 @@ static void walk_job(struct walker *w)
 			job_gap(w->job, STEP_TABLES, cause);
 		cause = walk_once(w);
 	}
+	// Alive, with memory, and yet the kernel would not show it: some kernels shield some processes.
+	if (cause == WALK_EXITED && !w->worker->met && still_there(w->job, dir))
+		job_gap(w->job, STEP_OPEN, EACCES);
 	if (cause)
 		job_gap(w->job, cause == WALK_REUSED ? STEP_OPEN : STEP_TABLES, cause);
 	job_check_moved(w->job, dir, w->settings);

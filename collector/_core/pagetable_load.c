@@ -4,7 +4,6 @@
 // of "light skeletons") makes a small loader program out of the object and runs that in the kernel, which looks the
 // offsets up in the BTF that it has in memory anyway: 6 ms.
 
-#define _GNU_SOURCE
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>

@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: MIT OR GPL-2.0-only
+// Copies the page tables of a process, raw, into memory that user space maps.
+//
+// Driven by collector/_core/pagetable.c: an iterator over the VMAs of a task (SEC("iter/task_vma"), Linux 5.8), read by a
+// worker thread. The kernel holds the mmap lock for reading while the program runs. Where the buffer is full or
+// enough has been copied in one go, the program returns 1: read() says EAGAIN, the lock is dropped, user space drains
+// the buffer and reads on, and the program is offered the same VMA again and resumes at the worker's cursor. So
+// nothing overflows and nothing is lost. Needs bpf_loop (5.17), hence no least version is named anywhere else.
+//
+// Page tables are read by bpf_probe_read_kernel through the kernel's map of all memory, whose base user space
+// finds with `find_base`. The tables may be freed meanwhile (MADV_DONTNEED, khugepaged): so an entry that led to a
+// table is read again after the table was copied, and if it is not the same the copy is thrown away. That is
+// how the kernel's own lockless walker (mm/gup.c, gup_fast_pte_range) knows that what it read was a page table.
+//
+// Structs below name only what is read; their offsets are the running kernel's (CO-RE). No kernel headers.
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef uint8_t __u8;
+typedef uint16_t __u16;
+typedef uint32_t __u32;
+typedef unsigned long long __u64;
+typedef int32_t __s32;
+typedef long long __s64;
+typedef uint16_t __be16;
+typedef uint32_t __be32;
+typedef uint32_t __wsum;
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
+#include "pagetable.h"
+
+_Static_assert(sizeof(struct pagetable_piece) == 16, "user space counts on it");
+
+enum { BPF_MAP_TYPE_ARRAY = 2, BPF_F_MMAPABLE = 1 << 10 };
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+struct upid {
+	int nr;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1];
+};
+
+struct super_block {
+	unsigned long s_magic;
+};
+
+struct inode {
+	unsigned short i_mode;
+	struct super_block *i_sb;
+};
+
+struct file {
+	struct inode *f_inode;
+};
+
+struct vm_operations_struct;
+struct anon_vma;
+struct vm_area_struct {
+	unsigned long vm_start;
+	unsigned long vm_end;
+	unsigned long vm_flags;
+	struct mm_struct *vm_mm;
+	struct anon_vma *anon_vma;
+	const struct vm_operations_struct *vm_ops;
+	struct file *vm_file;
+};
+
+struct mm_struct {
+	void *pgd;
+};
+
+struct task_struct {
+	struct mm_struct *mm;
+	struct task_struct *group_leader;
+	uint64_t start_boottime;
+	struct pid *thread_pid;
+};
+
+struct bpf_iter_seq_task_vma_info {
+	struct mm_struct *mm;
+};
+#pragma clang attribute pop
+
+// The context of the iterator, as the verifier presents it: three words. (include/linux/bpf.h, __bpf_md_ptr)
+struct bpf_iter__task_vma {
+	void *meta;
+	struct task_struct *task;
+	struct vm_area_struct *vma;
+};
+
+enum { // include/linux/mm.h
+	VM_SHARED = 0x8,
+	VM_PFNMAP = 0x400,
+	VM_HUGETLB = 0x400000,
+};
+
+enum { // arch/x86/include/asm/pgtable_types.h
+	ENTRY_PRESENT = 0x1,
+	ENTRY_LEAF = 0x80,
+};
+
+enum { PAGE_SHIFT = 12, PMD_SHIFT = 21, PUD_SHIFT = 30, P4D_SHIFT = 39, PGD5_SHIFT = 48, TABLE_ENTRIES = 512 };
+
+#define TMPFS_MAGIC 0x01021994
+#define S_IFMT 0170000
+#define S_IFREG 0100000
+
+// One element a worker; an array because user space can map it (BPF_F_MMAPABLE, 5.5). User space sets max_entries.
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, PAGETABLE_WORKERS);
+	__uint(key_size, sizeof(uint32_t));
+	__uint(value_size, PAGETABLE_BUFFER_BYTES);
+} buffers SEC(".maps");
+
+// State lives in a global: on the stack the verifier would follow every count and give up.
+struct pagetable_state state;
+
+static uint32_t tid_in_namespace(struct task_struct *task)
+{
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+	uint32_t level = BPF_CORE_READ(pid, level);
+	struct upid number;
+
+	if (bpf_probe_read_kernel(&number, sizeof(number),
+				  (void *)__builtin_preserve_access_index(&pid->numbers) + level * bpf_core_type_size(struct upid)))
+		return 0;
+	return number.nr;
+}
+
+static struct pagetable_worker *worker_of_reader(uint32_t *index)
+{
+	uint32_t root_tid = bpf_get_current_pid_tgid();
+	uint32_t tid;
+
+	for (int i = 0; i < PAGETABLE_WORKERS; i++) {
+		if (state.workers[i].root_tid == root_tid) {
+			*index = i;
+			return &state.workers[i];
+		}
+	}
+	tid = tid_in_namespace((struct task_struct *)bpf_get_current_task());
+	for (int i = 0; tid && i < PAGETABLE_WORKERS; i++) {
+		if (state.workers[i].tid == tid) {
+			state.workers[i].root_tid = root_tid;
+			*index = i;
+			return &state.workers[i];
+		}
+	}
+	return 0;
+}
+
+static bool table_read(struct pagetable_worker *worker, uint64_t table, uint64_t address, int shift, uint64_t *entry)
+{
+	uint64_t slot = table + ((address >> shift) % TABLE_ENTRIES) * sizeof(*entry);
+
+	if (!bpf_probe_read_kernel(entry, sizeof(*entry), (void *)slot))
+		return true;
+	worker->faults++;
+	return false;
+}
+
+static uint64_t table_of(uint64_t entry)
+{
+	return state.settings.base + (entry & state.settings.frame_mask);
+}
+
+// Finds the lowest table for worker->cursor. false: nothing there, and the cursor is past the gap; or a leaf of
+// 1 GiB, and *leaf is it.
+static bool descend(struct pagetable_worker *worker, uint64_t *leaf)
+{
+	uint64_t address = worker->cursor, table = worker->pgd, entry = 0;
+	int shift = state.settings.levels == 5 ? PGD5_SHIFT : P4D_SHIFT;
+
+	for (int level = 0; level < 3; level++) {
+		if (!table_read(worker, table, address, shift, &entry) || !(entry & ENTRY_PRESENT)) {
+			if (shift == PUD_SHIFT && entry) {
+				*leaf = entry;
+				return false;
+			}
+			worker->cursor = ((address >> shift) + 1) << shift;
+			return false;
+		}
+		if (shift == PUD_SHIFT)
+			break;
+		table = table_of(entry);
+		shift -= 9;
+	}
+	if (entry & ENTRY_LEAF) {
+		*leaf = entry;
+		return false;
+	}
+	worker->pmd_table = table_of(entry);
+	worker->gib = address >> PUD_SHIFT;
+	return true;
+}
+
+static uint64_t *put_piece(struct pagetable_worker *worker, char *buffer, uint32_t entries, uint8_t shift)
+{
+	uint32_t used = worker->used;
+	struct pagetable_piece *piece;
+
+	if (used > PAGETABLE_BUFFER_BYTES - sizeof(*piece) - TABLE_ENTRIES * sizeof(uint64_t))
+		return 0;
+	piece = (struct pagetable_piece *)(buffer + used);
+	piece->address = worker->cursor;
+	piece->entries = entries;
+	piece->shift = shift;
+	piece->traits = worker->traits;
+	return (uint64_t *)(piece + 1);
+}
+
+// An entry that maps memory itself, or that holds a huge page under migration. false: no room.
+static bool put_leaf(struct pagetable_worker *worker, char *buffer, uint64_t entry, uint8_t shift)
+{
+	uint64_t *to = put_piece(worker, buffer, 1, shift);
+
+	if (!to)
+		return false;
+	*to = entry;
+	worker->used += sizeof(struct pagetable_piece) + sizeof(*to);
+	worker->cursor = ((worker->cursor >> shift) + 1) << shift;
+	return true;
+}
+
+// The entries of one last-level table that belong to the VMA. false: no room.
+static bool put_table(struct pagetable_worker *worker, char *buffer, uint64_t entry)
+{
+	uint64_t address = worker->cursor, again = 0;
+	uint64_t stop = ((address >> PMD_SHIFT) + 1) << PMD_SHIFT;
+	uint64_t first = (address >> PAGE_SHIFT) % TABLE_ENTRIES;
+	uint32_t bytes;
+	uint64_t *to;
+
+	if (stop > worker->end)
+		stop = worker->end;
+	bytes = (stop - address) >> PAGE_SHIFT << 3;
+	if (!bytes || bytes > TABLE_ENTRIES * sizeof(*to))
+		return false;
+	to = put_piece(worker, buffer, bytes / sizeof(*to), PAGE_SHIFT);
+	if (!to)
+		return false;
+	if (bpf_probe_read_kernel(to, bytes, (void *)(table_of(entry) + first * sizeof(*to)))) {
+		worker->faults++;
+		worker->cursor = stop;
+		return true;
+	}
+	table_read(worker, worker->pmd_table, address, PMD_SHIFT, &again);
+	if ((again ^ entry) & (state.settings.frame_mask | ENTRY_PRESENT | ENTRY_LEAF)) {
+		worker->retries++; // the cursor stays: look again
+		return true;
+	}
+	worker->used += sizeof(struct pagetable_piece) + bytes;
+	worker->cursor = stop;
+	return true;
+}
+
+// One entry of the upper tables. 1: this VMA is done, or the buffer is full.
+static long step(uint32_t i, void *context)
+{
+	uint32_t index = *(uint32_t *)context % PAGETABLE_WORKERS;
+	struct pagetable_worker *worker = &state.workers[index];
+	uint64_t entry = 0, leaf = 0;
+	char *buffer = bpf_map_lookup_elem(&buffers, &index);
+
+	if (!buffer || worker->cursor >= worker->end) {
+		worker->done = 1;
+		return 1;
+	}
+	if (worker->cursor >> PUD_SHIFT != worker->gib && !descend(worker, &leaf))
+		return leaf && !put_leaf(worker, buffer, leaf, PUD_SHIFT);
+	if (!table_read(worker, worker->pmd_table, worker->cursor, PMD_SHIFT, &entry) || !entry) {
+		worker->cursor = ((worker->cursor >> PMD_SHIFT) + 1) << PMD_SHIFT;
+		return 0;
+	}
+	if (!(entry & ENTRY_PRESENT) || entry & ENTRY_LEAF)
+		return !put_leaf(worker, buffer, entry, PMD_SHIFT);
+	return !put_table(worker, buffer, entry);
+}
+
+static uint32_t traits_of(struct vm_area_struct *vma)
+{
+	uint64_t flags = vma->vm_flags;
+	struct file *file = vma->vm_file;
+	struct inode *inode;
+	uint32_t traits = 0;
+
+	if (vma->vm_ops)
+		traits |= PAGETABLE_BACKED;
+	if (flags & VM_SHARED)
+		traits |= PAGETABLE_SHARED;
+	if (flags & VM_HUGETLB)
+		traits |= PAGETABLE_HUGETLB;
+	if (flags & VM_PFNMAP)
+		traits |= PAGETABLE_DEVICE;
+	if (vma->anon_vma)
+		traits |= PAGETABLE_COPIED;
+	inode = file ? file->f_inode : 0;
+	if (!inode || (inode->i_mode & S_IFMT) != S_IFREG)
+		traits |= PAGETABLE_ODD; // devtmpfs is a tmpfs by its number, but its devices map what they like
+	else if (inode->i_sb->s_magic == TMPFS_MAGIC)
+		traits |= PAGETABLE_SHMEM;
+	return traits;
+}
+
+// Is this the address space that the worker is at? false: it is another one since an exec.
+static bool same_mm(struct pagetable_worker *worker, struct task_struct *task, struct vm_area_struct *vma)
+{
+	uint64_t mm = (uint64_t)vma->vm_mm;
+
+	if (!worker->met) {
+		worker->met = 1;
+		worker->start_boottime_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+		worker->mm = mm;
+	}
+	if (worker->mm == mm)
+		return true;
+	worker->execs++;
+	return false;
+}
+
+// Linux 5.8: called for each VMA of the link's task, in order of address, under the mmap lock held for reading.
+SEC("iter/task_vma")
+int walk_vma(struct bpf_iter__task_vma *context)
+{
+	struct task_struct *task = context->task;
+	struct vm_area_struct *vma = context->vma;
+	struct pagetable_worker *worker;
+	uint32_t index = 0;
+	uint64_t start;
+
+	if (!task || !vma)
+		return 0;
+	worker = worker_of_reader(&index);
+	if (!worker || !same_mm(worker, task, vma))
+		return 0;
+	start = vma->vm_start;
+	worker->end = vma->vm_end;
+	if (worker->end <= worker->cursor)
+		return 0; // a second thread of the process
+	// Below the cursor all is done: so no page is taken twice where VMAs were merged or split meanwhile.
+	if (!worker->unfinished || worker->cursor < start)
+		worker->vmas++;
+	if (worker->cursor < start)
+		worker->cursor = start;
+	worker->traits = traits_of(vma);
+	worker->pgd = (uint64_t)vma->vm_mm->pgd;
+	worker->gib = ~0UL;
+	worker->done = 0;
+	bpf_loop(PAGETABLE_STEPS, step, &index, 0);
+	worker->unfinished = !worker->done;
+	return worker->unfinished;
+}
+
+static long try_base(uint32_t i, void *context)
+{
+	uint64_t found[2] = { 0, 0 };
+	uint64_t base = (*(uint64_t *)context & ~((1UL << PUD_SHIFT) - 1)) - ((uint64_t)i << PUD_SHIFT);
+
+	state.search.tries++;
+	if (bpf_probe_read_kernel(found, sizeof(found), (void *)(base + state.search.physical)))
+		return 0;
+	if (found[0] != state.search.secret[0] || found[1] != state.search.secret[1])
+		return 0;
+	state.search.base = base;
+	return 1;
+}
+
+// Run once by BPF_PROG_RUN, in the thread that has put the secret into its memory: the top table of any process
+// lies in the map of all memory, at most as many GiB above its base as there is memory.
+SEC("raw_tp")
+int find_base(void *context)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	uint64_t pgd = (uint64_t)BPF_CORE_READ(task, mm, pgd);
+
+	state.search.keeps_mm = bpf_core_field_exists(struct bpf_iter_seq_task_vma_info, mm);
+	bpf_loop(state.search.limit, try_base, &pgd, 0);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
