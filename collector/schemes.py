@@ -187,8 +187,8 @@ def _find_machine(part: str, here: str, names: Names) -> Found | None:
 
 def _container_name(id: str, before: Sequence[str], names: Names) -> str | None:
     for part in before:
-        if (user := _USER_SLICE.fullmatch(part)) and (own := names.rootless.get(int(user["uid"]))):
-            return own.get(id)
+        if user := _USER_SLICE.fullmatch(part):
+            return names.rootless.get(int(user["uid"]), {}).get(id)
     return names.containers.get(id)
 
 

@@ -25,12 +25,13 @@ int job_open(struct walk_job *job, const struct walk_settings *settings)
 
 void job_check_moved(struct walk_job *job, int dir, const struct walk_settings *settings)
 {
-	char text[16384];
+	char path[64], text[16384];
 	size_t listed_length;
 	if (!settings->tasks)
 		return;
 	const char *listed = tasks_cgroup(settings->tasks, job->cgroup, &listed_length);
-	int64_t length = file_read_at(dir, "cgroup", text, sizeof(text));
+	snprintf(path, sizeof(path), "task/%d/cgroup", job->pid);
+	int64_t length = file_read_at(dir, path, text, sizeof(text));
 	if (length >= 0 && ((size_t)length != listed_length || memcmp(text, listed, length)))
 		job_gap(job, STEP_CGROUP, WALK_MOVED);
 }

@@ -385,7 +385,7 @@ static int walker_init(struct walker *w, struct pagetable *pagetable, uint32_t i
 	w->buffer = pagetable->buffers + (size_t)index * PAGETABLE_BUFFER_BYTES;
 	w->frame_mask = pagetable->state->settings.frame_mask;
 	// MAX_PHYSMEM_BITS less those of the page: bits above are notes about the page (SWP_MIG_YOUNG, SWP_MIG_DIRTY).
-	w->migration_mask = (UINT64_C(1) << (pagetable->levels == 5 ? 40 : 34)) - 1;
+	w->migration_mask = (UINT64_C(1) << (pagetable->state->settings.levels == 5 ? 40 : 34)) - 1;
 	w->huge_zero = UINT64_MAX / 2;
 	memset(w->worker, 0, sizeof(*w->worker));
 	return marker_init(&w->marker, census);

@@ -14,7 +14,6 @@ struct frame_range {
 struct pagetable_options {
 	const char *object;		// path of pagetable.bpf.o
 	uint32_t workers;		// threads that will walk at once, at most
-	uint32_t levels;		// of page tables: 4 or 5
 	const struct frame_range *ram;	// frames that are memory, in order
 	size_t ram_ranges;
 	int64_t boot_offset_ns;		// of this time namespace

@@ -4,6 +4,7 @@
 // of "light skeletons") makes a small loader program out of the object and runs that in the kernel, which looks the
 // offsets up in the BTF that it has in memory anyway: 6 ms.
 
+#include <cpuid.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -177,34 +178,57 @@ static int find_base(struct pagetable *pagetable, int find_fd, int pagemap_fd, c
 		return -EOPNOTSUPP;
 	}
 	settings->base = search->base;
-	settings->levels = pagetable->levels;
-	settings->frame_mask = UINT64_C(0x000ffffffffff000);
 	return search->base ? 0 : -ENXIO;
 }
 
-// Walk ourselves: the page with the secret must be where pagemap says it is.
-static int check_self(struct pagetable *pagetable, const uint64_t *secret, int pagemap_fd)
+// Walk ourselves: true if the page with the secret is where pagemap says it is.
+static bool finds_self(struct pagetable *pagetable, const uint64_t *secret, uint64_t frame)
 {
 	struct pagetable_worker *worker = &pagetable->state->workers[0];
-	uint64_t address = (uintptr_t)secret & ~UINT64_C(4095), frame = frame_of(pagemap_fd, secret);
 	const struct pagetable_piece *piece = (const struct pagetable_piece *)pagetable->buffers;
-	int link_fd, error;
+	uint64_t address = (uintptr_t)secret & ~UINT64_C(4095), entry = 0;
+	int link_fd;
+	char byte;
 	memset(worker, 0, sizeof(*worker));
 	worker->tid = gettid();
 	worker->cursor = address;
 	int fd = pagetable_iterate(pagetable, getpid(), getpid(), &link_fd);
 	if (fd < 0)
-		return fd;
-	char byte;
-	error = read(fd, &byte, 1) < 0 && errno != EAGAIN ? -errno : 0;
-	uint64_t entry = worker->used ? *(const uint64_t *)(piece + 1) : 0;
-	if (!error && (piece->address != address || piece->shift != 12 || !(entry & 1) ||
-		       (entry & pagetable->state->settings.frame_mask) >> 12 != frame))
-		error = -ENXIO;
+		return false;
+	ssize_t got = read(fd, &byte, sizeof(byte));
+	bool found = got >= 0 || errno == EAGAIN;
+	if (found && worker->used)
+		entry = *(const uint64_t *)(piece + 1);
+	found = found && entry & 1 && piece->address == address && piece->shift == 12 &&
+		(entry & pagetable->state->settings.frame_mask) >> 12 == frame;
 	close(fd);
 	close(link_fd);
 	memset(worker, 0, sizeof(*worker));
-	return error;
+	return found;
+}
+
+// The bit of an entry that says "encrypted" on AMD (SME, SEV), which is no part of the address; 0: there is none.
+static uint64_t encryption_bit(void)
+{
+	unsigned a, b, c, d;
+	return __get_cpuid(0x8000001f, &a, &b, &c, &d) && a & 3 ? UINT64_C(1) << (b & 63) : 0;
+}
+
+// How many levels the page tables have and which bits are an address is tried out on ourselves: /proc/cpuinfo would
+// tell the former, but slowly, and only the kernel knows whether it uses the latter.
+static int find_shape(struct pagetable *pagetable, const uint64_t *secret, int pagemap_fd, int *stage)
+{
+	struct pagetable_settings *settings = &pagetable->state->settings;
+	uint64_t frame = frame_of(pagemap_fd, secret), encryption = encryption_bit();
+	*stage = PAGETABLE_SELF;
+	for (int encrypted = 0; encrypted <= !!encryption; encrypted++)
+		for (int levels = 4; levels <= 5; levels++) {
+			settings->levels = levels;
+			settings->frame_mask = UINT64_C(0x000ffffffffff000) & ~(encrypted ? encryption : 0);
+			if (finds_self(pagetable, secret, frame))
+				return 0;
+		}
+	return -ENXIO;
 }
 
 int pagetable_open(const struct pagetable_options *options, int *stage, struct pagetable **ret)
@@ -219,7 +243,6 @@ int pagetable_open(const struct pagetable_options *options, int *stage, struct p
 	pagetable->workers = options->workers < 1 ? 1 : options->workers;
 	if (pagetable->workers > PAGETABLE_WORKERS)
 		pagetable->workers = PAGETABLE_WORKERS;
-	pagetable->levels = options->levels;
 	pagetable->boot_offset_ns = options->boot_offset_ns;
 	pagetable->ram = ram_bytes ? malloc(ram_bytes) : NULL;
 	uint64_t *secret = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
@@ -231,10 +254,8 @@ int pagetable_open(const struct pagetable_options *options, int *stage, struct p
 	}
 	if (!error)
 		error = find_base(pagetable, find_fd, options->pagemap_fd, secret, stage);
-	if (!error) {
-		*stage = PAGETABLE_SELF;
-		error = check_self(pagetable, secret, options->pagemap_fd);
-	}
+	if (!error)
+		error = find_shape(pagetable, secret, options->pagemap_fd, stage);
 	if (find_fd >= 0)
 		close(find_fd);
 	if (secret != MAP_FAILED)

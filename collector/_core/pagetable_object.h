@@ -14,7 +14,6 @@ struct pagetable {
 	char *buffers;
 	struct pagetable_state *state;
 	uint32_t workers;
-	uint32_t levels;
 	int64_t boot_offset_ns;
 	struct frame_range *ram;
 	size_t ram_ranges;

@@ -181,12 +181,12 @@ static int32_t living_thread(int dir)
 	return found;
 }
 
-static int read_cgroup(struct task_list *list, int dir, struct task *task)
+// Of the thread that is walked: version 1 says "/" of a leader that has ended.
+static int read_cgroup(struct task_list *list, int dir, bool want_cgroups, struct task *task)
 {
-	char text[16384];
-	int64_t length = file_read_at(dir, "cgroup", text, sizeof(text));
-	if (length == -ENOENT)
-		length = 0; // a kernel without cgroups
+	char path[64], text[16384];
+	snprintf(path, sizeof(path), "task/%d/cgroup", task->walk_tid);
+	int64_t length = want_cgroups ? file_read_at(dir, path, text, sizeof(text)) : 0;
 	if (length < 0)
 		return length;
 	int64_t index = text_intern(list, text, length);
@@ -197,7 +197,7 @@ static int read_cgroup(struct task_list *list, int dir, struct task *task)
 }
 
 // 1: a process with memory of its own; 0: none, or gone; negative errno: could not be read.
-static int read_task(struct task_list *list, int dir, bool want_users, struct task *task)
+static int read_task(struct task_list *list, int dir, bool want_users, bool want_cgroups, struct task *task)
 {
 	char text[1024];
 	int64_t length = file_read_at(dir, "stat", text, sizeof(text));
@@ -213,7 +213,7 @@ static int read_task(struct task_list *list, int dir, bool want_users, struct ta
 		if (task->threads < 2 || !(task->walk_tid = living_thread(dir)))
 			return 0;
 	}
-	error = read_cgroup(list, dir, task);
+	error = read_cgroup(list, dir, want_cgroups, task);
 	if (!error && want_users)
 		error = read_users(dir, task);
 	if (error)
@@ -221,7 +221,7 @@ static int read_task(struct task_list *list, int dir, bool want_users, struct ta
 	return 1;
 }
 
-int tasks_read(int proc_fd, int want_users, struct task_list **ret)
+int tasks_read(int proc_fd, int want_users, int want_cgroups, struct task_list **ret)
 {
 	int fd = openat(proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *proc = fd < 0 ? NULL : fdopendir(fd);
@@ -236,7 +236,7 @@ int tasks_read(int proc_fd, int want_users, struct task_list **ret)
 			continue; // it left
 		struct task *task = &list->tasks[list->count];
 		*task = (struct task){ .uid = UINT32_MAX, .euid = UINT32_MAX };
-		int found = read_task(list, dir, want_users, task);
+		int found = read_task(list, dir, want_users, want_cgroups, task);
 		close(dir);
 		if (found == -ENOMEM)
 			error = found;

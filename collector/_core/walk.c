@@ -132,7 +132,7 @@ static void take_present(struct walker *w, struct row *row, uint64_t pfn, bool i
 	if (known == PAGE_DEVICE || (!is_file && known == ASK && row_kind(w, row, pfn, false) == PAGE_DEVICE))
 		return;
 	if (!marker_known(&w->marker, pfn)) {
-		if (!is_file && is_huge_zero(w, pfn)) {
+		if (is_huge_zero(w, pfn)) {
 			w->job->zero_pages++;
 			return;
 		}

@@ -211,7 +211,7 @@ def _read_charge(hierarchy: MemoryHierarchy, path: str) -> int | None:
     file = f"{where}/memory.current" if hierarchy.version == 2 else f"{where}/memory.usage_in_bytes"
     try:
         fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    except (OSError, ValueError):
         return None
     try:
         text = os.read(fd, 64)

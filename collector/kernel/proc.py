@@ -58,7 +58,7 @@ def read_tasks(roots: Roots, hierarchy: MemoryHierarchy, want_users: bool = Fals
         raise CannotServe(f"cannot open {roots.proc}: {err.strerror}; is it mounted?") from err
     try:
         ret = ffi.new("struct task_list **")
-        check(lib.tasks_read(proc_fd, want_users, ret), f"listing the processes of {roots.proc}")
+        check(lib.tasks_read(proc_fd, want_users, hierarchy.version > 0, ret), f"listing the processes of {roots.proc}")
     finally:
         os.close(proc_fd)
     handle = ffi.gc(ret[0], lib.tasks_free)
