@@ -1,0 +1,82 @@
+"""Records and snapshots made by hand, for tests that need no kernel."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from collector.census import Census
+from collector.records import Grouping, ProcessUsage, Usage
+from collector.snapshot import Snapshot
+
+KIB = 1024
+BEGAN = datetime(2026, 11, 22, 12, 0, 0, 250, tzinfo=UTC)
+
+
+def usage(zone: str = "web", **fields: Any) -> Usage:
+    """A zone of 23 KiB anon, 31 KiB file, 7 KiB shmem, 41 KiB of it its own."""
+    return replace(
+        Usage(
+            zone=zone,
+            cgroup=f"/{zone}",
+            id=None,
+            kind="cgroup",
+            processes=3,
+            process_rss_bytes=101 * KIB,
+            anon_bytes=23 * KIB,
+            file_bytes=31 * KIB,
+            shmem_bytes=7 * KIB,
+            hugetlb_bytes=0,
+            exclusive_bytes=41 * KIB,
+            proportional_bytes=47 * KIB,
+            swap_bytes=0,
+            charged_bytes=53 * KIB,
+        ),
+        **fields,
+    )
+
+
+def process(pid: int = 42, **fields: Any) -> ProcessUsage:
+    return replace(
+        ProcessUsage(
+            pid=pid,
+            zone="web",
+            uid=0,
+            command="httpd",
+            rss_bytes=61 * KIB,
+            anon_bytes=23 * KIB,
+            file_bytes=31 * KIB,
+            shmem_bytes=7 * KIB,
+            hugetlb_bytes=0,
+            exclusive_bytes=11 * KIB,
+            proportional_bytes=29 * KIB,
+            swap_bytes=0,
+            size_bytes=1024 * KIB,
+        ),
+        **fields,
+    )
+
+
+def snapshot(*usages: Usage, **fields: Any) -> Snapshot:
+    zones = usages or (usage(),)
+    return replace(
+        Snapshot(
+            began=BEGAN,
+            ended=BEGAN + timedelta(milliseconds=17),
+            source="pagemap",
+            basis="mapped",
+            by="zone",
+            page_size=4096,
+            total=usage("total", cgroup=None, kind="total"),
+            zones=zones,
+            groupings=(Grouping("zone", zones),),
+            processes=None,
+            gaps=(),
+            walk_ns=5_000_000,
+            walk_pages=1234,
+            parts=Census(1).parts(),
+            members=(),
+        ),
+        **fields,
+    )

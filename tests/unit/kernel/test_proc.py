@@ -1,0 +1,172 @@
+"""Parsers of the core on what the kernel writes, and on arbitrary bytes."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from collector.errors import CannotServe, KernelFormatError
+from collector.kernel.cgroupfs import MemoryHierarchy
+from collector.kernel.frames import parse_maps
+from collector.kernel.proc import parse_stat, read_tasks
+from collector.kernel.roots import Roots
+from collector.records import Cause
+
+STAT = (
+    b"%d (%s) %c 1 1 1 0 -1 %d 100 0 0 0 1 2 0 0 20 0 %d 0 %d %d 57 18446744073709551615 1 1 140720308486144 0 0 0 0"
+    b" 0 0 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0\n"
+)
+
+
+def stat(
+    pid: int = 42,
+    comm: bytes = b"sh",
+    state: bytes = b"S",
+    flags: int = 0x400000,
+    threads: int = 1,
+    start: int = 77,
+    vsize: int = 8192,
+) -> bytes:
+    return STAT % (pid, comm, state, flags, threads, start, vsize)
+
+
+V2 = MemoryHierarchy(version=2, mount_point=Path("/cg"), mount_root="/")
+
+
+class FakeProc:
+    """Writes a /proc of a few processes."""
+
+    def __init__(self, root: Path) -> None:
+        self.roots = Roots(proc=root)
+
+    def process(
+        self, pid: int, text: bytes, cgroup: bytes = b"0::/a\n", threads: dict[int, bytes] | None = None
+    ) -> None:
+        directory = self.roots.proc / str(pid)
+        for tid, thread in (threads or {pid: text}).items():
+            (directory / "task" / str(tid)).mkdir(parents=True)
+            (directory / "task" / str(tid) / "stat").write_bytes(thread)
+            (directory / "task" / str(tid) / "cgroup").write_bytes(cgroup)
+        (directory / "stat").write_bytes(text)
+        (directory / "cgroup").write_bytes(cgroup)
+        (directory / "status").write_bytes(b"Name:\tsh\nUid:\t1000\t0\t0\t0\n")
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> FakeProc:
+    return FakeProc(tmp_path)
+
+
+def test_an_ordinary_process(proc: FakeProc) -> None:
+    proc.process(42, stat())
+    (task,) = read_tasks(proc.roots, V2, want_users=True).tasks
+    assert (task.pid, task.start_ticks, task.command, task.cgroup) == (42, 77, "sh", "/a")
+    assert (task.uid, task.euid, task.rss_pages, task.walk_tid) == (1000, 0, 57, 42)
+
+
+def test_users_are_unknown_where_not_asked_for(proc: FakeProc) -> None:
+    proc.process(42, stat())
+    (task,) = read_tasks(proc.roots, V2).tasks
+    assert task.uid is None
+    assert task.euid is None
+
+
+@pytest.mark.parametrize("comm", [b"a) S 1 (b", b"x\ny", b"\x1b[31m", b"\xff\xfe", b"", b"(((", b")))"])
+def test_a_command_may_hold_anything(proc: FakeProc, comm: bytes) -> None:
+    proc.process(42, stat(comm=comm))
+    (task,) = read_tasks(proc.roots, V2).tasks
+    assert task.command.encode("utf-8", "surrogateescape") == comm
+    assert task.start_ticks == 77
+
+
+def test_kernel_threads_and_zombies_have_no_memory(proc: FakeProc) -> None:
+    proc.process(2, stat(2, b"kthreadd", flags=0x208040, vsize=0))
+    proc.process(43, stat(43, state=b"Z", vsize=0))
+    proc.process(44, stat(44))
+    assert [task.pid for task in read_tasks(proc.roots, V2).tasks] == [44]
+
+
+def test_a_leader_that_has_ended_is_read_through_a_thread_that_lives(proc: FakeProc) -> None:
+    leader = stat(50, state=b"Z", threads=2, vsize=0)
+    proc.process(50, leader, threads={50: leader, 51: stat(51)})
+    (task,) = read_tasks(proc.roots, V2).tasks
+    assert (task.pid, task.walk_tid) == (50, 51)
+
+
+def test_a_stat_that_is_not_understood_is_a_gap(proc: FakeProc) -> None:
+    proc.process(42, b"42 (sh) S gibberish\n")
+    proc.process(43, stat(43))
+    listed = read_tasks(proc.roots, V2)
+    assert [task.pid for task in listed.tasks] == [43]
+    assert [(gap.pid, gap.cause) for gap in listed.gaps] == [(42, Cause.UNREADABLE)]
+
+
+def test_a_process_that_left_while_it_was_listed_was_never_there(proc: FakeProc) -> None:
+    (proc.roots.proc / "44").mkdir()
+    listed = read_tasks(proc.roots, V2)
+    assert listed.tasks == ()
+    assert listed.gaps == ()
+
+
+def test_no_proc(tmp_path: Path) -> None:
+    with pytest.raises(CannotServe, match="is it mounted"):
+        read_tasks(Roots(proc=tmp_path / "none"), V2)
+
+
+def test_a_kernel_without_cgroups(proc: FakeProc) -> None:
+    proc.process(42, stat())
+    for path in proc.roots.proc.rglob("cgroup"):
+        path.unlink()
+    nothing = MemoryHierarchy(version=0, mount_point=Path("/cg"), mount_root="/", charges=False)
+    assert [task.cgroup for task in read_tasks(proc.roots, nothing).tasks] == ["/"]
+
+
+@given(st.binary(max_size=400))
+@example(stat()[:60])
+@example(b"1 (")
+@example(b"1 () ")
+def test_stat_of_arbitrary_bytes(text: bytes) -> None:
+    with contextlib.suppress(KernelFormatError):
+        assert parse_stat(text).pid > 0
+
+
+@given(st.binary(max_size=15), st.integers(1, 2**31 - 1), st.integers(0, 2**64 - 1))
+def test_stat_round_trip(comm: bytes, pid: int, start: int) -> None:
+    comm = comm.replace(b"\0", b"")
+    row = parse_stat(stat(pid, comm, start=start))
+    assert (row.pid, row.start_ticks) == (pid, start)
+
+
+MAPS = (
+    b"00400000-00401000 r--p 00000000 fe:01 1234                               /bin/x y\n"
+    b"7f0000000000-7f0000200000 rw-s 00001000 00:01 99                         /memfd:a\\012b (deleted)\n"
+    b"ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]\n"
+)
+
+
+def test_maps() -> None:
+    rows = [vma for _, vma in parse_maps(MAPS)]
+    assert [(v.start, v.end, v.permissions, v.inode, v.name) for v in rows] == [
+        (0x400000, 0x401000, "r--p", 1234, "/bin/x y"),
+        (0x7F0000000000, 0x7F0000200000, "rw-s", 99, "/memfd:a\\012b (deleted)"),
+        (0xFFFFFFFFFF600000, 0xFFFFFFFFFF601000, "--xp", 0, "[vsyscall]"),
+    ]
+    assert rows[0].device == (0xFE, 1)
+
+
+@pytest.mark.parametrize(
+    "line", [b"x", b"1-2 rwxp 0 0:0 0", b"2-1 rwxp 0 0:0 0 \n", b"1-2 rw\n", b"1-2 rwxz 0 0:0 0\n", b"\n"]
+)
+def test_maps_that_are_not_understood(line: bytes) -> None:
+    with pytest.raises(KernelFormatError, match="byte 0"):
+        parse_maps(line)
+
+
+@given(st.binary(max_size=300))
+def test_maps_of_arbitrary_bytes(text: bytes) -> None:
+    with contextlib.suppress(KernelFormatError):
+        assert all(vma.start < vma.end for _, vma in parse_maps(text))
