@@ -1,0 +1,252 @@
+"""Zones of real containers: podman's, two of one image, called by the names that people gave them."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import collector
+from tests.live import needs
+
+TAG = f"zonerss-test-{os.getpid()}"
+PROGRAMS = ("sh", "sleep")
+
+
+@dataclass(frozen=True)
+class Container:
+    name: str
+    id: str
+    pid: int
+
+
+class Engine:
+    """podman, with the options that a host without systemd, or a root without CAP_SYS_RESOURCE, needs."""
+
+    def __init__(self) -> None:
+        self.command = ["podman"]
+        if shutil.which("runc"):
+            self.command += ["--runtime", "runc"]
+        if not Path("/run/systemd/system").is_dir():
+            self.command += ["--cgroup-manager", "cgroupfs", "--events-backend", "file"]
+        self.image = f"localhost/{TAG}"
+
+    def run(self, *arguments: str, stdin: bytes = b"") -> str:
+        return subprocess.run(
+            [*self.command, *arguments], input=stdin, capture_output=True, check=True, timeout=120
+        ).stdout.decode()
+
+    def start(self, name: str, script: str) -> Container:
+        id = self.run(
+            *("run", "--detach", "--name", name, "--network=none", "--init=false"),
+            *("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"),
+            *(self.image, "/bin/sh", "-c", script),
+        ).strip()
+        return Container(name, id, int(self.run("inspect", "--format", "{{.State.Pid}}", id)))
+
+    def remove(self, name: str) -> None:
+        self.run("rm", "--force", "--time", "0", "--ignore", name)
+
+
+def image_tar() -> bytes:
+    """A root file system of two programs of this host and the libraries that they map."""
+    files = {}
+    for name in PROGRAMS:
+        program = shutil.which(name)
+        assert program
+        files[f"bin/{name}"] = program
+        listed = subprocess.run(["ldd", program], capture_output=True, check=True).stdout.decode()
+        for library in re.findall(r"(/\S+) \(0x", listed):
+            files[library.lstrip("/")] = library
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", dereference=True) as tar:
+        for inside, outside in files.items():
+            tar.add(Path(outside).resolve(), inside)
+    return out.getvalue()
+
+
+def cgroup_leftovers() -> set[Path]:
+    """podman's own cgroups, which stay when its last container is gone."""
+    tops = [Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir()]
+    return {
+        path
+        for top in tops
+        for path in (top / "libpod_parent/conmon", top / "libpod_parent")
+        if path.is_dir()
+    }
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    if not shutil.which("podman"):
+        needs.skip("needs_container_engine", "podman is not installed")
+    before = cgroup_leftovers()
+    podman = Engine()
+    try:
+        podman.run("import", "-", podman.image, stdin=image_tar())
+    except (subprocess.SubprocessError, OSError) as error:
+        needs.skip("needs_container_engine", said(error))
+    try:
+        try:
+            podman.run(
+                "run",
+                "--rm",
+                "--network=none",
+                "--ulimit=nofile=64:64",
+                "--ulimit=nproc=64:64",
+                podman.image,
+                "/bin/sleep",
+                "0",
+            )
+        except (subprocess.SubprocessError, OSError) as error:
+            needs.skip("needs_container_engine", said(error))
+        yield podman
+    finally:
+        podman.run("rmi", "--force", podman.image)
+        for path in sorted(cgroup_leftovers() - before, reverse=True):
+            with suppress(OSError):  # Somebody else's containers are in it by now.
+                path.rmdir()
+
+
+def said(error: Exception) -> str:
+    text = getattr(error, "stderr", None) or str(error).encode()
+    return text.decode(errors="replace").strip().rpartition("\n")[2]
+
+
+@pytest.fixture
+def start(engine: Engine) -> Iterator[Callable[[str], Container]]:
+    """start("a") runs a container with two idle processes; its name is made unique."""
+    names = []
+
+    def start(name: str, script: str = "sleep 1000 & wait") -> Container:
+        names.append(f"{TAG}-{name}")
+        container = engine.start(names[-1], script)
+        children = Path(f"/proc/{container.pid}/task/{container.pid}/children")
+        until(lambda: children.read_text().split() and comm(children.read_text().split()[0]) == "sleep")
+        return container
+
+    try:
+        yield start
+    finally:
+        for name in names:
+            engine.remove(name)
+
+
+def comm(pid: str) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+def until(done: Callable[[], object]) -> None:
+    for _ in range(500):
+        with suppress(OSError):
+            if done():
+                return
+        time.sleep(0.01)
+    raise AssertionError("waited 5 s in vain")
+
+
+def usages(*containers: Container) -> list[collector.Usage]:
+    zones = {zone.zone: zone for zone in collector.take_snapshot(by="zone").zones}
+    return [zones[container.name] for container in containers]
+
+
+def test_two_containers_of_one_image_by_their_names(start):
+    one, two = start("one"), start("two")
+    for container, usage in zip((one, two), usages(one, two), strict=True):
+        assert usage.kind == "podman"
+        assert usage.id == container.id
+        assert usage.processes == 2
+        assert usage.cgroup is not None
+        assert usage.cgroup.rpartition("/")[2] in (f"libpod-{container.id}", f"libpod-{container.id}.scope")
+        assert usage.charged_bytes is not None
+        assert usage.process_rss_bytes > usage.rss_bytes > usage.exclusive_bytes > 0
+
+
+def test_the_pages_of_one_image_are_shared(engine, start):
+    if engine.run("info", "--format", "{{.Store.GraphDriverName}}").strip() != "overlay":
+        needs.skip("needs_container_engine", "only overlay shares the files of an image")
+    one, two = start("one"), start("two")
+    first, second = usages(one, two)
+    together = collector.take_snapshot(by="zone", zone=[one.name, two.name]).total.rss_bytes
+    libc = max(Path(name).stat().st_size for name in libraries(one.pid))
+    shared = first.rss_bytes + second.rss_bytes - together
+    assert libc / 4 < shared <= min(first.shared_bytes, second.shared_bytes)
+
+
+def libraries(pid: int) -> set[str]:
+    return {
+        f"/proc/{pid}/root{line.split()[-1]}"
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines()
+        if line.endswith(("libc.so.6", ".so"))
+    }
+
+
+def test_stopping_one_changes_the_others_rss_by_nothing(engine, start):
+    one, two = start("one"), start("two")
+    _, before = usages(one, two)
+    engine.remove(one.name)
+    (after,) = usages(two)
+    assert after.rss_bytes == before.rss_bytes
+    assert after.exclusive_bytes >= before.exclusive_bytes
+
+
+def test_the_monitor_is_no_part_of_the_container(start):
+    one = start("one")
+    monitors = [zone for zone in collector.take_snapshot(by="zone").zones if zone.kind == "monitor"]
+    assert any(zone.zone in ("conmon", f"{one.name}/conmon") for zone in monitors)
+
+
+def test_a_cgroup_that_the_container_made_belongs_to_it(start):
+    one = start("one")
+    (before,) = usages(one)
+    made = [Path(f"/sys/fs/cgroup{top}{before.cgroup}") for top in ("/memory", "")]
+    inner = next(path for path in made if path.is_dir()) / "inner"
+    inner.mkdir()
+    child = Path(f"/proc/{one.pid}/task/{one.pid}/children").read_text().split()[0]
+    try:
+        (inner / "cgroup.procs").write_text(child)
+        (moved,) = usages(one)
+        assert (moved.processes, moved.cgroup) == (before.processes, before.cgroup)
+    finally:
+        with suppress(OSError):
+            (inner.parent / "cgroup.procs").write_text(child)
+        inner.rmdir()
+
+
+def test_a_container_that_ends_during_the_walk_is_a_gap_or_gone(engine, start):
+    lasting, brief = start("lasting"), start("brief")
+    with subprocess.Popen([*engine.command, "kill", brief.name], stdout=subprocess.DEVNULL) as killer:
+        while killer.poll() is None:
+            snapshot = collector.take_snapshot(by="zone")
+            assert lasting.name in {zone.zone for zone in snapshot.zones}
+    (usage,) = usages(lasting)
+    assert usage.processes == 2
+
+
+def test_the_json_has_the_name_and_the_full_id(start):
+    one = start("one")
+    command = [sys.executable, "-m", "collector", "--json", "--zone", one.name]
+    document = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+    (zone,) = document["zones"]
+    assert (zone["zone"], zone["id"]) == (one.name, one.id)
+
+
+def test_by_slice_and_session_hold_the_same_processes(start):
+    one = start("one")
+    snapshot = collector.take_snapshot(by=("zone", "session", "slice", "cgroup"))
+    session = next(zone for zone in snapshot.groupings[1].zones if zone.zone == one.name)
+    zone = next(zone for zone in snapshot.zones if zone.zone == one.name)
+    assert session == zone
+    assert len({grouping.by for grouping in snapshot.groupings}) == 4
