@@ -12,7 +12,6 @@ the match ends, so that everything below it belongs to it.
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +47,8 @@ def parse_rules(text: str, file: str) -> tuple[Rule, ...]:
     :param file: what to call it in an error
     :raises UsageError: FILE:LINE:COLUMN, what is wrong there and what to do
     """
+    import tomllib  # only who has rules pays for it
+
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as err:

@@ -13,7 +13,6 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 
 from collector.errors import ZonerssError
 from collector.views.text import printable
@@ -62,7 +61,7 @@ def _parser(verb: str | None) -> argparse.ArgumentParser:
         "per zone, read from the page tables. Run as root.",
         epilog="`zonerss VERB --help` tells more. Documentation: docs/ of the project.",
     )
-    parser.add_argument("--version", action="version", version=f"zonerss {_version()}")
+    parser.add_argument("--version", action=_Version, help="show the version and exit")
     verbs = parser.add_subparsers(metavar="VERB", required=True, title="verbs")
     for name, summary in VERBS.items():
         sub = verbs.add_parser(name, help=summary, allow_abbrev=False)
@@ -75,8 +74,17 @@ def _parser(verb: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def _version() -> str:
-    try:
-        return version("zonerss")
-    except PackageNotFoundError:
-        return "(not installed)"
+class _Version(argparse.Action):
+    """--version; the installed metadata is read only when it is asked for, since that is slow."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, dest, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"zonerss {version('zonerss')}")
+        except PackageNotFoundError:
+            print("zonerss (not installed)")
+        parser.exit()
