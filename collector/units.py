@@ -14,6 +14,11 @@ def pages_to_bytes(pages: int) -> int:
     return pages * PAGE_BYTES
 
 
+def memory_bytes() -> int:
+    """All memory that the kernel manages, as sysconf tells it (MemTotal)."""
+    return os.sysconf("SC_PHYS_PAGES") * PAGE_BYTES
+
+
 def format_size(size_bytes: int | None) -> str:
     """
     A size as prstat prints it: whole K up to 9999, then whole M up to 9999, then G with one digit below 100.

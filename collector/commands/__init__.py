@@ -13,8 +13,9 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
-from collector.errors import ZonerssError
+from collector.errors import UsageError, ZonerssError
 from collector.views.text import printable
 
 VERBS = {
@@ -54,8 +55,15 @@ def main(arguments: Sequence[str]) -> int:
         return 130
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line; the usage is for those who ask for it."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see `{self.prog} --help`")
+
+
 def _parser(verb: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="zonerss",
         description="How much physical memory each container, service and user really uses: every page once "
         "per zone, read from the page tables. Run as root.",

@@ -8,13 +8,12 @@ the kernel bills its cgroup: whoever touched a page first pays for all of it.
 from __future__ import annotations
 
 import argparse
-import os
 
 from collector.commands.options import add_table_options, add_walk_options, column_of, read_rules
 from collector.errors import UsageError
 from collector.records import Grouping, Usage
 from collector.snapshot import Snapshot, take_snapshot
-from collector.units import format_percent, format_size
+from collector.units import format_percent, format_size, memory_bytes
 from collector.views.columns import ANON, FILE, HUGETLB, RSS, SHMEM, SWAP, ZONE, ZONE_COLUMNS, Column
 from collector.views.gaps import gap_sentence
 from collector.views.table import render_table, sort_records
@@ -100,12 +99,11 @@ def _zone_column(by: str) -> Column:
 def footer(snapshot: Snapshot) -> list[str]:
     """The last lines, as prstat ends with its totals: all zones together, the walk, and what is missing."""
     total = snapshot.total
-    memory_bytes = os.sysconf("SC_PHYS_PAGES") * snapshot.page_size
     kinds = ", ".join(f"{format_size(column.value(total))} {column.name}" for column in (ANON, FILE, SHMEM))
     took_ms = (snapshot.ended - snapshot.began).total_seconds() * 1000
     lines = [
         f"Total: {total.processes} processes, {format_size(total.rss_bytes)} ({kinds}), "
-        f"{format_percent(total.rss_bytes, memory_bytes)} of memory; "
+        f"{format_percent(total.rss_bytes, memory_bytes())} of memory; "
         f"{format_size(total.process_rss_bytes)} by summing process RSS.",
         f"Read {snapshot.walk_pages:,} page table entries by {snapshot.source} in {took_ms:.0f} ms.",
     ]

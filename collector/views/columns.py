@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from collector.units import format_percent, format_size
+from collector.units import format_percent, format_size, memory_bytes
 from collector.views.text import printable
 
 
@@ -25,6 +25,8 @@ class Column:
     """A size in bytes."""
     left: bool = False
     """Aligned to the left: text."""
+    text: Callable[[Any], str] | None = None
+    """How its value is shown where neither a size nor a plain word does; never asked for an unknown one."""
 
 
 def _size(name: str, header: str, field: str, help: str) -> Column:
@@ -48,22 +50,32 @@ PROCESS_RSS = _size(
     "process_rss", "PSRSS", "process_rss_bytes", "the sum of the processes' own RSS: too much"
 )
 
+MEMORY = Column(
+    "memory",
+    "MEMORY",
+    "rss of all memory of the machine",
+    lambda record: record.rss_bytes,
+    text=lambda rss_bytes: format_percent(rss_bytes, memory_bytes()),
+)
 ZONE = Column("zone", "ZONE", "the zone", lambda record: record.zone, left=True)
+
 
 ZONE_COLUMNS = (
     NPROC,
-    PROCESS_RSS,
-    CHARGED,
     RSS,
-    ANON,
-    FILE,
-    SHMEM,
+    MEMORY,
     EXCLUSIVE,
     SHARED,
     PROPORTIONAL,
+    ANON,
+    FILE,
+    SHMEM,
     HUGETLB,
     SWAP,
+    CHARGED,
+    PROCESS_RSS,
 )
+"""What show has, left of the zone: prstat's order and words where it has them."""
 
 PID = Column("pid", "PID", "process id", lambda record: record.pid)
 SIZE = _size("size", "SIZE", "size_bytes", "virtual size")
@@ -104,11 +116,8 @@ def cell(column: Column, record: Any, in_bytes: bool = False) -> str:
     value = column.value(record)
     if value is None:
         return "–"
+    if column.text:
+        return column.text(value)
     if column.size and not in_bytes:
         return format_size(value)
     return printable(str(value))
-
-
-def share_of_memory(rss_bytes: int, memory_bytes: int) -> str:
-    """The MEMORY column of prstat: rss of all physical memory."""
-    return format_percent(rss_bytes, memory_bytes)

@@ -18,9 +18,9 @@ def test_show(monkeypatch: pytest.MonkeyPatch) -> None:
         snapshot(usage(), usage("db\x1b[2J", anon_bytes=50_000 * KIB, charged_bytes=None), gaps=gaps)
     )
     assert lines == [
-        "NPROC  PSRSS  CHARGED  RSS  ANON  FILE  SHMEM  EXCL  SHARED  PROP  ZONE",
-        "    3   101K        –  49M   49M   31K     7K   41K     49M   47K  db\\x1b[2J",
-        "    3   101K      53K  61K   23K   31K     7K   41K     20K   47K  web",
+        "NPROC  RSS  MEMORY  EXCL  SHARED  PROP  ANON  FILE  SHMEM  CHARGED  PSRSS  ZONE",
+        "    3  49M   1251%   41K     49M   47K   49M   31K     7K        –   101K  db\\x1b[2J",
+        "    3  61K    1.5%   41K     20K   47K   23K   31K     7K      53K   101K  web",
         "",
         "Total: 3 processes, 61K (23K anon, 31K file, 7K shmem), 1.5% of memory; 101K by summing process RSS.",
         "Read 1,234 page table entries by pagemap in 17 ms.",
@@ -30,7 +30,7 @@ def test_show(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_swap_and_hugetlb_have_columns_where_there_is_any() -> None:
     lines = render(snapshot(usage(swap_bytes=4 * KIB), usage("db", hugetlb_bytes=2048 * KIB)))
-    assert lines[0].endswith("HUGETLB  SWAP  ZONE")
+    assert lines[0].endswith("SHMEM  HUGETLB  SWAP  CHARGED  PSRSS  ZONE")
 
 
 def test_whole_bytes() -> None:
