@@ -176,10 +176,15 @@ class Kernel:
 
     def __init__(self) -> None:
         self._file = os.open("/proc/kpageflags", os.O_RDONLY)
+        self._counts = os.open("/proc/kpagecount", os.O_RDONLY)
         self._flags: dict[int, int] = {}
 
     def close(self) -> None:
         os.close(self._file)
+        os.close(self._counts)
+
+    def times_mapped(self, pfn: int) -> int:
+        return int.from_bytes(os.pread(self._counts, 8, pfn * 8), "little")
 
     def flags(self, pfn: int) -> int:
         if pfn not in self._flags:
@@ -234,11 +239,20 @@ class Truth:
     """By pid: why a process could not be read."""
 
 
-def read_system(zone_of: Callable[[int], Zone | None], shares: Mapping[int, int] | None = None) -> Truth:
+OTHERS = "others"
+
+
+def read_system(
+    zone_of: Callable[[int], Zone | None],
+    shares: Mapping[int, int] | None = None,
+    others_by_count: bool = False,
+) -> Truth:
     """Walk every process of this host.
 
     :param zone_of: the zone of a pid; None leaves the process out
     :param shares: pid by pid, of processes that share an address space with another: which one
+    :param others_by_count: a frame that the kernel says is mapped more often than was seen is mapped by the zone
+        OTHERS, too. It is the same as to walk those who were left out, and takes a moment however many they are
     """
     kernel = Kernel()
     marks: list[Mark] = []
@@ -266,6 +280,13 @@ def read_system(zone_of: Callable[[int], Zone | None], shares: Mapping[int, int]
                 marks.append((zone, page.number, page.kind))
                 if page.kind != "swap" and pid not in (shares or {}):
                     mapped_times[page.number] += 1
+        if others_by_count:
+            kinds = {number: kind for _zone, number, kind in marks if kind in RSS_KINDS}
+            marks += [
+                (OTHERS, number, kind)
+                for number, kind in kinds.items()
+                if kernel.times_mapped(number) > mapped_times[number]
+            ]
     finally:
         kernel.close()
     parts = partition(marks)

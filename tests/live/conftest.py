@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.live import needs
-from tests.live.cgroups import TestCgroups
+from tests.live.cgroups import TestCgroups, move
 from tests.oracle import PAGE, SWAP_BACKED, Kernel, pages_of
+from tests.workloads.build import build_mem
 from tests.workloads.mem import Mem, MemError
 
 SOURCES = ("pagemap", "pagetable")
@@ -33,8 +34,26 @@ def cgroups() -> Iterator[TestCgroups]:
         made.close()
 
 
+@pytest.fixture(scope="session")
+def neighbour(cgroups: TestCgroups) -> Iterator[Mem]:
+    """A process that all the while maps what every process maps: the vdso.
+
+    Without it the pages of the vdso would belong to a zone alone or not as other processes come and go. It runs
+    from a file of its own, so as to share nothing else.
+    """
+    path = cgroups.make("neighbour")
+    with tempfile.TemporaryDirectory(prefix="zonerss-test-") as directory:
+        program = Path(shutil.copy(build_mem(), directory))
+        mem = Mem(before_exec=lambda: move(os.getpid(), path), program=program)
+        try:
+            yield mem
+        finally:
+            mem.end()
+            cgroups.remove(path)
+
+
 @pytest.fixture
-def make_zone(cgroups: TestCgroups, request: pytest.FixtureRequest) -> Iterator[Callable]:
+def make_zone(cgroups: TestCgroups, neighbour: Mem) -> Iterator[Callable]:
     """make_zone("a") is a cgroup of its own, with zone.spawn() to start processes in it."""
     from tests.live.measure import Zone
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
 
 import collector
 from tests import oracle
 from tests.live.cgroups import TestCgroups, move, stopped
-from tests.oracle import PAGE
+from tests.oracle import KINDS, PAGE, RSS_KINDS
 from tests.workloads.mem import Mem
 
 
@@ -39,7 +39,7 @@ class Pages:
         return {name: difference for name, difference in differences.items() if difference}
 
 
-def pages_of(usage: collector.Usage) -> Pages:
+def pages_of(usage: collector.records.Usage) -> Pages:
     """In pages; a figure that is no whole page is an error, but for the proportional one."""
     whole = {
         field.name: whole_pages(getattr(usage, f"{field.name}_bytes"))
@@ -55,14 +55,25 @@ def whole_pages(size: int) -> int:
     return pages
 
 
-def true_pages(truth: oracle.Truth, zone: str) -> Pages:
+def among(parts: oracle.Parts, zones: set[str]) -> oracle.Parts:
+    """The parts as they would be if there were no other zones than these."""
+    seen: oracle.Parts = {}
+    for members, pages in parts.items():
+        if members & zones:
+            part = seen.setdefault(members & zones, dict.fromkeys(KINDS, 0))
+            for kind, count in pages.items():
+                part[kind] += count
+    return seen
+
+
+def true_pages(truth: oracle.Truth, zone: str, zones: set[str]) -> Pages:
     usage = truth.zones[zone]
     return Pages(
         **usage.mapped,
         rss=usage.rss,
         exclusive=usage.exclusive,
         shared=usage.shared,
-        proportional=usage.proportional,
+        proportional=oracle.usage(among(truth.parts, zones))[zone].proportional,
         process_rss=truth.process_rss[zone],
         processes=truth.processes[zone],
     )
@@ -139,12 +150,38 @@ def without_zeros(figures: dict[str, int | Fraction]) -> dict[str, int | Fractio
     return {name: figure for name, figure in figures.items() if figure}
 
 
-def assert_true(pages: Pages, true: Pages, zone: str) -> None:
-    """Exact to the page; the proportional figure to the byte that it is rounded to."""
+def assert_true(pages: Pages, true: Pages, zone: str, common: int) -> None:
+    """Exact to the page.
+
+    But for the proportional figure: pages that zones of others map, too, which are those of the vdso,
+    are divided by how many zones there are just then. It is rounded to a byte, too.
+
+    :param common: how many such pages there are
+    """
     different = pages - true
-    if abs(different.get("proportional", 0)) * PAGE <= 1:
-        different.pop("proportional", None)
+    assert common < 10, f"{zone} shares {common} pages with processes that are not ours"
+    rounding = Fraction(1, PAGE)
+    assert -common - rounding <= different.pop("proportional", 0) <= rounding
     assert not different, f"{zone} differs from the oracle by {different}"
+
+
+def read_zones(names: set[str], shares: Mapping[int, int] | None = None) -> oracle.Truth:
+    """The oracle on the processes of some zones; who else maps a page of theirs is the zone OTHERS."""
+
+    def zone_of(pid: int) -> str | None:
+        name = oracle.memory_cgroup_of(pid)
+        return name if name in names else None
+
+    return oracle.read_system(zone_of, shares, others_by_count=True)
+
+
+def pages_common_with_others(parts: oracle.Parts, zone: str, zones: set[str]) -> int:
+    return sum(
+        pages[kind]
+        for members, pages in parts.items()
+        for kind in RSS_KINDS
+        if zone in members and not members <= zones
+    )
 
 
 def measure_zones(
@@ -154,15 +191,15 @@ def measure_zones(
     names = {zone.name for zone in zones}
     with stopped([zone.path for zone in zones]):
         snapshot = (take or collector.take_snapshot)(by=("cgroup",), source=source)
-        truth = oracle.read_system(oracle.memory_cgroup_of, shares)
+        truth = read_zones(names, shares)
     (grouping,) = snapshot.groupings
     found = {usage.zone: pages_of(usage) for usage in grouping.zones if usage.zone in names}
     pages = {}
     for name in names & truth.zones.keys():
-        true = true_pages(truth, name)
+        true = true_pages(truth, name, names)
         assert name in found, f"{name} is missing from the snapshot"
-        assert_true(found[name], true, name)
-        # To the byte above; from here on in exact numbers.
-        pages[name] = true
+        assert_true(found[name], true, name, pages_common_with_others(truth.parts, name, names))
+        # The figures of the snapshot; proportional as among these zones only, to be told in exact numbers.
+        pages[name] = replace(found[name], proportional=true.proportional)
     assert pages, "nothing was compared"
     return Measured(snapshot, truth, pages)

@@ -32,6 +32,7 @@ CAUSES = {
     "needs_pagetable": Cause("the page tables cannot be read by BPF here", allowed=True),
     "needs_disk_file_system": Cause("only tmpfs can be written here", allowed=True),
     "needs_container_engine": Cause("no container engine works here", allowed=True),
+    "needs_readable_checkout": Cause("other users cannot read the checkout", allowed=True),
     "needs_systemd": Cause("systemd does not run here", allowed=True),
     "needs_cgroup2": Cause("the memory controller is not on cgroup version 2", allowed=True),
 }

@@ -7,6 +7,7 @@ primes, so that no two can be mixed up. All of it is done with every source of f
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import time
 from fractions import Fraction
@@ -450,12 +451,14 @@ def swap(setting):
 
 def page_out(mem, where) -> None:
     """Until all of it is out: what is on its way onto the kernel's lists is passed over at first."""
-    while True:
+    kernel = Kernel()
+    for _ in range(1000):
         mem.advise(where, 0, where.pages, "pageout")
-        kernel = Kernel()
         if all(page.kind == "swap" for page in pages_of(kernel, mem.pid, where.start, where.end)):
+            kernel.close()
             return
         time.sleep(0.01)
+    pytest.fail("the kernel does not page out what it is told to")
 
 
 def test_pages_that_were_swapped_out(zone, mem, measure, swap):
@@ -509,12 +512,13 @@ def test_pages_that_the_kernel_merged(make_zone, measure, setting):
     setting(str(ksm / "sleep_millisecs"), 5)
     setting(str(ksm / "run"), 1)
     kernel = Kernel()
-    frames = 0
-    while frames != 167:
+    for _ in range(3000):
+        pages = [pages_of(kernel, place.pid, place.start, place.end) for place in where]
+        if len({page.number for page in itertools.chain(*pages)}) == 167:
+            break
         time.sleep(0.02)
-        frames = len(
-            {page.number for place in where for page in pages_of(kernel, place.pid, place.start, place.end)}
-        )
+    else:
+        pytest.fail("the kernel does not merge pages that are alike")
     kernel.close()
     after = measure()
     assert grown(before, after, a) == shared(167, "anon", zones=2, mapped=2 * 167)

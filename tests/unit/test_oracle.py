@@ -100,7 +100,7 @@ def test_words_that_are_not_zero_with_their_address(tmp_path):
 
 class RecordedKernel(Kernel):
     def __init__(self, flags: dict[int, int]):
-        self._file = os.open("/dev/null", os.O_RDONLY)
+        self._file, self._counts = (os.open("/dev/null", os.O_RDONLY) for _ in range(2))
         self._flags = flags
 
 

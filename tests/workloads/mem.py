@@ -48,14 +48,13 @@ class Range:
 class Mem:
     """A process whose memory is known to the page."""
 
-    def __init__(self, before_exec: Callable[[], None] | None = None, directory: Path | None = None):
+    def __init__(self, before_exec: Callable[[], None] | None = None, program: Path | None = None):
         # The child dies with the thread that started it: mem asks the kernel for that.
         self.process = subprocess.Popen(
-            [build_mem()],
+            [program or build_mem()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             preexec_fn=before_exec,
-            cwd=directory,
             bufsize=0,
         )
         self.pid = self.process.pid

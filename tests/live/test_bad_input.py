@@ -1,0 +1,278 @@
+"""Wrong usage, missing privilege and hostile names, through the command line as people meet it.
+
+A failure is one line on stderr that says what to do, exit status 1 (could not) or 2 (wrong usage), nothing on
+stdout and never a traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.live import needs
+from tests.live.measure import Zone
+
+PROJECT = Path(__file__).parents[2]
+ZONERSS = (sys.executable, "-m", "collector")
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+
+
+def without(capability: str) -> tuple[str, ...]:
+    """Run as root who lacks a capability."""
+    return ("setpriv", f"--bounding-set=-{capability}", f"--inh-caps=-{capability}")
+
+
+def run(*arguments: str, prefix: Sequence[str] = (), **options) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [*prefix, *ZONERSS, *arguments], cwd=PROJECT, capture_output=True, check=False, **options
+    )
+
+
+def assert_refused(result: subprocess.CompletedProcess, status: int) -> str:
+    """One line on stderr, nothing on stdout; the line."""
+    text = result.stderr.decode()
+    assert result.stdout == b""
+    assert "Traceback" not in text
+    assert result.returncode == status, text
+    assert len(text.splitlines()) == 1, text
+    assert text.endswith("\n")
+    return text
+
+
+# ---- privilege ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", ["show", "ps", "frames"])
+def test_not_root(verb):
+    probe = [*NOBODY, sys.executable, "-c", "import collector"]
+    if subprocess.run(probe, cwd=PROJECT, capture_output=True, check=False).returncode:
+        needs.skip("needs_readable_checkout")
+    arguments = [str(os.getpid())] if verb == "frames" else []
+    assert "root" in assert_refused(run(verb, *arguments, prefix=NOBODY), 1)
+
+
+@pytest.mark.parametrize("verb", ["show", "ps", "frames"])
+def test_root_who_may_not_see_frames(verb):
+    """Without CAP_SYS_ADMIN frame numbers read as 0, with no error: that must be one of ours."""
+    arguments = [str(os.getpid())] if verb == "frames" else []
+    result = run(verb, *arguments, prefix=without("sys_admin"))
+    assert "CAP_SYS_ADMIN" in assert_refused(result, 1)
+
+
+REFUSING = """
+import os
+for pid in filter(str.isdecimal, os.listdir("/proc")):
+    try:
+        open(f"/proc/{pid}/maps", "rb").read(1)
+    except PermissionError:
+        print(pid)
+    except OSError:
+        pass
+"""
+
+
+def refusing(prefix: Sequence[str]) -> set[int]:
+    """Processes whose memory may not be read by who runs so."""
+    result = subprocess.run([*prefix, sys.executable, "-c", REFUSING], capture_output=True, check=True)
+    return {int(word) for word in result.stdout.split()}
+
+
+def test_root_who_may_not_read_everybody(make_zone):
+    """Without CAP_SYS_PTRACE, most kernels refuse processes with more capabilities than the reader's own.
+
+    From 2025 on kernels let whoever has CAP_SYS_ADMIN read, and only few processes refuse, or none.
+    """
+    make_zone("capable").spawn().map("anon 1009")
+    prefix = without("sys_ptrace")
+    expected = refusing(prefix)
+    result = run("--by", "cgroup", "--json", prefix=prefix)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == b""
+    gaps = json.loads(result.stdout)["gaps"]
+    # A silent loss would be a zone that seems to be empty, and no word about it.
+    assert {gap["pid"] for gap in gaps if gap["cause"] == "refused"} == expected
+    table = run("--by", "cgroup", prefix=prefix)
+    assert (b"may not be read" in table.stdout + table.stderr) == bool(expected)
+
+
+# ---- usage -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--by", "nonsense"),
+        ("--by", "depth=x"),
+        ("--by", "depth=-1"),
+        ("--by", ""),
+        ("--source", "nonsense"),
+        ("--basis", "nonsense"),
+        ("--sort", "nonsense"),
+        ("--limit", "0"),
+        ("--limit", "many"),
+        ("--rules", "/nonexistent"),
+        ("--nonsense",),
+        ("nonsense",),
+        ("ps", "--by", "nonsense"),
+        ("ps", "--sort", "nonsense"),
+        ("frames",),
+        ("frames", "nonsense"),
+        ("frames", "-1"),
+        ("frames", "99999999999999999999"),
+        ("--zone",),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage(arguments):
+    assert_refused(run(*arguments), 2)
+
+
+@pytest.mark.parametrize("json_option", [(), ("--json",)])
+def test_an_unknown_zone(json_option):
+    line = assert_refused(run("--zone", "no such zone", *json_option), 1)
+    assert "no such zone" in line
+
+
+def test_a_process_that_is_not_there():
+    child = subprocess.Popen(["true"])
+    child.wait()
+    assert str(child.pid) in assert_refused(run("frames", str(child.pid)), 1)
+
+
+def test_a_zone_name_of_hostile_bytes_does_not_reach_the_terminal():
+    line = assert_refused(run("--zone", "\x1b[31mred\nline\udcff"), 1)
+    assert "\x1b" not in line
+
+
+# ---- hostile names ---------------------------------------------------------------------------------------
+
+HOSTILE = b"\x1b[31m\xff\xfe\t\"\\'\x7f\xe2\x80\xae"
+
+
+def assert_printable(output: bytes) -> str:
+    text = output.decode("utf-8", "strict")
+    bad = {character for character in text if not character.isprintable()} - {"\n"}
+    assert not bad, f"raw in the output: {bad}"
+    return text
+
+
+@pytest.fixture
+def hostile_zone(make_zone) -> Zone:
+    """A cgroup, a process and a file of names that would harm a terminal, a table or a parser."""
+    zone = make_zone(os.fsdecode(HOSTILE))
+    mem = zone.spawn()
+    mem.tell("name " + (b"a\nb" + HOSTILE[:12]).hex())
+    return zone
+
+
+def test_hostile_names_in_the_table_of_zones(hostile_zone):
+    result = run("--by", "cgroup")
+    assert result.returncode == 0, result.stderr
+    lines = assert_printable(result.stdout).splitlines()
+    assert sum("[31m" in line for line in lines) == 1
+
+
+def test_hostile_names_in_the_table_of_processes(hostile_zone):
+    result = run("ps")
+    assert result.returncode == 0, result.stderr
+    lines = assert_printable(result.stdout).splitlines()
+    assert sum(str(hostile_zone.mems[0].pid) in line.split() for line in lines) == 1
+    assert not [line for line in lines if line.startswith("b")]
+
+
+def test_hostile_names_as_groups(hostile_zone):
+    result = run("--by", "command")
+    assert result.returncode == 0, result.stderr
+    assert_printable(result.stdout)
+
+
+@pytest.mark.parametrize("arguments", [("--by", "cgroup"), ("--by", "command"), ("ps",)], ids=" ".join)
+def test_hostile_names_in_json(hostile_zone, arguments):
+    result = run(*arguments, "--json")
+    assert result.returncode == 0, result.stderr
+    json.loads(assert_printable(result.stdout))
+
+
+def test_a_hostile_zone_can_be_named_by_what_json_calls_it(hostile_zone):
+    document = json.loads(run("--by", "cgroup", "--json").stdout)
+    (name,) = (zone["zone"] for zone in document["zones"] if "[31m" in zone["zone"])
+    result = run("--by", "cgroup", "--json", "--zone", name)
+    assert result.returncode == 0, result.stderr
+    assert [zone["zone"] for zone in json.loads(result.stdout)["zones"]] == [name]
+
+
+@pytest.mark.parametrize("json_option", [(), ("--json",)])
+def test_hostile_names_of_files(zone, mem, disk_directory, json_option):
+    file = disk_directory / os.fsdecode(HOSTILE + b"\n")
+    file.write_bytes(bytes(4096))
+    (disk_directory / "plain").symlink_to(file)
+    mem.map(f"file {disk_directory / 'plain'} 1 shared read")
+    result = run("frames", str(mem.pid), *json_option)
+    assert result.returncode == 0, result.stderr
+    assert_printable(result.stdout)
+
+
+# ---- output that ends, and an impatient user -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [("--by", "cgroup"), ("ps",), ("ps", "--json")], ids=" ".join)
+def test_a_reader_who_has_had_enough(arguments):
+    """What `| head -1` does, without waiting for luck: the pipe is closed before the first byte."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = subprocess.run(
+        [*ZONERSS, *arguments], cwd=PROJECT, stdout=writer, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writer)
+    assert result.stderr == b""
+    assert result.returncode in (0, 1, -signal.SIGPIPE)
+
+
+def test_through_head():
+    command = f"set -o pipefail; '{sys.executable}' -m collector ps --bytes | head -1"
+    result = subprocess.run(["bash", "-c", command], cwd=PROJECT, capture_output=True, check=False)
+    assert result.stderr == b""
+    assert len(result.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize("json_option", [(), ("--json",)])
+def test_a_disk_that_is_full(json_option):
+    with open("/dev/full", "wb") as full:
+        result = subprocess.run(
+            [*ZONERSS, "ps", *json_option], cwd=PROJECT, stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    result.stdout = b""
+    assert_refused(result, 1)
+
+
+@pytest.mark.parametrize("json_option", [(), ("--json",)])
+def test_no_stdout_at_all(json_option):
+    command = f"'{sys.executable}' -m collector ps {' '.join(json_option)} >&-"
+    result = subprocess.run(["bash", "-c", command], cwd=PROJECT, capture_output=True, check=False)
+    assert b"Traceback" not in result.stderr
+    assert len(result.stderr.splitlines()) <= 1
+
+
+@pytest.mark.parametrize("delay", [0, 0.005, 0.01, 0.02, 0.04, 0.08])
+def test_control_c(mem, delay):
+    """It ends by the signal, so that a shell loop around it ends, too, and says nothing."""
+    mem.map("vmas 10007")
+    command = [*ZONERSS, "--json"]
+    process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while "_census" not in Path(f"/proc/{process.pid}/maps").read_text() and process.poll() is None:
+        time.sleep(0.0005)
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate()
+    assert b"Traceback" not in stderr
+    assert process.returncode in (0, 130, -signal.SIGINT)
+    if stdout:
+        json.loads(stdout)  # all of it, though it was about to end

@@ -1,0 +1,334 @@
+"""What holds on any Linux host, whatever runs on it: our figures against the kernel's own.
+
+Exact on processes of ours, which are stopped. On the whole machine, which nobody can stop, between two
+readings of the kernel's figure: what changed meanwhile is not compared, and something must be.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections import Counter
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+
+import pytest
+
+import collector
+from collector.census import Kind
+from collector.kernel.frames import MAPCOUNT_UNKNOWN, PAGE_STRUCT
+from tests import oracle
+from tests.live.cgroups import stopped
+from tests.live.measure import Zone
+from tests.oracle import PAGE, RSS_KINDS, Kernel, memory_cgroup_of, pages_of, processes, read_file
+
+RSS = {Kind.ANON, Kind.FILE, Kind.SHMEM}
+
+
+def smaps_rows(pid: int) -> dict[tuple[int, int], dict[str, int]]:
+    """The kernel's own figures of each mapping, in pages, by its addresses."""
+    rows: dict[tuple[int, int], dict[str, int]] = {}
+    figures: dict[str, int] = {}
+    for line in os.fsdecode(read_file(f"/proc/{pid}/smaps")).splitlines():
+        name, value, *unit = line.split(maxsplit=2)
+        if name.endswith(":"):
+            if unit == ["kB"]:
+                figures[name[:-1]] = int(value) * 1024 // PAGE
+        else:
+            start, end = name.split("-")
+            figures = rows.setdefault((int(start, 16), int(end, 16)), {})
+    return rows
+
+
+def rollup(pid: int) -> dict[str, int]:
+    """The kernel's own figures of one process, in bytes."""
+    text = os.fsdecode(read_file(f"/proc/{pid}/smaps_rollup"))
+    rows = [line.split() for line in text.splitlines()[1:]]
+    return {name[:-1]: int(value) * 1024 for name, value, _unit in rows}
+
+
+def readable_processes() -> Iterator[int]:
+    """Those whose memory we may read, and that have some."""
+    for pid in processes():
+        try:
+            if read_file(f"/proc/{pid}/smaps_rollup"):
+                yield pid
+        except OSError:
+            continue
+
+
+def pages_by_vma(pid: int) -> dict[tuple[int, int], Counter[Kind]]:
+    """What zonerss sees in each mapping of a process."""
+    return {
+        (found.vma.start, found.vma.end): Counter(entry[3] for entry in entries(found))
+        for found in collector.frames(pid)
+    }
+
+
+def entries(found: collector.kernel.frames.VmaPages) -> Iterator[tuple[int, int, int, int, int]]:
+    """(address, pfn, mapcount, kind, huge) of each page."""
+    return struct.iter_unpack(PAGE_STRUCT, found.buffer)
+
+
+def make_some_of_everything(zone: Zone) -> None:
+    mem, other = zone.spawn(), zone.spawn()
+    for command in ("anon 1009", "zero 211", "protnone 31", "mlock 29", "shm 59", "thp 4", "hugezero 4"):
+        mem.map(command)
+    memory = mem.map("memfd 503")
+    other.map(f"file {memory.path} 503 shared read")
+    other.map("twice 47")
+    other.map("reserve 1")
+    child = mem.fork()
+    mem.map("anon 13", pid=child)
+
+
+@pytest.fixture
+def everything(make_zone: Callable) -> Zone:
+    """A zone with processes that have memory of every sort."""
+    zone = make_zone("everything")
+    make_some_of_everything(zone)
+    return zone
+
+
+# ---- one mapping, one process ------------------------------------------------------------------------
+
+
+def test_each_mapping_of_a_stopped_process_has_the_rss_that_smaps_says(everything):
+    compared = Counter()
+    with stopped([everything.path]) as pids:
+        for pid in pids:
+            kernel = smaps_rows(pid)
+            ours = pages_by_vma(pid)
+            for place, figures in kernel.items():
+                seen = ours.get(place, Counter())
+                assert sum(seen[kind] for kind in RSS) == figures["Rss"], f"pid {pid}, {place[0]:x}"
+                assert seen[Kind.ANON] == figures["Anonymous"], f"pid {pid}, {place[0]:x}"
+                compared[pid] += figures["Rss"]
+    assert len(compared) == 3
+    assert min(compared.values()) > 500
+
+
+def test_the_oracle_itself_obeys_smaps(everything):
+    kernel = Kernel()
+    compared = 0
+    with stopped([everything.path]) as pids:
+        for pid in pids:
+            for (start, end), figures in smaps_rows(pid).items():
+                pages = pages_of(kernel, pid, start, end)
+                assert sum(page.kind in RSS_KINDS for page in pages) == figures["Rss"]
+                compared += figures["Rss"]
+    kernel.close()
+    assert compared > 2000
+
+
+def test_each_mapping_of_every_process_has_the_rss_that_smaps_says():
+    """What smaps says before and after is compared; the rest changed meanwhile."""
+    compared = different = pages = 0
+    for pid in processes():
+        try:
+            before = smaps_rows(pid)
+            ours = pages_by_vma(pid)
+            after = smaps_rows(pid)
+        except (OSError, collector.ZonerssError):
+            continue
+        for place in before.keys() & after.keys() & ours.keys():
+            if before[place]["Rss"] == after[place]["Rss"]:
+                compared += 1
+                pages += before[place]["Rss"]
+                # Changed and back again between the two readings: rare, but it happens.
+                different += sum(ours[place][kind] for kind in RSS) != before[place]["Rss"]
+    assert compared > 100
+    assert pages > 1000
+    assert different <= compared // 1000
+
+
+def test_processes_have_the_figures_of_smaps_rollup(everything, source):
+    with stopped([everything.path]) as pids:
+        snapshot = collector.take_snapshot(by=("cgroup",), source=source, processes=True)
+        found = {process.pid: process for process in snapshot.processes if process.pid in pids}
+        assert found.keys() == set(pids)
+        for pid, process in found.items():
+            kernel = rollup(pid)
+            assert process.rss_bytes == kernel["Rss"]
+            assert process.anon_bytes == kernel["Anonymous"]
+            # Two mappings of one frame make it shared for the kernel, which counts mappings, not processes.
+            twice = 47 * PAGE if pid == everything.mems[1].pid else 0
+            assert process.exclusive_bytes == private_bytes(kernel) + twice
+            assert process.rss_bytes == process.anon_bytes + process.file_bytes + process.shmem_bytes + twice
+
+
+def private_bytes(kernel: dict[str, int]) -> int:
+    return kernel["Private_Clean"] + kernel["Private_Dirty"]
+
+
+# ---- the whole machine -----------------------------------------------------------------------------------
+
+
+def sum_of_pss() -> int:
+    """Without what only this very process has, which a snapshot makes grow for as long as it takes."""
+    total = -private_bytes(rollup(os.getpid()))
+    for pid in processes():
+        try:
+            total += rollup(pid).get("Pss", 0)
+        except (OSError, ValueError):
+            continue
+    return total
+
+
+def test_distinct_frames_are_the_sum_of_proportional_set_sizes(make_zone, source):
+    """Pss divides each page by its mappings, so over all processes it adds up to every frame once."""
+    zone = make_zone("steady")
+    mems = [zone.spawn() for _ in range(3)]
+    memory = mems[0].map("memfd 15013")
+    for mem in mems[1:]:
+        mem.map(f"file {memory.path} 15013 shared read")
+        mem.map("anon 10007")
+    before = sum_of_pss()
+    snapshot = collector.take_snapshot(by=("cgroup",), source=source, processes=True)
+    after = sum_of_pss()
+    (own,) = (process for process in snapshot.processes if process.pid == os.getpid())
+    distinct = snapshot.total.rss_bytes - own.exclusive_bytes
+    assert before > 35000 * PAGE
+    assert min(before, after) * 0.995 <= distinct <= max(before, after) * 1.005
+
+
+def test_mappings_seen_are_the_mappings_that_the_kernel_counts():
+    """Every page table entry was looked at, and only once: for 99 % of frames, as the rest changed."""
+    seen: Counter[int] = Counter()
+    counted: dict[int, int] = {}
+    for pid in readable_processes():
+        try:
+            for found in collector.frames(pid):
+                for _address, pfn, mapcount, kind, _huge in entries(found):
+                    if kind in RSS and mapcount != MAPCOUNT_UNKNOWN:
+                        seen[pfn] += 1
+                        counted[pfn] = mapcount
+        except collector.ZonerssError:
+            continue
+    assert len(seen) > 1000
+    equal = sum(counted[pfn] == count for pfn, count in seen.items())
+    assert equal >= 0.99 * len(seen)
+
+
+def test_sums_of_a_snapshot(everything, make_zone, source):
+    """The identities of the theory, on whatever runs here."""
+    make_zone("another").spawn().map("anon 23")
+    snapshot = collector.take_snapshot(by=("cgroup", "user", "command"), source=source)
+    total = snapshot.total
+    assert len(snapshot.groupings) == 3
+    assert snapshot.groupings[0].zones == snapshot.zones
+    for grouping in snapshot.groupings:
+        zones = grouping.zones
+        assert abs(sum(zone.proportional_bytes for zone in zones) - total.rss_bytes) <= len(zones)
+        assert (
+            max(zone.rss_bytes for zone in zones) <= total.rss_bytes <= sum(zone.rss_bytes for zone in zones)
+        )
+        assert sum(zone.process_rss_bytes for zone in zones) == total.process_rss_bytes
+        assert sum(zone.processes for zone in zones) == total.processes
+        assert sum(zone.exclusive_bytes for zone in zones) <= total.rss_bytes
+        for zone in (*zones, total):
+            assert zone.rss_bytes == zone.anon_bytes + zone.file_bytes + zone.shmem_bytes
+            assert zone.rss_bytes == zone.exclusive_bytes + zone.shared_bytes
+            assert zone.exclusive_bytes <= zone.proportional_bytes + 1 <= zone.rss_bytes + 2
+            assert zone.rss_bytes <= zone.process_rss_bytes
+    assert snapshot.began <= snapshot.ended
+
+
+def test_a_zone_by_name_has_the_figures_that_it_has_among_all(everything, make_zone, source):
+    other = make_zone("other")
+    memory = everything.mems[0].map("memfd 61")
+    other.spawn().map(f"file {memory.path} 61 shared read")
+    with stopped([everything.path, other.path]):
+        whole = collector.take_snapshot(by=("cgroup",), source=source)
+        named = collector.take_snapshot(by=("cgroup",), source=source, zone=everything.name)
+    (usage,) = named.zones
+    (same,) = (zone for zone in whole.zones if zone.zone == everything.name)
+    assert steady(usage) == steady(same)
+    assert named.total.rss_bytes == usage.rss_bytes
+
+
+def steady(usage: collector.records.Usage) -> dict[str, object]:
+    """All that depends on the processes alone: the charge moves by itself, for the kernel batches it."""
+    names = set(usage.__dataclass_fields__) - {"charged_bytes"}
+    return {name: getattr(usage, name) for name in names}
+
+
+def test_the_sources_agree(everything, source):
+    """Each source against the first one, on the same stopped processes."""
+    with stopped([everything.path]):
+        found = [
+            next(
+                usage
+                for usage in collector.take_snapshot(by=("cgroup",), source=name).zones
+                if usage.zone == everything.name
+            )
+            for name in ("pagemap", source)
+        ]
+    assert steady(found[0]) == steady(found[1])
+
+
+def test_the_charge_is_what_the_kernel_bills(make_zone, source):
+    zone = make_zone("billed")
+    zone.spawn().map("anon 10007")
+    file = next(
+        path for name in ("memory.current", "memory.usage_in_bytes") if (path := zone.path / name).exists()
+    )
+    with stopped([zone.path]):
+        before = int(file.read_text())
+        (usage,) = collector.take_snapshot(by=("cgroup",), source=source, zone=zone.name).zones
+        after = int(file.read_text())
+    assert min(before, after) <= usage.charged_bytes <= max(before, after)
+    assert usage.charged_bytes > 10007 * PAGE
+
+
+def test_shares_of_a_page_are_equal(make_zone, source):
+    zones = [make_zone(name) for name in "abc"]
+    memory = None
+    for zone in zones:
+        mem = zone.spawn()
+        if memory is None:
+            memory = mem.map("memfd 307")
+        else:
+            mem.map(f"file {memory.path} 307 shared read")
+    with stopped([zone.path for zone in zones]):
+        # Pages that all zones of the machine map are divided by their number: it must stand still meanwhile.
+        for _ in range(100):
+            before = proportional_bytes()
+            snapshot = collector.take_snapshot(by=("cgroup",), source=source)
+            if all(before[zone.name] == proportional_bytes()[zone.name] for zone in zones):
+                break
+        else:
+            pytest.fail("zones come and go without end on this machine")
+    for zone in zones:
+        (usage,) = (found for found in snapshot.zones if found.zone == zone.name)
+        assert abs(usage.proportional_bytes - before[zone.name]) <= 1
+
+
+def proportional_bytes() -> dict[str, Fraction]:
+    truth = oracle.read_system(memory_cgroup_of)
+    return {name: usage.proportional * PAGE for name, usage in truth.zones.items()}
+
+
+# ---- what cannot be read -----------------------------------------------------------------------------
+
+
+def test_processes_that_refuse_are_gaps_with_their_cause(source):
+    """On some hosts even root may not read every process. Which ones is seen by trying."""
+    refusing = set()
+    for pid in processes():
+        try:
+            read_file(f"/proc/{pid}/maps")
+        except PermissionError:
+            refusing.add(pid)
+        except OSError:
+            continue
+    gaps = collector.take_snapshot(by=("cgroup",), source=source).gaps
+    refused = {gap.pid for gap in gaps if gap.cause == collector.records.Cause.REFUSED}
+    assert refused == refusing
+
+
+def test_kernel_threads_are_neither_processes_nor_gaps(source):
+    snapshot = collector.take_snapshot(by=("cgroup",), source=source, processes=True)
+    assert read_file("/proc/2/comm") == b"kthreadd\n"
+    assert 2 not in {process.pid for process in snapshot.processes}
+    assert 2 not in {gap.pid for gap in snapshot.gaps}

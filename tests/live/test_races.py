@@ -1,0 +1,196 @@
+"""Processes that come, go, exec, fork and move while somebody looks.
+
+What happens to them cannot be told beforehand. What is told: a snapshot is taken all the same, what it could not
+see is a gap with a cause of the kind that was to be expected, and a zone that stands still among all that has the
+same figures as before, to the page.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+import collector
+from collector.records import Cause
+from tests.live.cgroups import move, stopped
+from tests.live.measure import Pages, Zone, pages_of
+from tests.oracle import PAGE
+
+SNAPSHOTS = 60
+RACES = {Cause.EXITED, Cause.EXECED, Cause.BEGAN, Cause.MOVED, Cause.REUSED, Cause.BUSY}
+
+
+@pytest.fixture
+def witness(make_zone: Callable) -> Zone:
+    """A zone of two processes that shall look the same whatever happens around it."""
+    zone = make_zone("witness")
+    mem, other = zone.spawn(), zone.spawn()
+    mem.map("anon 1009")
+    memory = mem.map("memfd 503")
+    other.map(f"file {memory.path} 503 shared read")
+    return zone
+
+
+@pytest.fixture
+def storm(make_zone: Callable) -> Zone:
+    return make_zone("storm")
+
+
+def figures(zone: Zone, snapshot: collector.Snapshot) -> Pages:
+    """All that does not depend on how many zones there are besides: that divides the pages of the vdso."""
+    (usage,) = (usage for usage in snapshot.zones if usage.zone == zone.name)
+    return replace(pages_of(usage), proportional=Fraction(0))
+
+
+def watch(witness: Zone, storm: Zone, source: str) -> list[collector.records.Usage]:
+    """Many snapshots; what was seen of the storm."""
+    seen = []
+    with stopped([witness.path]):
+        expected = None
+        refused = {pid for pid in os.listdir("/proc") if pid.isdecimal() and not is_readable(pid)}
+        for _ in range(SNAPSHOTS):
+            snapshot = collector.take_snapshot(by=("cgroup",), source=source)
+            found = figures(witness, snapshot)
+            expected = expected or found
+            assert found - expected == {}
+            for gap in snapshot.gaps:
+                assert gap.cause in RACES or str(gap.pid) in refused, gap
+            seen += [usage for usage in snapshot.zones if usage.zone == storm.name]
+    assert expected.rss >= 1009 + 503
+    assert seen, "the storm was never seen"
+    return seen
+
+
+def is_readable(pid: str) -> bool:
+    try:
+        with open(f"/proc/{pid}/maps", "rb") as file:
+            file.read(1)
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+@pytest.mark.parametrize("sort", ["exit", "fork", "exec", "map", "samepid"])
+def test_storms(sort, witness, storm, source):
+    mem = storm.spawn()
+    for _ in range(2):
+        mem.tell(f"storm {sort}")
+    for usage in watch(witness, storm, source):
+        # At most: mem, two that storm, and of each of these two generations of children.
+        assert usage.processes <= 1 + 2 * 3
+        assert usage.rss_bytes <= usage.process_rss_bytes
+        assert usage.rss_bytes < 7 * 500 * PAGE
+
+
+@contextmanager
+def moving(pid: int, zones: list[Zone]) -> Iterator[None]:
+    """Move a process from zone to zone and back for as long as the context lasts."""
+    over = threading.Event()
+
+    def move_about() -> None:
+        while not over.is_set():
+            for zone in zones:
+                with suppress(ProcessLookupError):
+                    move(pid, zone.path)
+
+    thread = threading.Thread(target=move_about)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_a_process_that_moves_while_it_is_walked_counts_in_one_zone(witness, storm, make_zone, source):
+    other = make_zone("elsewhere")
+    resident = other.spawn()
+    mem = storm.spawn()
+    storm.spawn()
+    mem.map("anon 5003")
+    with moving(mem.pid, [storm, other]):
+        for _ in range(SNAPSHOTS):
+            snapshot = collector.take_snapshot(by=("cgroup",), source=source)
+            zones = {usage.zone: usage for usage in snapshot.zones}
+            has_it = [zones[zone.name].anon_bytes >= 5003 * PAGE for zone in (storm, other)]
+            assert sorted(has_it) == [False, True]
+            assert zones[storm.name].processes + zones[other.name].processes == 3
+    assert resident
+    watch(witness, storm, source)
+
+
+def test_a_move_in_the_middle_of_a_walk_is_said(storm, make_zone, source):
+    """Seen in some of many snapshots, and then named by the pid that moved."""
+    other = make_zone("elsewhere")
+    mem = storm.spawn()
+    mem.map("anon 50021")
+    with moving(mem.pid, [storm, other]):
+        for _ in range(1000):
+            snapshot = collector.take_snapshot(by=("cgroup",), source=source)
+            moved = {gap.pid for gap in snapshot.gaps if gap.cause == Cause.MOVED}
+            if mem.pid in moved:
+                break
+    assert mem.pid in moved
+
+
+def test_a_process_that_ended_between_two_snapshots(storm, source):
+    mem, other = storm.spawn(), storm.spawn()
+    mem.map("anon 1013")
+    first = figures(storm, collector.take_snapshot(by=("cgroup",), source=source))
+    mem.end()
+    second = figures(storm, collector.take_snapshot(by=("cgroup",), source=source))
+    assert first.processes - second.processes == 1
+    assert first.rss - second.rss >= 1013
+    assert other
+
+
+def test_a_zone_whose_last_process_ended_is_gone(storm, source):
+    storm.spawn().end()
+    snapshot = collector.take_snapshot(by=("cgroup",), source=source)
+    assert storm.name not in {usage.zone for usage in snapshot.zones}
+
+
+def test_many_snapshots_leave_nothing_behind(witness, source):
+    def open_files() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    def own_mappings() -> int:
+        with open("/proc/self/maps") as maps:
+            return sum(1 for _ in maps)
+
+    for _ in range(5):
+        collector.take_snapshot(by=("cgroup",), source=source)
+    files, mappings = open_files(), own_mappings()
+    for _ in range(50):
+        collector.take_snapshot(by=("cgroup",), source=source)
+    assert open_files() == files
+    assert own_mappings() <= mappings + 10
+
+
+def test_snapshots_side_by_side(witness, source):
+    """Two threads of one program may each take snapshots."""
+    found: list[Pages | BaseException] = []
+
+    def look() -> None:
+        try:
+            for _ in range(20):
+                found.append(figures(witness, collector.take_snapshot(by=("cgroup",), source=source)))
+        except BaseException as error:
+            found.append(error)
+
+    threads = [threading.Thread(target=look) for _ in range(3)]
+    with stopped([witness.path]):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(found) == 60
+    assert all(isinstance(pages, Pages) and pages - found[0] == {} for pages in found), found[-1]
