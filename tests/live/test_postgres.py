@@ -1,0 +1,112 @@
+"""A real service: PostgreSQL with 20 clients that have read every buffer, beside a zone that maps the same libc."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import collector
+from tests.live import needs
+from tests.live.cgroups import TestCgroups, end_processes, move, stopped
+from tests.live.measure import Zone, read_zones
+from tests.oracle import PAGE, RSS_KINDS
+from tests.workloads.postgres import Postgres, programs
+
+SHARED_BUFFERS_MIB = 256
+CLIENTS = 20
+
+
+@pytest.fixture(scope="module")
+def zones(cgroups: TestCgroups) -> Iterator[dict[str, Zone]]:
+    """The server in one zone, its clients in another."""
+    if not programs():
+        needs.skip("needs_postgres")
+    made = {name: Zone(cgroups, cgroups.make(name)) for name in ("postgres", "clients")}
+    postgres = Postgres(
+        SHARED_BUFFERS_MIB,
+        lambda: move(os.getpid(), made["postgres"].path),
+        lambda: move(os.getpid(), made["clients"].path),
+    )
+    try:
+        postgres.start(CLIENTS)
+        yield made
+    finally:
+        postgres.stop()
+        for zone in made.values():
+            end_processes(zone.path)
+            cgroups.remove(zone.path)
+
+
+@pytest.fixture
+def still(zones: dict[str, Zone]) -> Iterator[dict[str, Zone]]:
+    with stopped([zone.path for zone in zones.values()]):
+        yield zones
+
+
+def usage_of(zone: Zone, snapshot: collector.Snapshot) -> collector.records.Usage:
+    (usage,) = (usage for usage in snapshot.zones if usage.zone == zone.name)
+    return usage
+
+
+def test_rss_of_postgres_is_what_the_oracle_finds(still, source):
+    names = {zone.name for zone in still.values()}
+    snapshot = collector.take_snapshot(by=("cgroup",), source=source)
+    truth = read_zones(names)
+    for zone in still.values():
+        usage, true = usage_of(zone, snapshot), truth.zones[zone.name]
+        # Stopped, so to the page; within 1 % is what is asked for.
+        assert usage.rss_bytes == true.rss * PAGE
+        for kind in (*RSS_KINDS, "hugetlb", "swap"):
+            assert getattr(usage, f"{kind}_bytes") == true.mapped[kind] * PAGE
+        assert usage.process_rss_bytes == truth.process_rss[zone.name] * PAGE
+        # Which libraries others map, too, changes as they come and go.
+        assert usage.exclusive_bytes == pytest.approx(true.exclusive * PAGE, rel=0.05)
+
+
+def test_the_sum_of_its_processes_is_over_ten_times_too_large(still, source):
+    usage = usage_of(still["postgres"], collector.take_snapshot(by=("cgroup",), source=source))
+    assert usage.processes > CLIENTS
+    assert usage.shmem_bytes > 0.9 * SHARED_BUFFERS_MIB * 2**20
+    assert usage.process_rss_bytes > 10 * usage.rss_bytes
+
+
+def test_libraries_are_charged_to_both_zones(still, source):
+    snapshot = collector.take_snapshot(by=("cgroup",), source=source)
+    server, clients = (usage_of(still[name], snapshot) for name in ("postgres", "clients"))
+    assert server.shared_bytes > 100 * PAGE
+    assert clients.shared_bytes > 100 * PAGE
+    assert server.file_bytes + clients.file_bytes > 0
+    both = collector.take_snapshot(by=("cgroup",), source=source, zone=[server.zone, clients.zone]).total
+    assert max(server.rss_bytes, clients.rss_bytes) < both.rss_bytes < server.rss_bytes + clients.rss_bytes
+
+
+def test_what_it_says_while_it_runs(zones, source):
+    """The command line, on processes that are alive: within 1 % of the oracle."""
+    command = [sys.executable, "-m", "collector", "--by", "cgroup", "--source", source, "--json"]
+    project = Path(__file__).parents[2]
+    document = json.loads(subprocess.run(command, cwd=project, check=True, capture_output=True).stdout)
+    (server,) = (zone for zone in document["zones"] if zone["zone"] == zones["postgres"].name)
+    true = read_zones({zones["postgres"].name}).zones[zones["postgres"].name]
+    assert server["rss_bytes"] == pytest.approx(true.rss * PAGE, rel=0.01)
+    assert server["process_rss_bytes"] > 10 * server["rss_bytes"]
+
+
+def test_figures_do_not_change_when_its_neighbour_ends(zones, make_zone: Callable, source):
+    """As the sum of proportional set sizes does."""
+    with stopped([zones["postgres"].path]):
+        neighbour = make_zone("leaving")
+        server = programs() / "postgres"
+        mem = neighbour.spawn()
+        pages = server.stat().st_size // PAGE
+        mem.map(f"file {server} {pages} shared read")
+        before = usage_of(zones["postgres"], collector.take_snapshot(by=("cgroup",), source=source))
+        mem.end()
+        after = usage_of(zones["postgres"], collector.take_snapshot(by=("cgroup",), source=source))
+    assert before.rss_bytes == after.rss_bytes
+    assert before.exclusive_bytes < after.exclusive_bytes
