@@ -8,7 +8,7 @@ says the same with Python sets is tests/oracle.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -49,6 +49,17 @@ class Part(NamedTuple):
     """Ascending zone numbers."""
     pages: tuple[int, ...]
     """Indexed by :class:`Kind`."""
+
+
+class Joint(NamedTuple):
+    """The pages that are in one set of a census and in one set of another census."""
+
+    number: int
+    """The set in the first."""
+    other: int
+    """The set in the second; 0: it has not met them."""
+    pages: tuple[int, ...]
+    """Indexed by :class:`Kind`, as the first has them."""
 
 
 class Parts:
@@ -102,19 +113,44 @@ class Parts:
         flat = ffi.unpack(shared, count * count) if count else []
         return [flat[row * count : (row + 1) * count] for row in range(count)]
 
+    def filled(self) -> dict[int, tuple[int, ...]]:
+        """The sets that hold pages, and their pages by :class:`Kind`."""
+        sets, _, _, pages = self._tree
+        numbers, width = ffi.new("uint32_t[]", sets + 1), len(Kind)
+        count = lib.parts_filled(sets, pages, numbers)
+        return {
+            number: tuple(ffi.unpack(pages + number * width, width)) for number in ffi.unpack(numbers, count)
+        }
+
+    def zones_of(self, number: int) -> tuple[int, ...]:
+        """The zone numbers of a set, ascending."""
+        _, parent, zone, _ = self._tree
+        path = []
+        while number:
+            path.append(zone[number])
+            number = parent[number]
+        return tuple(sorted(path))
+
     def __iter__(self) -> Iterator[Part]:
         """The parts that hold pages, in no particular order."""
-        sets, parent, zone, pages = self._tree
-        width = len(Kind)
-        for index in range(1, sets):
-            own = tuple(ffi.unpack(pages + index * width, width))
-            if any(own):
-                path = []
-                at = index
-                while at:
-                    path.append(zone[at])
-                    at = parent[at]
-                yield Part(tuple(sorted(path)), own)
+        for number, pages in self.filled().items():
+            yield Part(self.zones_of(number), pages)
+
+    def tree(self, node_of: Sequence[int], node_parent: Sequence[int]) -> list[ZoneSum]:
+        """
+        What each node of a tree above the zones maps, with all below it, every frame once; indexed by node.
+
+        :param node_of: the node of each zone
+        :param node_parent: of each node, of a lower number than itself; node 0 is the root, its own parent
+        """
+        nodes = len(node_parent)
+        sums = ffi.new("struct zone_sum[]", max(nodes, 1))
+        places, above = (
+            ffi.new("uint32_t[]", list(node_of) or [0]),
+            ffi.new("uint32_t[]", list(node_parent) or [0]),
+        )
+        check(lib.parts_tree(*self._tree, places, nodes, above, sums), "summing up the tree")
+        return [ZoneSum(tuple(s.mapped), tuple(s.exclusive), tuple(s.proportional)) for s in sums[0:nodes]]
 
 
 class Census:
@@ -150,6 +186,22 @@ class Census:
         pages = ffi.new("uint64_t[]", sets * len(Kind))
         lib.census_export(self.handle, parent, zone, pages)
         return Parts(self.zones, sets, parent, zone, pages)
+
+    def join(self, other: Census, wanted: Iterable[int] | None = None) -> list[Joint]:
+        """
+        How this census' parts are made of another one's, whose zones are something else of the same frames.
+
+        :param wanted: only these sets of this census; None: all
+        """
+        flags = bytearray(lib.census_sets(self.handle))
+        for number in wanted or ():
+            flags[number] = 1
+        found = ffi.new("struct piece **")
+        chosen = ffi.NULL if wanted is None else ffi.from_buffer("uint8_t[]", flags)
+        count = lib.census_join(self.handle, other.handle, chosen, found)
+        check(min(count, 0), "comparing two censuses")
+        pieces = ffi.gc(found[0], lib.pieces_free)
+        return [Joint(p.set, p.other, tuple(p.pages)) for p in (pieces[i] for i in range(count))]
 
     @property
     def memory_bytes(self) -> int:

@@ -5,7 +5,18 @@ from pathlib import Path
 from cffi import FFI
 
 HERE = Path(__file__).resolve().parent
-SOURCES = ("census.c", "parts.c", "tasks.c", "maps.c", "jobs.c", "walk.c", "pages.c")
+SOURCES = (
+    "census.c",
+    "parts.c",
+    "tasks.c",
+    "maps.c",
+    "jobs.c",
+    "walk.c",
+    "pages.c",
+    "tree.c",
+    "objects.c",
+    "join.c",
+)
 FLAGS = [
     "-O2",
     "-g",

@@ -46,6 +46,9 @@ struct zone_sum {
 int parts_sum(uint32_t sets, const uint32_t *parent, const uint32_t *zone, const uint64_t *pages,
 	      uint32_t zones, struct zone_sum *sums);
 
+// The sets that hold pages, ascending; filled: sets entries. Returns their number.
+uint32_t parts_filled(uint32_t sets, const uint64_t *pages, uint32_t *filled);
+
 // The same parts seen through coarser zones: group_of[zone] names the group of each zone, or UINT32_MAX for
 // "leave this zone out". The result is written to the three new_ arrays, which have room for new_room sets;
 // *new_sets says how many there are. -ENOSPC: *new_sets says how many were needed at least.
@@ -57,6 +60,29 @@ int parts_project(uint32_t sets, const uint32_t *parent, const uint32_t *zone, c
 // the diagonal is each zone's rss.
 int parts_pairs(uint32_t sets, const uint32_t *parent, const uint32_t *zone, const uint64_t *pages,
 		uint32_t zones, uint64_t *shared);
+
+// ---- tree.c: sums over parts, for a tree above the zones; pure ----------------------------------------
+
+// node_of[zone]: the node of each zone; node_parent: of each node, lower than its own number; node 0 is the root,
+// its own parent. sums: nodes entries, filled with what each node and all below it map; exclusive: mapped by no
+// zone elsewhere.
+int parts_tree(uint32_t sets, const uint32_t *parent, const uint32_t *zone, const uint64_t *pages,
+	       const uint32_t *node_of, uint32_t nodes, const uint32_t *node_parent, struct zone_sum *sums);
+
+// ---- join.c: two censuses of the same frames -----------------------------------------------------------
+
+// The pages that lie in a set of one census and in another set of the other; other 0: it has not met them.
+struct piece {
+	uint32_t set;
+	uint32_t other;
+	uint64_t pages[5];	// by kind, as the first census has it
+};
+
+// All pieces, in *ret, to be freed with pieces_free(). wanted: indexed by set of the first, 0 where it does not
+// matter; NULL: all. Returns their number or a negative errno.
+int64_t census_join(const struct census *census, const struct census *others, const uint8_t *wanted,
+		    struct piece **ret);
+void pieces_free(struct piece *pieces);
 
 // ---- tasks.c: who is there -------------------------------------------------------------------------
 
@@ -114,6 +140,40 @@ enum vma_flag { VMA_READ = 1, VMA_WRITE = 2, VMA_EXEC = 4, VMA_SHARED = 8 };
 // of the line that is not understood. room: entries of vmas; more rows than that are not written.
 int64_t maps_parse(const char *text, size_t length, struct vma *vmas, size_t room, size_t *bad);
 
+// ---- objects.c: what files mappings are of ---------------------------------------------------------------
+
+// The file of a mapping: device, inode and name as maps tells them, and one mapping of it.
+struct object {
+	uint64_t inode;
+	uint64_t space;		// of a System V segment: the inode of the IPC namespace that its id belongs to
+	uint32_t major;
+	uint32_t minor;
+	uint32_t name;		// offset in objects_text(); raw, as the kernel escaped it
+	uint32_t name_length;
+	int32_t pid;
+	uint64_t start;
+	uint64_t end;
+};
+
+struct objects;
+
+// room: how many can be told apart.
+int objects_create(uint32_t room, struct objects **ret);
+void objects_destroy(struct objects *objects);
+uint32_t objects_count(const struct objects *objects);
+const struct object *objects_all(const struct objects *objects);
+const char *objects_text(const struct objects *objects);
+
+// What stat(2) and statfs(2) say of a file.
+struct file_look {
+	uint64_t links;		// names that it has; 0: deleted
+	uint64_t size;		// in bytes
+	uint32_t mode;		// file type and permissions
+	uint32_t fs_type;	// magic number of its file system (linux/magic.h)
+};
+
+int file_look(const char *path, struct file_look *ret);
+
 // ---- walk.c: the page tables of many processes into one census --------------------------------------
 
 enum walk_step { STEP_NONE, STEP_OPEN, STEP_MAPS, STEP_PAGEMAP, STEP_CGROUP, STEP_KPAGEFLAGS, STEP_TABLES };
@@ -150,6 +210,8 @@ struct walk_settings {
 	uint32_t threads;
 	int use_scan;		// PAGEMAP_SCAN may be used (Linux 6.7)
 	const struct task_list *tasks;	// for cgroup texts; NULL: do not look whether tasks moved
+	struct objects *objects;	// NULL, or walk_pagemap() marks the frames of mapped files only, each for its
+				// file instead of the job's zone; -ENOSPC: more files than objects has room for
 };
 
 // Walk all jobs by /proc/PID/pagemap. Per-job failures are in the jobs; the return value is for the walk

@@ -56,6 +56,15 @@ int parts_sum(uint32_t sets, const uint32_t *parent, const uint32_t *zone, const
 	return error;
 }
 
+uint32_t parts_filled(uint32_t sets, const uint64_t *pages, uint32_t *filled)
+{
+	uint32_t count = 0;
+	for (uint32_t set = 1; set < sets; set++)
+		if (!part_empty(pages + (size_t)set * KINDS))
+			filled[count++] = set;
+	return count;
+}
+
 // ---- projection: each part's path is translated, sorted, and followed down a new tree -----------------
 
 struct projection {

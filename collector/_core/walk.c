@@ -12,12 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "census.h"
 #include "files.h"
 #include "jobs.h"
 #include "kinds.h"
+#include "objects.h"
 #include "scan.h"
 
 #define WORDS 65536 // of one read: 512 KiB
@@ -34,6 +36,7 @@ struct row {
 	const struct vma *vma;
 	int anon; // kind of its pages that look anon (ASK, KIND_ANON, KIND_HUGETLB, PAGE_DEVICE)
 	int file; // kind of the others (ASK, KIND_FILE, KIND_SHMEM, KIND_HUGETLB)
+	uint32_t zone; // whom its frames are marked for
 };
 
 struct walker {
@@ -64,13 +67,41 @@ static bool row_named(const struct walker *w, const struct vma *vma, const char 
 	return vma->name_length >= length && !memcmp(w->text + vma->name, prefix, length);
 }
 
-// Before anything was read: a row's kinds, as far as its own line tells.
-static struct row row_of(const struct walker *w, const struct vma *vma)
+// The kernel's own: [vdso] and the like.
+static bool row_special(const struct walker *w, const struct vma *vma)
 {
-	struct row row = { .vma = vma, .anon = KIND_ANON, .file = ASK };
-	bool special = row_named(w, vma, "[") && !row_named(w, vma, "[heap]") && !row_named(w, vma, "[stack") &&
-		       !row_named(w, vma, "[anon");
-	if (vma->flags & VMA_SHARED)
+	return row_named(w, vma, "[") && !row_named(w, vma, "[heap]") && !row_named(w, vma, "[stack") &&
+	       !row_named(w, vma, "[anon");
+}
+
+// System V segments are numbered in each IPC namespace anew. 0: cannot be known.
+static uint64_t ipc_space(const struct walker *w)
+{
+	char path[64];
+	struct stat ipc;
+	snprintf(path, sizeof(path), "%d/ns/ipc", w->job->pid);
+	return fstatat(w->settings->proc_fd, path, &ipc, 0) ? 0 : ipc.st_ino;
+}
+
+// Where frames are marked for their files: a row's number among these, and no page of it that is private.
+static void row_to_object(struct walker *w, struct row *row)
+{
+	uint64_t space = row_named(w, row->vma, "/SYSV") ? ipc_space(w) : 0;
+	int64_t object = objects_find(w->settings->objects, row->vma, w->text, space, w->job->leader);
+	if (object < 0)
+		w->marker.error = (int)object;
+	row->zone = object < 0 ? 0 : (uint32_t)object;
+	row->anon = PAGE_DEVICE;
+}
+
+// Before anything was read: a row's kinds, as far as its own line tells.
+static struct row row_of(struct walker *w, const struct vma *vma)
+{
+	struct row row = { .vma = vma, .anon = KIND_ANON, .file = ASK, .zone = w->job->zone };
+	bool special = row_special(w, vma);
+	if (w->settings->objects)
+		row_to_object(w, &row);
+	else if (vma->flags & VMA_SHARED)
 		row.anon = PAGE_DEVICE; // pages of a shared mapping belong to a file or to no page at all
 	else if (row_named(w, vma, "[vvar"))
 		row.anon = PAGE_DEVICE;
@@ -163,7 +194,7 @@ static void take_words(struct walker *w, struct row *row, const uint64_t *words,
 			word = second_look(w, address + i * w->settings->page_bytes, word);
 		if (word & WORD_PRESENT) {
 			take_present(w, row, word & WORD_PFN, word & WORD_FILE);
-		} else if (word & WORD_SWAP && (word & 31) < SWAP_TYPES) {
+		} else if (word & WORD_SWAP && (word & 31) < SWAP_TYPES && !w->settings->objects) {
 			marker_mark(&w->marker, swap_frame(word & 31, (word & WORD_PFN) >> SWAP_TYPE_BITS), KIND_SWAP);
 			w->job->swap_pages++;
 		}
@@ -204,6 +235,7 @@ static void row_first_frame(struct walker *w, struct row *row, const uint64_t *w
 static void take_row_words(struct walker *w, struct row *row, const uint64_t *words, uint64_t count, uint64_t address)
 {
 	uint64_t before = w->job->rss_pages;
+	marker_zone(&w->marker, row->zone);
 	if (row->file == ASK && row->anon != KIND_HUGETLB)
 		row_first_frame(w, row, words, count);
 	take_words(w, row, words, count, address);
@@ -329,8 +361,20 @@ static bool vma_small(const struct walker *w, const struct vma *vma)
 	return vma->end - vma->start < LARGE_PAGES * w->settings->page_bytes;
 }
 
+// The rows that have a file, moved to the front.
+static size_t keep_files(struct walker *w, size_t count)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < count; i++)
+		if (w->vmas[i].inode || row_special(w, &w->vmas[i]))
+			w->vmas[kept++] = w->vmas[i];
+	return kept;
+}
+
 static int walk_vmas(struct walker *w, size_t count)
 {
+	if (w->settings->objects)
+		count = keep_files(w, count);
 	const struct vma *vmas = w->vmas;
 	uint64_t page = w->settings->page_bytes;
 	for (size_t i = 0, next; i < count; i = next) {
@@ -430,7 +474,6 @@ static void walk_job(struct walker *w)
 	int dir = job_open(w->job, w->settings);
 	if (dir < 0)
 		return;
-	marker_zone(&w->marker, w->job->zone);
 	w->second_looks = 0;
 	int error = walk_once(w, dir);
 	for (int attempt = 1; error == WALK_EXITED && attempt < ATTEMPTS && still_there(w->job, dir); attempt++) {

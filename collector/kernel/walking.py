@@ -74,13 +74,14 @@ class Source(Protocol):
 def walk(
     source: Source,
     census: Census,
-    listed: TaskList,
+    listed: TaskList | None,
     assigned: Sequence[tuple[Task, int]],
     settings: Any,
 ) -> tuple[list[Walked], list[Gap]]:
     """
     Walk address spaces and mark their frames for zones.
 
+    :param listed: where the tasks are from, to see whether one has moved meanwhile; None: do not look
     :param assigned: whose address space is walked for which zone number
     :param settings: from :func:`walk_settings`
     :return: one Walked per assignment, in their order, and the gaps
@@ -88,9 +89,9 @@ def walk(
     jobs = ffi.new("struct walk_job[]", max(len(assigned), 1))
     for job, (task, zone) in zip(jobs, assigned, strict=False):
         job.pid, job.leader, job.zone = task.walk_tid, task.pid, zone
-        job.cgroup = listed.cgroup_index[task.pid]
+        job.cgroup = listed.cgroup_index[task.pid] if listed else 0
         job.start_ticks, job.expected_pages = task.start_ticks, task.rss_pages
-    settings.tasks = listed.handle
+    settings.tasks = listed.handle if listed else ffi.NULL
     source.walk(census, jobs, len(assigned), settings)
     walked, gaps = [], []
     for job, (task, _) in zip(jobs, assigned, strict=False):
