@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """The kernels zonerss is tested on, and what it can use on each.
 
-One tuple of kernels and one of features: docs/support-matrix.md is kept in step with them by a test, the guest takes its
-kernel from them. The program itself never asks for a kernel's version: it tries a feature and remembers the answer
-(collector/kernel/probe.py). This is the map for people, and what the tests expect to find.
+One tuple of kernels and one of features: docs/support-matrix.md is kept in step with them by a test, and the guest
+takes its kernel from them. The program itself never asks for a kernel's version: it tries a feature and goes by the
+answer. This is the map for people.
 
     vm/kernels.py            every series, one a line
     vm/kernels.py 6.12       the Debian suite that this series comes from
@@ -94,7 +94,13 @@ FEATURES = (
 
 def matrix() -> str:
     """The table of docs/support-matrix.md."""
-    heads = ["what the kernel offers", "since", *(kernel.series for kernel in KERNELS), "used for", "otherwise"]
+    heads = [
+        "what the kernel offers",
+        "since",
+        *(kernel.series for kernel in KERNELS),
+        "used for",
+        "otherwise",
+    ]
     rows = [heads, ["---"] * len(heads)]
     for feature in FEATURES:
         offered = ["yes" if kernel.version >= feature.since else "–" for kernel in KERNELS]
