@@ -1,10 +1,11 @@
-"""Build script of the C core: core.h is the cdef and the header at once, so the two cannot drift apart."""
+"""Build script of the C core: its headers are the cdef and the header at once, so the two cannot drift apart."""
 
 from pathlib import Path
 
 from cffi import FFI
 
 HERE = Path(__file__).resolve().parent
+HEADERS = ("core.h", "explain.h")
 SOURCES = (
     "census.c",
     "parts.c",
@@ -13,6 +14,8 @@ SOURCES = (
     "jobs.c",
     "walk.c",
     "pages.c",
+    "payers.c",
+    "incore.c",
     "tree.c",
     "objects.c",
     "join.c",
@@ -36,10 +39,11 @@ def declarations(header: str) -> str:
 
 
 census = FFI()
-census.cdef(declarations("core.h"))
+for header in HEADERS:
+    census.cdef(declarations(header))
 census.set_source(
     "collector._core._census",
-    '#include "core.h"\n',
+    "".join(f'#include "{header}"\n' for header in HEADERS),
     sources=[str((HERE / name).relative_to(HERE.parent.parent)) for name in SOURCES],
     include_dirs=[str(HERE)],
     extra_compile_args=FLAGS,
