@@ -8,7 +8,7 @@ says the same with Python sets is tests/oracle.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -73,6 +73,27 @@ class Parts:
         self.zones = zones
         self.sets = sets
         self._tree = (sets, parent, zone, pages)
+
+    @classmethod
+    def of(cls, zones: int, pages: Mapping[tuple[int, ...], Sequence[int]]) -> Parts:
+        """
+        Parts from a table.
+
+        :param zones: how many zones there are
+        :param pages: of each set, ascending zone numbers, the pages by :class:`Kind`
+        """
+        number: dict[tuple[int, ...], int] = {(): 0}
+        for zones_of_set in sorted(pages):
+            for end in range(1, len(zones_of_set) + 1):
+                number.setdefault(zones_of_set[:end], len(number))
+        sets, width = len(number), len(Kind)
+        parent, zone = ffi.new("uint32_t[]", sets), ffi.new("uint32_t[]", sets)
+        counts = ffi.new("uint64_t[]", sets * width)
+        for path, at in number.items():
+            if path:
+                parent[at], zone[at] = number[path[:-1]], path[-1]
+                counts[at * width : (at + 1) * width] = list(pages.get(path, [0] * width))
+        return cls(zones, sets, parent, zone, counts)
 
     def sums(self) -> list[ZoneSum]:
         """One :class:`ZoneSum` per zone, indexed by zone number."""

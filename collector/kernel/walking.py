@@ -86,29 +86,41 @@ def walk(
     :param settings: from :func:`walk_settings`
     :return: one Walked per assignment, in their order, and the gaps
     """
+    jobs = make_jobs(listed, assigned)
+    settings.tasks = listed.handle if listed else ffi.NULL
+    source.walk(census, jobs, len(assigned), settings)
+    walked = [
+        Walked(
+            job.rss_pages,
+            job.hugetlb_pages,
+            job.swap_pages,
+            job.zero_pages,
+            job.vmas,
+            job.words,
+            job.refused,
+        )
+        for job, _ in zip(jobs, assigned, strict=False)
+    ]
+    return walked, read_gaps(jobs, assigned)
+
+
+def make_jobs(listed: TaskList | None, assigned: Sequence[tuple[Task, int]]) -> Any:
+    """The jobs of a walk (struct walk_job[]); parameters as for :func:`walk`."""
     jobs = ffi.new("struct walk_job[]", max(len(assigned), 1))
     for job, (task, zone) in zip(jobs, assigned, strict=False):
         job.pid, job.leader, job.zone = task.walk_tid, task.pid, zone
         job.cgroup = listed.cgroup_index[task.pid] if listed else 0
         job.start_ticks, job.expected_pages = task.start_ticks, task.rss_pages
-    settings.tasks = listed.handle if listed else ffi.NULL
-    source.walk(census, jobs, len(assigned), settings)
-    walked, gaps = [], []
-    for job, (task, _) in zip(jobs, assigned, strict=False):
-        walked.append(
-            Walked(
-                job.rss_pages,
-                job.hugetlb_pages,
-                job.swap_pages,
-                job.zero_pages,
-                job.vmas,
-                job.words,
-                job.refused,
-            )
-        )
-        if job.step:
-            gaps.append(_gap(task.pid, _STEPS[job.step], job.error))
-    return walked, gaps
+    return jobs
+
+
+def read_gaps(jobs: Any, assigned: Sequence[tuple[Task, int]]) -> list[Gap]:
+    """What jobs that are done say they could not see."""
+    return [
+        _gap(task.pid, _STEPS[job.step], job.error)
+        for job, (task, _) in zip(jobs, assigned, strict=False)
+        if job.step
+    ]
 
 
 def _gap(pid: int, step: str, error: int) -> Gap:
