@@ -26,7 +26,9 @@ def add_walk_options(parser: argparse.ArgumentParser, by: bool = True) -> None:
         metavar="SOURCE",
         help="where frames come from: auto (default), pagetable or pagemap",
     )
-    parser.add_argument("--basis", default="mapped", metavar="BASIS", help="what counts: mapped (default)")
+    parser.add_argument(
+        "--basis", default="mapped", metavar="BASIS", help="what counts: mapped (default) or incore"
+    )
     parser.add_argument("--rules", metavar="FILE", help="names for cgroups that zonerss does not know (TOML)")
 
 
