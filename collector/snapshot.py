@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from collector.census import Census, Parts
 from collector.errors import UnknownZone, UsageError
@@ -36,7 +37,11 @@ from collector.units import PAGE_BYTES
 from collector.usage import Member, processes_usage, without_others, zones_usage
 from collector.zones import WAYS, By, label, nested, parse_by, zoner
 
-BASES = ("mapped",)
+if TYPE_CHECKING:
+    from collector.bills import Billed
+    from collector.sharing import Holdings
+
+BASES = ("mapped", "incore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class Snapshot:
     source: str
     """Where frames came from: pagetable or pagemap."""
     basis: str
-    """What counts: mapped, what page tables map."""
+    """What counts: mapped, what page tables map; incore, cached pages of mapped file ranges besides."""
     by: str
     """The first grouping, whose zones these are."""
     page_size: int
@@ -70,6 +75,8 @@ class Snapshot:
     """The parts; their zone numbers are the members' keys."""
     members: tuple[Member, ...] = field(repr=False, compare=False)
     """The processes that were walked."""
+    by_mapping: Parts | None = field(repr=False, compare=False, default=None)
+    """Basis incore: the parts with each zone twice, as z what it maps privately, as z + parts.zones what shared."""
 
 
 class Session:
@@ -140,7 +147,10 @@ class Session:
         walk_began_ns = time.monotonic_ns()
         walked, walk_gaps = walk(source, self._census, listed, plan.walks, self._settings)
         walk_ns = time.monotonic_ns() - walk_began_ns
-        parts = self._census.parts()
+        parts, by_mapping = self._census.parts(), None
+        if basis == "incore":
+            parts, by_mapping, more_gaps = self._add_cached(parts, listed, plan)
+            walk_gaps = list(dict.fromkeys((*walk_gaps, *more_gaps)))
         members = _members(plan, walked, listed)
         appeared = began_since(self._roots, pids_before, (task.pid for task in listed.tasks))
 
@@ -166,7 +176,37 @@ class Session:
             walk_pages=sum(found.rss_pages + found.hugetlb_pages for found in walked),
             parts=parts,
             members=members,
+            by_mapping=by_mapping,
         )
+
+    def _add_cached(self, parts: Parts, listed: TaskList, plan: _Plan) -> tuple[Parts, Parts, list[Gap]]:
+        """Basis incore: files count where they are cached, whether a page table maps them or not."""
+        from collector.kernel.incore import incore_parts
+
+        by_mapping, gaps = incore_parts(parts, listed, plan.walks, self._settings, self._roots)
+        return by_mapping.project([*range(parts.zones)] * 2, parts.zones), by_mapping, gaps
+
+    def payers(self) -> tuple[Billed, ...] | None:
+        """
+        Which cgroups pay for the frames of the latest snapshot, by its members' keys.
+
+        None where the kernel does not say (:func:`collector.kernel.memcg.read_payers`).
+        """
+        from collector.kernel.memcg import read_payers
+
+        return read_payers(self._census, self._census.parts(), self._roots)
+
+    def holdings(
+        self, members: Iterable[Member], wanted: Collection[int] | None = None
+    ) -> tuple[Holdings, tuple[Gap, ...]]:
+        """
+        Which files the parts of the latest snapshot hold, as far as these of its members map them.
+
+        :param wanted: numbers of the sets in question; None: all
+        """
+        from collector.kernel.files import name_parts, one_of_each_mm
+
+        return name_parts(self._census, self._settings, one_of_each_mm(members), wanted, self._roots)
 
 
 def take_snapshot(
@@ -180,25 +220,38 @@ def take_snapshot(
     rules: Sequence[Rule] = (),
     roots: Roots = HOST,
     threads: int | None = None,
+    max_age: float | None = None,
 ) -> Snapshot:
     """
     Look at the machine once. Who looks again and again is better served by a :class:`Session`.
 
     :param by: how to group processes into zones (:func:`collector.zones.parse_by`); several share one walk
     :param source: where frames come from: auto, pagemap or pagetable
-    :param basis: what counts: mapped
+    :param basis: what counts: mapped or incore
     :param zone: names of zones of the first grouping: only these are in it, with the same figures as among all.
         For what is exclusive to them all processes are walked
     :param alone: walk only the processes of ``zone``; what depends on the others (exclusive, proportional) is None
     :param processes: tell what each process maps, too
     :param rules: names for cgroups of the user's own
     :param threads: how many processes to walk side by side; None: as many as there are processors for us
+    :param max_age: a snapshot of the same kind will do whose walk began at most so many seconds ago, be it done or
+        under way in another thread; None: take one of our own (:mod:`collector.flight`)
     :raises UsageError: an unknown by, source or basis
     :raises UnknownZone: there is no zone of that name
     :raises CannotServe: not root, or a source that this host cannot serve
     """
-    with Session(source, rules, roots, threads) as session:
-        return session.take(by, basis, zone, alone=alone, processes=processes)
+
+    def take() -> Snapshot:
+        with Session(source, rules, roots, threads) as session:
+            return session.take(by, basis, zone, alone=alone, processes=processes)
+
+    if max_age is None:
+        return take()
+    by, zone = (by,) if isinstance(by, str) else tuple(by), (zone,) if isinstance(zone, str) else zone
+    kind = (by, source, basis, zone and tuple(zone), alone, processes, tuple(rules), roots, threads)
+    from collector.flight import SNAPSHOTS
+
+    return SNAPSHOTS.get(kind, take, max_age)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,15 @@ from collector.records import Task, Zone
 from collector.rules import Rule
 from collector.schemes import SHORT_ID, Found, Names, find_container, find_unit
 
-WAYS = ("zone", "cgroup", "depth=N", "slice", "session", "user", "euser", "command")
+WAYS = ("zone", "cgroup", "depth=N", "slice", "session", "user", "euser", "command", "WAY/WAY")
 """What --by takes. zone: containers, services, sessions. cgroup: every cgroup that holds a process. depth=N:
 the ancestor at depth N, 0 being the root. slice, session: systemd's (getvmusage: projects, tasks). user,
-euser: by real or effective user. command: by the kernel's comm."""
+euser: by real or effective user. command: by the kernel's comm. zone/user: each zone's users apart (getvmusage:
+ALL_RUSERS, where user alone is COL_RUSERS), and so of any two."""
+
+COLLECTIVES = ("zone", "zone/slice", "zone/session", "zone/user", "zone/euser", "slice", "user", "euser")
+"""What getvmusage takes: ALL_ZONES, ALL_PROJECTS, ALL_TASKS, ALL_RUSERS, ALL_EUSERS, COL_PROJECTS, COL_RUSERS,
+COL_EUSERS. SYSTEM is the total of any."""
 
 GLOBAL = Zone(name="global", kind="global")
 """The root cgroup's own processes."""
@@ -41,13 +46,19 @@ class By:
     """One of zone, cgroup, depth, slice, session, user, euser, command."""
     depth: int | None = None
     """For way depth: how many path components the zone's cgroup has."""
+    both: tuple[By, By] | None = None
+    """For two ways at once: a zone of the first, divided by the second."""
 
     def __str__(self) -> str:
+        if self.both:
+            return f"{self.both[0]}/{self.both[1]}"
         return self.way if self.depth is None else f"{self.way}={self.depth}"
 
     @property
     def needs_uids(self) -> bool:
         """Whether Task.uid (user) or Task.euid (euser) must have been read."""
+        if self.both:
+            return any(way.needs_uids for way in self.both)
         return self.way in ("user", "euser")
 
     def zone_of(self, task: Task, names: Names | None = None, rules: Sequence[Rule] = ()) -> Zone:
@@ -65,6 +76,11 @@ def parse_by(text: str) -> By:
 
     :raises UsageError: it is none of :data:`WAYS`, or N is no whole number
     """
+    first, slash, second = text.partition("/")
+    if slash and "/" in second:
+        raise UsageError(f"cannot group by {text!r}: two ways, WAY/WAY, are the most that can be combined")
+    if slash:
+        return By("both", both=(parse_by(first), parse_by(second)))
     way, equals, number = text.partition("=")
     if way == "depth" and number.isascii() and number.isdigit() and len(number) <= 4:
         return By("depth", int(number))
@@ -82,6 +98,8 @@ def zoner(by: By, names: Names, rules: Sequence[Rule] = ()) -> Callable[[Task], 
     :param names: what people call containers, pods, machines and users; asked only for what is met
     :param rules: the user's own, looked at first; only for way zone
     """
+    if by.both:
+        return _both_zoner(zoner(by.both[0], names, rules), zoner(by.both[1], names, rules))
     if by.way == "command":
         return lambda task: Zone(name=task.command, kind="command")
     if by.way in ("user", "euser"):
@@ -152,6 +170,16 @@ def _user_zoner(way: str, names: Names) -> Callable[[Task], Zone]:
         if uid is None:
             raise ValueError(f"pid {task.pid}: grouped by {way}, but its user was not read")
         return Zone(name=names.users.get(uid) or str(uid), id=str(uid), kind="user")
+
+    return zone_of
+
+
+def _both_zoner(first: Callable[[Task], Zone], second: Callable[[Task], Zone]) -> Callable[[Task], Zone]:
+    def zone_of(task: Task) -> Zone:
+        a, b = first(task), second(task)
+        # Its id keeps apart what its name does not: two users of one name, two zones of one name.
+        ids = f"{a.id or a.cgroup or a.name}/{b.id or b.cgroup or b.name}"
+        return Zone(name=f"{a.name}/{b.name}", id=ids, kind=b.kind)
 
     return zone_of
 

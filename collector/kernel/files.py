@@ -15,7 +15,7 @@ import os
 import stat
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from collector._core import ffi, lib
 from collector.census import Census, Parts
@@ -24,6 +24,7 @@ from collector.kernel.proc import text_of
 from collector.kernel.roots import HOST, Roots
 from collector.kernel.walking import walk
 from collector.records import FileKind, Gap, MappedFile, Task
+from collector.sharing import Holdings
 from collector.usage import Member
 
 _ROOM = 16384
@@ -33,15 +34,6 @@ _TMPFS = 0x01021994  # include/uapi/linux/magic.h
 _RAMFS = 0x858458F6
 _HUGETLBFS = 0x958458F6
 _KIND_WORDS = ((("/memfd:",), FileKind.MEMFD), (("/SYSV",), FileKind.SYSV))
-
-
-class Holding(NamedTuple):
-    """Pages of a part, and the file that they belong to."""
-
-    file: MappedFile | None
-    """None: private memory, or a file that was not found again."""
-    pages: tuple[int, ...]
-    """Indexed by :class:`collector.census.Kind`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +66,7 @@ def name_parts(
     tasks: Sequence[Task],
     wanted: Collection[int] | None = None,
     roots: Roots = HOST,
-) -> tuple[dict[int, list[Holding]], list[Gap]]:
+) -> tuple[Holdings, tuple[Gap, ...]]:
     """
     What the parts of a census hold, as far as these processes map it.
 
@@ -95,9 +87,9 @@ def name_parts(
         for kind, count in enumerate(joint.pages):
             pages[kind] += count
     return {
-        number: [Holding(file, tuple(pages)) for file, pages in files.items()]
+        number: [(file, tuple(pages)) for file, pages in files.items()]
         for number, files in holdings.items()
-    }, gaps
+    }, tuple(gaps)
 
 
 def one_of_each_mm(members: Iterable[Member]) -> list[Task]:
