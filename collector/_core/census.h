@@ -82,6 +82,19 @@ static inline frame_word *census_slot(struct census *census, uint64_t pfn)
 	return chunk + (pfn & (CHUNK_FRAMES - 1));
 }
 
+// Has the marker's zone this frame already? Any number may be asked for.
+static inline bool marker_has(const struct marker *marker, uint64_t pfn)
+{
+	if (pfn >= 2 * SWAP_FRAMES)
+		return false;
+	frame_word *chunk = atomic_load_explicit(&marker->census->chunks[pfn >> CHUNK_BITS], memory_order_acquire);
+	if (!chunk)
+		return false;
+	uint32_t word = atomic_load_explicit(chunk + (pfn & (CHUNK_FRAMES - 1)), memory_order_relaxed);
+	uint32_t set = (word >> KIND_BITS) - marker->base; // beyond the room where the word is of an earlier census
+	return set < marker->room && marker->next[set] == ((uint64_t)marker->stamp << 32 | set);
+}
+
 // Mark a frame that this census has met before. false: it has not; find out its kind and call marker_first().
 // pfn must be below 2 * SWAP_FRAMES.
 static inline bool marker_known(struct marker *marker, uint64_t pfn)
@@ -92,12 +105,8 @@ static inline bool marker_known(struct marker *marker, uint64_t pfn)
 		return true;
 	}
 	uint32_t word = atomic_load_explicit(slot, memory_order_relaxed);
-	uint32_t set = (word >> KIND_BITS) - marker->base;
-	if ((int32_t)set < 0)
+	if ((int32_t)((word >> KIND_BITS) - marker->base) < 0)
 		return false;
-	if (__builtin_expect(set < marker->room, 1) &&
-	    marker->next[set] == ((uint64_t)marker->stamp << 32 | set))
-		return true;
 	return marker_move(marker, slot, word);
 }
 

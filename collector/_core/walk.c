@@ -185,20 +185,33 @@ static uint64_t second_look(struct walker *w, uint64_t address, uint64_t word)
 	return word;
 }
 
+static __attribute__((noinline)) void take_word(struct walker *w, struct row *row, uint64_t word, uint64_t address)
+{
+	if (word & WORD_SWAP)
+		word = second_look(w, address, word);
+	if (word & WORD_PRESENT) {
+		take_present(w, row, word & WORD_PFN, word & WORD_FILE);
+	} else if (word & WORD_SWAP && (word & 31) < SWAP_TYPES && !w->settings->objects) {
+		marker_mark(&w->marker, swap_frame(word & 31, (word & WORD_PFN) >> SWAP_TYPE_BITS), KIND_SWAP);
+		w->job->swap_pages++;
+	}
+}
+
+// Nearly all frames were marked for the zone before, by another of its processes: that is looked up here, and
+// everything else elsewhere.
 static void take_words(struct walker *w, struct row *row, const uint64_t *words, uint64_t count, uint64_t address)
 {
-	w->job->words += count;
+	bool plain = row->anon == KIND_ANON || row->anon == KIND_HUGETLB;
+	uint64_t rss_pages = 0;
 	for (uint64_t i = 0; i < count; i++) {
 		uint64_t word = words[i];
-		if (__builtin_expect(word & WORD_SWAP, 0))
-			word = second_look(w, address + i * w->settings->page_bytes, word);
-		if (word & WORD_PRESENT) {
-			take_present(w, row, word & WORD_PFN, word & WORD_FILE);
-		} else if (word & WORD_SWAP && (word & 31) < SWAP_TYPES && !w->settings->objects) {
-			marker_mark(&w->marker, swap_frame(word & 31, (word & WORD_PFN) >> SWAP_TYPE_BITS), KIND_SWAP);
-			w->job->swap_pages++;
-		}
+		if (plain && word & WORD_PRESENT && marker_has(&w->marker, word & WORD_PFN))
+			rss_pages++;
+		else if (word & (WORD_PRESENT | WORD_SWAP))
+			take_word(w, row, word, address + i * w->settings->page_bytes);
 	}
+	w->job->words += count;
+	w->job->rss_pages += rss_pages;
 }
 
 // ---- reading ----
