@@ -6,7 +6,7 @@
 
 enum pagetable_limit {
 	PAGETABLE_WORKERS = 16,
-	PAGETABLE_BUFFER_BYTES = 1048576, // of one worker: what one hold of the mmap lock can copy at most
+	PAGETABLE_BUFFER_BYTES = 131072, // of one worker: what one hold of the mmap lock can copy at most
 	PAGETABLE_STEPS = 4096,		  // table entries looked at in one hold of the mmap lock
 };
 

@@ -40,6 +40,20 @@
 
 enum { ASK = -1 };
 
+// What take_run() can do by itself.
+struct run {
+	uint64_t frame_mask;
+	struct frame_range ram; // frames of one range
+	_Atomic(frame_word *) *chunks; // of the census
+	uint64_t zero_pfn;
+	uint32_t base; // words below are of an earlier census: frames not met yet
+	uint32_t ours; // what the words of some set say that our zone is in
+	uint32_t alone; // the same for the set of our zone alone; UINT32_MAX: not known yet
+	uint32_t kind; // of frames not met yet
+	uint64_t known; // frames of ours that were met
+	uint64_t fresh; // of these, not met by anybody before
+};
+
 struct walker {
 	struct pagetable *pagetable;
 	const struct walk_settings *settings;
@@ -54,6 +68,7 @@ struct walker {
 	uint64_t migration_mask;
 	struct frame_range ram; // the range of RAM that was met last
 	struct marker marker;
+	struct run run;
 	struct walk_job *job;
 	uint64_t huge_zero; // frame of the huge zero page once it was met
 	uint64_t reads, faults, retries;
@@ -180,16 +195,81 @@ static void take_odd(struct walker *w, uint64_t entry, uint32_t traits)
 		take_frame(w, pfn, entry, traits);
 }
 
+// The loop that all the time goes into. Returns how many entries were taken: up to one that is not plain memory, or whose
+// frame must change its set or be asked for its kind.
+static __attribute__((noinline)) uint32_t take_run(struct run *run, const uint64_t *entries, uint32_t count)
+{
+	const struct run r = *run;
+	uint64_t known = 0, fresh = 0;
+	uint32_t i = 0;
+	for (; i < count; i++) {
+		uint64_t entry = entries[i], pfn = (entry & r.frame_mask) >> PAGE_SHIFT;
+		if (__builtin_expect((entry & (ENTRY_PRESENT | ENTRY_SPECIAL)) != ENTRY_PRESENT, 0)) {
+			if (!entry)
+				continue;
+			break;
+		}
+		if (__builtin_expect(pfn - r.ram.first >= r.ram.count, 0))
+			break;
+		frame_word *chunk = atomic_load_explicit(&r.chunks[pfn >> CHUNK_BITS], memory_order_acquire);
+		if (__builtin_expect(!chunk, 0))
+			break;
+		frame_word *slot = chunk + (pfn & (CHUNK_FRAMES - 1));
+		uint32_t word = atomic_load_explicit(slot, memory_order_relaxed), mark = word >> KIND_BITS;
+		if (mark != r.ours && mark != r.alone) {
+			if ((int32_t)(mark - r.base) >= 0 || r.alone == UINT32_MAX || pfn == r.zero_pfn ||
+			    !atomic_compare_exchange_strong_explicit(slot, &word, r.alone << KIND_BITS | r.kind,
+								     memory_order_relaxed, memory_order_relaxed))
+				break;
+			fresh++;
+		}
+		known++;
+	}
+	run->known += known;
+	run->fresh += fresh;
+	return i;
+}
+
+// Learn from a frame that was just taken: the set it is in now is one of our zone's.
+static void run_follow(struct walker *w, struct run *run, uint64_t pfn)
+{
+	const frame_word *slot = is_ram(w, pfn) ? census_slot(w->marker.census, pfn) : NULL;
+	if (!slot)
+		return;
+	run->ram = w->ram;
+	uint32_t mark = atomic_load_explicit(slot, memory_order_relaxed) >> KIND_BITS, set = mark - run->base;
+	if ((int32_t)set > 0 && set < w->marker.room && w->marker.next[set] == ((uint64_t)w->marker.stamp << 32 | set))
+		run->ours = mark;
+}
+
+// The set of our zone alone, if the marker has come across it.
+static void run_learn(const struct walker *w, struct run *run)
+{
+	if (w->marker.next[0] >> 32 == w->marker.stamp && run->kind < KINDS)
+		run->alone = run->base + (uint32_t)w->marker.next[0];
+}
+
 static void take_table(struct walker *w, const uint64_t *entries, uint32_t count, uint32_t traits)
 {
-	uint64_t frame_mask = w->frame_mask;
-	for (uint32_t i = 0; i < count; i++) {
+	struct run *run = &w->run;
+	run->kind = kind_of_piece(traits);
+	run->alone = UINT32_MAX;
+	run_learn(w, run);
+	for (uint32_t i = 0; (i += take_run(run, entries + i, count - i)) < count; i++) {
 		uint64_t entry = entries[i];
-		if (__builtin_expect((entry & (ENTRY_PRESENT | ENTRY_SPECIAL)) == ENTRY_PRESENT, 1))
-			take_frame(w, (entry & frame_mask) >> PAGE_SHIFT, entry, traits);
-		else if (entry)
+		if ((entry & (ENTRY_PRESENT | ENTRY_SPECIAL)) != ENTRY_PRESENT) {
 			take_odd(w, entry, traits);
+			continue;
+		}
+		uint64_t pfn = (entry & w->frame_mask) >> PAGE_SHIFT;
+		take_frame(w, pfn, entry, traits);
+		run_follow(w, run, pfn);
+		run_learn(w, run);
 	}
+	w->job->rss_pages += run->known;
+	if (run->fresh)
+		w->marker.moved[run->alone - run->base][run->kind] += run->fresh;
+	run->known = run->fresh = 0;
 }
 
 // The first frame that a leaf of a higher level maps. 0: it maps none that counts.
@@ -348,6 +428,8 @@ static void walk_job(struct walker *w)
 		return;
 	}
 	marker_zone(&w->marker, w->job->zone);
+	w->run = (struct run){ .frame_mask = w->frame_mask, .base = w->marker.base, .chunks = w->marker.census->chunks,
+			       .zero_pfn = w->settings->zero_pfn, .ours = UINT32_MAX };
 	int cause = walk_once(w);
 	for (int attempt = 1; attempt < ATTEMPTS && (cause == WALK_EXECED || cause == WALK_EXITED); attempt++) {
 		// Seen as unfinished, but alive: it unmapped what was left, or began a new program.
