@@ -22,6 +22,9 @@ VERBS = {
     "show": "what each zone uses (what you get without a verb)",
     "ps": "what each process maps",
     "frames": "the pages of one process, mapping by mapping",
+    "share": "who shares what with whom",
+    "files": "which files a zone maps, and who else maps them",
+    "whatif": "what would be free if zones ended",
 }
 
 

@@ -32,6 +32,20 @@ def add_walk_options(parser: argparse.ArgumentParser, by: bool = True) -> None:
     parser.add_argument("--rules", metavar="FILE", help="names for cgroups that zonerss does not know (TOML)")
 
 
+def one_way(args: argparse.Namespace, verb: str) -> str:
+    """
+    The one --by of a verb that cannot do with several, and tells of mapped memory only.
+
+    :raises UsageError: there are several, or another basis
+    """
+    ways = args.by or ["zone"]
+    if len(ways) > 1:
+        raise UsageError(f"{verb} takes one --by only")
+    if args.basis != "mapped":
+        raise UsageError(f"{verb} tells of what page tables map: it takes no --basis but mapped")
+    return str(ways[0])
+
+
 def read_rules(path: str | None) -> tuple[Rule, ...]:
     """
     The rules of a file that --rules named.
@@ -51,7 +65,12 @@ def add_table_options(parser: argparse.ArgumentParser, columns: tuple[Column, ..
     """--sort, --limit, --json, --bytes: how it is shown."""
     names = ", ".join(column.name for column in columns)
     parser.add_argument("--sort", metavar="COLUMN", help=f"largest first by one of: {names}")
-    parser.add_argument("--limit", type=_count, metavar="N", help="show the first N rows only")
+    add_limit_options(parser, "show the first N rows only")
+
+
+def add_limit_options(parser: argparse.ArgumentParser, help: str) -> None:
+    """--limit, --json, --bytes."""
+    parser.add_argument("--limit", type=_count, metavar="N", help=help)
     parser.add_argument("--bytes", action="store_true", help="whole bytes instead of K, M and G")
     parser.add_argument(
         "--json", action="store_true", help="print JSON, the same for every release of its schema"

@@ -103,3 +103,15 @@ def gap_list(gaps: Iterable[Gap]) -> list[dict[str, Any]]:
 def render_json(document: dict[str, Any]) -> str:
     """The document as text, two spaces deep, ASCII only."""
     return json.dumps(document, indent=2)
+
+
+def render_lines(document: dict[str, Any]) -> str:
+    """The document as text, one line for each field and each entry of a list: for those that may be long."""
+    fields = []
+    for name, value in document.items():
+        if not isinstance(value, list) or not value:
+            text = json.dumps(value)
+        else:
+            text = "[\n    " + ",\n    ".join(map(json.dumps, value)) + "\n  ]"
+        fields.append(f"  {json.dumps(name)}: {text}")
+    return "{\n" + ",\n".join(fields) + "\n}"

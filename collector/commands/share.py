@@ -1,0 +1,114 @@
+"""Who shares what with whom.
+
+How much memory each two zones both map, and the largest parts: some zones, what these and no others map, and what it
+is. On a terminal the pairs are a heat map; elsewhere, with NO_COLOR set or in little room, a list.
+
+A part is the answer to "with whom": a page that three zones map is in the part of the three, and in each of their
+three pairs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from collector.commands.options import add_limit_options, add_walk_options, one_way, read_rules
+from collector.commands.show import footer
+from collector.records import Gap
+from collector.sharing import Holdings, Pair, SharedPart, cover, pairs, shared_parts, zone_names
+from collector.snapshot import Session, Snapshot
+from collector.views.matrix import part_fields, render_parts, render_sharing
+
+NAME = "share"
+_SHOWN = 10
+_NAMING_BUDGET = 0.1  # of the walk's pages: what naming parts beyond those shown may cost
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """What the machine's zones share."""
+
+    snapshot: Snapshot
+    parts: Sequence[SharedPart]
+    """Largest first."""
+    pairs: Sequence[Pair]
+    """Most first."""
+    holdings: Holdings
+    """What the largest of the parts hold."""
+    gaps: tuple[Gap, ...]
+
+
+def prepare(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this verb."""
+    add_walk_options(parser)
+    add_limit_options(parser, "show the N largest parts and pairs only; on paper 10, in JSON all")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Take a snapshot, name its largest parts, print them."""
+    way = one_way(args, NAME)
+    with Session(args.source, read_rules(args.rules)) as session:
+        sharing = measure(session, way, args.limit or _SHOWN)
+    if args.json:
+        from collector.views.document import render_lines
+
+        print(render_lines(document(sharing, args.limit)))
+        return 0
+    width = os.get_terminal_size().columns if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else 0
+    limit = args.limit or _SHOWN
+    shared = [part for part in sharing.parts if len(part.zones) > 1]
+    lines = render_sharing(sharing.snapshot.zones, sharing.pairs, limit, width, args.bytes)
+    lines += ["", *render_parts(shared[:limit], sharing.holdings, args.bytes)] if shared else []
+    print("\n".join([*lines, "", *footer(sharing.snapshot)]))
+    return 0
+
+
+def measure(session: Session, way: str, surely: int = _SHOWN) -> Sharing:
+    """
+    Take a snapshot and find what its parts hold.
+
+    :param surely: so many of the largest shared parts are named; others where that costs little
+    """
+    snapshot = session.take(way)
+    names = zone_names(snapshot.members)
+    parts = shared_parts(snapshot.parts, names)
+    # Private memory needs no name: where it is shared, a fork shares it.
+    unknown = [part for part in parts if len(part.zones) > 1 and part.file_bytes + part.shmem_bytes]
+    cost_of: dict[int, int] = {}
+    for member in {member.mm: member for member in snapshot.members}.values():
+        cost_of[member.key] = cost_of.get(member.key, 0) + member.rss_pages
+    chosen, wanted = cover(
+        [(part.number, snapshot.parts.zones_of(part.number)) for part in unknown],
+        cost_of,
+        surely,
+        round(snapshot.walk_pages * _NAMING_BUDGET),
+    )
+    if not wanted:
+        return Sharing(snapshot, parts, pairs(snapshot.parts, names), {}, ())
+    holdings, gaps = session.holdings([m for m in snapshot.members if m.key in chosen], wanted)
+    return Sharing(snapshot, parts, pairs(snapshot.parts, names), holdings, gaps)
+
+
+def document(sharing: Sharing, limit: int | None = None) -> dict[str, Any]:
+    """``zonerss.sharing/1``: the parts, and what each two zones both map (docs/share.md)."""
+    from collector.views.document import gap_list, header, usage_fields
+    from collector.views.text import encodable
+
+    snapshot = sharing.snapshot
+    names = {usage.zone: encodable(usage.zone) for usage in snapshot.zones}
+    return header("zonerss.sharing/1", snapshot) | {
+        "total": usage_fields(snapshot.total),
+        "zones": [usage_fields(usage) for usage in snapshot.zones],
+        "parts": [
+            part_fields(part, names, sharing.holdings.get(part.number)) for part in sharing.parts[:limit]
+        ],
+        "pairs": [
+            {"zones": [names[pair.zones[0]], names[pair.zones[1]]], "bytes": pair.bytes}
+            for pair in sharing.pairs[:limit]
+        ],
+        "gaps": gap_list((*snapshot.gaps, *sharing.gaps)),
+    }

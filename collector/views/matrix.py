@@ -1,0 +1,161 @@
+"""What is shared: each two zones as a heat map or a list, and the largest parts with what they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from collector.census import Kind
+from collector.records import FileKind, MappedFile, Usage
+from collector.sharing import Holding, Holdings, Pair, SharedPart
+from collector.units import format_size, pages_to_bytes
+from collector.usage import rss_of
+from collector.views.table import render_rows
+from collector.views.text import cells, encodable, printable
+
+_CELL = 7  # columns of a terminal for one size and a blank
+_LABEL = 24
+_NAMED = 3
+_COLD, _HOT = (24, 32, 72), (200, 40, 24)
+
+
+def render_sharing(
+    zones: Sequence[Usage], pairs: Sequence[Pair], limit: int, width: int, in_bytes: bool = False
+) -> list[str]:
+    """
+    What each two zones both map.
+
+    :param zones: largest first
+    :param limit: so many pairs, where they are a list
+    :param width: columns of a terminal that shows colours; 0: there is none
+    """
+    room = (width - _LABEL - 5) // _CELL
+    if len(zones) > 1 and room > 1 and pairs and not in_bytes:
+        return _heat_map(zones, pairs, min(room, len(zones), 40), width)
+    if not pairs:
+        return ["No two zones map a page in common."]
+    rows = [[_size(pair.bytes, in_bytes), *map(printable, pair.zones)] for pair in pairs[:limit]]
+    lines = render_rows(["SHARED", "ZONE", "ZONE"], rows, [False, True, True])
+    return lines if len(pairs) <= limit else [*lines, f"and {len(pairs) - limit} more pairs"]
+
+
+def _heat_map(zones: Sequence[Usage], pairs: Sequence[Pair], count: int, width: int) -> list[str]:
+    # rich is costly to load, and only a terminal needs it.
+    import io
+
+    from rich.console import Console
+    from rich.text import Text
+
+    shared = {pair.zones: pair.bytes for pair in pairs}
+    shown = zones[:count]
+    most = max(shared.values())
+    lines = [Text(" " * (_LABEL + 4) + "".join(f"{n:>{_CELL}}" for n in range(1, count + 1)))]
+    for number, one in enumerate(shown, 1):
+        line = Text(f"{number:>3} {_clip(printable(one.zone), _LABEL - 1)} ")
+        for other in shown:
+            key = (one.zone, other.zone) if one.zone < other.zone else (other.zone, one.zone)
+            size = one.rss_bytes if one is other else shared.get(key, 0)
+            style = "dim" if one is other or not size else f"white on rgb{_colour(size / most)}"
+            line.append(" ")
+            line.append(f"{format_size(size) if size else '·':>{_CELL - 1}}", style=style)
+        lines.append(line)
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=width, highlight=False)
+    for line in lines:
+        console.print(line, no_wrap=True, crop=True)
+    left_out = [f"and {len(zones) - count} smaller zones"] if len(zones) > count else []
+    return [*stream.getvalue().splitlines(), *left_out]
+
+
+def _colour(heat: float) -> str:
+    # Eyes compare shades by ratio: the square root gives the lower half of the range more of them.
+    weight = heat**0.5
+    mixed = (round(cold + (hot - cold) * weight) for cold, hot in zip(_COLD, _HOT, strict=True))
+    return f"({','.join(map(str, mixed))})"
+
+
+def _clip(text: str, width: int) -> str:
+    while cells(text) > width:
+        text = text[:-2] + "…"
+    return text + " " * (width - cells(text))
+
+
+def render_parts(parts: Sequence[SharedPart], holdings: Holdings, in_bytes: bool = False) -> list[str]:
+    """A table of parts: how much, what, and whose."""
+    rows = [
+        [
+            _size(part.bytes, in_bytes),
+            str(len(part.zones)),
+            what_it_is(part, holdings.get(part.number)),
+            " ".join(map(printable, part.zones[:_NAMED]))
+            + (f" and {len(part.zones) - _NAMED} more" if len(part.zones) > _NAMED else ""),
+        ]
+        for part in parts
+    ]
+    return render_rows(["SIZE", "BY", "WHAT", "ZONES"], rows, [False, False, True, True])
+
+
+def what_it_is(part: SharedPart, held: Sequence[Holding] | None) -> str:
+    """The contents of a part in words: private memory by its kind, files by their last names."""
+    words = [f"{format_size(part.anon_bytes)} {_anon_words(part)}"] if part.anon_bytes else []
+    files = [(sum(pages[k] for k in (Kind.FILE, Kind.SHMEM)), file) for file, pages in held or ()]
+    files = sorted((f for f in files if f[0]), key=lambda f: (-f[0], f[1].name if f[1] else ""))
+    if held is None:
+        words += [f"{format_size(part.file_bytes)} files"] if part.file_bytes else []
+        words += [f"{format_size(part.shmem_bytes)} shmem"] if part.shmem_bytes else []
+    for pages, file in files[:_NAMED]:
+        words.append(f"{format_size(pages_to_bytes(pages))} {printable(short_name(file))}")
+    if len(files) > _NAMED:
+        rest = sum(pages for pages, _ in files[_NAMED:])
+        words.append(f"{format_size(pages_to_bytes(rest))} in {len(files) - _NAMED} more")
+    return ", ".join(words)
+
+
+def _anon_words(part: SharedPart) -> str:
+    return "private, of a fork" if len(part.zones) > 1 else "private"
+
+
+def short_name(file: MappedFile | None) -> str:
+    """A file in a word or two."""
+    if file is None:
+        return "(not found again)"
+    if file.kind is FileKind.SYSV:
+        return f"SysV segment {file.inode}"
+    if file.kind is FileKind.SHARED:
+        return "shared anonymous"
+    name = file.name.rpartition("/")[2] or file.name
+    return f"{name} (deleted)" if file.kind is FileKind.DELETED else name
+
+
+def part_fields(part: SharedPart, names: Mapping[str, str], held: Sequence[Holding] | None) -> dict[str, Any]:
+    """A part for JSON. holds is null where it was not looked up. names: each zone's, encodable."""
+    return {
+        "zones": [names[zone] for zone in part.zones],
+        "bytes": part.bytes,
+        "anon_bytes": part.anon_bytes,
+        "file_bytes": part.file_bytes,
+        "shmem_bytes": part.shmem_bytes,
+        "holds": _held_fields(part, held),
+    }
+
+
+def _held_fields(part: SharedPart, held: Sequence[Holding] | None) -> list[dict[str, Any]] | None:
+    if held is None:
+        if part.anon_bytes < part.bytes:
+            return None
+        return [{"kind": "anon", "name": None, "bytes": part.anon_bytes}]
+    rows: list[dict[str, Any]] = []
+    anon = sum(pages[Kind.ANON] for _, pages in held)
+    for file, pages in held:
+        count = rss_of(pages) - pages[Kind.ANON]
+        if count:
+            kind = file.kind if file else None
+            name = encodable(file.name) if file else None
+            rows.append({"kind": kind and str(kind), "name": name, "bytes": pages_to_bytes(count)})
+    if anon:
+        rows.append({"kind": "anon", "name": None, "bytes": pages_to_bytes(anon)})
+    return sorted(rows, key=lambda row: (-row["bytes"], row["name"] or ""))
+
+
+def _size(size_bytes: int, in_bytes: bool) -> str:
+    return str(size_bytes) if in_bytes else format_size(size_bytes)
