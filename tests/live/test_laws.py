@@ -10,17 +10,15 @@ import os
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 
 import pytest
 
 import collector
 from collector.census import Kind
 from collector.kernel.frames import MAPCOUNT_UNKNOWN, PAGE_STRUCT
-from tests import oracle
 from tests.live.cgroups import stopped
 from tests.live.measure import Zone
-from tests.oracle import PAGE, RSS_KINDS, Kernel, memory_cgroup_of, pages_of, processes, read_file
+from tests.oracle import PAGE, RSS_KINDS, Kernel, pages_of, processes, read_file
 
 RSS = {Kind.ANON, Kind.FILE, Kind.SHMEM}
 
@@ -59,15 +57,13 @@ def readable_processes() -> Iterator[int]:
 
 def pages_by_vma(pid: int) -> dict[tuple[int, int], Counter[Kind]]:
     """What zonerss sees in each mapping of a process."""
-    return {
-        (found.vma.start, found.vma.end): Counter(entry[3] for entry in entries(found))
-        for found in collector.frames(pid)
-    }
+    return {(found.vma.start, found.vma.end): Counter(kinds_of(found)) for found in collector.frames(pid)}
 
 
-def entries(found: collector.kernel.frames.VmaPages) -> Iterator[tuple[int, int, int, int, int]]:
-    """(address, pfn, mapcount, kind, huge) of each page."""
-    return struct.iter_unpack(PAGE_STRUCT, found.buffer)
+def kinds_of(found: collector.kernel.frames.VmaPages) -> bytes:
+    """The kind of each page: one byte of each entry."""
+    assert struct.calcsize(PAGE_STRUCT) == 32
+    return bytes(found.buffer)[24::32]
 
 
 def make_some_of_everything(zone: Zone) -> None:
@@ -199,13 +195,15 @@ def test_mappings_seen_are_the_mappings_that_the_kernel_counts():
     for pid in readable_processes():
         try:
             for found in collector.frames(pid):
-                for _address, pfn, mapcount, kind, _huge in entries(found):
-                    if kind in RSS and mapcount != MAPCOUNT_UNKNOWN:
-                        seen[pfn] += 1
-                        counted[pfn] = mapcount
+                words = found.buffer.cast("Q")
+                kinds, pfns, mapcounts = kinds_of(found), words[1::4].tolist(), words[2::4].tolist()
+                rss = [index for index, kind in enumerate(kinds) if kind in RSS]
+                seen.update(pfns[index] for index in rss)
+                counted.update((pfns[index], mapcounts[index]) for index in rss)
         except collector.ZonerssError:
             continue
     assert len(seen) > 1000
+    assert MAPCOUNT_UNKNOWN not in counted.values()
     equal = sum(counted[pfn] == count for pfn, count in seen.items())
     assert equal >= 0.99 * len(seen)
 
@@ -279,34 +277,6 @@ def test_the_charge_is_what_the_kernel_bills(make_zone, source):
         after = int(file.read_text())
     assert min(before, after) <= usage.charged_bytes <= max(before, after)
     assert usage.charged_bytes > 10007 * PAGE
-
-
-def test_shares_of_a_page_are_equal(make_zone, source):
-    zones = [make_zone(name) for name in "abc"]
-    memory = None
-    for zone in zones:
-        mem = zone.spawn()
-        if memory is None:
-            memory = mem.map("memfd 307")
-        else:
-            mem.map(f"file {memory.path} 307 shared read")
-    with stopped([zone.path for zone in zones]):
-        # Pages that all zones of the machine map are divided by their number: it must stand still meanwhile.
-        for _ in range(100):
-            before = proportional_bytes()
-            snapshot = collector.take_snapshot(by=("cgroup",), source=source)
-            if all(before[zone.name] == proportional_bytes()[zone.name] for zone in zones):
-                break
-        else:
-            pytest.fail("zones come and go without end on this machine")
-    for zone in zones:
-        (usage,) = (found for found in snapshot.zones if found.zone == zone.name)
-        assert abs(usage.proportional_bytes - before[zone.name]) <= 1
-
-
-def proportional_bytes() -> dict[str, Fraction]:
-    truth = oracle.read_system(memory_cgroup_of)
-    return {name: usage.proportional * PAGE for name, usage in truth.zones.items()}
 
 
 # ---- what cannot be read -----------------------------------------------------------------------------
