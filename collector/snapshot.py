@@ -35,7 +35,7 @@ from collector.records import Cause, Gap, Grouping, ProcessUsage, Task, Usage, Z
 from collector.rules import Rule
 from collector.units import PAGE_BYTES
 from collector.usage import Member, processes_usage, without_others, zones_usage
-from collector.zones import WAYS, By, label, nested, parse_by, zoner
+from collector.zones import WAYS, By, label, nested, parse_by, unescaped, zoner
 
 if TYPE_CHECKING:
     from collector.bills import Billed
@@ -127,7 +127,6 @@ class Session:
     ) -> Snapshot:
         """Look at the machine once; see :func:`take_snapshot`."""
         ways = tuple(parse_by(text) for text in ((by,) if isinstance(by, str) else by))
-        names = (zone,) if isinstance(zone, str) else tuple(zone or ())
         if not ways:
             raise UsageError(f"group by what? say one of {', '.join(WAYS)}")
         if basis not in BASES:
@@ -138,8 +137,9 @@ class Session:
         want_users = processes or any(way.needs_uids for way in ways)
         listed = read_tasks(self._roots, hierarchy, want_users)
         places = _place(listed, ways, self._roots, self._rules)
-        if names:
-            places = _choose(places, names, alone)
+        names = _find_names((zone,) if isinstance(zone, str) else tuple(zone or ()), places)
+        if alone and names:
+            places = [place for place in places if place[1][0].name in names]
         plan = _plan(places, shared_mm_leaders(listed), by_mm=processes)
 
         source = self._sources.choose(self._source, sum(task.rss_pages for task, _ in plan.walks))
@@ -281,16 +281,20 @@ def _place(listed: TaskList, ways: Sequence[By], roots: Roots, rules: Sequence[R
     return list(zip(listed.tasks, zip(*columns, strict=True), strict=True))
 
 
-def _choose(places: _Places, names: Sequence[str], alone: bool) -> _Places:
+def _find_names(wanted: Sequence[str], places: _Places) -> tuple[str, ...]:
+    """The zones of the first grouping that are meant, which may be spelled as tables and JSON show them."""
     known = {zones[0].name for _, zones in places}
-    for name in names:
-        if name not in known:
+    found = []
+    for name in wanted:
+        match = next((spelling for spelling in (name, unescaped(name)) if spelling in known), None)
+        if match is None:
             close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
             hint = (
                 f"; did you mean {' or '.join(close)}?" if close else "; zonerss show lists those there are"
             )
             raise UnknownZone(f"no process of this host is in a zone {name!r}{hint}")
-    return [place for place in places if place[1][0].name in names] if alone else places
+        found.append(match)
+    return tuple(found)
 
 
 def _plan(places: _Places, mm_of: Mapping[int, int], by_mm: bool) -> _Plan:

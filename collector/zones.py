@@ -38,6 +38,9 @@ ROOT_SLICE = Zone(name="-.slice", kind="slice")
 """Whatever is in no slice; systemd's name for the root."""
 
 
+_ESCAPE = re.compile(r"\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U[0-9a-f]{8}")
+
+
 @dataclass(frozen=True, slots=True)
 class By:
     """One way of grouping processes into zones; made by :func:`parse_by`."""
@@ -133,6 +136,23 @@ def label(zones: Iterable[Zone]) -> tuple[Zone, ...]:
             if taken[name] > 1 and (mark := tell_apart(zone)):
                 names[zone] = f"{zone.name}@{mark}"
     return tuple(zone if names[zone] == zone.name else replace(zone, name=names[zone]) for zone in zones)
+
+
+def unescaped(name: str) -> str:
+    """
+    A zone's name from its spelling in a table or in JSON: \\xNN, \\uNNNN and \\UNNNNNNNN undone.
+
+    systemd's unit names hold such sequences themselves, so a name is looked for as it stands first.
+    """
+    raw = _ESCAPE.sub(lambda match: _unescape_one(match[0]), name)
+    return raw.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+
+
+def _unescape_one(escape: str) -> str:
+    code = int(escape[2:], 16)
+    if escape[1] == "x" and code >= 0x80:
+        return chr(0xDC00 + code)  # a byte that is no UTF-8
+    return chr(code) if code < 0x110000 and not 0xD800 <= code < 0xDC80 else escape
 
 
 def ancestors(path: str) -> tuple[str, ...]:

@@ -39,23 +39,37 @@ def main(arguments: Sequence[str]) -> int:
     # Options of show may come first: `zonerss --by user` is `zonerss show --by user`.
     if (not words or words[0].startswith("-")) and words[:1] not in (["-h"], ["--help"], ["--version"]):
         words, verb = ["show", *words], "show"
+    if sys.stdout is None:
+        return _refuse("standard output is closed: there is nowhere to print to", 1)
     try:
         args = _parser(verb if verb in VERBS else None).parse_args(words)
         status = int(args.run(args))
         sys.stdout.flush()
         return status
     except ZonerssError as err:
-        print(f"zonerss: {printable(str(err))}", file=sys.stderr)
-        return err.exit_status
+        return _refuse(str(err), err.exit_status)
     except BrokenPipeError:
-        # Whoever read our output has had enough. Nothing more can be said there, nor at exit.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # whoever read it has had enough
         return 0
+    except OSError as err:
+        _drop_output()
+        return _refuse(f"{'cannot go on' if err.filename else 'cannot print'}: {err}", 1)
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)  # so that a shell script around us ends, too
         return 130
+
+
+def _refuse(sentence: str, status: int) -> int:
+    if sys.stderr is not None:
+        print(f"zonerss: {printable(sentence)}", file=sys.stderr)
+    return status
+
+
+def _drop_output() -> None:
+    """Let what is still to be printed go nowhere: Python would try again at exit, and complain."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Parser(argparse.ArgumentParser):

@@ -17,7 +17,8 @@ from collector.kernel.roots import Roots
 from collector.records import Task, Zone
 from collector.rules import parse_rules
 from collector.schemes import Names, unescape
-from collector.zones import By, ancestors, label, nested, parse_by, zoner
+from collector.views.text import encodable, printable
+from collector.zones import By, ancestors, label, nested, parse_by, unescaped, zoner
 
 TREES = Path(__file__).parents[1] / "fixtures" / "zones"
 ID = "0123456789abcdef" * 4
@@ -340,3 +341,10 @@ def test_rules_come_first_and_own_what_is_below() -> None:
     )
     assert zone_of(task("/batch/ads/other")).cgroup == "/batch"
     assert zoner(parse_by("cgroup"), Names(), rules)(task("/batch/ads/job-17")).kind == "cgroup"
+
+
+@pytest.mark.parametrize("raw", [b"a\nb\x1b[2J\xff", b"plain", b"caf\xc3\xa9 \xe2\x80\xae", b"\x7f\x80"])
+def test_a_name_is_found_by_what_is_shown_of_it(raw: bytes) -> None:
+    name = raw.decode("utf-8", "surrogateescape")
+    assert unescaped(printable(name)) == name
+    assert unescaped(encodable(name)) == name
