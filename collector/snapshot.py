@@ -91,17 +91,20 @@ class Session:
         rules: Sequence[Rule] = (),
         roots: Roots = HOST,
         threads: int | None = None,
+        *,
+        lasting: bool = True,
     ) -> None:
         """
         :param source: where frames come from: auto, pagemap or pagetable
         :param rules: names for cgroups of the user's own
         :param threads: how many processes to walk side by side; None: as many as there are processors for us
+        :param lasting: many snapshots will be taken, so that auto may take a source that costs more to load
         :raises CannotServe: not root, or the kernel lacks what every source needs
         """
         self._source, self._rules, self._roots = source, rules, roots
         with ExitStack() as stack:
             self._settings = stack.enter_context(walk_settings(roots, threads))
-            self._sources = Sources(roots)
+            self._sources = Sources(roots, threads, lasting)
             stack.callback(self._sources.close)
             self._open = stack.pop_all()
         self._census = Census(0)
@@ -242,7 +245,7 @@ def take_snapshot(
     """
 
     def take() -> Snapshot:
-        with Session(source, rules, roots, threads) as session:
+        with Session(source, rules, roots, threads, lasting=False) as session:
             return session.take(by, basis, zone, alone=alone, processes=processes)
 
     if max_age is None:

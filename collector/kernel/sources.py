@@ -1,9 +1,10 @@
-"""Which source of frames serves: the one that was named, or the one that will be cheapest here."""
+"""Which source of frames serves: the one that was named, or the one that will be done soonest."""
 
 from __future__ import annotations
 
-from collector.errors import UsageError
+from collector.errors import CannotServe, UsageError
 from collector.kernel.pagemap import PagemapSource
+from collector.kernel.pagetable import PageTableSource, worth_loading
 from collector.kernel.roots import Roots
 from collector.kernel.walking import Source
 
@@ -11,11 +12,17 @@ SOURCES = ("auto", "pagetable", "pagemap")
 
 
 class Sources:
-    """The sources of this host; one that is costly to open stays open until :meth:`close`."""
+    """The sources of this host. The page table source is loaded when it is first chosen, and kept until close()."""
 
-    def __init__(self, roots: Roots) -> None:
-        self._roots = roots
+    def __init__(self, roots: Roots, threads: int | None = None, lasting: bool = False) -> None:
+        """
+        :param threads: how many processes may be walked side by side; None: as many as there are processors for us
+        :param lasting: more snapshots will follow, so that loading pays in the end
+        """
+        self._roots, self._threads, self._lasting = roots, threads, lasting
         self._pagemap = PagemapSource()
+        self._pagetable: PageTableSource | None = None
+        self._refused = False
 
     def choose(self, name: str, expected_pages: int) -> Source:
         """
@@ -28,7 +35,24 @@ class Sources:
         """
         if name not in SOURCES:
             raise UsageError(f"there is no source {name!r}; say one of {', '.join(SOURCES)}")
-        return self._pagemap
+        if name == "pagetable":
+            return self._loaded()
+        resident = self._lasting or self._pagetable is not None
+        if name == "pagemap" or self._refused or not worth_loading(expected_pages, resident):
+            return self._pagemap
+        try:
+            return self._loaded()
+        except CannotServe:
+            self._refused = True  # `zonerss check` tells why; not tried again at each snapshot
+            return self._pagemap
+
+    def _loaded(self) -> PageTableSource:
+        if self._pagetable is None:
+            self._pagetable = PageTableSource(self._roots, self._threads)
+        return self._pagetable
 
     def close(self) -> None:
-        """Give back what sources hold."""
+        """Give back what the sources hold."""
+        if self._pagetable is not None:
+            self._pagetable.close()
+            self._pagetable = None
