@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 // Copies the page tables of a process, raw, into memory that user space maps.
 //
-// Driven by collector/_core/pagetable.c: an iterator over the VMAs of a task (SEC("iter/task_vma"), Linux 5.8), read by a
-// worker thread. The kernel holds the mmap lock for reading while the program runs. Where the buffer is full or
+// Driven by collector/_core/pagetable.c: an iterator over the VMAs of a process (SEC("iter/task_vma"), Linux 5.12; of one
+// process only, 6.1), read by a worker thread. The kernel holds the mmap lock for reading while the program runs. Where the buffer is full or
 // enough has been copied in one go, the program returns 1: read() says EAGAIN, the lock is dropped, user space drains
 // the buffer and reads on, and the program is offered the same VMA again and resumes at the worker's cursor. So
-// nothing overflows and nothing is lost. Needs bpf_loop (5.17), hence no least version is named anywhere else.
+// nothing overflows and nothing is lost. Needs bpf_loop (5.17).
 //
 // Page tables are read by bpf_probe_read_kernel through the kernel's map of all memory, whose base user space
 // finds with `find_base`. The tables may be freed meanwhile (MADV_DONTNEED, khugepaged): so an entry that led to a
@@ -326,7 +326,7 @@ static bool same_mm(struct pagetable_worker *worker, struct task_struct *task, s
 	return false;
 }
 
-// Linux 5.8: called for each VMA of the link's task, in order of address, under the mmap lock held for reading.
+// Called for each VMA of the link's task, in order of address, under the mmap lock held for reading.
 SEC("iter/task_vma")
 int walk_vma(struct bpf_iter__task_vma *context)
 {

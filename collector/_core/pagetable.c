@@ -140,7 +140,7 @@ static inline void take_frame(struct walker *w, uint64_t pfn, uint64_t entry, ui
 {
 	if (__builtin_expect(!is_ram(w, pfn), 0))
 		w->job->refused++;
-	else if (marker_known(&w->marker, pfn) || take_first(w, pfn, entry, traits))
+	else if (marker_has(&w->marker, pfn) || marker_known(&w->marker, pfn) || take_first(w, pfn, entry, traits))
 		w->job->rss_pages++;
 	else
 		w->job->zero_pages++;
@@ -288,7 +288,7 @@ static bool leaf_is_huge_zero(struct walker *w, uint64_t pfn, uint64_t entry, ui
 		return false;
 	if (is_zero(w, pfn))
 		return true;
-	if (!(entry & ENTRY_SPECIAL) && marker_known(&w->marker, pfn))
+	if (!(entry & ENTRY_SPECIAL) && marker_has(&w->marker, pfn))
 		return false;
 	if (!kpage_read(w->settings->kpageflags_fd, pfn, &flags) || !kpage_has(flags, KPF_ZERO_PAGE))
 		return false;

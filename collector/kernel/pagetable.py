@@ -34,6 +34,18 @@ PAGETABLE_NS_PER_PAGE = 2.5
 _RAM_LINE = re.compile(r"^ *([0-9a-f]+)-([0-9a-f]+) : System RAM(?: \(.*\))?$")
 
 
+class NotLoaded(CannotServe):
+    """The page tables cannot be read here; ``stage`` says how far it came."""
+
+    def __init__(self, stage: str, text: str) -> None:
+        super().__init__(text)
+        self.stage = stage
+
+
+STAGES = ("architecture", "built", "namespace", "ram", "bpf", "frames", "iterator", "base", "shape")
+"""What must hold, in the order in which it is found out."""
+
+
 def worth_loading(expected_pages: int, resident: bool) -> bool:
     """
     Whether this source will be done before pagemap, loading included.
@@ -52,13 +64,13 @@ def read_ram(roots: Roots = HOST) -> list[tuple[int, int]]:
 
     Memory that a driver has added (DAX, CXL) is a nested "System RAM (kmem)".
 
-    :raises CannotServe: the file tells no addresses (they read as 0 without CAP_SYS_ADMIN)
+    :raises NotLoaded: the file tells no addresses (they read as 0 without CAP_SYS_ADMIN)
     """
     ranges = []
     try:
         text = (roots.proc / "iomem").read_text("ascii", "replace")
     except OSError as err:
-        raise CannotServe(f"cannot read {roots.proc / 'iomem'}: {err.strerror}; run as root") from err
+        raise NotLoaded("ram", f"cannot read {roots.proc / 'iomem'}: {err.strerror}; run as root") from err
     for line in text.splitlines():
         if match := _RAM_LINE.match(line):
             first = -(-int(match[1], 16) // PAGE_BYTES)
@@ -66,7 +78,9 @@ def read_ram(roots: Roots = HOST) -> list[tuple[int, int]]:
             if end > first:
                 ranges.append((first, end - first))
     if not ranges:
-        raise CannotServe(f"{roots.proc / 'iomem'} tells no addresses of RAM: run as root, with CAP_SYS_ADMIN")
+        raise CannotServe(
+            f"{roots.proc / 'iomem'} tells no addresses of RAM: run as root, with CAP_SYS_ADMIN"
+        )
     return sorted(ranges)
 
 
@@ -90,7 +104,8 @@ def boot_offset_ns(roots: Roots = HOST) -> int:
 class PageTableSource:
     """The BPF program, loaded: a source of frames for as long as it is open. Use it as a context manager.
 
-    Holds one program and two maps (1 MiB for each worker) in the kernel, which go when it is closed or the process ends.
+    Holds one program and two maps (128 KiB for each worker) in the kernel, which go when it is closed or when
+    the process ends, however it ends.
     """
 
     name = "pagetable"
@@ -101,7 +116,7 @@ class PageTableSource:
 
         :param workers: how many threads may walk side by side; None: one for each processor that we may use
         :param bpf_object: the compiled program
-        :raises CannotServe: the kernel or our privileges do not allow it, or it was not built; the text says which
+        :raises NotLoaded: the kernel or our privileges do not allow it, or it was not built; the text says which
         """
         _require_here(roots, bpf_object)
         self._ffi, self._lib = _module()
@@ -113,7 +128,7 @@ class PageTableSource:
         try:
             pagemap_fd = os.open(roots.proc / "self" / "pagemap", os.O_RDONLY)
         except OSError as err:
-            raise CannotServe(f"cannot open {roots.proc / 'self/pagemap'}: {err.strerror}") from err
+            raise NotLoaded("frames", f"cannot open {roots.proc / 'self/pagemap'}: {err.strerror}") from err
         options = self._ffi.new("struct pagetable_options *")
         options.object, options.ram, options.ram_ranges = path, ranges, len(ram)
         options.workers = workers or min(len(os.sched_getaffinity(0)), 8)
@@ -123,30 +138,35 @@ class PageTableSource:
         finally:
             os.close(pagemap_fd)
         if error:
-            raise CannotServe(self._why(stage[0], -error))
+            raise NotLoaded(*self._why(stage[0], -error))
         self._handle = handle[0]
 
-    def _why(self, stage: int, error: int) -> str:
+    def _why(self, stage: int, error: int) -> tuple[str, str]:
         lib, said = self._lib, os.strerror(error)
         if stage == lib.PAGETABLE_OBJECT:
-            return f"{OBJECT.name} is not what this zonerss was built for ({said}): build it again with bpf/build"
+            return "built", f"{OBJECT.name} cannot be read ({said}): build zonerss again"
         if stage == lib.PAGETABLE_LOAD and error in (errno.EPERM, errno.EACCES):
-            return (
-                f"the kernel refuses bpf() ({said}): CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN, are missing, "
-                "a seccomp filter forbids it, or the kernel is locked down"
+            return "bpf", (
+                f"the kernel refuses bpf() ({said}): CAP_BPF and CAP_PERFMON (or CAP_SYS_ADMIN) are missing, "
+                "or a seccomp filter or lockdown forbids it"
             )
         if stage == lib.PAGETABLE_LOAD:
-            return (
-                f"the kernel does not take the BPF program ({said}): it needs Linux 6.1 with BTF "
-                "(CONFIG_DEBUG_INFO_BTF=y) and CONFIG_BPF_JIT=y"
+            return "bpf", (
+                f"the kernel does not take the BPF program ({said}): it needs Linux 6.1 or later, built with "
+                "CONFIG_DEBUG_INFO_BTF and CONFIG_BPF_JIT"
             )
         if stage == lib.PAGETABLE_OLD_ITERATOR:
-            return "this kernel's BPF iterator does not hold the memory that it walks: it needs Linux 6.2 or 6.1.4"
+            return "iterator", (
+                "this kernel's BPF iterator does not hold on to the memory that it walks, so a process that "
+                "exits could crash it: it needs Linux 6.2, or 6.1 with its fixes"
+            )
         if stage == lib.PAGETABLE_HIDDEN:
-            return "the kernel hides frame numbers from us: CAP_SYS_ADMIN is missing"
+            return "frames", "the kernel hides frame numbers from us: CAP_SYS_ADMIN is missing"
         if stage == lib.PAGETABLE_BASE:
-            return f"the kernel's map of all memory was not found ({said}); the kernel may be locked down"
-        return f"our own page table could not be read back ({said}): this kernel's are not what we know"
+            return "base", (
+                f"where the kernel maps all memory was not found ({said}); is it locked down to confidentiality?"
+            )
+        return "shape", "our own page table did not read back as pagemap has it: this kernel's are not known"
 
     def walk(self, census: Census, jobs: Any, count: int, settings: Any) -> None:
         """Walk the jobs; see :class:`collector.kernel.walking.Source`."""
@@ -189,24 +209,24 @@ class PageTableSource:
 def _require_here(roots: Roots, bpf_object: Path) -> None:
     """What can be said without asking the kernel."""
     if platform.machine() != "x86_64":
-        raise CannotServe(f"page tables of {platform.machine()} are not known to zonerss, only those of x86_64")
+        text = f"page tables of {platform.machine()} are not known to zonerss, only those of x86_64"
+        raise NotLoaded("architecture", text)
     if not bpf_object.exists():
-        raise CannotServe(
-            f"{bpf_object.name} was not built: install clang and libbpf-dev, and build zonerss again"
-        )
+        text = f"{bpf_object.name} was not built: install clang and libbpf-dev, and build zonerss again"
+        raise NotLoaded("built", text)
     try:
         own = os.readlink(roots.proc / "self")
     except OSError as err:
-        raise CannotServe(f"cannot read {roots.proc / 'self'}: {err.strerror}") from err
+        raise NotLoaded("namespace", f"cannot read {roots.proc / 'self'}: {err.strerror}") from err
     if own != str(os.getpid()):
-        raise CannotServe(f"{roots.proc} shows another pid namespace than ours: run zonerss in that one")
+        text = f"{roots.proc} shows another pid namespace than ours: run zonerss in that one"
+        raise NotLoaded("namespace", text)
 
 
 def _module() -> tuple[Any, Any]:
     try:
         from collector._core import _pagetable  # type: ignore[attr-defined]
     except ImportError as err:
-        raise CannotServe(
-            f"zonerss was built without libbpf, or it is missing ({err}): install libbpf-dev and build again"
-        ) from err
+        text = f"zonerss was built without libbpf ({err}): install libbpf-dev, and build zonerss again"
+        raise NotLoaded("built", text) from err
     return _pagetable.ffi, _pagetable.lib
