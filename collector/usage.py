@@ -64,13 +64,15 @@ def zones_usage(
         rss_pages[number[member.zones[position]]] += member.rss_pages
     wanted = set(names)
     chosen = [n for n, zone in enumerate(zones) if not wanted or zone.name in wanted]
-    usages = [_usage(zones[n], processes[n], rss_pages[n], sums[n], charge(zones[n])) for n in chosen]
+    usages = [usage_of(zones[n], processes[n], rss_pages[n], sums[n], charge(zones[n])) for n in chosen]
     usages.sort(key=lambda usage: (-usage.rss_bytes, usage.zone))
-    keys = frozenset(key for key, group in enumerate(group_of) if group in set(chosen))
+    inside = frozenset(chosen)
+    keys = frozenset(key for key, group in enumerate(group_of) if group in inside)
     return tuple(usages), _total(parts, keys, usages)
 
 
-def _usage(zone: Zone, processes: int, rss_pages: int, pages: ZoneSum, charged: int | None) -> Usage:
+def usage_of(zone: Zone, processes: int, rss_pages: int, pages: ZoneSum, charged: int | None) -> Usage:
+    """What a zone uses, from pages to bytes; rss_pages: the sum of its processes' own."""
     return Usage(
         zone=zone.name,
         cgroup=zone.cgroup,
@@ -98,7 +100,7 @@ def _total(parts: Parts, keys: frozenset[int], usages: Sequence[Usage]) -> Usage
     together = parts.project([0 if key in keys else 1 for key in range(parts.zones)], 2).sums()[0]
     charges = [usage.charged_bytes for usage in usages]
     known = [charge for charge in charges if charge is not None]
-    total = _usage(
+    total = usage_of(
         Zone(name="total", kind="total"),
         sum(usage.processes for usage in usages),
         sum(usage.process_rss_bytes for usage in usages) // PAGE_BYTES,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,13 +59,19 @@ def run(args: argparse.Namespace) -> int:
 
         print(render_lines(document(sharing, args.limit)))
         return 0
-    width = os.get_terminal_size().columns if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else 0
     limit = args.limit or _SHOWN
     shared = [part for part in sharing.parts if len(part.zones) > 1]
-    lines = render_sharing(sharing.snapshot.zones, sharing.pairs, limit, width, args.bytes)
+    lines = render_sharing(sharing.snapshot.zones, sharing.pairs, limit, _colour_width(), args.bytes)
     lines += ["", *render_parts(shared[:limit], sharing.holdings, args.bytes)] if shared else []
     print("\n".join([*lines, "", *footer(sharing.snapshot)]))
     return 0
+
+
+def _colour_width() -> int:
+    """Columns of the terminal that we write to; 0: it is none, or is to have no colours (no-color.org)."""
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return 0
+    return shutil.get_terminal_size().columns
 
 
 def measure(session: Session, way: str, surely: int = _SHOWN) -> Sharing:

@@ -8,17 +8,32 @@ the kernel bills its cgroup: whoever touched a page first pays for all of it.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import replace
 
 from collector.commands.options import add_table_options, add_walk_options, column_of, read_rules
 from collector.errors import UsageError
-from collector.records import Grouping, Usage
+from collector.records import Grouping, ProcessUsage, Usage
 from collector.snapshot import Snapshot, take_snapshot
 from collector.units import format_percent, format_size, memory_bytes
-from collector.views.columns import ANON, FILE, HUGETLB, RSS, SHMEM, SWAP, ZONE, ZONE_COLUMNS, Column
+from collector.views.columns import (
+    ANON,
+    FILE,
+    HUGETLB,
+    PROCESS_COLUMNS,
+    RSS,
+    SHMEM,
+    SWAP,
+    ZONE,
+    ZONE_COLUMNS,
+    Column,
+)
 from collector.views.gaps import gap_sentence
 from collector.views.table import render_table, sort_records
+from collector.zones import COLLECTIVES
 
 NAME = "show"
+_PROCESSES = 15  # that -a shows without --limit; as prstat
 _BY_HEADERS = {"user": "USERNAME", "euser": "USERNAME", "command": "PROCESS", "cgroup": "CGROUP"}
 
 
@@ -34,7 +49,32 @@ def prepare(parser: argparse.ArgumentParser) -> None:
         help="with --zone: walk the processes of these zones only, which is cheaper; EXCL, SHARED and PROP, for "
         "which all others must be walked, are then unknown",
     )
+    _add_collectives(parser)
+    parser.add_argument(
+        "--tree", action="store_true", help="every cgroup with all that is below it, each frame once"
+    )
     add_table_options(parser, (*ZONE_COLUMNS, ZONE))
+
+
+def _add_collectives(parser: argparse.ArgumentParser) -> None:
+    """The options of prstat; several make several tables, all from one walk."""
+    group = parser.add_argument_group("collectives, as prstat has them")
+    for option, way, help in (
+        ("-Z", "zone", "zones: --by zone"),
+        ("-J", "slice", "projects: --by slice"),
+        ("-T", "session", "tasks: --by session"),
+        ("-t", "user", "users: --by user"),
+    ):
+        group.add_argument(option, dest="by", action="append_const", const=way, help=help)
+    group.add_argument("-a", dest="processes", action="store_true", help="processes, and users below them")
+    group.add_argument(
+        "--collectives",
+        dest="by",
+        action="store_const",
+        const=list(COLLECTIVES),
+        help="all that getvmusage takes: zones, slices, sessions, users and effective users, "
+        "in each zone and in all",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,24 +82,51 @@ def run(args: argparse.Namespace) -> int:
     sort = column_of((*ZONE_COLUMNS, ZONE), args.sort) if args.sort else RSS
     if args.alone and not args.zone:
         raise UsageError("--alone says to walk the processes of some zones only: name them with --zone")
+    if args.tree and (args.by or args.zone or args.processes):
+        raise UsageError("--tree shows all cgroups: it takes no --by, no --zone and no -a")
     snapshot = take_snapshot(
-        args.by or ("zone",),
+        _ways(args),
         args.source,
         args.basis,
         args.zone,
         alone=args.alone,
+        processes=args.processes,
         rules=read_rules(args.rules),
     )
-    if args.json:
+    if args.tree:
+        print(_tree(snapshot, sort, args))
+    elif args.json:
         print(_json(snapshot, sort, args.limit))
     else:
+        if args.processes and not args.by:
+            snapshot = replace(snapshot, groupings=snapshot.groupings[1:])
         print("\n".join(render(snapshot, sort, args.limit, args.bytes)))
     return 0
 
 
-def _json(snapshot: Snapshot, sort: Column, limit: int | None) -> str:
-    from dataclasses import replace
+def _ways(args: argparse.Namespace) -> Sequence[str]:
+    if args.tree:
+        return ("cgroup",)
+    # The first grouping says of each process in which zone it is.
+    return tuple(args.by or (("zone", "user") if args.processes else ("zone",)))
 
+
+def _tree(snapshot: Snapshot, sort: Column, args: argparse.Namespace) -> str:
+    from collector.kernel.cgroupfs import charged_bytes, find_memory_hierarchy
+    from collector.kernel.roots import HOST
+    from collector.tree import tree_usage
+    from collector.views.tree import render_tree, tree_document
+
+    hierarchy = find_memory_hierarchy(HOST)
+    nodes = tree_usage(snapshot.parts, snapshot.members, lambda path: charged_bytes(hierarchy, path))
+    if args.json:
+        from collector.views.document import render_lines
+
+        return render_lines(tree_document(snapshot, nodes))
+    return "\n".join([*render_tree(nodes, sort, args.limit, args.bytes), "", *footer(snapshot)])
+
+
+def _json(snapshot: Snapshot, sort: Column, limit: int | None) -> str:
     from collector.views.document import render_json, snapshot_document
 
     groupings = tuple(
@@ -67,7 +134,13 @@ def _json(snapshot: Snapshot, sort: Column, limit: int | None) -> str:
         for grouping in snapshot.groupings
     )
     sorted_snapshot = replace(snapshot, zones=groupings[0].zones, groupings=groupings)
-    return render_json(snapshot_document(sorted_snapshot))
+    document = snapshot_document(sorted_snapshot)
+    if snapshot.processes is not None:
+        from collector.views.document import process_fields
+
+        processes = sort_records(snapshot.processes, RSS, limit)
+        document["processes"] = [process_fields(process) for process in processes]
+    return render_json(document)
 
 
 def render(
@@ -75,6 +148,9 @@ def render(
 ) -> list[str]:
     """The tables of a snapshot, one for each grouping, and what is to be said below them."""
     lines: list[str] = []
+    if snapshot.processes is not None:
+        rows = sort_records(snapshot.processes, RSS, limit or _PROCESSES)
+        lines += [*render_table(_process_columns(rows), rows, in_bytes), ""]
     for grouping in snapshot.groupings:
         lines += [*render_zones(grouping, sort, limit, in_bytes), ""]
     return [*lines, *footer(snapshot)]
@@ -85,6 +161,10 @@ def render_zones(grouping: Grouping, sort: Column, limit: int | None, in_bytes: 
     rows = sort_records(grouping.zones, sort, limit)
     columns = [*(c for c in ZONE_COLUMNS if _worth_showing(c, grouping.zones)), _zone_column(grouping.by)]
     return render_table(columns, rows, in_bytes)
+
+
+def _process_columns(rows: Sequence[ProcessUsage]) -> list[Column]:
+    return [c for c in PROCESS_COLUMNS if c not in (HUGETLB, SWAP) or any(c.value(row) for row in rows)]
 
 
 def _worth_showing(column: Column, usages: tuple[Usage, ...]) -> bool:

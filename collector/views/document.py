@@ -26,7 +26,7 @@ def snapshot_document(snapshot: Snapshot, limit: int | None = None) -> dict[str,
 def processes_document(snapshot: Snapshot, processes: Iterable[ProcessUsage]) -> dict[str, Any]:
     """``zonerss.processes/1``: what each process maps."""
     return header("zonerss.processes/1", snapshot) | {
-        "processes": [_process_fields(process) for process in processes],
+        "processes": [process_fields(process) for process in processes],
         "gaps": gap_list(snapshot.gaps),
     }
 
@@ -75,7 +75,8 @@ def _grouping(grouping: Grouping, limit: int | None) -> dict[str, Any]:
     return {"by": grouping.by, "zones": [usage_fields(usage) for usage in grouping.zones[:limit]]}
 
 
-def _process_fields(process: ProcessUsage) -> dict[str, Any]:
+def process_fields(process: ProcessUsage) -> dict[str, Any]:
+    """What one process maps."""
     return {
         "pid": process.pid,
         "zone": encodable(process.zone),
