@@ -69,11 +69,15 @@ _USER_MANAGER = re.compile(r"user@(?P<uid>[0-9]{1,10})\.service")
 _SESSION = re.compile(r"(?P<name>session-.+)\.scope")
 _APP_SCOPE = re.compile(r"app-(?:[^-]+-)?(?P<name>[^-]+)-[^-]+\.scope")
 _APP_SERVICE = re.compile(r"app-(?:[^-]+-)?(?P<name>[^-@0-9][^-@]*)(?:-[0-9]+|@.*)?\.service")
+# What every path with a container, pod or machine on it has somewhere: most paths have not.
+_MARK = re.compile(r"[0-9a-f]{64}|kubepods|libpod_parent|lxc|machine-|spawn@|\.libvirt-")
 _ESCAPE = re.compile(r"(?:\\x[0-9a-f]{2})+")
 
 
 def find_container(path: str, names: Names) -> Found | None:
     """The outermost container, pod or machine on a cgroup path; None where there is none."""
+    if _MARK.search(path) is None:
+        return None
     parts = path.split("/")[1:]
     pod: Found | None = None
     for index, part in enumerate(parts):

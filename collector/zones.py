@@ -252,7 +252,7 @@ def _by_session(path: str, names: Names, rules: Sequence[Rule]) -> Zone:
     container = find_container(path, names)
     if container is None or container.cgroup == path:
         return _by_zone(path, names, ())
-    unit = find_unit(path.removeprefix(container.cgroup), names)
+    unit = find_unit(path.removeprefix(container.cgroup), Names())  # Its users are its own, not this host's.
     if unit is None:
         return _zone(container)
     return Zone(

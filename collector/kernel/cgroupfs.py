@@ -107,12 +107,8 @@ def directory(hierarchy: MemoryHierarchy, path: str) -> Path | None:
 
     Pure: whether the directory exists is not asked.
     """
-    parts = path.split("/")[1:] if path != "/" else []
-    above = hierarchy.mount_root.split("/")[1:] if hierarchy.mount_root != "/" else []
-    below = parts[len(above) :]
-    if parts[: len(above)] != above or ".." in below:
-        return None
-    return hierarchy.mount_point.joinpath(*below)
+    where = _directory(hierarchy, path)
+    return None if where is None else Path(where)
 
 
 def charged_bytes(hierarchy: MemoryHierarchy, path: str, without: Iterable[str] = ()) -> int | None:
@@ -146,7 +142,7 @@ def charged_bytes(hierarchy: MemoryHierarchy, path: str, without: Iterable[str] 
 
 def children(hierarchy: MemoryHierarchy, path: str) -> tuple[str, ...]:
     """The cgroups directly below one, sorted; none where it is gone, unreadable or not mounted here."""
-    where = directory(hierarchy, path)
+    where = _directory(hierarchy, path)
     if where is None or hierarchy.version == 0:
         return ()
     try:
@@ -204,8 +200,17 @@ def _named(mounts: list[Mount]) -> list[str]:
     return sorted({option for m in mounts for option in m.super_options if option.startswith("name=")})
 
 
+def _directory(hierarchy: MemoryHierarchy, path: str) -> str | None:
+    above = "" if hierarchy.mount_root == "/" else hierarchy.mount_root
+    below = "" if path == "/" else path
+    if not f"{below}/".startswith(f"{above}/"):
+        return None
+    below = below[len(above) :]
+    return None if "/../" in f"{below}/" else f"{hierarchy.mount_point}{below}"
+
+
 def _read_charge(hierarchy: MemoryHierarchy, path: str) -> int | None:
-    where = directory(hierarchy, path) if hierarchy.charges else None
+    where = _directory(hierarchy, path) if hierarchy.charges else None
     if where is None:
         return None
     file = f"{where}/memory.current" if hierarchy.version == 2 else f"{where}/memory.usage_in_bytes"

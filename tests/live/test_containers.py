@@ -12,7 +12,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,6 +93,29 @@ def engine() -> Iterator[Engine]:
     if not shutil.which("podman"):
         needs.skip("needs_container_engine", "podman is not installed")
     before = cgroup_leftovers()
+    with ordinary_storage():
+        yield from prepared_engine()
+    for path in sorted(cgroup_leftovers() - before, reverse=True):
+        with suppress(OSError):  # Somebody else's containers are in it by now.
+            path.rmdir()
+
+
+@contextmanager
+def ordinary_storage() -> Iterator[None]:
+    """podman's directories for as long as the tests take, where its own lie on an overlay, which holds no other."""
+    kept, running = Path("/var/lib/containers"), Path("/run/containers")
+    with ExitStack() as mounts:
+        kept.mkdir(exist_ok=True)
+        kind = subprocess.run(["stat", "--file-system", "--format=%T", kept], capture_output=True, check=True)
+        if kind.stdout.strip() == b"overlayfs":
+            for place in (kept, running):  # The latter remembers that overlay did not work.
+                place.mkdir(exist_ok=True)
+                subprocess.run(["mount", "-t", "tmpfs", "zonerss-test", place], check=True)
+                mounts.callback(subprocess.run, ["umount", "--lazy", place], check=True)
+        yield
+
+
+def prepared_engine() -> Iterator[Engine]:
     podman = Engine()
     try:
         podman.run("import", "-", podman.image, stdin=image_tar())
@@ -115,9 +138,6 @@ def engine() -> Iterator[Engine]:
         yield podman
     finally:
         podman.run("rmi", "--force", podman.image)
-        for path in sorted(cgroup_leftovers() - before, reverse=True):
-            with suppress(OSError):  # Somebody else's containers are in it by now.
-                path.rmdir()
 
 
 def said(error: Exception) -> str:

@@ -178,6 +178,13 @@ def test_by_session_divides_a_container_into_its_units() -> None:
     assert zone("/batch/1", "session").name == "/batch"
 
 
+def test_by_session_does_not_give_this_hosts_user_names_to_a_containers_users() -> None:
+    names = Names(users={1000: "alice"})
+    session = "/user.slice/user-1000.slice/session-1.scope"
+    assert zone(session, "session", names).name == "alice/session-1"
+    assert zone(f"/lxc.payload.c1{session}", "session", names).name == "c1/1000/session-1"
+
+
 def test_ancestors() -> None:
     assert ancestors("/") == ("/",)
     assert ancestors("/a") == ("/", "/a")
