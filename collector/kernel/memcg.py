@@ -12,11 +12,11 @@ Two habits of the kernel that show here. Its charge counters run ahead of use by
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from collector._core import check, ffi, lib
-from collector.bills import Bill, Billed
+from collector.bills import Bill, Billed, pays
 from collector.census import Census, Parts
 from collector.errors import KernelFormatError
 from collector.kernel.cgroupfs import MemoryHierarchy, directory, walk
@@ -70,6 +70,20 @@ def cgroup_inodes(hierarchy: MemoryHierarchy) -> dict[int, str]:
         except OSError:
             continue  # it has just gone
     return inodes
+
+
+def cgroup_processes(hierarchy: MemoryHierarchy, path: str, without: Iterable[str] = ()) -> frozenset[int]:
+    """
+    The processes of a cgroup and of all below it that have memory of their own, as cgroup.procs lists them now.
+
+    :param without: cgroups below it that are left out, with all that is below them
+    """
+    found: set[int] = set()
+    for inner in walk(hierarchy, path):
+        where = directory(hierarchy, inner) if pays(inner, path, without) else None
+        text = None if where is None else _read(where / "cgroup.procs")
+        found.update(int(line) for line in (text or b"").split())
+    return frozenset(found)
 
 
 def read_bill(hierarchy: MemoryHierarchy, path: str) -> Bill | None:
