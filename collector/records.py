@@ -101,6 +101,8 @@ class Usage:
     """Swap slots that its page tables point at, each once."""
     charged_bytes: int | None
     """What the kernel bills its cgroup: memory.current, or usage_in_bytes on version 1."""
+    uncertainty_bytes: int | None = None
+    """How far rss can be from its value at any one moment of the walk (docs/motion.md). None: not known."""
 
     @property
     def rss_bytes(self) -> int:

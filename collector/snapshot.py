@@ -18,7 +18,7 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -40,6 +40,7 @@ from collector.zones import WAYS, By, label, nested, parse_by, unescaped, zoner
 if TYPE_CHECKING:
     from collector.bills import Billed
     from collector.sharing import Holdings
+    from collector.uncertainty import Motion
 
 BASES = ("mapped", "incore")
 
@@ -75,6 +76,8 @@ class Snapshot:
     """The parts; their zone numbers are the members' keys."""
     members: tuple[Member, ...] = field(repr=False, compare=False)
     """The processes that were walked."""
+    uncertainty: str | None = None
+    """How the uncertainty was found: traced (a bound), net (less than one); None: it was not asked for."""
     by_mapping: Parts | None = field(repr=False, compare=False, default=None)
     """Basis incore: the parts with each zone twice, as z what it maps privately, as z + parts.zones what shared."""
 
@@ -93,12 +96,14 @@ class Session:
         threads: int | None = None,
         *,
         lasting: bool = True,
+        uncertainty: bool = False,
     ) -> None:
         """
         :param source: where frames come from: auto, pagemap or pagetable
         :param rules: names for cgroups of the user's own
         :param threads: how many processes to walk side by side; None: as many as there are processors for us
         :param lasting: many snapshots will be taken, so that auto may take a source that costs more to load
+        :param uncertainty: tell how far each figure can be trusted (docs/motion.md); loading that takes 0.3 s
         :raises CannotServe: not root, or the kernel lacks what every source needs
         """
         self._source, self._rules, self._roots = source, rules, roots
@@ -106,6 +111,7 @@ class Session:
             self._settings = stack.enter_context(walk_settings(roots, threads))
             self._sources = Sources(roots, threads, lasting)
             stack.callback(self._sources.close)
+            self._motion = _load_motion(roots, stack) if uncertainty else None
             self._open = stack.pop_all()
         self._census = Census(0)
 
@@ -129,6 +135,17 @@ class Session:
         processes: bool = False,
     ) -> Snapshot:
         """Look at the machine once; see :func:`take_snapshot`."""
+        with self._motion or nullcontext():
+            return self._look(by, basis, zone, alone, processes)
+
+    def _look(
+        self,
+        by: str | Sequence[str],
+        basis: str,
+        zone: str | Sequence[str] | None,
+        alone: bool,
+        processes: bool,
+    ) -> Snapshot:
         ways = tuple(parse_by(text) for text in ((by,) if isinstance(by, str) else by))
         if not ways:
             raise UsageError(f"group by what? say one of {', '.join(WAYS)}")
@@ -143,13 +160,19 @@ class Session:
         names = _find_names((zone,) if isinstance(zone, str) else tuple(zone or ()), places)
         if alone and names:
             places = [place for place in places if place[1][0].name in names]
-        plan = _plan(places, shared_mm_leaders(listed), by_mm=processes)
+        mm_of = shared_mm_leaders(listed)
+        plan = _plan(places, mm_of, by_mm=processes)
+        if self._motion:
+            self._motion.listed(listed)
 
         source = self._sources.choose(self._source, sum(task.rss_pages for task, _ in plan.walks))
         self._census.restart(len(plan.mms))
         walk_began_ns = time.monotonic_ns()
         walked, walk_gaps = walk(source, self._census, listed, plan.walks, self._settings)
         walk_ns = time.monotonic_ns() - walk_began_ns
+        if self._motion:
+            zoners = [zoner(way, host_names(self._roots), self._rules) for way in ways]
+            self._motion.walked(listed, mm_of, hierarchy, zoners, want_users)
         parts, by_mapping = self._census.parts(), None
         if basis == "incore":
             parts, by_mapping, more_gaps = self._add_cached(parts, listed, plan)
@@ -161,6 +184,8 @@ class Session:
         for position, way in enumerate(ways):
             charge = _charger(hierarchy, {member.zones[position] for member in members})
             usages, total = zones_usage(parts, members, position, charge, names if position == 0 else ())
+            if self._motion and basis == "mapped":
+                usages, total = self._motion.tell(usages, total, position, places)
             groupings.append(Grouping(str(way), tuple(map(without_others, usages)) if alone else usages))
             totals.append(without_others(total) if alone else total)
         return Snapshot(
@@ -179,6 +204,7 @@ class Session:
             walk_pages=sum(found.rss_pages + found.hugetlb_pages for found in walked),
             parts=parts,
             members=members,
+            uncertainty=str(self._motion.method) if self._motion and basis == "mapped" else None,
             by_mapping=by_mapping,
         )
 
@@ -270,6 +296,14 @@ class _Plan:
 
 
 _Places = list[tuple[Task, tuple[Zone, ...]]]
+
+
+def _load_motion(roots: Roots, stack: ExitStack) -> Motion:
+    from collector.uncertainty import Motion
+
+    motion = Motion(roots)
+    stack.callback(motion.close)
+    return motion
 
 
 def _place(listed: TaskList, ways: Sequence[By], roots: Roots, rules: Sequence[Rule]) -> _Places:

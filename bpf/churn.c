@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: MIT OR GPL-2.0-only
+// What changes in the page tables of processes while zonerss walks them: counts by process, for one window of time.
+//
+// Compiled and loaded by bcc (collector/kernel/churn.py), with bpf/include in place of kernel headers: only raw
+// tracepoints, whose arguments are pointers, and offsets into the kernel's structs that user space takes from the
+// kernel's BTF and defines as OFF_*. A window is a number above 0; every record carries the window that it is of, so
+// that nothing has to be cleared in between. What no room was found for is counted in state.lost, and the window is
+// then worth nothing.
+//
+// kmem:rss_stat tells that a counter of an address space has changed, not by how much (mm/memory.c,
+// mm_trace_rss_stat). Since Linux 6.2 (commit f1a7941243c1) the counter is a percpu_counter: its value is the sum over
+// all processors, and the change is the difference to the sum that was seen at the event before. The first event of an
+// address space in a window has none before: the value after it is noted in `first`, and user space subtracts
+// what it read of the process when the window began. A new address space begins at 0.
+
+// bcc attaches by itself what is called raw_tracepoint__NAME; here user space decides when.
+#define TRACED(name) int on_##name(struct bpf_raw_tracepoint_args *ctx)
+
+struct state {
+	u64 window;
+	u64 moves;	// entries of moves[] used, or more: then some are lost
+	u64 lost;	// events without room
+	u64 migrated;	// pages whose frame was exchanged, of whatever process
+	s64 migrating;	// migrations that have begun and not ended
+};
+
+enum { FILE_PAGES, ANON_PAGES, SWAP_ENTRIES, SHMEM_PAGES, MEMBERS }; // include/linux/mm_types_task.h
+enum { EXECED = 1, EXITED = 2 };
+enum { RACE_NS = 20000 }; // two processors whose events lie closer together may have read each other's change
+
+struct space_key {
+	u64 mm;
+	u64 window;
+};
+
+struct space {
+	s64 pages[MEMBERS];
+	u32 known;	// bit by member: pages[] holds what the last event left
+	u32 cpu;
+	u64 at_ns;
+};
+
+struct process_key {
+	u32 window;
+	u32 tgid;
+};
+
+struct churn {
+	u64 came;	// pages
+	u64 went;
+	u64 forked;	// pages that a child got by fork: counted of the parent, whose tgid the child still has
+	u64 copied;	// faults that may have exchanged a frame for another; khugepaged and ksmd likewise
+	u64 moved;	// pages that mremap may have moved
+	u64 raced;	// events that another processor's may have hidden a part of
+	s64 first[MEMBERS];
+	u32 first_known;
+	u32 flags;
+};
+
+struct move {
+	u64 window;
+	u32 tgid;
+	u32 hierarchy;
+	char path[MOVE_PATH];
+};
+
+BPF_ARRAY(states, struct state, 1);
+BPF_HASH(spaces, struct space_key, struct space, 32768);
+BPF_HASH(processes, struct process_key, struct churn, 32768);
+BPF_HASH(parents, struct process_key, u32, 32768);
+BPF_ARRAY(moves, struct move, MOVES);
+BPF_ARRAY(cpu_offsets, u64, CPUS);
+
+// The verifier has to see the bound where it is used; clang, which knows it already, would leave it out.
+static inline u32 slot_of(u32 member)
+{
+	asm volatile("%0 &= 3" : "+r"(member));
+	return member;
+}
+
+static inline struct state *state_now(void)
+{
+	int zero = 0;
+	struct state *state = states.lookup(&zero);
+	return state && state->window ? state : 0;
+}
+
+static inline u64 word_at(u64 address)
+{
+	u64 word = 0;
+	bpf_probe_read_kernel(&word, sizeof(word), (void *)address);
+	return word;
+}
+
+static inline u32 half_at(u64 address)
+{
+	u32 half = 0;
+	bpf_probe_read_kernel(&half, sizeof(half), (void *)address);
+	return half;
+}
+
+static inline struct churn *churn_of(struct state *state, u32 tgid)
+{
+	struct process_key key = { .window = state->window, .tgid = tgid };
+	struct churn nothing = {};
+	struct churn *churn = processes.lookup_or_try_init(&key, &nothing);
+	if (!churn)
+		__sync_fetch_and_add(&state->lost, 1);
+	return churn;
+}
+
+static inline u32 tgid_of_task(u64 task)
+{
+	return half_at(task + OFF_TASK_TGID);
+}
+
+// The process that an address space is of: mm->owner. Of one that is being made by fork it is the parent, because
+// the child's tgid is still its parent's; of one that is being made by exec the process that does so.
+static inline u32 owner_of(u64 mm)
+{
+	u64 owner = word_at(mm + OFF_MM_OWNER);
+	return owner ? tgid_of_task(owner) : 0;
+}
+
+#ifdef ATOMIC_COUNTERS // before 6.2 the tracepoint brings the value along
+static inline s64 pages_of(u64 mm, u32 member, u64 argument)
+{
+	return (s64)argument > 0 ? (s64)argument : 0;
+}
+#else
+static inline s64 pages_of(u64 mm, u32 member, u64 argument)
+{
+	u64 counter = mm + OFF_MM_RSS_STAT + member * SIZE_COUNTER;
+	u64 per_cpu = word_at(counter + OFF_COUNTER_COUNTERS);
+	s64 sum = word_at(counter + OFF_COUNTER_COUNT);
+
+	for (int cpu = 0; cpu < CPUS; cpu++) {
+		int index = cpu;
+		u64 *offset = cpu_offsets.lookup(&index);
+		if (offset && *offset)
+			sum += (s32)half_at(per_cpu + *offset);
+	}
+	return sum;
+}
+#endif
+
+static inline void note_first(struct state *state, u32 tgid, u32 member, s64 pages)
+{
+	struct churn *churn = churn_of(state, tgid);
+	if (!churn || churn->first_known & 1 << member)
+		return;
+	churn->first[slot_of(member)] = pages;
+	churn->first_known |= 1 << member;
+}
+
+static inline void note_change(struct state *state, u32 tgid, s64 change, bool raced, bool forking)
+{
+	struct churn *churn = churn_of(state, tgid);
+	if (!churn)
+		return;
+	if (forking && change > 0)
+		__sync_fetch_and_add(&churn->forked, change);
+	else if (change > 0)
+		__sync_fetch_and_add(&churn->came, change);
+	else
+		__sync_fetch_and_add(&churn->went, -change);
+	if (raced)
+		__sync_fetch_and_add(&churn->raced, 1);
+}
+
+// (struct mm_struct *mm, int member), before 6.2 also (long count)
+TRACED(rss_stat)
+{
+	struct state *state = state_now();
+	u64 mm = ctx->args[0], now_ns = bpf_ktime_get_ns();
+	u32 member = ctx->args[1], cpu = bpf_get_smp_processor_id();
+
+	if (!state || member >= MEMBERS || member == SWAP_ENTRIES)
+		return 0;
+	u64 owner = word_at(mm + OFF_MM_OWNER);
+	if (!owner) {
+		// An address space that nobody has any more. Its pages went when its last process let go of it:
+		// that is noted of the process, whose memory then counts as gone as a whole.
+		if (!word_at(bpf_get_current_task() + OFF_TASK_MM)) {
+			struct churn *churn = churn_of(state, bpf_get_current_pid_tgid() >> 32);
+			if (churn)
+				churn->flags |= EXITED;
+		}
+		return 0;
+	}
+	struct space_key key = { .mm = mm, .window = state->window };
+	struct space nothing = {};
+	struct space *space = spaces.lookup_or_try_init(&key, &nothing);
+	if (!space) {
+		__sync_fetch_and_add(&state->lost, 1);
+		return 0;
+	}
+	s64 pages = pages_of(mm, member, ctx->args[2]);
+	s64 before = space->pages[slot_of(member)];
+	bool raced = space->cpu != cpu && space->known && now_ns - space->at_ns < RACE_NS;
+	bool known = space->known & 1 << member;
+	// Being made by fork, for a task that has none yet, or by exec, by the task itself: it began at 0.
+	bool newborn = word_at(owner + OFF_TASK_MM) != mm;
+	bool forking = newborn && owner != bpf_get_current_task();
+	known = known || newborn;
+	space->pages[slot_of(member)] = pages;
+	space->known |= 1 << member;
+	space->cpu = cpu;
+	space->at_ns = now_ns;
+	if (known)
+		note_change(state, tgid_of_task(owner), pages - before, raced, forking);
+	else
+		note_first(state, tgid_of_task(owner), member, pages);
+	return 0;
+}
+
+// A fault that finds an entry which forbids writing (bits 0 and 1 of the error code) may copy the page: another
+// frame, and no counter tells. (unsigned long address, struct pt_regs *regs, unsigned long error_code)
+static inline int note_fault(u64 error_code)
+{
+	struct state *state = state_now();
+	if (!state || (error_code & FAULT_MASK) != FAULT_MASK)
+		return 0;
+	struct churn *churn = churn_of(state, bpf_get_current_pid_tgid() >> 32);
+	if (churn)
+		__sync_fetch_and_add(&churn->copied, 1);
+	return 0;
+}
+
+TRACED(page_fault_user)
+{
+	return note_fault(ctx->args[2]);
+}
+
+TRACED(page_fault_kernel)
+{
+	return note_fault(ctx->args[2]);
+}
+
+// mremap moves entries: the walk may meet a page twice, or not at all. (struct pt_regs *regs, long id)
+TRACED(sys_enter)
+{
+	struct state *state;
+	if (ctx->args[1] != SYS_MREMAP || !(state = state_now()))
+		return 0;
+	struct churn *churn = churn_of(state, bpf_get_current_pid_tgid() >> 32);
+	if (churn) // old_len, the second argument
+		__sync_fetch_and_add(&churn->moved, (word_at(ctx->args[0] + OFF_REGS_SI) + 4095) >> 12);
+	return 0;
+}
+
+// (struct task_struct *parent, struct task_struct *child)
+TRACED(sched_process_fork)
+{
+	struct state *state = state_now();
+	if (!state)
+		return 0;
+	u32 tgid = tgid_of_task(ctx->args[1]), parent = tgid_of_task(ctx->args[0]);
+	struct process_key key = { .window = state->window, .tgid = tgid };
+	if (tgid != parent && parents.update(&key, &parent))
+		__sync_fetch_and_add(&state->lost, 1);
+	return 0;
+}
+
+static inline int note_flag(u32 tgid, u32 flag)
+{
+	struct state *state = state_now();
+	struct churn *churn = state ? churn_of(state, tgid) : 0;
+	if (churn)
+		churn->flags |= flag;
+	return 0;
+}
+
+// (struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
+TRACED(sched_process_exec)
+{
+	return note_flag(tgid_of_task(ctx->args[0]), EXECED);
+}
+
+// (struct task_struct *task, ...): of a process, not of its other threads
+TRACED(sched_process_exit)
+{
+	u32 tgid = tgid_of_task(ctx->args[0]);
+	return half_at(ctx->args[0] + OFF_TASK_PID) == tgid ? note_flag(tgid, EXITED) : 0;
+}
+
+// (struct cgroup *to, const char *path, struct task_struct *task, bool threadgroup)
+TRACED(cgroup_attach_task)
+{
+	struct state *state = state_now();
+	if (!state)
+		return 0;
+	u32 index = __sync_fetch_and_add(&state->moves, 1);
+	struct move *move = index < MOVES ? moves.lookup(&index) : 0;
+	if (!move)
+		return 0;
+	move->window = state->window;
+	move->tgid = tgid_of_task(ctx->args[2]);
+	move->hierarchy = half_at(word_at(ctx->args[0] + OFF_CGROUP_ROOT) + OFF_ROOT_HIERARCHY);
+	bpf_probe_read_kernel_str(move->path, sizeof(move->path), (void *)ctx->args[1]);
+	return 0;
+}
+
+static inline int note_exchange(u64 mm, u64 pages)
+{
+	struct state *state = state_now();
+	u32 tgid = state ? owner_of(mm) : 0;
+	struct churn *churn = tgid ? churn_of(state, tgid) : 0;
+	if (churn)
+		__sync_fetch_and_add(&churn->copied, pages);
+	return 0;
+}
+
+// (unsigned long pfn, void *rmap_item, void *mm, int err)
+TRACED(ksm_merge_one_page)
+{
+	return note_exchange(ctx->args[2], 1);
+}
+
+// (void *ksm_page, unsigned long pfn, void *rmap_item, void *mm, int err)
+TRACED(ksm_merge_with_ksm_page)
+{
+	return note_exchange(ctx->args[3], 1);
+}
+
+// khugepaged and MADV_COLLAPSE. (struct mm_struct *mm, int isolated, int status)
+TRACED(mm_collapse_huge_page)
+{
+	return note_exchange(ctx->args[0], HUGE_PAGES);
+}
+
+// (enum migrate_mode mode, int reason)
+TRACED(mm_migrate_pages_start)
+{
+	struct state *state = state_now();
+	if (state)
+		__sync_fetch_and_add(&state->migrating, 1);
+	return 0;
+}
+
+// (unsigned long succeeded, failed, thp_succeeded, ...); those that failed were not there for a moment
+TRACED(mm_migrate_pages)
+{
+	struct state *state = state_now();
+	if (!state)
+		return 0;
+	__sync_fetch_and_add(&state->migrating, -1);
+	__sync_fetch_and_add(&state->migrated, ctx->args[0] + ctx->args[1]);
+	return 0;
+}
+
+// The verifier forbids arithmetic on maps and on what may be no value: copied so, they are numbers to it.
+static inline u64 number_of(u64 pointer)
+{
+	return word_at((u64)&pointer);
+}
+
+// Run once: where each processor keeps its share of what is per-cpu. The map CALIBRATION is per-cpu itself: its
+// struct bpf_array holds the offset that is the same for all, looking it up gives a processor's own address.
+TRACED(calibrate)
+{
+	u64 map = bpf_pseudo_fd(1, CALIBRATION);
+	u64 shared = word_at(number_of(map) + OFF_ARRAY_PPTRS);
+	u32 zero = 0;
+
+	for (int cpu = 0; cpu < CPUS; cpu++) {
+		int index = cpu;
+		u64 own = number_of((u64)bpf_map_lookup_percpu_elem((void *)map, &zero, cpu));
+		u64 offset = own && shared ? own - shared : 0;
+		cpu_offsets.update(&index, &offset);
+	}
+	return 0;
+}

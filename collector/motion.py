@@ -1,0 +1,181 @@
+"""How far a zone's rss can be from its value at any one moment of the walk. Pure; derived in docs/motion.md.
+
+A walk meets each page table entry at a moment of its own. Let O be the frames that it met in a zone, M(t) those that
+the zone maps at a moment t of the walk. A frame that is in one of the two and not in the other has an entry that
+changed during the walk, and each change of an entry accounts for one frame on either side. So | |O| - |M(t)| | is
+at most the number of entries that changed, which the kernel's tracepoints count:
+
+    came, went      entries that began or ceased to map a page (kmem:rss_stat)
+    copied          entries whose frame may have been exchanged while RSS stayed (copy-on-write, KSM, khugepaged)
+    moved           entries that may have wandered past the walk (mremap)
+    its whole rss   where a process ended, replaced its memory or changed its zone: all its entries at once
+
+fork needs no count: what the child's entries map, the parent's map; where they do not, that was a change of theirs.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+PAGES_OF_A_TABLE = 512
+"""The kernel changes a counter once for each page table, so an event is about this many pages at most."""
+
+RSS_KINDS = ("anon", "file", "shmem")
+
+
+@dataclass(frozen=True, slots=True)
+class Churn:
+    """What changed in the page tables of one process during a window, in pages."""
+
+    came_pages: int = 0
+    went_pages: int = 0
+    forked_pages: int = 0
+    """Entries that a child got from it by fork."""
+    copied_pages: int = 0
+    """Faults and the like that may have exchanged a frame."""
+    moved_pages: int = 0
+    """What it asked mremap to move."""
+    raced: int = 0
+    """Events of which another processor's may have hidden a page each way."""
+    first_pages: Mapping[str, int] = field(default_factory=dict)
+    """By kind: how many pages it had after the first change of the window, which is not in came or went."""
+    replaced: bool = False
+    """It ended, or replaced its memory by exec."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A process was put into a cgroup."""
+
+    pid: int
+    hierarchy: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What changed on the machine between two moments."""
+
+    churn: Mapping[int, Churn]
+    """By process."""
+    parents: Mapping[int, int]
+    """Of each process that was forked meanwhile, who forked it."""
+    moves: tuple[Move, ...]
+    exchanged_pages: int
+    """Pages that were migrated to other frames, nobody knows whose."""
+    complete: bool
+    """False: something was lost, and nothing can be said."""
+    slack_pages: int = 0
+    """How far what was read of a process's RSS beforehand can be from the truth, by kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A process as it was listed."""
+
+    identity: Hashable
+    """Another one: another process, or other memory."""
+    mm: int
+    """Equal for processes that share an address space."""
+    zone: Hashable
+    rss_pages: Mapping[str, int]
+    """By kind; empty where it could not be read."""
+    rss_estimate: int
+    """Where it could not: the listing's own figure, in pages."""
+
+    @property
+    def rss(self) -> int:
+        """In pages, all kinds."""
+        return sum(self.rss_pages.values()) if self.rss_pages else self.rss_estimate
+
+
+def bounds(
+    window: Window,
+    before: Mapping[int, Sighting],
+    after: Mapping[int, Sighting],
+    moved_to: Mapping[int, Collection[Hashable]],
+) -> dict[Hashable, int]:
+    """
+    For each zone, in pages, how far its rss can be from what the walk found.
+
+    :param before: who was listed before the walk, by pid; listed while the window was open
+    :param after: likewise after the walk
+    :param moved_to: the zones that a process was put into meanwhile
+    """
+    zones_of_mm: dict[int, set[Hashable]] = defaultdict(set)
+    for sighting in before.values():
+        zones_of_mm[sighting.mm].add(sighting.zone)
+    total = dict.fromkeys((sighting.zone for sighting in before.values()), window.exchanged_pages)
+    for pid in _restless(window, before, after, moved_to):
+        line = tuple(_ancestry(pid, window.parents, before))
+        own = before.get(pid)
+        churn = window.churn.get(pid, Churn())
+        changes = _changes(churn, own, window.slack_pages)
+        all_at_once = own.rss + window.slack_pages * len(RSS_KINDS) + churn.came_pages if own else 0
+        home = set(zones_of_mm[before[line[-1]].mm]) if line[-1] in before else set()
+        elsewhere = {*moved_to.get(pid, ()), *({after[pid].zone} if pid in after else ())} - home
+        gone = own is not None and (churn.replaced or _is_other(own, after.get(pid)))
+        for zone in home:
+            total[zone] = total.get(zone, 0) + changes + (all_at_once if gone or elsewhere else 0)
+        inherited = sum(window.churn[one].forked_pages for one in line if one in window.churn)
+        for zone in elsewhere:
+            total[zone] = total.get(zone, window.exchanged_pages) + changes + (all_at_once or inherited)
+    return total
+
+
+def _restless(
+    window: Window,
+    before: Mapping[int, Sighting],
+    after: Mapping[int, Sighting],
+    moved_to: Mapping[int, Collection[Hashable]],
+) -> set[int]:
+    """The processes that did anything at all."""
+    changed = {
+        pid for pid, own in before.items() if _is_other(own, after.get(pid)) or after[pid].zone != own.zone
+    }
+    return {*window.churn, *window.parents, *moved_to, *changed, *(after.keys() - before.keys())}
+
+
+def _is_other(own: Sighting, later: Sighting | None) -> bool:
+    return later is None or later.identity != own.identity
+
+
+def _ancestry(pid: int, parents: Mapping[int, int], before: Mapping[int, Sighting]) -> Iterator[int]:
+    """It, its parent and so on, up to the first that was listed."""
+    seen = {pid}
+    yield pid
+    while pid not in before and (pid := parents.get(pid, pid)) not in seen:
+        seen.add(pid)
+        yield pid
+
+
+def _changes(churn: Churn, own: Sighting | None, slack_pages: int) -> int:
+    """Entries of one process that changed, at most."""
+    first = 0
+    for kind, pages in churn.first_pages.items():
+        if own is None or kind not in own.rss_pages:
+            first += PAGES_OF_A_TABLE
+        else:
+            first += abs(pages - own.rss_pages[kind]) + slack_pages
+    known = churn.came_pages + churn.went_pages + churn.copied_pages + 2 * churn.raced + first
+    most = churn.moved_pages if own is None else min(churn.moved_pages, own.rss + churn.came_pages)
+    return known + most
+
+
+def differences(before: Mapping[int, Sighting], after: Mapping[int, Sighting]) -> Window:
+    """
+    The weaker answer, where nothing can be traced: what each process has more or less after the walk than before.
+
+    What came and went again in between, copy-on-write, and processes that lived in between only, are missing from it.
+    """
+    churn = {}
+    for pid, later in after.items():
+        own = before.get(pid)
+        earlier = {} if own is None or _is_other(own, later) else own.rss_pages
+        change = [later.rss_pages.get(kind, 0) - earlier.get(kind, 0) for kind in RSS_KINDS]
+        came, went = sum(c for c in change if c > 0), -sum(c for c in change if c < 0)
+        if came or went:
+            churn[pid] = Churn(came_pages=came, went_pages=went)
+    return Window(churn=churn, parents={}, moves=(), exchanged_pages=0, complete=True)
