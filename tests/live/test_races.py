@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -18,11 +19,11 @@ import pytest
 
 import collector
 from collector.records import Cause
-from tests.live.cgroups import move, stopped
+from tests.live.cgroups import move, pids_in, stopped
 from tests.live.measure import Pages, Zone, pages_of
-from tests.oracle import PAGE
+from tests.oracle import PAGE, read_file
 
-SNAPSHOTS = 60
+SNAPSHOTS = 40
 RACES = {Cause.EXITED, Cause.EXECED, Cause.BEGAN, Cause.MOVED, Cause.REUSED, Cause.BUSY}
 
 
@@ -88,6 +89,28 @@ def test_storms(sort, witness, storm, source):
         assert usage.processes <= 1 + 2 * 3
         assert usage.rss_bytes <= usage.process_rss_bytes
         assert usage.rss_bytes < 7 * 500 * PAGE
+
+
+@pytest.mark.parametrize(("sort", "kind"), [("churn", "anon"), ("churnshm", "shmem")])
+def test_a_page_that_goes_and_comes_takes_no_other_along(sort, kind, storm, source):
+    """Its frame is free, or somebody else's, when it is looked at: the rest of the mapping is what it was."""
+    storm.spawn().tell(f"storm {sort}")
+    until_it_has(storm, 5002)
+    for _ in range(2 * SNAPSHOTS):
+        found = figures(storm, collector.take_snapshot(by=("cgroup",), source=source))
+        assert getattr(found, kind) >= 5002
+
+
+def until_it_has(zone: Zone, pages: int) -> None:
+    for _ in range(1000):
+        if sum(resident(pid) for pid in pids_in(zone.path)) >= pages:
+            return
+        time.sleep(0.01)
+    pytest.fail(f"{zone.name} does not grow to {pages} pages")
+
+
+def resident(pid: int) -> int:
+    return int(read_file(f"/proc/{pid}/statm").split()[1])
 
 
 @contextmanager
@@ -192,5 +215,5 @@ def test_snapshots_side_by_side(witness, source):
             thread.start()
         for thread in threads:
             thread.join()
-    assert len(found) == 60
+    assert len(found) == 3 * 20
     assert all(isinstance(pages, Pages) and pages - found[0] == {} for pages in found), found[-1]

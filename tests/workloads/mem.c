@@ -18,7 +18,7 @@
 //   to PID COMMAND                                  let the child PID do it
 //   deadleader                                      the main thread ends, another one lives on
 //   name HEX                                        the process's name, any bytes
-//   storm exit|fork|exec|map|samepid                a child that does so without end, until it is killed
+//   storm exit|fork|exec|map|samepid|churn|churnshm a child that does so without end, until it is killed
 //   chdir PATH | exit | ping
 #define _GNU_SOURCE
 #include <errno.h>
@@ -381,6 +381,18 @@ static void storm_map(void)
 	}
 }
 
+// 5003 pages in one mapping, of which the first one is given back and taken anew all the time.
+static void storm_churn(int shared)
+{
+	char *address = map(5003 * PAGE, (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS, -1);
+	madvise(address, 5003 * PAGE, MADV_NOHUGEPAGE);
+	touch((u64)address, 5003, 1);
+	for (;;) {
+		madvise(address, PAGE, shared ? MADV_REMOVE : MADV_DONTNEED);
+		touch((u64)address, 1, 1);
+	}
+}
+
 // Children that live for a moment, each with 31 pages of its own; forking ones have children in turn.
 static void storm_fork(int deep)
 {
@@ -448,6 +460,8 @@ static void make_storm(const char *sort)
 	close(1);
 	if (!strcmp(sort, "map"))
 		storm_map();
+	if (!strncmp(sort, "churn", 5))
+		storm_churn(!strcmp(sort, "churnshm"));
 	if (!strcmp(sort, "exec"))
 		storm_exec();
 	if (!strcmp(sort, "samepid"))
