@@ -12,6 +12,10 @@ say() {
     printf '%s: %s\n' "${0#"$project"/}" "$*" >&2
 }
 
+# What no script foresaw must not end it without a word. A script of ours that fails has spoken: '|| exit' after it.
+set -o errtrace
+trap 'say "line $LINENO: $BASH_COMMAND: failed."' ERR
+
 # One sentence that says what was wrong and what to do about it.
 die() {
     say "$*"
