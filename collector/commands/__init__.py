@@ -26,6 +26,7 @@ VERBS = {
     "files": "which files a zone maps, and who else maps them",
     "whatif": "what would be free if zones ended",
     "explain": "from what ps says of a zone to what the kernel bills it",
+    "check": "what this kernel and these privileges allow",
 }
 
 

@@ -8,6 +8,9 @@ from collector.commands import main
 from tests.unit.builders import KIB, process, snapshot
 
 
+HEADERS = ["PID", "USERNAME", "SIZE", "RSS", "ANON", "FILE", "SHMEM", "EXCL", "PROP", "ZONE", "PROCESS"]
+
+
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = (process(7, command="a\x1b[2J\nb"), process(8, uid=None, rss_bytes=97 * KIB))
