@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 OUT = Path(__file__).parent / "out"
@@ -21,6 +25,12 @@ def build(source: Path, *flags: str) -> Path:
     return program
 
 
+@functools.cache
 def build_mem() -> Path:
-    """Statically linked, so that its own pages are few and the same on every host with this compiler."""
-    return build(Path(__file__).with_name("mem.c"), "-static")
+    """A copy of this test run's own, so that two runs side by side share none of its pages; goes at exit.
+
+    Statically linked, so that its own pages are few and the same on every host with this compiler.
+    """
+    directory = tempfile.mkdtemp(prefix="zonerss-test-")
+    atexit.register(shutil.rmtree, directory)
+    return Path(shutil.copy(build(Path(__file__).with_name("mem.c"), "-static"), directory))

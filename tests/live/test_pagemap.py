@@ -1,0 +1,76 @@
+"""Both ways of reading pagemap, by PAGEMAP_SCAN and by plain reads alone, find the same to the page.
+
+measure_zones() holds every snapshot against the oracle, so each test here proves its way of reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from collector.kernel.pagemap import PagemapSource
+from collector.kernel.roots import HOST
+from collector.kernel.walking import walk_settings
+from tests.live import needs
+from tests.live.measure import measure_zones
+
+HUGE_PAGES = 512
+
+
+@pytest.fixture(params=["scan", "plain"])
+def measure(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, make_zone: Callable) -> Callable:
+    """measure() is a snapshot by the one way of reading, confirmed by the oracle."""
+    if request.param == "scan":
+        with walk_settings(HOST) as settings:
+            if not settings.use_scan:
+                needs.skip("needs_pagemap_scan")
+    monkeypatch.setattr(
+        "collector.kernel.sources.PagemapSource", partial(PagemapSource, scan=request.param == "scan")
+    )
+    return lambda: measure_zones(make_zone.zones, "pagemap")
+
+
+def grown(measure: Callable, zone, commands: list[str]) -> dict[str, int]:
+    """What the zone has more after the commands, in pages."""
+    before = measure()
+    for command in commands:
+        zone.mems[0].tell(command)
+    return measure().pages[zone.name] - before.pages[zone.name]
+
+
+@pytest.mark.parametrize("pages", [1, 23, 1023, 1024, 4099, 70_001])
+def test_dense_mappings_below_at_and_above_what_counts_as_large(measure: Callable, zone, pages: int) -> None:
+    more = grown(measure, zone, [f"anon {pages}"])
+    assert (more["rss"], more["anon"], more["process_rss"]) == (pages, pages, pages)
+
+
+def test_a_large_mapping_with_pages_here_and_there(measure: Callable, zone) -> None:
+    where = zone.mems[0].map("reserve 1")
+    before = measure()
+    gib = 1 << 18
+    for first, pages in [(0, 7), (5000, 4999), (100_003, 1), (gib // 2, 3), (gib - 1, 1)]:
+        zone.mems[0].write(where, first, pages)
+    assert (measure().pages[zone.name] - before.pages[zone.name])["rss"] == 7 + 4999 + 1 + 3 + 1
+
+
+def test_huge_pages_among_small_ones(measure: Callable, zone) -> None:
+    where = zone.mems[0].map("thp 8")
+    before = measure()
+    zone.mems[0].advise(where, HUGE_PAGES, 13, "dontneed")  # splits the second huge page
+    assert (measure().pages[zone.name] - before.pages[zone.name]) == {
+        "rss": -13,
+        "anon": -13,
+        "exclusive": -13,
+        "proportional": -13,
+        "process_rss": -13,
+    }
+
+
+def test_many_small_mappings_that_are_read_together(measure: Callable, zone) -> None:
+    assert grown(measure, zone, ["vmas 1009"])["rss"] == 1009
+
+
+def test_the_huge_zero_page_and_the_zero_page(measure: Callable, zone) -> None:
+    assert grown(measure, zone, ["hugezero 4", "zero 5003"]) == {}
