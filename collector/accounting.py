@@ -66,8 +66,8 @@ class Account:
     chain: Chain
     bill: Bill | None
     """The zone's own: without the zones below it."""
-    knows_payers: bool
-    """Whether the kernel says who pays for a frame."""
+    shares: Shares | None
+    """Who pays for what; None where the kernel does not say who pays for a frame."""
     drift: Drift | None
     """None where the zone has no bill."""
     attempts: int
@@ -116,7 +116,7 @@ def _explain_once(session: Session, name: str, by: str, roots: Roots, attempt: i
         {other.name: other.cgroup for other in zones},
     )
     drift = None if bill is None else _drift(snapshot, zone, below, hierarchy, bill, usage)
-    return Account(snapshot, zone, usage, joined, bill, billed is not None, drift, attempt)
+    return Account(snapshot, zone, usage, joined, bill, shares, drift, attempt)
 
 
 def read_zone_bill(hierarchy: MemoryHierarchy, zone: Zone, below: Sequence[str]) -> Bill | None:

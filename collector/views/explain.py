@@ -79,7 +79,7 @@ def _remarks(account: Account) -> list[str]:
     lines = []
     if account.bill is None:
         lines.append("The kernel bills this zone to no cgroup of its own, so the chain ends at its RSS.")
-    if not account.knows_payers:
+    if account.shares is None:
         lines.append(
             "The kernel does not say who pays for a frame (no /proc/kpagecgroup), so no step can tell."
         )
