@@ -110,27 +110,40 @@ static struct row row_of(struct walker *w, const struct vma *vma)
 	return row;
 }
 
+// The first System V segment of an IPC namespace has the id 0, and that is its inode number.
+static bool row_has_file(const struct walker *w, const struct vma *vma)
+{
+	return vma->inode || row_named(w, vma, "/");
+}
+
 // hugetlb pages look like others to pagemap. Their rows are aligned to their size and have a file; ask one frame.
 static void row_check_hugetlb(struct walker *w, struct row *row, uint64_t pfn)
 {
 	uint64_t align = (w->settings->huge_pages ? w->settings->huge_pages : 16) * w->settings->page_bytes;
-	if (!row->vma->inode || (row->vma->start | row->vma->end) & (align - 1))
+	if (!row_has_file(w, row->vma) || (row->vma->start | row->vma->end) & (align - 1))
 		return;
 	if (kind_of_frame(w->settings->kpageflags_fd, pfn) == KIND_HUGETLB)
 		row->anon = row->file = KIND_HUGETLB;
 }
 
+// What the row's pages are, as one frame of it tells. A frame that is no longer mapped was given back since its word
+// was read, and says nothing of the row: then the next one is asked.
 static int row_kind(struct walker *w, struct row *row, uint64_t pfn, bool is_file)
 {
-	int *kind = is_file ? &row->file : &row->anon;
-	if (*kind == ASK) {
-		*kind = kind_of_frame(w->settings->kpageflags_fd, pfn);
-		if (is_file && *kind != KIND_SHMEM && *kind != KIND_HUGETLB)
-			*kind = KIND_FILE; // the word says that it is no anon page
-		if (!is_file && *kind != KIND_ANON && *kind != KIND_HUGETLB)
-			*kind = PAGE_DEVICE;
-	}
-	return *kind;
+	uint64_t flags;
+	int *known = is_file ? &row->file : &row->anon;
+	if (*known != ASK)
+		return *known;
+	if (!kpage_read(w->settings->kpageflags_fd, pfn, &flags))
+		return is_file ? (int)KIND_FILE : (int)PAGE_DEVICE;
+	int kind = kind_by_flags(flags);
+	if (is_file && kind != KIND_SHMEM && kind != KIND_HUGETLB)
+		kind = KIND_FILE; // the word says that it is no anon page
+	if (!is_file && kind != KIND_ANON && kind != KIND_HUGETLB)
+		kind = PAGE_DEVICE;
+	if (kpage_has(flags, KPF_MMAP) || kind == PAGE_DEVICE)
+		*known = kind;
+	return kind;
 }
 
 // ---- what a word says ----
@@ -379,7 +392,7 @@ static size_t keep_files(struct walker *w, size_t count)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < count; i++)
-		if (w->vmas[i].inode || row_special(w, &w->vmas[i]))
+		if (row_has_file(w, &w->vmas[i]) || row_special(w, &w->vmas[i]))
 			w->vmas[kept++] = w->vmas[i];
 	return kept;
 }

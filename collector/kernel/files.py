@@ -48,6 +48,11 @@ class RawFile:
     start: int
     end: int
 
+    @property
+    def has_file(self) -> bool:
+        """Not so of [vdso]. The first System V segment of a namespace has the inode 0."""
+        return bool(self.inode) or self.name.startswith("/")
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -87,8 +92,7 @@ def name_parts(
         for kind, count in enumerate(joint.pages):
             pages[kind] += count
     return {
-        number: [(file, tuple(pages)) for file, pages in files.items()]
-        for number, files in holdings.items()
+        number: [(file, tuple(pages)) for file, pages in files.items()] for number, files in holdings.items()
     }, tuple(gaps)
 
 
@@ -206,7 +210,7 @@ class _OwnKernel:
         """The file of a mapping, by /proc/PID/map_files; None where it cannot be had any more."""
         path = self._roots.proc / str(raw.pid) / "map_files" / f"{raw.start:x}-{raw.end:x}"
         seen = ffi.new("struct file_look *")
-        if not raw.inode or lib.file_look(os.fsencode(path), seen):
+        if not raw.has_file or lib.file_look(os.fsencode(path), seen):
             return None
         try:
             name = os.readlink(path)
@@ -252,13 +256,13 @@ def describe(raw: RawFile, look: Look | None, own: _OwnKernel) -> MappedFile:
 
 
 def _kind_of(raw: RawFile, look: Look | None, own: _OwnKernel) -> tuple[FileKind, bool]:
-    if raw.device == own.shm_device and raw.inode:
+    if not raw.has_file:
+        return FileKind.KERNEL, True
+    if raw.device == own.shm_device:
         for prefixes, kind in _KIND_WORDS:
             if raw.name.startswith(prefixes):
                 return kind, kind is FileKind.SYSV and not own.segment_ends(raw)
         return FileKind.SHARED, False
-    if not raw.inode:
-        return FileKind.KERNEL, True
     if not raw.name.startswith("/") or (look and stat.S_ISCHR(look.mode)):
         return FileKind.DEVICE, False
     lasts = look.links > 0 if look else not raw.name.endswith(_DELETED)
