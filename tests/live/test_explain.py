@@ -1,0 +1,336 @@
+"""The chain from what ps says to what the kernel bills, on zones that stand still and on some that do not."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from collector.accounting import FLUSH_SECONDS, explain_zone, pay_matrix
+from collector.snapshot import Session
+from tests.live import needs
+from tests.live.cgroups import TestCgroups, end_processes, move, remove, stopped
+from tests.live.measure import Zone
+from tests.oracle import PAGE
+from tests.workloads.mem import MemError
+from tests.workloads.postgres import Postgres, programs
+
+MIB = 2**20
+PROJECT = Path(__file__).parents[2]
+
+
+def zonerss(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "collector", *arguments]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+
+
+def explain(zone: Zone, attempts: int = 3):
+    """The account of a zone of ours, whose processes are stopped."""
+    with Session() as session:
+        for _ in range(attempts):
+            account = explain_zone(session, zone.name, "cgroup")
+            if account.chain.holds:
+                break
+    return account
+
+
+def steps_of(account) -> dict[tuple[str, str | None], int]:
+    return {(step.name, step.cgroup): step.bytes for step in account.chain.steps}
+
+
+def assert_adds_up(document: dict) -> None:
+    total = document["process_rss_bytes"] + sum(step["bytes"] for step in document["steps"])
+    assert total + document["residual_bytes"] == document["charged_bytes"]
+    (again,) = (step["bytes"] for step in document["steps"] if step["step"] == "counted_again")
+    assert document["process_rss_bytes"] + again == document["rss_bytes"]
+
+
+# ---- PostgreSQL ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def postgres(cgroups: TestCgroups) -> Iterator[dict[str, Zone]]:
+    """A server in one zone, its clients in another; both stopped, and memory.stat brought up to date."""
+    if not programs():
+        needs.skip("needs_postgres")
+    made = {name: Zone(cgroups, cgroups.make(name)) for name in ("server", "clients")}
+    server = Postgres(
+        128,
+        lambda: move(os.getpid(), made["server"].path),
+        lambda: move(os.getpid(), made["clients"].path),
+    )
+    try:
+        server.start(20)
+        with stopped([zone.path for zone in made.values()]):
+            time.sleep(FLUSH_SECONDS)
+            yield made
+    finally:
+        server.stop()
+        for zone in made.values():
+            end_processes(zone.path)
+            cgroups.remove(zone.path)
+
+
+def test_the_chain_of_postgres_closes(postgres):
+    for zone in postgres.values():
+        account = explain(zone)
+        chain = account.chain
+        assert chain.holds, chain
+        assert chain.residual_bytes >= 0
+        assert chain.residual_bound_bytes == 64 * os.cpu_count() * PAGE
+        assert account.drift.came == account.drift.left == ()
+        assert steps_of(account)[("anon_not_seen", None)] == 0
+
+
+def test_its_own_mapped_frames_are_memory_stat_to_the_page(postgres):
+    for zone in postgres.values():
+        account = explain(zone)
+        bill = account.bill
+        assert account.shares.own_anon_bytes == bill.anon_bytes
+        assert account.shares.own_file_bytes == bill.mapped_file_bytes
+    server = explain(postgres["server"])
+    assert server.shares.own_file_bytes > 100 * MIB
+    assert server.chain.process_rss_bytes > 10 * server.chain.rss_bytes
+
+
+def test_the_command_line_says_the_same(postgres):
+    name = postgres["server"].name
+    done = zonerss("explain", name, "--by", "cgroup", "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["schema"] == "zonerss.explain/1"
+    assert document["holds"]
+    assert_adds_up(document)
+    text = zonerss("explain", name, "--by", "cgroup").stdout
+    assert "holds" in text
+    assert "memory." in text
+
+
+def test_everyones_number(postgres):
+    name = postgres["server"].name
+    done = zonerss("explain", name, "--by", "cgroup", "--numbers", "--json")
+    numbers = {row["name"]: row["bytes"] for row in json.loads(done.stdout)["numbers"]}
+    rss = numbers["zonerss"]
+    assert numbers["ps, prstat"] > 10 * rss
+    assert numbers["getvmusage"] >= rss >= numbers["SmartOS live"]
+    assert rss >= numbers["zone's share"] >= numbers["SmartOS live"] >= numbers["USS"]
+    assert numbers["docker stats"] <= numbers["systemd-cgtop"]
+    assert None not in numbers.values()
+
+
+# ---- who pays ------------------------------------------------------------------------------------------
+
+
+def test_tmpfs_that_one_zone_wrote_and_another_maps(
+    make_zone: Callable, cgroups: TestCgroups, tmpfs_directory
+):
+    """The reader uses 100 MiB and pays nothing; the writer pays, and goes on paying when it has gone."""
+    writer, reader = make_zone("writer"), make_zone("reader")
+    path = tmpfs_directory / "file"
+    path.touch()
+    os.truncate(path, 100 * MIB)
+    mem, pages = writer.spawn(), 100 * MIB // PAGE
+    mem.map(f"file {path} {pages} shared write")
+    for other in (reader.spawn(), reader.spawn()):
+        other.map(f"file {path} {pages} shared read")
+
+    def check() -> None:
+        with stopped([writer.path, reader.path]):
+            account = explain(reader)
+        steps = steps_of(account)
+        assert account.chain.rss_bytes >= 100 * MIB
+        assert account.chain.rss_bytes < 103 * MIB
+        assert account.chain.process_rss_bytes > 200 * MIB
+        assert steps[("billed_to_others", writer.name)] == -100 * MIB
+        assert account.chain.charged_bytes < 2 * MIB
+        assert account.chain.holds
+
+    check()
+    with stopped([writer.path, reader.path]):
+        account = explain(writer)
+    assert account.chain.holds
+    assert account.chain.charged_bytes >= 100 * MIB
+
+    mem.end()
+    check()
+    with Session() as session:
+        matrix = pay_matrix(session, "cgroup")
+    (cell,) = (p for p in matrix.payments if p.zone == reader.name and p.cgroup == writer.name)
+    assert cell.bytes == 100 * MIB
+    (payer,) = (payer for payer in matrix.payers if payer.cgroup == writer.name)
+    assert payer.processes == 0
+    lines = zonerss("explain", reader.name, "--by", "cgroup", "--payers").stdout.splitlines()
+    assert any("no process is left in it" in line and writer.name in line for line in lines)
+
+    cgroups.remove(writer.path)
+    check_removed(reader, writer)
+
+
+def check_removed(reader: Zone, writer: Zone) -> None:
+    """The charge passes to the cgroup above; the kernel takes its time."""
+    above = str(Path(writer.name).parent)
+    for _ in range(50):
+        with Session() as session:
+            matrix = pay_matrix(session, "cgroup")
+        payers = {payer.cgroup: payer for payer in matrix.payers}
+        if above in payers and writer.name not in payers and payers[above].bytes >= 100 * MIB:
+            break
+        time.sleep(0.1)
+    removed = payers[above].removed_bytes
+    assert removed is None or removed >= 100 * MIB  # version 2 does not tell
+    (cell,) = (p for p in matrix.payments if p.zone == reader.name and p.cgroup == above)
+    assert cell.bytes >= 100 * MIB
+
+
+def test_a_zone_that_only_others_map(make_zone: Callable, tmpfs_directory):
+    """What a zone pays for and only others map is a step of its own, named."""
+    writer, reader = make_zone("writer"), make_zone("reader")
+    path = tmpfs_directory / "file"
+    path.touch()
+    os.truncate(path, 1009 * PAGE)
+    mem = writer.spawn()
+    where = mem.map(f"file {path} 1009 shared write")
+    mem.unmap(where, 0, 1009)
+    reader.spawn().map(f"file {path} 401 shared read")
+    with stopped([writer.path, reader.path]):
+        time.sleep(FLUSH_SECONDS)
+        account = explain(writer)
+    steps = steps_of(account)
+    assert steps[("mapped_by_others", reader.name)] == 401 * PAGE
+    assert steps[("cache_not_mapped", None)] == (1009 - 401) * PAGE
+    assert account.chain.holds
+
+
+def test_a_zone_below_a_zone_has_a_bill_of_its_own(make_zone: Callable, cgroups: TestCgroups):
+    outer = make_zone("outer")
+    (outer.path / "inner").mkdir()
+    inner = Zone(cgroups, outer.path / "inner")
+    try:
+        outer.spawn().map("anon 101")
+        inner.spawn().map("anon 211")
+        with stopped([outer.path, inner.path]):
+            time.sleep(FLUSH_SECONDS)
+            for zone, pages in ((outer, 101), (inner, 211)):
+                account = explain(zone)
+                assert account.chain.holds
+                assert pages * PAGE <= account.bill.anon_bytes < (pages + 150) * PAGE
+    finally:
+        inner.end()
+        end_processes(inner.path)
+        remove(inner.path)
+
+
+# ---- what moves, what is missing -----------------------------------------------------------------------
+
+
+def test_a_zone_that_never_stands_still_is_told_with_its_drift(make_zone: Callable):
+    zone = make_zone("storm")
+    zone.spawn()
+    zone.spawn().tell("storm fork")
+    done = zonerss("explain", zone.name, "--by", "cgroup", "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert_adds_up(document)
+    assert 1 <= document["attempts"] <= 3
+    assert set(document["drift"]) == {"came", "left", "charged_bytes"}
+
+
+def test_a_zone_without_a_bill_ends_at_its_rss():
+    done = zonerss("explain", "root", "--by", "user", "--json")
+    document = json.loads(done.stdout)
+    assert document["charged_bytes"] is None
+    assert document["residual_bytes"] is None
+    assert document["steps"][0]["step"] == "counted_again"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["explain"], 2),
+        (["explain", "no such zone"], 1),
+        (["explain", "--payers", "no such zone"], 1),
+        (["explain", "--pid", "0"], 2),
+        (["explain", "--pid", "4000000"], 1),
+        (["explain", "--pid", "x"], 2),
+        (["explain", "a", "--pid", "1"], 2),
+        (["explain", "a", "--basis", "incore"], 2),
+        (["explain", "a", "--by", "zone", "--by", "user"], 2),
+        (["explain", "a", "--numbers", "--payers"], 2),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(arguments, status):
+    done = zonerss(*arguments)
+    assert done.returncode == status
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+
+
+# ---- one process ---------------------------------------------------------------------------------------
+
+
+def ways_of(pid: int) -> dict:
+    document = json.loads(zonerss("explain", "--pid", str(pid), "--json").stdout)
+    steps = {step["step"]: step["bytes"] for step in document["steps"]}
+    assert document["statm_bytes"] + sum(steps.values()) == document["translations_bytes"]
+    return document | {"steps": steps}
+
+
+def test_one_process_three_ways(zone, mem):
+    before = ways_of(mem.pid)
+    mem.map("zero 67")
+    mem.map("anon 23")
+    after = ways_of(mem.pid)
+    assert after["smaps_bytes"] - before["smaps_bytes"] == 23 * PAGE
+    assert after["translations_bytes"] - before["translations_bytes"] == (23 + 67) * PAGE
+    assert after["steps"]["zero_page"] - before["steps"]["zero_page"] == 67 * PAGE
+    assert after["steps"]["changed_meanwhile"] == 0
+
+
+def test_hugetlb_is_beside_rss(zone, mem, setting):
+    huge = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
+    before = ways_of(mem.pid)
+    try:
+        setting(huge, int(Path(huge).read_text()) + 3)
+        mem.map("hugetlb 3")
+    except (OSError, MemError) as error:
+        needs.skip("needs_hugetlb", str(error))
+    after = ways_of(mem.pid)
+    assert after["steps"]["hugetlb"] == 3 * 2 * MIB
+    assert after["smaps_bytes"] == before["smaps_bytes"]
+    mem.end()
+
+
+# ---- private and shared, swap reserved -----------------------------------------------------------------
+
+
+def test_private_shared_and_reserved(make_zone: Callable):
+    zone = make_zone("a")
+    mem = zone.spawn()
+
+    def ask() -> dict[str, int]:
+        with stopped([zone.path]):
+            done = zonerss("explain", zone.name, "--by", "cgroup", "--private-shared", "--json")
+        return json.loads(done.stdout)["how_mapped"]
+
+    before = ask()
+    assert before["rss_private_bytes"] + before["rss_shared_bytes"] == (
+        before["exclusive_bytes"] + before["shared_with_others_bytes"]
+    )
+    mem.map("anon 101")
+    mem.map("sharedanon 211")
+    alone = ask()
+    assert alone["swap_private_bytes"] - before["swap_private_bytes"] == 101 * PAGE
+    assert alone["swap_shared_bytes"] - before["swap_shared_bytes"] == 211 * PAGE
+    assert alone["rss_private_bytes"] - before["rss_private_bytes"] == 101 * PAGE
+    assert alone["rss_shared_bytes"] - before["rss_shared_bytes"] == 211 * PAGE
+    mem.fork()
+    forked = ask()
+    assert forked["swap_private_bytes"] == 2 * alone["swap_private_bytes"]  # as getvmusage has it
+    assert forked["swap_shared_bytes"] == alone["swap_shared_bytes"]
+    assert forked["rss_shared_bytes"] == alone["rss_shared_bytes"]
