@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.errors import UsageError
@@ -99,6 +99,7 @@ tokens = st.lists(
 ).map("".join)
 
 
+@settings(deadline=None)
 @given(st.text() | tokens)
 def test_any_text_is_rules_or_a_usage_error(text: str) -> None:
     try:

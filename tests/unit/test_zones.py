@@ -7,7 +7,7 @@ import csv
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.errors import UsageError
@@ -114,6 +114,7 @@ def test_unknown_by_says_what_is_allowed(text: str) -> None:
     assert "\x1b" not in sentence
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_parse_by_raises_nothing_else(text: str) -> None:
     with contextlib.suppress(UsageError):
@@ -261,6 +262,7 @@ some_zones = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(some_zones), st.randoms())
 def test_label_is_unique_deterministic_and_changes_only_names(zones: list[Zone], random) -> None:  # type: ignore[no-untyped-def]
     labelled = dict(zip(zones, label(zones), strict=True))
@@ -304,6 +306,7 @@ components = st.one_of(
 paths = st.lists(components, max_size=12).map(lambda parts: "/" + "/".join(parts))
 
 
+@settings(deadline=None)
 @given(paths, st.sampled_from(["zone", "cgroup", "depth=2", "slice", "session"]))
 def test_any_path_has_a_zone_that_holds_it(path: str, by: str) -> None:
     found = zone(path, by)
@@ -312,6 +315,7 @@ def test_any_path_has_a_zone_that_holds_it(path: str, by: str) -> None:
         assert by == "slice" or path == "/"
 
 
+@settings(deadline=None)
 @given(paths)
 def test_what_is_below_a_zone_is_in_the_zone_or_in_a_more_telling_one(path: str) -> None:
     above = zone(path)

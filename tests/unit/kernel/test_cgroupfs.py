@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.errors import KernelFormatError
@@ -166,6 +166,7 @@ def test_what_is_not_understood_stops_with_the_raw_text(text: bytes, hierarchy: 
     assert "\n" not in str(caught.value)
 
 
+@settings(deadline=None)
 @given(
     st.binary()
     | st.lists(

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.errors import KernelFormatError
@@ -106,6 +106,7 @@ def test_read_mounts_reads_below_the_root(tmp_path: Path) -> None:
         read_mounts(Roots(proc=tmp_path / "absent"))
 
 
+@settings(deadline=None)
 @given(st.binary() | st.binary().map(lambda noise: EXAMPLE[:40] + noise + EXAMPLE[40:]))
 def test_arbitrary_bytes_raise_nothing_else(text: bytes) -> None:
     with contextlib.suppress(KernelFormatError):
@@ -115,6 +116,7 @@ def test_arbitrary_bytes_raise_nothing_else(text: bytes) -> None:
 names = st.text(st.characters(exclude_characters="\0", exclude_categories=()), max_size=30)
 
 
+@settings(deadline=None)
 @given(names, names)
 def test_any_name_round_trips(point: str, source: str) -> None:
     def escape(name: str) -> bytes:
