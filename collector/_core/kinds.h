@@ -21,6 +21,7 @@
 
 enum kpage_flag {
 	KPF_SLAB = 7,
+	KPF_MMAP = 11,
 	KPF_ANON = 12,
 	KPF_SWAPBACKED = 14,
 	KPF_HUGE = 17,

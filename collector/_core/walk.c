@@ -141,7 +141,7 @@ static int row_kind(struct walker *w, struct row *row, uint64_t pfn, bool is_fil
 		kind = KIND_FILE; // the word says that it is no anon page
 	if (!is_file && kind != KIND_ANON && kind != KIND_HUGETLB)
 		kind = PAGE_DEVICE;
-	if (kpage_has(flags, KPF_MMAP) || kind == PAGE_DEVICE)
+	if (kpage_has(flags, KPF_MMAP) || kpage_has(flags, KPF_NOPAGE))
 		*known = kind;
 	return kind;
 }
