@@ -7,9 +7,14 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TypeVar
 
+import hypothesis
 import pytest
 
 from tests.live import needs
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+hypothesis.settings.register_profile("zonerss", deadline=None)
+hypothesis.settings.load_profile("zonerss")
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 LIVE = (Path(__file__).parent / "live", Path(__file__).parent / "guest")
