@@ -92,7 +92,7 @@ static int payers_block(struct payers *p, const struct census *census, int fd, u
 			continue;
 		if (got < 0)
 			return -errno;
-		if (!got)
+		if (got < (ssize_t)sizeof(*inodes))
 			break;
 		at += got / sizeof(*inodes);
 	}

@@ -1,0 +1,63 @@
+"""smaps and statm: ordinary, missing, garbage."""
+
+from __future__ import annotations
+
+import pytest
+
+from collector.errors import CannotServe, KernelFormatError
+from collector.kernel.roots import Roots
+from collector.kernel.smaps import parse_smaps, read_smaps, read_statm_rss
+from collector.units import PAGE_BYTES
+
+TEXT = b"""\
+5581f2000000-5581f2001000 rw-p 00003000 fe:00 1234   /usr/bin/a b
+Size:                  4 kB
+Rss:                   4 kB
+Private_Hugetlb:       0 kB
+THPeligible:           0
+VmFlags: rd wr mr mw me ac sd
+7f0000000000-7f0000200000 rw-s 00001000 00:01 77 /dev/zero (deleted)
+Rss:                  12 kB
+VmFlags: rd wr sh mr mw me ms sd
+7f1000000000-7f1000001000 rw-s 00000000 00:01 8 /SYSV00000000 (deleted)
+Rss:                   0 kB
+7f2000000000-7f2000001000 r--s 00000000 00:19 9 /dev/shm/x
+Rss:                   4 kB
+ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]
+Rss:                   0 kB
+"""
+
+
+def test_rows():
+    rows = list(parse_smaps(TEXT))
+    assert [(row.end - row.start, row.shared, row.is_shared_anon) for row in rows] == [
+        (4096, False, False),
+        (2 << 20, True, True),
+        (4096, True, True),
+        (4096, True, False),
+        (4096, False, False),
+    ]
+    assert rows[0].flags == {"rd", "wr", "mr", "mw", "me", "ac", "sd"}
+    assert rows[0].sizes["Rss"] == 4096
+    assert rows[1].offset == 4096
+    assert rows[1].file == (b"00:01", 77)
+    assert sum(row.sizes["Rss"] for row in rows) == 20 * 1024
+
+
+def test_garbage_stops():
+    with pytest.raises(KernelFormatError, match="smaps:2: a line that is not understood"):
+        list(parse_smaps(b"5581f2000000-5581f2001000 rw-p 00003000 fe:00 1234\nwhat is this\n"))
+
+
+def test_a_process_that_has_left(tmp_path):
+    with pytest.raises(CannotServe, match="there is no process 42"):
+        read_smaps(Roots(proc=tmp_path), 42)
+
+
+def test_statm(tmp_path):
+    (tmp_path / "42").mkdir()
+    (tmp_path / "42" / "statm").write_text("1000 61 38 5 0 40 0\n")
+    assert read_statm_rss(Roots(proc=tmp_path), 42) == 61 * PAGE_BYTES
+    (tmp_path / "42" / "statm").write_text("1000\n")
+    with pytest.raises(KernelFormatError, match="not seven numbers"):
+        read_statm_rss(Roots(proc=tmp_path), 42)
