@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from collector.bills import Bill, Billed, less, pays
+from collector.errors import UnknownZone
 from collector.explain import (
     Chain,
     Payment,
@@ -95,17 +96,21 @@ def _explain_once(session: Session, name: str, by: str, roots: Roots, attempt: i
     billed = session.payers()
     hierarchy = find_memory_hierarchy(roots)
     zones = tuple(dict.fromkeys(member.zones[0] for member in snapshot.members))
-    zone = next(zone for zone in zones if zone.name == name)
+    if not snapshot.zones:
+        raise UnknownZone(f"the processes of the zone {name!r} left before they were walked")
+    usage = snapshot.zones[0]
+    zone = next(
+        zone for zone in zones if zone.name == usage.zone
+    )  # the name may have been given as it is shown
     below = nested(zones).get(zone, ())
     bill = read_zone_bill(hierarchy, zone, below)
-    usage = snapshot.zones[0]
     shares, cgroups = None, 1
     if billed is not None:
         inodes = cgroup_inodes(hierarchy)
         own = {path for path in inodes.values() if zone.cgroup and pays(path, zone.cgroup, below)}
         shares, cgroups = _shares(snapshot, zone, billed, inodes, own.__contains__), len(own)
     joined = chain(
-        name,
+        zone.name,
         zone.cgroup,
         usage.processes,
         usage.process_rss_bytes,
@@ -124,8 +129,10 @@ def read_zone_bill(hierarchy: MemoryHierarchy, zone: Zone, below: Sequence[str])
     if zone.cgroup is None or (zone.cgroup == "/" and hierarchy.version == 1):
         return None  # version 1's root cgroup has figures, but nothing is charged to it
     bill = read_bill(hierarchy, zone.cgroup)
+    if bill is None or bill.charged_bytes is None:
+        return None  # version 2's root cgroup has memory.stat, but no memory.current
     inner = (read_bill(hierarchy, path) for path in below)
-    return None if bill is None else less(bill, (other for other in inner if other is not None))
+    return less(bill, (other for other in inner if other is not None))
 
 
 def _shares(

@@ -43,32 +43,25 @@ def everyones(facts: Facts) -> tuple[Number, ...]:
     """The table, from the page tables' numbers to the bill's."""
     bill = facts.bill
     version = bill.version if bill else 2
+    charged = bill.charged_bytes if bill else None
     return (
-        Number("ps, prstat", facts.process_rss_bytes, "sum of process RSS", "pages, once for every mapping"),
-        Number(
-            "getvmusage", facts.incore_bytes, "--basis incore", "pages mapped, or cached in mapped ranges"
-        ),
-        Number("zonerss", facts.rss_bytes, "frames mapped, each once", "memory that the zone maps"),
-        Number("SmartOS live", facts.exclusive_bytes, "frames no other zone maps", "what goes with the zone"),
+        Number("ps, prstat", facts.process_rss_bytes, "sum of process RSS", "every mapping of a page"),
+        Number("getvmusage", facts.incore_bytes, "--basis incore", "mapped, or cached there"),
+        Number("zonerss", facts.rss_bytes, "frames mapped, each once", "mapped by the zone"),
+        Number("SmartOS live", facts.exclusive_bytes, "frames no other zone maps", "goes with the zone"),
         Number("zone's share", facts.proportional_bytes, "frame / zones that map it", "adds up over zones"),
-        Number("smem, ps_mem", facts.pss_bytes, "sum of PSS: frame / processes", "adds up over processes"),
-        Number("USS", facts.uss_bytes, "frames of one process only", "less than goes with the zone"),
+        Number("smem, ps_mem", facts.pss_bytes, "PSS: frame / processes", "adds up over processes"),
+        Number("USS", facts.uss_bytes, "frames of one process only", "goes with one process"),
+        Number(_CHARGED[version], charged, "charged to the cgroup", "first to touch it pays"),
+        Number("systemd-cgtop", charged, _CHARGED[version], "the same"),
+        Number("docker stats", _without_inactive_file(bill), _DOCKER[version], "bill less idle cache"),
         Number(
-            "memory.current" if version == 2 else "usage_in_bytes",
-            bill.charged_bytes if bill else None,
-            "charged to the cgroup",
-            "what the first to touch it pays",
+            "podman stats", _without_inactive_file(bill, floor=True), _DOCKER[version], "the same, since 2025"
         ),
-        Number("systemd-cgtop", bill.charged_bytes if bill else None, _CHARGED[version], "as before"),
-        Number("docker stats", _without_inactive_file(bill), _DOCKER[version], "the bill, less idle cache"),
+        Number("podman, before", _podman_before(bill), _PODMAN_BEFORE[version], "bill without cache"),
         Number(
-            "podman stats",
-            _without_inactive_file(bill, floor=True),
-            _DOCKER[version],
-            "as docker, since 2025",
+            "kubelet", _without_inactive_file(bill, floor=True), _DOCKER[version], "working set: evicts by it"
         ),
-        Number("podman, before", _podman_before(bill), _PODMAN_BEFORE[version], "of the bill: no cache"),
-        Number("kubelet", _without_inactive_file(bill, floor=True), _DOCKER[version], "working set; evicts"),
         *(Number(f"memory.stat {name}", value, key, what) for name, value, key, what in _stat_rows(bill)),
     )
 
@@ -110,8 +103,8 @@ def _stat_rows(bill: Bill | None) -> tuple[tuple[str, int | None, str, str], ...
     else:
         keys = {"anon": "anon", "file": "file", "shmem": "shmem"}
     what = {
-        "anon": "of the bill: anonymous, mapped",
-        "file": "of the bill: cache, shmem included",
-        "shmem": "of the bill: tmpfs, shared memory",
+        "anon": "bill: anon, mapped",
+        "file": "bill: cache, shmem too",
+        "shmem": "bill: tmpfs, shared",
     }
     return tuple((name, stat.get(key.removeprefix("total_")), key, what[name]) for name, key in keys.items())

@@ -23,6 +23,7 @@ from collector.views.explain import (
     render_matrix,
     render_numbers,
 )
+from collector.zones import unescaped
 
 NAME = "explain"
 
@@ -84,6 +85,7 @@ def _numbers(session: Session, by: str, account: Account, args: argparse.Namespa
     name = account.zone.name
     each = session.take((by,), "mapped", (name,), processes=True)
     incore = session.take((by,), "incore", (name,))
+    _check_there(incore, name)
     processes = _one_of_each_mm(each)
     numbers = everyones(
         Facts(
@@ -101,6 +103,11 @@ def _numbers(session: Session, by: str, account: Account, args: argparse.Namespa
     return document, render_numbers(name, numbers, args.bytes)
 
 
+def _check_there(snapshot: Snapshot, name: str) -> None:
+    if not snapshot.zones:
+        raise UnknownZone(f"the processes of the zone {name!r} left before they were walked")
+
+
 def _one_of_each_mm(snapshot: Snapshot) -> list[Any]:
     """Processes that share an address space have one memory: it counts once in a sum."""
     first = {member.mm: member.task.pid for member in reversed(snapshot.members)}
@@ -116,7 +123,8 @@ def _how_mapped(session: Session, by: str, account: Account, args: argparse.Name
 
     name = account.zone.name
     snapshot = session.take((by,), "incore", (name,))
-    members = [member for member in snapshot.members if member.zones[0].name == name]
+    _check_there(snapshot, name)
+    members = [member for member in snapshot.members if member.zones[0] == account.zone]
     rows = []
     for member in members:
         try:
@@ -142,11 +150,15 @@ def _payers(session: Session, by: str, args: argparse.Namespace) -> _Shown:
         raise CannotServe(
             "the kernel does not say who pays for a frame: it has no /proc/kpagecgroup (CONFIG_MEMCG)"
         )
-    if args.zone is not None and args.zone not in {usage.zone for usage in matrix.snapshot.zones}:
-        raise UnknownZone(
-            f"no process of this host is in a zone {args.zone!r}; zonerss show lists those there are"
-        )
-    return matrix_document(matrix, args.zone), render_matrix(matrix, args.zone, args.bytes)
+    zone = None
+    if args.zone is not None:
+        known = {usage.zone for usage in matrix.snapshot.zones}
+        zone = next((name for name in (args.zone, unescaped(args.zone)) if name in known), None)
+        if zone is None:
+            raise UnknownZone(
+                f"no process of this host is in a zone {args.zone!r}; zonerss show lists those there are"
+            )
+    return matrix_document(matrix, zone), render_matrix(matrix, zone, args.bytes)
 
 
 def _run_process(args: argparse.Namespace) -> int:

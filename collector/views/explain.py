@@ -72,7 +72,7 @@ def _sizes(in_bytes: bool) -> Callable[[int | None], str]:
 def _residual(chain: Chain) -> str:
     bound = format_size(chain.residual_bound_bytes)
     holds = "holds" if chain.holds else "DOES NOT HOLD"
-    return f"residual; bound ±{bound} (64 pages a cpu, the kernel's charge batch): {holds}"
+    return f"residual; bound ±{bound} (64 pages a cpu): {holds}"
 
 
 def _remarks(account: Account) -> list[str]:
