@@ -27,8 +27,9 @@ from collector.census import Census, Parts
 from collector.errors import UnknownZone, UsageError
 from collector.kernel.cgroupfs import MemoryHierarchy, charged_bytes, find_memory_hierarchy
 from collector.kernel.names import host_names
-from collector.kernel.proc import TaskList, began_since, pids, read_tasks, shared_mm_leaders
+from collector.kernel.proc import TaskList, shared_mm_leaders
 from collector.kernel.roots import HOST, Roots
+from collector.kernel.roster import Roster
 from collector.kernel.sources import Sources
 from collector.kernel.walking import Walked, walk, walk_settings
 from collector.records import Cause, Gap, Grouping, ProcessUsage, Task, Usage, Zone
@@ -97,6 +98,7 @@ class Session:
         *,
         lasting: bool = True,
         uncertainty: bool = False,
+        follow: bool = False,
     ) -> None:
         """
         :param source: where frames come from: auto, pagemap or pagetable
@@ -104,6 +106,7 @@ class Session:
         :param threads: how many processes to walk side by side; None: as many as there are processors for us
         :param lasting: many snapshots will be taken, so that auto may take a source that costs more to load
         :param uncertainty: tell how far each figure can be trusted (docs/motion.md); loading that takes 0.3 s
+        :param follow: let the kernel's events tell who came, rather than list /proc each time
         :raises CannotServe: not root, or the kernel lacks what every source needs
         """
         self._source, self._rules, self._roots = source, rules, roots
@@ -111,6 +114,8 @@ class Session:
             self._settings = stack.enter_context(walk_settings(roots, threads))
             self._sources = Sources(roots, threads, lasting)
             stack.callback(self._sources.close)
+            self._roster = Roster(roots, follow)
+            stack.callback(self._roster.close)
             self._motion = _load_motion(roots, stack) if uncertainty else None
             self._open = stack.pop_all()
         self._census = Census(0)
@@ -152,10 +157,9 @@ class Session:
         if basis not in BASES:
             raise UsageError(f"there is no basis {basis!r}; say {' or '.join(BASES)}")
         began = datetime.now(UTC)
-        pids_before = pids(self._roots)
         hierarchy = find_memory_hierarchy(self._roots)
         want_users = processes or any(way.needs_uids for way in ways)
-        listed = read_tasks(self._roots, hierarchy, want_users)
+        listed = self._roster.read(hierarchy, want_users)
         places = _place(listed, ways, self._roots, self._rules)
         names = _find_names((zone,) if isinstance(zone, str) else tuple(zone or ()), places)
         if alone and names:
@@ -178,7 +182,7 @@ class Session:
             parts, by_mapping, more_gaps = self._add_cached(parts, listed, plan)
             walk_gaps = list(dict.fromkeys((*walk_gaps, *more_gaps)))
         members = _members(plan, walked, listed)
-        appeared = began_since(self._roots, pids_before, (task.pid for task in listed.tasks))
+        appeared = self._roster.appeared()
 
         groupings, totals = [], []
         for position, way in enumerate(ways):

@@ -109,6 +109,9 @@ struct task_list;
 // List the processes below an open /proc (a directory). want_users: read real and effective uid, too. want_cgroups:
 // read cgroup texts; 0 where the kernel has none: all texts are then empty.
 int tasks_read(int proc_fd, int want_users, int want_cgroups, struct task_list **ret);
+// The same of some pids, without looking who else is there.
+int tasks_read_some(int proc_fd, const int32_t *pids, size_t count, int want_users, int want_cgroups,
+		    struct task_list **ret);
 void tasks_free(struct task_list *list);
 size_t tasks_count(const struct task_list *list);
 const struct task *tasks_all(const struct task_list *list);

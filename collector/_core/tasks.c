@@ -221,33 +221,54 @@ static int read_task(struct task_list *list, int dir, bool want_users, bool want
 	return 1;
 }
 
+// A process of the directory fd, if it has memory of its own and is still there. 0 or -ENOMEM.
+static int list_add(struct task_list *list, int fd, const char *name, int want_users, int want_cgroups)
+{
+	int error = grow((void **)&list->tasks, &list->room, list->count + 1, sizeof(*list->tasks));
+	int dir = error ? -1 : openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return error; // it left
+	struct task *task = &list->tasks[list->count];
+	*task = (struct task){ .uid = UINT32_MAX, .euid = UINT32_MAX };
+	int found = read_task(list, dir, want_users, want_cgroups, task);
+	close(dir);
+	task->pid = atoi(name);
+	task->error = found < 0 ? -found : 0;
+	list->count += found != 0;
+	return found == -ENOMEM ? found : 0;
+}
+
 int tasks_read(int proc_fd, int want_users, int want_cgroups, struct task_list **ret)
 {
 	int fd = openat(proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *proc = fd < 0 ? NULL : fdopendir(fd);
 	struct task_list *list = proc ? calloc(1, sizeof(*list)) : NULL;
 	int error = list ? 0 : errno ? -errno : -ENOMEM;
-	for (struct dirent *entry; !error && (entry = readdir(proc));) {
-		if (!isdigit((unsigned char)entry->d_name[0]))
-			continue;
-		error = grow((void **)&list->tasks, &list->room, list->count + 1, sizeof(*list->tasks));
-		int dir = error ? -1 : openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (dir < 0)
-			continue; // it left
-		struct task *task = &list->tasks[list->count];
-		*task = (struct task){ .uid = UINT32_MAX, .euid = UINT32_MAX };
-		int found = read_task(list, dir, want_users, want_cgroups, task);
-		close(dir);
-		if (found == -ENOMEM)
-			error = found;
-		task->pid = atoi(entry->d_name);
-		task->error = found < 0 ? -found : 0;
-		list->count += found != 0;
-	}
+	for (struct dirent *entry; !error && (entry = readdir(proc));)
+		if (isdigit((unsigned char)entry->d_name[0]))
+			error = list_add(list, fd, entry->d_name, want_users, want_cgroups);
 	if (proc)
 		closedir(proc);
 	else if (fd >= 0)
 		close(fd);
+	if (error) {
+		tasks_free(list);
+		return error;
+	}
+	*ret = list;
+	return 0;
+}
+
+int tasks_read_some(int proc_fd, const int32_t *pids, size_t count, int want_users, int want_cgroups,
+		    struct task_list **ret)
+{
+	struct task_list *list = calloc(1, sizeof(*list));
+	int error = list ? 0 : -ENOMEM;
+	for (size_t i = 0; !error && i < count; i++) {
+		char name[16];
+		snprintf(name, sizeof(name), "%d", pids[i]);
+		error = list_add(list, proc_fd, name, want_users, want_cgroups);
+	}
 	if (error) {
 		tasks_free(list);
 		return error;

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import functools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,11 +45,17 @@ def text_of(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
-def read_tasks(roots: Roots, hierarchy: MemoryHierarchy, want_users: bool = False) -> TaskList:
+def read_tasks(
+    roots: Roots,
+    hierarchy: MemoryHierarchy,
+    want_users: bool = False,
+    among: Collection[int] | None = None,
+) -> TaskList:
     """
     All processes with memory of their own.
 
     :param want_users: read real and effective uid, too (one file more for each)
+    :param among: only these pids are in question; None: whoever is there
     :raises CannotServe: there is no /proc
     """
     try:
@@ -58,7 +64,13 @@ def read_tasks(roots: Roots, hierarchy: MemoryHierarchy, want_users: bool = Fals
         raise CannotServe(f"cannot open {roots.proc}: {err.strerror}; is it mounted?") from err
     try:
         ret = ffi.new("struct task_list **")
-        check(lib.tasks_read(proc_fd, want_users, hierarchy.version > 0, ret), f"listing the processes of {roots.proc}")
+        wants = want_users, hierarchy.version > 0
+        if among is None:
+            error = lib.tasks_read(proc_fd, *wants, ret)
+        else:
+            asked = ffi.new("int32_t[]", sorted(among))
+            error = lib.tasks_read_some(proc_fd, asked, len(among), *wants, ret)
+        check(error, f"listing the processes of {roots.proc}")
     finally:
         os.close(proc_fd)
     handle = ffi.gc(ret[0], lib.tasks_free)
@@ -116,7 +128,12 @@ def pids(roots: Roots) -> frozenset[int]:
 
 def began_since(roots: Roots, before: frozenset[int], known: Iterable[int]) -> Iterator[int]:
     """Pids of processes with memory of their own that are neither in ``before`` nor in ``known``."""
-    for pid in sorted(pids(roots) - before - frozenset(known)):
+    return with_memory(roots, pids(roots) - before - frozenset(known))
+
+
+def with_memory(roots: Roots, among: Iterable[int]) -> Iterator[int]:
+    """Those of the pids that are processes with memory of their own."""
+    for pid in sorted(among):
         try:
             row = parse_stat((roots.proc / str(pid) / "stat").read_bytes())
         except (OSError, KernelFormatError):
