@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import argparse
 
-from collector.commands.options import add_table_options, add_walk_options, column_of, read_rules
+from collector.commands.options import add_table_options, add_walk_options, column_of
 from collector.commands.show import footer
-from collector.snapshot import take_snapshot
-from collector.views.columns import HUGETLB, PROCESS_COLUMNS, RSS, SWAP
+from collector.commands.watching import add_watch_options, put, snapshots
+from collector.snapshot import Snapshot
+from collector.views.columns import HUGETLB, PROCESS_COLUMNS, RSS, SWAP, Column
 from collector.views.table import render_table, sort_records
 
 NAME = "ps"
@@ -24,20 +25,22 @@ def prepare(parser: argparse.ArgumentParser) -> None:
         "--zone", action="append", metavar="NAME", help="show processes of this zone only; may be repeated"
     )
     add_table_options(parser, PROCESS_COLUMNS)
+    add_watch_options(parser, uncertainty=False)
 
 
 def run(args: argparse.Namespace) -> int:
     """Take a snapshot with processes and print them."""
     sort = column_of(PROCESS_COLUMNS, args.sort) if args.sort else RSS
-    snapshot = take_snapshot(
-        args.by or ("zone",), args.source, args.basis, args.zone, processes=True, rules=read_rules(args.rules)
-    )
+    for snapshot in snapshots(args, args.by or ("zone",), processes=True):
+        put(_text(snapshot, sort, args), args)
+    return 0
+
+
+def _text(snapshot: Snapshot, sort: Column, args: argparse.Namespace) -> str:
     rows = sort_records(snapshot.processes or (), sort, args.limit)
     if args.json:
         from collector.views.document import processes_document, render_json
 
-        print(render_json(processes_document(snapshot, rows)))
-        return 0
+        return render_json(processes_document(snapshot, rows))
     columns = [c for c in PROCESS_COLUMNS if c not in (HUGETLB, SWAP) or any(c.value(row) for row in rows)]
-    print("\n".join([*render_table(columns, rows, args.bytes), "", *footer(snapshot)]))
-    return 0
+    return "\n".join([*render_table(columns, rows, args.bytes), "", *footer(snapshot)])

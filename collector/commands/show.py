@@ -11,10 +11,11 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 
-from collector.commands.options import add_table_options, add_walk_options, column_of, read_rules
+from collector.commands.options import add_table_options, add_walk_options, column_of
+from collector.commands.watching import add_watch_options, put, snapshots
 from collector.errors import UsageError
 from collector.records import Grouping, ProcessUsage, Usage
-from collector.snapshot import Snapshot, take_snapshot
+from collector.snapshot import Snapshot
 from collector.units import format_percent, format_size, memory_bytes
 from collector.views.columns import (
     ANON,
@@ -24,6 +25,7 @@ from collector.views.columns import (
     RSS,
     SHMEM,
     SWAP,
+    UNCERTAINTY,
     ZONE,
     ZONE_COLUMNS,
     Column,
@@ -54,6 +56,7 @@ def prepare(parser: argparse.ArgumentParser) -> None:
         "--tree", action="store_true", help="every cgroup with all that is below it, each frame once"
     )
     add_table_options(parser, (*ZONE_COLUMNS, ZONE))
+    add_watch_options(parser)
 
 
 def _add_collectives(parser: argparse.ArgumentParser) -> None:
@@ -84,24 +87,19 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--alone says to walk the processes of some zones only: name them with --zone")
     if args.tree and (args.by or args.zone or args.processes):
         raise UsageError("--tree shows all cgroups: it takes no --by, no --zone and no -a")
-    snapshot = take_snapshot(
-        _ways(args),
-        args.source,
-        args.basis,
-        args.zone,
-        alone=args.alone,
-        processes=args.processes,
-        rules=read_rules(args.rules),
-    )
-    if args.tree:
-        print(_tree(snapshot, sort, args))
-    elif args.json:
-        print(_json(snapshot, sort, args.limit))
-    else:
-        if args.processes and not args.by:
-            snapshot = replace(snapshot, groupings=snapshot.groupings[1:])
-        print("\n".join(render(snapshot, sort, args.limit, args.bytes)))
+    for snapshot in snapshots(args, _ways(args), alone=args.alone, processes=args.processes):
+        put(_text(snapshot, sort, args), args)
     return 0
+
+
+def _text(snapshot: Snapshot, sort: Column, args: argparse.Namespace) -> str:
+    if args.tree:
+        return _tree(snapshot, sort, args)
+    if args.json:
+        return _json(snapshot, sort, args.limit)
+    if args.processes and not args.by:
+        snapshot = replace(snapshot, groupings=snapshot.groupings[1:])
+    return "\n".join(render(snapshot, sort, args.limit, args.bytes))
 
 
 def _ways(args: argparse.Namespace) -> Sequence[str]:
@@ -160,6 +158,8 @@ def render_zones(grouping: Grouping, sort: Column, limit: int | None, in_bytes: 
     """The table of one grouping; columns in which every zone has nothing (hugetlb, swap) are left out."""
     rows = sort_records(grouping.zones, sort, limit)
     columns = [*(c for c in ZONE_COLUMNS if _worth_showing(c, grouping.zones)), _zone_column(grouping.by)]
+    if any(usage.uncertainty_bytes is not None for usage in grouping.zones):
+        columns.insert(columns.index(RSS) + 1, UNCERTAINTY)
     return render_table(columns, rows, in_bytes)
 
 

@@ -50,6 +50,13 @@ PROCESS_RSS = _size(
     "process_rss", "PSRSS", "process_rss_bytes", "the sum of the processes' own RSS: too much"
 )
 
+UNCERTAINTY = Column(
+    "uncertainty",
+    "±",
+    "how far rss can be from its value at any moment of the walk",
+    lambda record: record.uncertainty_bytes,
+    text=lambda size_bytes: f"±{format_size(size_bytes) if size_bytes else 0}",
+)
 MEMORY = Column(
     "memory",
     "MEMORY",

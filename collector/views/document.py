@@ -41,6 +41,7 @@ def header(schema: str, snapshot: Snapshot) -> dict[str, Any]:
         "basis": snapshot.basis,
         "by": snapshot.by,
         "page_size": snapshot.page_size,
+        "uncertainty": snapshot.uncertainty,
     }
 
 
@@ -68,6 +69,7 @@ def usage_fields(usage: Usage) -> dict[str, Any]:
         "proportional_bytes": usage.proportional_bytes,
         "swap_bytes": usage.swap_bytes,
         "charged_bytes": usage.charged_bytes,
+        "uncertainty_bytes": usage.uncertainty_bytes,
     }
 
 

@@ -25,6 +25,7 @@ ZONE = {
     "proportional_bytes": 47 * KIB,
     "swap_bytes": 0,
     "charged_bytes": 53 * KIB,
+    "uncertainty_bytes": None,
 }
 
 
@@ -43,6 +44,7 @@ def test_snapshot() -> None:
         "basis": "mapped",
         "by": "zone",
         "page_size": 4096,
+        "uncertainty": None,
         "gaps": [{"pid": 1, "step": "open", "cause": "refused", "detail": "why"}],
     }
 
