@@ -33,7 +33,7 @@ def read_smaps(roots: Roots, tid: int) -> list[SmapsRow]:
 
 def read_statm_rss(roots: Roots, tid: int) -> int:
     """
-    RSS in bytes by the kernel's counters. Before Linux 6.17 they lag by what each processor has not added up yet.
+    RSS in bytes by the kernel's counters, which may lag by what each processor has not added up yet.
 
     :raises CannotServe: as for :func:`read_smaps`
     """

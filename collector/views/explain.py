@@ -164,7 +164,7 @@ def hint(payment: Payment, payers: Sequence[Payer]) -> str:
     if not payer.processes:
         return "no process is left in it: the charge outlives them"
     if payer.zone is not None:
-        return f"{printable(payer.zone)} touched these first; unbilled if it ends"
+        return f"{printable(payer.zone)} touched these first, and pays"
     return "touched first by processes of that cgroup"
 
 
