@@ -35,15 +35,18 @@ SWAP_TYPE = (1 << 5) - 1
 # Swap areas are numbered below this. The types above are migration entries, poisoned pages and guard markers:
 # pagemap calls them swapped, but they are no swap (include/linux/swap.h, MAX_SWAPFILES with every option on).
 SWAP_AREAS = 23
+MARKER = 31
 
 # A word of /proc/kpageflags.
 SWAP_BACKED = 1 << 14
+COMPOUND_TAIL = 1 << 16
 HUGETLB = 1 << 17
 NO_PAGE = 1 << 20
 ZERO_PAGE = 1 << 24
 
 RSS_KINDS = ("anon", "file", "shmem")
-KINDS = (*RSS_KINDS, "hugetlb", "swap")
+FRAME_KINDS = (*RSS_KINDS, "hugetlb")
+KINDS = (*FRAME_KINDS, "swap")
 
 Zone = Hashable
 Mark = tuple[Zone, int, str]
@@ -187,14 +190,18 @@ class Kernel:
         return int.from_bytes(os.pread(self._counts, 8, pfn * 8), "little")
 
     def flags(self, pfn: int) -> int:
+        """Of a page within a huge one: of its first page, for the others may have none of their own."""
         if pfn not in self._flags:
-            self._flags[pfn] = int.from_bytes(os.pread(self._file, 8, pfn * 8), "little")
+            flags = int.from_bytes(os.pread(self._file, 8, pfn * 8), "little")
+            self._flags[pfn] = self.flags(pfn - 1) if flags & COMPOUND_TAIL and pfn % 512 else flags
         return self._flags[pfn]
 
     def kind(self, word: int) -> str | None:
         """What sort of page a pagemap word tells of; None for what is nobody's memory."""
         if not word & PRESENT:
-            return "swap" if word & SWAPPED and word & SWAP_TYPE < SWAP_AREAS else None
+            if not word & SWAPPED or word & SWAP_TYPE == MARKER:
+                return None
+            return "swap" if word & SWAP_TYPE < SWAP_AREAS else "moving"
         if not word & PFN:
             raise PermissionError("frame numbers are hidden")
         flags = self.flags(word & PFN)
@@ -237,6 +244,13 @@ class Truth:
     """By frame: how many page table entries map it, each address space once."""
     unreadable: dict[int, str]
     """By pid: why a process could not be read."""
+    pages: dict[int, list[PageAt]]
+    """By pid: every page that was there, and where."""
+
+    @property
+    def is_moving(self) -> bool:
+        """The kernel was just moving a page to another frame: it is there, but no frame can be told."""
+        return any(page.kind == "moving" for pages in self.pages.values() for page in pages)
 
 
 OTHERS = "others"
@@ -261,6 +275,7 @@ def read_system(
     rss_of: dict[int, int] = {}
     mapped_times: dict[int, int] = defaultdict(int)
     unreadable: dict[int, str] = {}
+    seen: dict[int, list[PageAt]] = {}
     try:
         for pid in processes():
             try:
@@ -273,12 +288,14 @@ def read_system(
                 continue
             if not pages:
                 continue
+            seen[pid] = pages
             population[zone] += 1
             rss_of[pid] = sum(page.kind in RSS_KINDS for page in pages)
             process_rss[zone] += rss_of[pid]
             for page in pages:
-                marks.append((zone, page.number, page.kind))
-                if page.kind != "swap" and pid not in (shares or {}):
+                if page.kind != "moving":
+                    marks.append((zone, page.number, page.kind))
+                if page.kind in FRAME_KINDS and pid not in (shares or {}):
                     mapped_times[page.number] += 1
         if others_by_count:
             kinds = {number: kind for _zone, number, kind in marks if kind in RSS_KINDS}
@@ -291,7 +308,7 @@ def read_system(
         kernel.close()
     parts = partition(marks)
     return Truth(
-        parts, usage(parts), dict(process_rss), dict(population), rss_of, dict(mapped_times), unreadable
+        parts, usage(parts), dict(process_rss), dict(population), rss_of, dict(mapped_times), unreadable, seen
     )
 
 

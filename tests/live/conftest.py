@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import os
+import re
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -132,15 +136,32 @@ def tmpfs_directory() -> Iterator[Path]:
 @pytest.fixture
 def disk_directory() -> Iterator[Path]:
     """On a file system whose mapped pages are page cache of a file, and can be written through a mapping."""
-    for parent in (tempfile.gettempdir(), "/var/tmp", os.path.expanduser("~"), Path(__file__).parent):
-        path = Path(tempfile.mkdtemp(prefix="zonerss-test-", dir=parent))
-        try:
-            if pages_are_files(path):
-                yield path
+    for parent in (tempfile.gettempdir(), "/var/tmp"):
+        with tempfile.TemporaryDirectory(prefix="zonerss-test-", dir=parent) as path:
+            if pages_are_files(Path(path)):
+                yield Path(path)
                 return
-        finally:
-            shutil.rmtree(path)
-    needs.skip("needs_disk_file_system")
+    with tempfile.TemporaryDirectory(prefix="zonerss-test-") as path, mounted_image(Path(path)) as directory:
+        if not pages_are_files(directory):
+            needs.skip("needs_disk_file_system")
+        yield directory
+
+
+@contextmanager
+def mounted_image(path: Path) -> Iterator[Path]:
+    """A file system in a file, for hosts that have nothing but tmpfs: a virtual machine's, for instance."""
+    image, directory = path / "image", path / "mounted"
+    directory.mkdir()
+    with image.open("wb") as file:
+        file.truncate(32 << 20)
+    for command in (["mke2fs", "-q", "-t", "ext4", image], ["mount", "-o", "loop", image, directory]):
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            needs.skip("needs_disk_file_system", done.stderr.strip())
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", directory], check=True)
 
 
 def pages_are_files(directory: Path) -> bool:
@@ -163,13 +184,25 @@ def pages_are_files(directory: Path) -> bool:
 
 
 @pytest.fixture
-def setting() -> Iterator[Callable[[str, object], None]]:
+def only_one() -> Iterator[None]:
+    """What the machine has once, as its swap and its huge pages, is one test run's at a time."""
+    lock = os.open("/proc/sys/vm", os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    yield
+    os.close(lock)
+
+
+@pytest.fixture
+def setting(only_one: None) -> Iterator[Callable[[str, object], None]]:
     """setting(PATH, VALUE) writes a file of the kernel's; what stood there comes back afterwards."""
     before: list[tuple[Path, str]] = []
 
     def write(path: str, value: object) -> None:
         file = Path(path)
-        before.append((file, file.read_text()))
+        text = file.read_text()
+        # Where the kernel lists the choices, [this] is the one that is made.
+        chosen = re.search(r"\[(.*?)\]", text)
+        before.append((file, chosen[1] if chosen else text))
         file.write_text(str(value))
 
     yield write

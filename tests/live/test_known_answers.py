@@ -386,6 +386,30 @@ def test_a_huge_page_shared_by_fork_and_written(zone, mem, measure):
     assert grown(forked, measure(), zone) == private(5, mapped=0)
 
 
+@pytest.fixture
+def shmem_thp(setting) -> None:
+    path = "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
+    if not Path(path).exists():
+        needs.skip("needs_thp", "not of shared memory")
+    setting(path, "advise")
+
+
+def test_huge_pages_of_shared_memory(make_zone, measure, shmem_thp):
+    a, b = make_zone("a"), make_zone("b")
+    first, second = a.spawn(), b.spawn()
+    before = measure()
+    memory = map_thp(first, 4, "shmemthp")
+    if "ShmemPmdMapped:     4096 kB" not in Path(f"/proc/{first.pid}/smaps_rollup").read_text():
+        needs.skip("needs_thp", "memfd was given small pages")
+    assert grown(before, measure(), a) == private(2 * HUGE, "shmem")
+    # 1000 pages that begin where no huge page begins for this mapping.
+    second.map(f"file {memory.path} 1000 shared read")
+    first.unmap(memory, 1000, 2 * HUGE - 1000)
+    first.read(memory, 0, 1000)  # with a part of it, the kernel unmapped the whole second huge page
+    after = measure()
+    assert grown(before, after, a) == grown(before, after, b) == shared(1000, "shmem", zones=2)
+
+
 def test_the_huge_zero_page_is_nobodys_memory(zone, mem, measure):
     if Path("/sys/kernel/mm/transparent_hugepage/use_zero_page").read_text() != "1\n":
         needs.skip("needs_thp", "use_zero_page is off")
@@ -428,7 +452,7 @@ def test_hugetlb_stands_beside_rss(make_zone, measure, huge_pages):
 
 
 @pytest.fixture
-def swap(setting):
+def swap(only_one):
     """Swap on a zram device, where no swap is in use."""
     device = Path("/sys/block/zram0")
     if len(Path("/proc/swaps").read_text().splitlines()) > 1:

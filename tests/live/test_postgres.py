@@ -14,7 +14,7 @@ import pytest
 import collector
 from tests.live import needs
 from tests.live.cgroups import TestCgroups, end_processes, move, stopped
-from tests.live.measure import Zone, read_zones
+from tests.live.measure import Zone, between_two_looks, read_zones
 from tests.oracle import PAGE, RSS_KINDS
 from tests.workloads.postgres import Postgres, programs
 
@@ -56,8 +56,7 @@ def usage_of(zone: Zone, snapshot: collector.Snapshot) -> collector.records.Usag
 
 def test_rss_of_postgres_is_what_the_oracle_finds(still, source):
     names = {zone.name for zone in still.values()}
-    snapshot = collector.take_snapshot(by=("cgroup",), source=source)
-    truth = read_zones(names)
+    snapshot, truth = between_two_looks(lambda: collector.take_snapshot(by=("cgroup",), source=source), names)
     for zone in still.values():
         usage, true = usage_of(zone, snapshot), truth.zones[zone.name]
         # Stopped, so to the page; within 1 % is what is asked for.

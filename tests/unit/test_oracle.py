@@ -109,6 +109,7 @@ def test_what_a_word_tells():
     shared = PRESENT | FILE_OR_SHARED
     words = [PRESENT | 6, shared | 1, shared | 2, shared | 3, PRESENT | 4, shared | 5]
     assert [kernel.kind(word) for word in words] == ["anon", "file", "shmem", "hugetlb", None, None]
-    guard_marker = SWAPPED | 31
-    assert [kernel.kind(word) for word in (SWAPPED | 33, guard_marker, 0)] == ["swap", None, None]
+    guard_marker, migration = SWAPPED | 31, SWAPPED | 28
+    words = [SWAPPED | 33, guard_marker, migration, 0]
+    assert [kernel.kind(word) for word in words] == ["swap", None, "moving", None]
     kernel.close()

@@ -9,6 +9,7 @@
 //   zero N | hugezero MIB                           read only, so that the zero pages are mapped
 //   thp MIB | hugetlb N | reserve GIB               huge pages; untouched MAP_NORESERVE
 //   memfd N [huge] | twice N | shm N | shmat ID N   shared memory; memfd answers with fd=, shm with id=
+//   shmemthp MIB                                    the same in huge pages, where memfd may have them
 //   file PATH N shared|private read|write|none      N pages of a file that exists
 //   same N SEED                                     mergeable pages, the same for the same SEED
 //   vmas N                                          N mappings of one written page that cannot merge
@@ -155,8 +156,16 @@ static void map_touch(u64 pages, int flags, int fd, int write)
 	say("ok addr=%lx pages=%lu fd=%d", (u64)address, pages, fd);
 }
 
-// Aligned to 2 MiB, so that the kernel can use a huge page from the first byte on.
-static void map_huge(u64 mib, int write)
+static int make_memfd(u64 bytes, int flags)
+{
+	int fd = memfd_create("mem", flags);
+	if (fd >= 0 && ftruncate(fd, bytes))
+		return -1;
+	return fd;
+}
+
+// Aligned to 2 MiB, so that the kernel can use a huge page from the first byte on. fd: -1, anonymous.
+static void map_huge(u64 mib, int fd, int write)
 {
 	u64 bytes = mib << 20;
 	void *room = map(bytes + HUGE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
@@ -169,12 +178,14 @@ static void map_huge(u64 mib, int write)
 		munmap(room, start - (u64)room);
 	if ((u64)room + HUGE > start)
 		munmap((void *)(start + bytes), (u64)room + HUGE - start);
+	if (fd >= 0)
+		mmap((void *)start, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
 	if (madvise((void *)start, bytes, MADV_HUGEPAGE)) {
 		say("error %d MADV_HUGEPAGE", errno);
 		return;
 	}
 	touch(start, bytes / PAGE, write);
-	say("ok addr=%lx pages=%lu", start, bytes / PAGE);
+	say("ok addr=%lx pages=%lu fd=%d", start, bytes / PAGE, fd);
 }
 
 static void map_hugetlb(u64 count, int flags, int fd)
@@ -187,14 +198,6 @@ static void map_hugetlb(u64 count, int flags, int fd)
 	for (u64 i = 0; i < count; i++)
 		*(volatile u64 *)(address + i * HUGE) = i;
 	say("ok addr=%lx pages=%lu fd=%d", (u64)address, count * (HUGE / PAGE), fd);
-}
-
-static int make_memfd(u64 bytes, int flags)
-{
-	int fd = memfd_create("mem", flags);
-	if (fd >= 0 && ftruncate(fd, bytes))
-		return -1;
-	return fd;
 }
 
 static void map_file(const char *path, u64 pages, const char *sharing, const char *how)
@@ -519,9 +522,11 @@ static int do_map(const char *verb, u64 n, char **word)
 	} else if (is(verb, "sharedanon")) {
 		map_touch(n, MAP_SHARED | MAP_ANONYMOUS, -1, 1);
 	} else if (is(verb, "thp")) {
-		map_huge(n, 1);
+		map_huge(n, -1, 1);
+	} else if (is(verb, "shmemthp")) {
+		map_huge(n, make_memfd(n << 20, 0), 1);
 	} else if (is(verb, "hugezero")) {
-		map_huge(n, 0);
+		map_huge(n, -1, 0);
 	} else if (is(verb, "hugetlb")) {
 		map_hugetlb(n, private | MAP_HUGETLB, -1);
 	} else if (is(verb, "memfd") && is(word[2], "huge")) {
