@@ -30,6 +30,7 @@ CAUSES = {
     "needs_hugetlb": Cause("huge pages cannot be reserved", allowed=True),
     "needs_guard_pages": Cause("the kernel has no MADV_GUARD_INSTALL (Linux 6.13)", allowed=True),
     "needs_pagetable": Cause("the page tables cannot be read by BPF here", allowed=True),
+    "needs_bcc": Cause("bcc cannot trace here", allowed=True),
     "needs_disk_file_system": Cause("only tmpfs can be written here", allowed=True),
     "needs_pagemap_scan": Cause("the kernel has no PAGEMAP_SCAN (Linux 6.7)", allowed=True),
     "needs_cachestat": Cause("the kernel has no cachestat(2) (Linux 6.5)", allowed=True),

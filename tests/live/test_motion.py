@@ -1,0 +1,237 @@
+"""Moving machines: the true value, which the workload says itself, lies within rss ± uncertainty, every time.
+
+The workload (tests/workloads/motion.c) keeps two numbers in shared memory between which the truth is at any
+moment; they are read at the begin and at the end of each walk. A quiet zone stands beside: its uncertainty is 0.
+ZONERSS_MOTION_SNAPSHOTS says how many snapshots each test takes: 20 where nothing is said, as in CI.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import signal
+import struct
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+import collector
+import collector.snapshot
+from tests.live import needs
+from tests.live.cgroups import move, stopped
+from tests.live.conftest import SOURCES, cannot_serve
+from tests.oracle import PAGE
+from tests.workloads.build import build
+
+SNAPSHOTS = int(os.environ.get("ZONERSS_MOTION_SNAPSHOTS", "20"))
+QUIET_PAGES = 3001
+
+
+@dataclass
+class Moving:
+    """A workload that runs, and what it said at the ends of the last walk."""
+
+    process: subprocess.Popen
+    page: mmap.mmap
+    said: list[list[tuple[int, int]]] = field(default_factory=list)
+
+    def say(self) -> list[tuple[int, int]]:
+        """(least, most) for each of the two zones; read so that the truth at this moment is between them."""
+        least_0, _, least_1, _ = struct.unpack_from("=4q", self.page)
+        _, most_0, _, most_1 = struct.unpack_from("=4q", self.page)
+        return [(least_0, most_0), (least_1, most_1)]
+
+    def wait_until_ready(self) -> None:
+        while not struct.unpack_from("=q", self.page, 64)[0]:
+            assert self.process.poll() is None, "the workload ended"
+            time.sleep(0.001)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Moving]]:
+    """start(zone, "grow", "1000") runs the workload in a zone."""
+    file = tmp_path / "counts"
+    file.write_bytes(bytes(PAGE))
+    running: list[Moving] = []
+
+    def begin(zone, *arguments: str) -> Moving:
+        program = build(Path(__file__).parents[1] / "workloads" / "motion.c", "-static")
+        with file.open("r+b") as opened:
+            page = mmap.mmap(opened.fileno(), PAGE)
+        process = subprocess.Popen(
+            [program, file, *arguments], preexec_fn=lambda: move(os.getpid(), zone.path)
+        )
+        running.append(Moving(process, page))
+        running[-1].wait_until_ready()
+        return running[-1]
+
+    yield begin
+    for moving in running:
+        moving.process.kill()
+        moving.process.wait()
+        moving.page.close()
+
+
+@pytest.fixture(params=SOURCES)
+def session(request: pytest.FixtureRequest) -> Iterator[collector.Session]:
+    """A session that traces, with each source."""
+    if reason := cannot_serve(request.param):
+        needs.skip("needs_frames" if request.param == "pagemap" else f"needs_{request.param}", reason)
+    with collector.Session(request.param, uncertainty=True) as session:
+        if session._motion.why_not:
+            needs.skip("needs_bcc", session._motion.why_not)
+        yield session
+
+
+@pytest.fixture
+def watch_walks(monkeypatch: pytest.MonkeyPatch) -> Callable[[Moving], None]:
+    """From now on the workload is asked at the begin and at the end of each walk."""
+
+    def ask(moving: Moving) -> None:
+        walk = collector.snapshot.walk
+
+        def asked(*arguments, **named):
+            moving.said = [moving.say()]
+            result = walk(*arguments, **named)
+            moving.said.append(moving.say())
+            return result
+
+        monkeypatch.setattr(collector.snapshot, "walk", asked)
+
+    return ask
+
+
+def usages(snapshot: collector.Snapshot) -> dict[str, collector.records.Usage]:
+    return {usage.zone: usage for usage in snapshot.zones}
+
+
+def base_pages(session: collector.Session, moving: Moving, zone) -> int:
+    """What the zone has besides what is counted, in pages; found while it stands still."""
+    with stopped([zone.path]):
+        ((least, most), _) = moving.say()
+        rss = usages(session.take("cgroup"))[zone.name].rss_bytes // PAGE
+        assert most - least <= 1 or least == most
+    return rss - most
+
+
+def check(
+    snapshot: collector.Snapshot, moving: Moving, zone, base: int, scale: int = 1, which: int = 0
+) -> int:
+    """The truth at both ends of the walk is within the bound; the bound, in pages."""
+    usage = usages(snapshot).get(zone.name)
+    rss = usage.rss_bytes // PAGE if usage else 0
+    bound = usage.uncertainty_bytes // PAGE if usage else 0
+    assert len(moving.said) == 2
+    for said in moving.said:
+        least, most = (base + scale * count for count in said[which])
+        assert rss - bound <= most, f"{rss} - {bound} pages are more than the true {most}"
+        assert rss + bound >= least, f"{rss} + {bound} pages are less than the true {least}"
+    return bound
+
+
+def report(name: str, bounds: list[int]) -> None:
+    ordered = sorted(bounds)
+    print(f"{name}: {len(ordered)} snapshots, ± median {ordered[len(ordered) // 2]} most {ordered[-1]} pages")
+
+
+@pytest.fixture
+def quiet(make_zone):
+    """A zone that does nothing, and how to see that its figures say so."""
+    zone = make_zone("quiet")
+    zone.spawn().map(f"anon {QUIET_PAGES}")
+    seen: set[int] = set()
+
+    def check_quiet(snapshot: collector.Snapshot) -> None:
+        usage = usages(snapshot)[zone.name]
+        assert usage.uncertainty_bytes == 0
+        seen.add(usage.rss_bytes)
+        assert len(seen) == 1
+        assert usage.rss_bytes > QUIET_PAGES * PAGE
+
+    return check_quiet
+
+
+def test_a_process_that_grows(session, make_zone, start, quiet, watch_walks):
+    zone = make_zone("grower")
+    moving = start(zone, "grow", "20000")
+    base = base_pages(session, moving, zone)
+    watch_walks(moving)
+    bounds = []
+    for _ in range(SNAPSHOTS):
+        snapshot = session.take("cgroup")
+        bounds.append(check(snapshot, moving, zone, base))
+        quiet(snapshot)
+    report("grow", bounds)
+
+
+def test_a_process_that_maps_and_unmaps_256_mib_for_ever(session, make_zone, start, quiet, watch_walks):
+    zone = make_zone("flipper")
+    moving = start(zone, "flip", "256")
+    # Page tables and code have been used after the first round.
+    time.sleep(0.5)
+    # It cannot be stopped where least and most agree: what else it has is its text, data, stack and the counts.
+    base = 0
+    margin = 64
+    watch_walks(moving)
+    bounds = []
+    for _ in range(SNAPSHOTS):
+        snapshot = session.take("cgroup")
+        usage = usages(snapshot)[zone.name]
+        rss, bound = usage.rss_bytes // PAGE, usage.uncertainty_bytes // PAGE
+        for said in moving.said:
+            least, most = said[0]
+            assert rss - bound <= base + most + margin
+            assert rss + bound >= base + least
+        bounds.append(bound)
+        quiet(snapshot)
+    report("flip", bounds)
+
+
+def test_a_storm_of_500_forks_a_second(session, make_zone, start, quiet, watch_walks):
+    zone = make_zone("storm")
+    moving = start(zone, "storm", "500", "101")
+    time.sleep(0.2)
+    watch_walks(moving)
+    base, bounds = 0, []
+    for _ in range(SNAPSHOTS):
+        snapshot = session.take("cgroup")
+        usage = usages(snapshot)[zone.name]
+        rss, bound = usage.rss_bytes // PAGE, usage.uncertainty_bytes // PAGE
+        for said in moving.said:
+            least, most = said[0]
+            assert rss - bound <= base + most + 64
+            assert rss + bound >= base + least
+        bounds.append(bound)
+        quiet(snapshot)
+    report("storm", bounds)
+
+
+def test_a_zone_whose_processes_migrate(session, make_zone, start, quiet, watch_walks):
+    here, there = make_zone("here"), make_zone("there")
+    # Each has a process that stays: of a zone without processes nothing is said.
+    residents = {zone: zone.spawn() for zone in (here, there)}
+    still = {name: usage.rss_bytes // PAGE for name, usage in usages(session.take("cgroup")).items()}
+    assert residents
+    moving = start(here, "migrate", f"{here.path}/cgroup.procs", f"{there.path}/cgroup.procs")
+    struct.pack_into(
+        "=q", moving.page, 0, struct.unpack_from("=q", moving.page, 0)[0] + 1
+    )  # it began in `here`
+    struct.pack_into("=q", moving.page, 8, struct.unpack_from("=q", moving.page, 8)[0] + 1)
+    moving.process.send_signal(signal.SIGSTOP)
+    status = Path(f"/proc/{moving.process.pid}/status").read_text()
+    pages = sum(
+        int(line.split()[1]) // 4 for line in status.splitlines() if line.startswith(("RssA", "RssF", "RssS"))
+    )
+    moving.process.send_signal(signal.SIGCONT)
+    watch_walks(moving)
+    bounds = []
+    for _ in range(SNAPSHOTS):
+        snapshot = session.take("cgroup")
+        bounds.append(check(snapshot, moving, here, still[here.name], pages, 0))
+        check(snapshot, moving, there, still[there.name], pages, 1)
+        quiet(snapshot)
+    report(f"migrate ({pages} pages)", bounds)
