@@ -78,9 +78,7 @@ def read_ram(roots: Roots = HOST) -> list[tuple[int, int]]:
             if end > first:
                 ranges.append((first, end - first))
     if not ranges:
-        raise CannotServe(
-            f"{roots.proc / 'iomem'} tells no addresses of RAM: run as root, with CAP_SYS_ADMIN"
-        )
+        raise NotLoaded("ram", f"{roots.proc / 'iomem'} tells no addresses: run as root, with CAP_SYS_ADMIN")
     return sorted(ranges)
 
 

@@ -2,8 +2,8 @@
 
     sudo .venv/bin/python -m tests.benchmarks.bench_pagetable [--only postgres|loading|stall|curve] [--rounds N]
 
-What is compared runs in turn, round after round, so that what else the machine does falls on all alike. Of wall times the
-median is told and the least; processor time is told too, as it suffers less from neighbours.
+What is compared runs in turn, round after round, so that what else the machine does falls on all alike. Of wall times
+the median is told and the least; processor time is told too, as it suffers less from neighbours.
 """
 
 from __future__ import annotations
@@ -43,7 +43,11 @@ SHARED_PAGES = 65536  # of one process of the curve, at most
 def compare_on_postgres(rounds: int) -> None:
     """The targets of the issue, on whatever runs on this machine."""
     reader = build(HERE / "read_smaps.c")
-    with Session("pagemap") as pagemap, Session("pagetable") as pagetable, Session("pagetable", threads=1) as one:
+    with (
+        Session("pagemap") as pagemap,
+        Session("pagetable") as pagetable,
+        Session("pagetable", threads=1) as one,
+    ):
         for session in (pagemap, pagetable, one):
             session.take()
         snapshot = pagetable.take()
@@ -65,7 +69,9 @@ def compare_on_postgres(rounds: int) -> None:
             rounds,
         )
     entries = snapshot.walk_pages
-    print(f"\n{snapshot.total.processes} processes, {entries:,} present entries, {rounds} rounds; milliseconds")
+    print(
+        f"\n{snapshot.total.processes} processes, {entries:,} present entries, {rounds} rounds; milliseconds"
+    )
     print(f"{'':36}{'median':>9}{'least':>9}{'cpu':>9}{'ns/entry':>10}{'x rollup':>10}{'x its cpu':>11}")
     rollup = costs[ROLLUP]
     for name, runs in costs.items():
@@ -191,9 +197,7 @@ def curve(cgroups: TestCgroups, rounds: int) -> None:
                 told = []
                 for source in ("pagetable", "pagemap"):
                     with Session(source) as session:
-                        taken = [
-                            session.take(by=("cgroup",), zone=names, alone=True) for _ in range(rounds)
-                        ]
+                        taken = [session.take(by=("cgroup",), zone=names, alone=True) for _ in range(rounds)]
                     told.append(min(snapshot.walk_ns / snapshot.walk_pages for snapshot in taken))
                 row.append(f"{told[0]:.2f} / {told[1]:.2f}")
         print(f"{zones:>8}" + "".join(f"{text:>18}" for text in row))

@@ -1,0 +1,365 @@
+"""Page tables by BPF say what pagemap says, to the page; they leave nothing behind; and where they cannot be read
+there is a sentence that says why."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from collector.kernel.pagetable import NotLoaded, PageTableSource
+from collector.snapshot import Session, Snapshot
+from tests.live import needs
+from tests.live.cgroups import TestCgroups, end_processes, move, stopped
+from tests.live.conftest import cannot_serve
+from tests.live.measure import Zone
+from tests.workloads.mem import MemError
+from tests.workloads.postgres import Postgres, programs
+
+EPERM = 1
+PROJECT = Path(__file__).resolve().parents[2]
+COMMANDS = (
+    "anon 1009",
+    "zero 61",
+    "mlock 89",
+    "protnone 37",
+    "sharedanon 251",
+    "memfd 503",
+    "twice 97",
+    "shm 127",
+    "thp 6",
+    "shmemthp 4",
+    "hugezero 4",
+    "hugetlb 1",
+    "reserve 64",
+)
+WALK_FOR_EVER = """
+from collector.snapshot import Session
+with Session("pagetable") as session:
+    print("ready", flush=True)
+    while True:
+        session.take()
+"""
+
+
+@pytest.fixture(autouse=True)
+def pagetable_serves() -> None:
+    reason = cannot_serve("pagetable")
+    if reason:
+        needs.skip("needs_pagetable", reason)
+
+
+# ---- the same, to the page ---------------------------------------------------------------------------------
+
+
+def look(source: str, zones: list[Zone], threads: int | None = None) -> Snapshot:
+    """Only these zones: what else runs here does not stand still."""
+    with Session(source, threads=threads) as session:
+        return session.take(by=("cgroup",), zone=[zone.name for zone in zones], alone=True, processes=True)
+
+
+def compare(zones: list[Zone]) -> Snapshot:
+    """Every figure, every part and every gap of both sources, and of more threads than there are processors."""
+    with stopped([zone.path for zone in zones]):
+        expected = look("pagemap", zones)
+        for threads in (1, 2, 5):
+            found = look("pagetable", zones, threads)
+            assert parts_of(found) == parts_of(expected)
+            assert found.zones == expected.zones
+            assert by_pid(found) == by_pid(expected)
+            assert found.gaps == expected.gaps
+    return expected
+
+
+def parts_of(snapshot: Snapshot) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    return sorted((part.zones, part.pages) for part in snapshot.parts)
+
+
+def by_pid(snapshot: Snapshot) -> dict[int, object]:
+    return {process.pid: process for process in snapshot.processes or ()}
+
+
+def test_both_sources_agree_on_every_kind_of_memory(make_zone, disk_directory, tmpfs_directory, setting):
+    huge_pages = Path("/proc/sys/vm/nr_hugepages")
+    setting(str(huge_pages), int(huge_pages.read_text()) + 3)
+    zones = [make_zone(name) for name in ("a", "b", "c")]
+    made = 0
+    for zone in zones:
+        mem = zone.spawn()
+        for command in COMMANDS:
+            with suppress(MemError):  # this host may lack huge pages or guard pages
+                mem.map(command)
+                made += 1
+        for directory in (disk_directory, tmpfs_directory):
+            file = directory / "file"
+            if not file.exists():
+                file.write_bytes(os.urandom(211 * 4096))
+            for how in ("shared write", "shared read", "private read", "private none"):
+                where = mem.map(f"file {file} 211 {how}")
+                made += 1
+                if how == "private read":
+                    mem.write(where, 7, 31)
+    assert made >= 3 * 12
+    snapshot = compare(zones)
+    assert all(usage.anon_bytes and usage.file_bytes and usage.shmem_bytes for usage in snapshot.zones)
+
+
+def test_both_sources_agree_after_fork_and_copy(make_zone):
+    zone, other = make_zone("a"), make_zone("b")
+    mem = zone.spawn()
+    private, huge = mem.map("anon 1009"), mem.map("thp 4")
+    child = mem.fork()
+    move(child, other.path)
+    mem.write(private, 0, 101)
+    mem.write(huge, 5, 1)
+    mem.unmap(private, 500, 100)
+    assert compare([zone, other]).zones
+
+
+def test_both_sources_agree_on_guard_pages_and_swap(make_zone):
+    zone = make_zone("a")
+    mem = zone.spawn()
+    where = mem.map("anon 1009")
+    with suppress(MemError):
+        mem.advise(where, 0, 17, "guard")
+    with suppress(MemError):  # without swap the pages stay
+        mem.advise(where, 100, 503, "pageout")
+    compare([zone])
+
+
+def test_both_sources_agree_on_merged_pages(make_zone, setting):
+    ksm = Path("/sys/kernel/mm/ksm")
+    if not ksm.exists():
+        needs.skip("needs_ksm")
+    a, b = make_zone("a"), make_zone("b")
+    for zone in (a, b):
+        zone.spawn().map("same 509 7")
+    setting(str(ksm / "pages_to_scan"), 5000)
+    setting(str(ksm / "sleep_millisecs"), 5)
+    setting(str(ksm / "run"), 1)
+    assert until(lambda: int((ksm / "pages_sharing").read_text()) >= 509)
+    setting(str(ksm / "run"), 0)
+    compare([a, b])
+
+
+@pytest.fixture
+def postgres(cgroups: TestCgroups, make_zone: Callable) -> Iterator[list[Zone]]:
+    if not programs():
+        needs.skip("needs_postgres")
+    zones = [make_zone(name) for name in ("server", "clients")]
+    server = Postgres(64, lambda: move(os.getpid(), zones[0].path), lambda: move(os.getpid(), zones[1].path))
+    try:
+        server.start(10)
+        yield zones
+    finally:
+        server.stop()
+        for zone in zones:
+            end_processes(zone.path)
+
+
+def test_both_sources_agree_on_postgres(postgres):
+    snapshot = compare(postgres)
+    assert snapshot.zones[0].process_rss_bytes > 4 * snapshot.zones[0].rss_bytes
+
+
+def test_mappings_beyond_number(make_zone):
+    """Records and tables of all sizes, in many reads."""
+    zone = make_zone("a")
+    zone.spawn().map("vmas 10000")
+    compare([zone])
+
+
+# ---- nothing is left -----------------------------------------------------------------------------------
+
+
+def programs_loaded() -> set[int]:
+    """Ids of our program in the kernel, whoever loaded it."""
+    listed = subprocess.run([bpftool(), "-j", "prog", "show"], capture_output=True, check=True).stdout
+    return {program["id"] for program in json.loads(listed) if program.get("name") == "walk_vma"}
+
+
+def maps_loaded() -> set[int]:
+    listed = subprocess.run([bpftool(), "-j", "map", "show"], capture_output=True, check=True).stdout
+    return {found["id"] for found in json.loads(listed) if found.get("name") == "buffers"}
+
+
+def bpftool() -> str:
+    return shutil.which("bpftool") or "/usr/sbin/bpftool"
+
+
+def until(condition: Callable[[], bool]) -> bool:
+    """The kernel frees programs a little after their last user."""
+    for _ in range(500):
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def pids_with(identity: int) -> set[int]:
+    """Who holds a program or map: from /proc/PID/fdinfo."""
+    found = set()
+    for pid in (int(name) for name in os.listdir("/proc") if name.isdecimal()):
+        with suppress(OSError):
+            for name in os.listdir(f"/proc/{pid}/fdinfo"):
+                with suppress(OSError):
+                    text = Path(f"/proc/{pid}/fdinfo/{name}").read_text()
+                    if re.search(rf"^(prog|map)_id:\s*{identity}$", text, re.MULTILINE):
+                        found.add(pid)
+    return found
+
+
+def test_closing_unloads_all():
+    with PageTableSource() as source:
+        own = {i for i in programs_loaded() | maps_loaded() if os.getpid() in pids_with(i)}
+        assert len(own) == 2
+        source.close()
+    assert until(lambda: not own & (programs_loaded() | maps_loaded()))
+
+
+def test_repeated_loading_leaks_no_files_and_no_memory():
+    def held() -> tuple[int, int]:
+        with open("/proc/self/maps") as maps:
+            return len(os.listdir("/proc/self/fd")), sum(1 for _ in maps)
+
+    PageTableSource().close()
+    files, mappings = held()
+    for _ in range(30):
+        PageTableSource().close()
+    after = held()
+    assert after[0] == files
+    assert after[1] <= mappings + 3
+
+
+@pytest.mark.parametrize("delay_ms", [1, 7, 40, 150])
+def test_killed_in_mid_walk_leaves_nothing(delay_ms):
+    process = subprocess.Popen(
+        [sys.executable, "-c", WALK_FOR_EVER], cwd=PROJECT, stdout=subprocess.PIPE, env=own_environment()
+    )
+    assert process.stdout.readline() == b"ready\n"
+    time.sleep(delay_ms / 1000)
+    # Loaded at its first snapshot.
+    until(lambda: any(process.pid in pids_with(i) for i in programs_loaded()))
+    own = {i for i in programs_loaded() | maps_loaded() if process.pid in pids_with(i)}
+    assert own
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    assert until(lambda: not own & (programs_loaded() | maps_loaded()))
+    bpffs = Path("/sys/fs/bpf")
+    assert not [path for path in bpffs.glob("*zonerss*")] if bpffs.exists() else True
+
+
+def own_environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(PROJECT)}
+
+
+# ---- where it cannot be read ------------------------------------------------------------------------------
+
+
+def check_json(*prefix: str, before_exec: Callable[[], None] | None = None) -> dict[str, dict]:
+    result = subprocess.run(
+        [*prefix, sys.executable, "-m", "collector", "check", "--json"],
+        cwd=PROJECT,
+        env=own_environment(),
+        capture_output=True,
+        text=True,
+        preexec_fn=before_exec,
+        check=False,
+    )
+    assert result.stderr == ""
+    return {part["part"]: part for part in json.loads(result.stdout)["parts"]}
+
+
+def show_json(*prefix: str, before_exec: Callable[[], None] | None = None) -> dict:
+    result = subprocess.run(
+        [*prefix, sys.executable, "-m", "collector", "--json"],
+        cwd=PROJECT,
+        env=own_environment(),
+        capture_output=True,
+        text=True,
+        preexec_fn=before_exec,
+        check=True,
+    )
+    return json.loads(result.stdout)
+
+
+def forbid_bpf() -> None:
+    """As a container's seccomp profile does: bpf() returns EPERM."""
+    bpf_number, load_number, jump_equal, give = 321, 0x20, 0x15, 0x06
+    steps = [
+        (load_number, 0, 0, 0),
+        (jump_equal, 0, 1, bpf_number),
+        (give, 0, 0, 0x00050000 | EPERM),
+        (give, 0, 0, 0x7FFF0000),
+    ]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+    program = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code))
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(38, 1, 0, 0, 0)
+    if libc.prctl(22, 2, ctypes.create_string_buffer(program)):
+        raise OSError(ctypes.get_errno(), "seccomp")
+
+
+def test_check_says_yes_here():
+    found = check_json()
+    assert found["pagetable"]["serves"]
+    assert found["pagetable"]["why_not"] is None
+    assert found["pagemap"]["serves"]
+
+
+def test_bpf_refused_by_seccomp():
+    found = check_json(before_exec=forbid_bpf)
+    assert found["pagemap"]["serves"]
+    assert not found["pagetable"]["serves"]
+    assert "refuses bpf()" in found["pagetable"]["why_not"]
+    snapshot = show_json(before_exec=forbid_bpf)
+    assert snapshot["source"] == "pagemap"
+    assert snapshot["total"]["rss_bytes"] > 0
+
+
+def test_without_capabilities_for_bpf():
+    """CAP_SYS_ADMIN, which frame numbers take anyway, implies both; without any, nothing serves."""
+    dropping = "-bpf,-perfmon"
+    found = check_json("setpriv", f"--bounding-set={dropping}", f"--inh-caps={dropping}")
+    assert found["pagetable"]["serves"]
+    dropping = "-bpf,-perfmon,-sys_admin"
+    found = check_json("setpriv", f"--bounding-set={dropping}", f"--inh-caps={dropping}")
+    assert not found["pagetable"]["serves"]
+    assert not found["pagemap"]["serves"]
+    assert "CAP_SYS_ADMIN" in found["pagemap"]["why_not"]
+
+
+def test_without_the_btf_file():
+    """The kernel itself looks up its structs (docs/pagetable.md): the file in /sys is not needed."""
+    hidden = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /sys/kernel/btf && exec "$@"', "sh"]
+    found = check_json(*hidden)
+    facts = {fact["name"]: fact["holds"] for fact in found["pagetable"]["facts"]}
+    assert facts["btf"] is False
+    assert found["pagetable"]["serves"]
+
+
+def test_without_the_object(tmp_path):
+    with pytest.raises(NotLoaded, match="was not built") as caught:
+        PageTableSource(bpf_object=tmp_path / "pagetable.bpf.o")
+    assert caught.value.stage == "built"
+
+
+def test_an_object_that_is_none(tmp_path):
+    path = tmp_path / "pagetable.bpf.o"
+    path.write_bytes(b"\x7fELF and then nothing")
+    with pytest.raises(NotLoaded) as caught:
+        PageTableSource(bpf_object=path)
+    assert caught.value.stage == "built"

@@ -1,0 +1,138 @@
+// test_pagetable_fire PROCESSES: so many children that change their address spaces as fast as they can, each in every way
+// that the kernel has to change page tables: map, unmap, move, protect, throw away, collapse, split, merge, fork, exec,
+// exit. Ends, and they with it, at the end of its stdin.
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MIB (1UL << 20)
+#define AREA (16 * MIB)
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+static unsigned seed;
+
+static unsigned below(unsigned limit)
+{
+	return rand_r(&seed) % limit;
+}
+
+static void write_some(char *area, size_t bytes)
+{
+	size_t first = below(bytes / 4096), pages = 1 + below(700);
+	for (size_t i = first; i < first + pages && i < bytes / 4096; i++)
+		area[i * 4096] = i;
+}
+
+static void fork_or_exec(char *program, int deep)
+{
+	pid_t pid = fork();
+	if (!pid) {
+		if (deep)
+			execl(program, program, "exec", NULL);
+		write_some(mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), MIB);
+		_exit(0);
+	}
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+}
+
+static char *huge_area(void)
+{
+	char *wide = mmap(NULL, AREA + 2 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return wide == MAP_FAILED ? NULL : (char *)(((unsigned long)wide + 2 * MIB - 1) & ~(2 * MIB - 1));
+}
+
+// One change of the area at random; returns where it is now.
+static char *change(char *area, char *program)
+{
+	char *at = area + below(AREA / 4096) / 512 * 2 * MIB, *moved;
+	size_t some = (1 + below(600)) * 4096UL;
+	switch (below(14)) {
+	case 0:
+		return mremap(area, AREA, AREA, MREMAP_MAYMOVE) == area ? area : NULL;
+	case 1:
+		moved = mmap(NULL, 4 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		write_some(moved, 4 * MIB);
+		moved = mremap(moved, 4 * MIB, 8 * MIB, MREMAP_MAYMOVE);
+		munmap(moved, 8 * MIB);
+		break;
+	case 2:
+		madvise(at, some, MADV_DONTNEED);
+		break;
+	case 3:
+		madvise(area, AREA, MADV_DONTNEED);
+		break;
+	case 4:
+		madvise(area, AREA, MADV_HUGEPAGE);
+		break;
+	case 5:
+		madvise(at, 2 * MIB, MADV_COLLAPSE);
+		break;
+	case 6: // splits a huge page, and the VMA
+		mprotect(at + 4096, 4096, PROT_READ);
+		mprotect(at + 4096, 4096, PROT_READ | PROT_WRITE);
+		break;
+	case 7: // a hole, and filled again
+		munmap(at, some);
+		mmap(at, some, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		break;
+	case 8:
+		madvise(area, AREA, MADV_MERGEABLE);
+		memset(at, 7, some);
+		break;
+	case 9:
+		fork_or_exec(program, 0);
+		break;
+	case 10:
+		fork_or_exec(program, 1);
+		break;
+	case 11: // moves a table as a whole
+		moved = mmap(NULL, 6 * MIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		mremap(at, 2 * MIB, 2 * MIB, MREMAP_MAYMOVE | MREMAP_FIXED,
+		       (char *)(((unsigned long)moved + 2 * MIB) & ~(2 * MIB - 1)));
+		munmap(moved, 6 * MIB);
+		mmap(at, 2 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		break;
+	default:
+		write_some(area, AREA);
+	}
+	return area;
+}
+
+static void burn(char *program, unsigned number)
+{
+	seed = number * 2654435761u + 1;
+	for (;;) {
+		char *area = huge_area();
+		for (int i = 0; area && i < 400; i++)
+			area = change(area, program);
+		if (area)
+			munmap(area, AREA);
+	}
+}
+
+int main(int count, char **arguments)
+{
+	if (count == 2 && !strcmp(arguments[1], "exec"))
+		return 0;
+	pid_t parent = getpid();
+	for (int i = 0; i < (count > 1 ? atoi(arguments[1]) : 1); i++) {
+		if (fork())
+			continue;
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() == parent)
+			burn(arguments[0], i);
+		_exit(1);
+	}
+	for (char c; read(0, &c, 1) == 1;)
+		;
+	return 0;
+}

@@ -1,0 +1,133 @@
+"""Page tables are walked by BPF while every processor changes some as fast as it can.
+
+ZONERSS_FIRE_SECONDS says for how long; the minute that the issue asks for is 60. What must hold all the time: a zone
+that stands still has the same figures to the page, so no frame of it was ever taken for somebody else's; frames that
+are no memory are refused and counted, never marked; nothing is left behind; the kernel has nothing to say about it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+
+import pytest
+
+from collector.census import Kind
+from collector.records import Cause
+from collector.snapshot import Session, Snapshot
+from tests.live import needs
+from tests.live.cgroups import end_processes, move, stopped
+from tests.live.conftest import cannot_serve
+from tests.workloads.build import build
+
+SECONDS = float(os.environ.get("ZONERSS_FIRE_SECONDS", "6"))
+ALARMS = re.compile(
+    r"WARNING:|BUG:|Oops|general protection|bad page|Bad page|Bad rss|rcu:.*stall|kernel panic|KASAN|UBSAN|lockdep"
+)
+RACES = {Cause.EXITED, Cause.EXECED, Cause.BEGAN, Cause.MOVED, Cause.REUSED, Cause.BUSY}
+
+
+@contextmanager
+def fire(directory: Path, processes: int) -> Iterator[None]:
+    program = build(Path(__file__).with_name("test_pagetable_fire.c"))
+    burning = subprocess.Popen(
+        [program, str(processes)], stdin=subprocess.PIPE, preexec_fn=lambda: move(os.getpid(), directory)
+    )
+    try:
+        yield
+    finally:
+        burning.stdin.close()
+        burning.wait()
+        end_processes(directory)
+
+
+@contextmanager
+def compacting() -> Iterator[None]:
+    """Pages under migration: the kernel moves what it can, again and again."""
+    over = threading.Event()
+
+    def compact() -> None:
+        while not over.wait(0.05):
+            with suppress(OSError):
+                Path("/proc/sys/vm/compact_memory").write_text("1")
+
+    thread = threading.Thread(target=compact)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def kernel_alarms() -> list[str]:
+    said = subprocess.run(["dmesg"], capture_output=True, text=True, errors="replace", check=False).stdout
+    return [line for line in said.splitlines() if ALARMS.search(line)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moving", [False, True], ids=["frames-stay", "frames-move"])
+@pytest.mark.parametrize("threads", [1, 4])
+def test_walks_under_fire(make_zone, setting, threads, moving):
+    """Where the kernel moves pages from frame to frame, one walk may meet a frame in two hands: what stands still
+    then has the same number of entries, but of which kind their frames are and whose else is not told to the page."""
+    reason = cannot_serve("pagetable")
+    if reason:
+        needs.skip("needs_pagetable", reason)
+    if Path("/sys/kernel/mm/ksm/run").exists():
+        setting("/sys/kernel/mm/ksm/run", 1)
+    witness, burning = make_zone("witness"), make_zone("burning")
+    mem, other = witness.spawn(), witness.spawn()
+    mem.map("anon 5003")
+    mem.map("thp 8")
+    memory = mem.map("memfd 503")
+    other.map(f"file {memory.path} 503 shared read")
+    before, looks, walked, gaps = kernel_alarms(), 0, 0, set()
+    held = len(os.listdir("/proc/self/fd"))
+    processes = 2 * (os.cpu_count() or 2)
+    with (
+        stopped([witness.path]),
+        fire(burning.path, processes),
+        compacting() if moving else nullcontext(),
+        Session("pagetable", threads=threads) as session,
+    ):
+        expected = None
+        end = time.monotonic() + SECONDS / 4
+        while time.monotonic() < end or looks < 3:
+            snapshot = session.take(by=("cgroup",), zone=[witness.name, burning.name], alone=True)
+            found = figures(snapshot, witness.name)[-1 if moving else 0 :]
+            expected = expected or found
+            assert found == expected
+            # A frame that was read wrong would be anybody's: most likely the largest zone's.
+            if not moving:
+                assert not any(part.pages[Kind.ANON] for part in snapshot.parts if len(part.zones) > 1)
+            gaps |= {gap.cause for gap in snapshot.gaps if not is_shielded(gap.pid)}
+            looks += 1
+            walked += snapshot.walk_pages
+        counts = session._sources._pagetable.counts()
+    print(f"{threads} threads: {looks} looks, {walked:,} entries, {counts}, gaps: {sorted(gaps)}")
+    assert len(os.listdir("/proc/self/fd")) == held
+    assert gaps <= RACES
+    assert kernel_alarms() == before
+
+
+def figures(snapshot: Snapshot, zone: str) -> tuple[int, ...]:
+    (usage,) = (usage for usage in snapshot.zones if usage.zone == zone)
+    return usage.anon_bytes, usage.shmem_bytes, usage.process_rss_bytes
+
+
+def is_shielded(pid: int) -> bool:
+    """Some kernels do not show some processes to anybody."""
+    try:
+        Path(f"/proc/{pid}/maps").read_bytes()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
