@@ -316,6 +316,11 @@ def probe_cgroups(roots: Roots = HOST) -> Probe:
             "cgroup", False, f"no cgroup hierarchy was found ({err})", "mount cgroup2 at /sys/fs/cgroup"
         )
         return Probe("cgroups", False, (fact,))
+    if not hierarchy.version:
+        fact = Fact(
+            "cgroup", False, "no cgroups are mounted: all is one zone", "mount cgroup2 at /sys/fs/cgroup"
+        )
+        return Probe("cgroups", False, (fact,))
     version = Fact("cgroup", True, f"zones are told by cgroup version {hierarchy.version}")
     charges = (
         Fact("memory_controller", True, "its memory controller says what each cgroup is charged")

@@ -1,0 +1,88 @@
+"""The two sides of bpf/pagetable.h: what C makes of it here, and what clang made of it for the kernel."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import cffi
+import pytest
+
+from collector.kernel.pagetable import OBJECT
+
+PROJECT = Path(__file__).resolve().parents[3]
+STRUCTS = ("pagetable_piece", "pagetable_worker", "pagetable_search", "pagetable_settings", "pagetable_state")
+BPFTOOL = shutil.which("bpftool") or shutil.which("bpftool", path="/usr/sbin:/sbin")
+
+
+@pytest.fixture(scope="module")
+def wire() -> cffi.FFI:
+    ffi = cffi.FFI()
+    ffi.cdef((PROJECT / "bpf" / "pagetable.h").read_text())
+    return ffi
+
+
+@pytest.fixture(scope="module")
+def built() -> dict[str, Any]:
+    """The structs of the object's BTF, by name."""
+    if not OBJECT.exists() or not BPFTOOL:
+        pytest.skip("the BPF object was not built, or there is no bpftool to read it")
+    told = subprocess.run([BPFTOOL, "-j", "btf", "dump", "file", OBJECT], capture_output=True, check=True)
+    return {t["name"]: t for t in json.loads(told.stdout)["types"] if t["kind"] == "STRUCT"}
+
+
+def test_the_header_has_no_guards_and_no_includes() -> None:
+    assert not re.search(r"^\s*#", (PROJECT / "bpf" / "pagetable.h").read_text(), re.MULTILINE)
+
+
+def test_the_piece_is_as_small_as_it_says(wire: cffi.FFI) -> None:
+    assert wire.sizeof("struct pagetable_piece") == 16
+    assert wire.offsetof("struct pagetable_piece", "entries") == 8
+
+
+@pytest.mark.parametrize("name", STRUCTS)
+def test_no_hidden_padding(wire: cffi.FFI, name: str) -> None:
+    end = 0
+    for _, field in wire.typeof(f"struct {name}").fields:
+        assert field.offset == end
+        end = field.offset + wire.sizeof(field.type)
+    assert wire.sizeof(f"struct {name}") == end
+
+
+# Of a piece the program only knows pointers, so BTF does not hold it; its size is asserted in the program.
+@pytest.mark.parametrize("name", [name for name in STRUCTS if name != "pagetable_piece"])
+def test_the_kernel_side_has_the_same_layout(wire: cffi.FFI, built: dict[str, Any], name: str) -> None:
+    if name not in built:
+        pytest.fail(f"struct {name} is not in the object")
+    here = [(field, info.offset * 8) for field, info in wire.typeof(f"struct {name}").fields]
+    assert [(member["name"], member["bits_offset"]) for member in built[name]["members"]] == here
+    assert built[name]["size"] == wire.sizeof(f"struct {name}")
+
+
+def test_the_buffer_can_hold_a_whole_table(wire: cffi.FFI) -> None:
+    table = 512 * 8 + wire.sizeof("struct pagetable_piece")
+    limits = wire.typeof("enum pagetable_limit").relements
+    assert limits["PAGETABLE_BUFFER_BYTES"] >= 2 * table
+    assert limits["PAGETABLE_BUFFER_BYTES"] % 4096 == 0
+
+
+def test_workers_fit_in_the_state(wire: cffi.FFI) -> None:
+    limits = wire.typeof("enum pagetable_limit").relements
+    workers = dict(wire.typeof("struct pagetable_state").fields)["workers"]
+    assert workers.type.length == limits["PAGETABLE_WORKERS"]
+
+
+def test_what_is_held_in_one_go_is_bounded(wire: cffi.FFI) -> None:
+    """At most 4 MiB of tables while the process's mmap lock is held."""
+    assert wire.typeof("enum pagetable_limit").relements["PAGETABLE_BUFFER_BYTES"] <= 4 << 20
+
+
+def test_the_program_names_no_kernel_version_and_no_header_of_the_kernel() -> None:
+    source = (PROJECT / "bpf" / "pagetable.bpf.c").read_text()
+    assert "LINUX_VERSION_CODE" not in source
+    included = set(re.findall(r"^#include [<\"](.*?)[>\"]", source, re.MULTILINE))
+    assert included == {"stdbool.h", "stdint.h", "bpf/bpf_helpers.h", "bpf/bpf_core_read.h", "pagetable.h"}
