@@ -8,7 +8,7 @@ says the same with Python sets is tests/oracle.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -152,10 +152,26 @@ class Parts:
             number = parent[number]
         return tuple(sorted(path))
 
+    def members(self, numbers: Collection[int]) -> list[tuple[int, ...]]:
+        """The zone numbers of some sets, ascending; as zones_of() for each, but faster."""
+        _, parent, zone, _ = self._tree
+        count, wanted = len(numbers), ffi.new("uint32_t[]", list(numbers) or [0])
+        ends, room = ffi.new("uint64_t[]", count + 1), 64 * count + 1024
+        while True:
+            found = ffi.new("uint32_t[]", room)
+            needed = lib.parts_members(parent, zone, self.zones, wanted, count, ends, found, room)
+            check(min(needed, 0), "listing the parts")
+            if needed <= room:
+                break
+            room = needed
+        flat, stops = ffi.unpack(found, max(needed, 1)), ffi.unpack(ends, count + 1)
+        return [tuple(flat[stops[i - 1] if i else 0 : stops[i]]) for i in range(count)]
+
     def __iter__(self) -> Iterator[Part]:
         """The parts that hold pages, in no particular order."""
-        for number, pages in self.filled().items():
-            yield Part(self.zones_of(number), pages)
+        filled = self.filled()
+        for zones, pages in zip(self.members(filled), filled.values(), strict=True):
+            yield Part(zones, pages)
 
     def tree(self, node_of: Sequence[int], node_parent: Sequence[int]) -> list[ZoneSum]:
         """

@@ -14,9 +14,11 @@ nothing is kept.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from collector.census import Kind, Parts
 from collector.records import FileKind, MappedFile
@@ -29,12 +31,13 @@ Holdings = Mapping[int, Sequence[Holding]]
 """What is in each part, by the number of its set."""
 
 
-@dataclass(frozen=True, slots=True)
-class SharedPart:
-    """Some zones, and what these and no others map."""
+class SharedPart(NamedTuple):
+    """Some zones, and what these and no others map. A tuple, because there may be very many."""
 
     number: int
     """Of the set in the parts."""
+    keys: tuple[int, ...]
+    """The zone numbers, ascending."""
     zones: tuple[str, ...]
     anon_bytes: int
     file_bytes: int
@@ -46,8 +49,7 @@ class SharedPart:
         return self.anon_bytes + self.file_bytes + self.shmem_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """What two zones both map."""
 
     zones: tuple[str, str]
@@ -61,30 +63,40 @@ def zone_names(members: Iterable[Member]) -> dict[int, str]:
 
 def shared_parts(parts: Parts, names: Mapping[int, str]) -> list[SharedPart]:
     """The parts that hold rss, largest first."""
-    found = [(rss_of(pages), number, pages) for number, pages in parts.filled().items()]
-    found.sort(key=lambda part: (-part[0], part[1]))
+    sizes = {number: (rss_of(pages), pages) for number, pages in parts.filled().items()}
+    order = sorted((number for number in sizes if sizes[number][0]), key=lambda n: (-sizes[n][0], n))
     return [
         SharedPart(
             number,
-            tuple(names[key] for key in parts.zones_of(number)),
-            *(pages_to_bytes(pages[kind]) for kind in (Kind.ANON, Kind.FILE, Kind.SHMEM)),
+            keys,
+            tuple(map(names.__getitem__, keys)),
+            *(pages_to_bytes(sizes[number][1][kind]) for kind in (Kind.ANON, Kind.FILE, Kind.SHMEM)),
         )
-        for rss, number, pages in found
-        if rss
+        for number, keys in zip(order, parts.members(order), strict=True)
     ]
 
 
-def pairs(parts: Parts, names: Mapping[int, str]) -> list[Pair]:
-    """What each two zones both map, if anything, most first; each pair once, its names in order."""
-    shared = parts.pairs()
-    found = []
-    for one in range(parts.zones):
-        for other in range(one + 1, parts.zones):
-            if pages := shared[one][other]:
-                a, b = names[one], names[other]
-                found.append(Pair((a, b) if a < b else (b, a), pages_to_bytes(pages)))
-    found.sort(key=lambda pair: (-pair.bytes, pair.zones))
-    return found
+def pairs(parts: Parts, names: Mapping[int, str], limit: int | None = None) -> tuple[list[Pair], int]:
+    """
+    What each two zones both map, if anything, most first; each pair once, its names in order.
+
+    :param limit: only so many
+    :return: the pairs, and how many there are without the limit
+    """
+    shared, bits = parts.pairs(), 32
+    mask = (1 << bits) - 1
+    # Most pages first, then by number, in one integer each: there may be very many, and integers sort fast.
+    found = [
+        (-pages << 2 * bits) + (one << bits) + other
+        for one, row in enumerate(shared)
+        for other, pages in enumerate(row[one + 1 :], one + 1)
+        if pages
+    ]
+    chosen = sorted(found) if limit is None else heapq.nsmallest(limit, found)
+    rows = [
+        (names[row >> bits & mask], names[row & mask], pages_to_bytes(-(row >> 2 * bits))) for row in chosen
+    ]
+    return [Pair((a, b) if a < b else (b, a), size) for a, b, size in rows], len(found)
 
 
 def cover(
@@ -230,8 +242,10 @@ def fate(kind: Kind, file: MappedFile | None, ending_ipc: Collection[int] = ()) 
 
 def sets_within(parts: Parts, zones: Collection[int]) -> list[int]:
     """The numbers of the parts that only these zones map."""
-    inside = frozenset(zones)
-    return [number for number in parts.filled() if inside.issuperset(parts.zones_of(number))]
+    inside, filled = frozenset(zones), list(parts.filled())
+    return [
+        number for number, keys in zip(filled, parts.members(filled), strict=True) if inside.issuperset(keys)
+    ]
 
 
 def whatif(
@@ -253,8 +267,9 @@ def whatif(
     files: dict[tuple[Fate, str, FileKind | None], int] = {}
     kept = swap = hugetlb = 0
     kept_by: dict[str, int] = {}
-    for number, pages in parts.filled().items():
-        zones = frozenset(names[key] for key in parts.zones_of(number))
+    filled = parts.filled()
+    for (number, pages), keys in zip(filled.items(), parts.members(filled), strict=True):
+        zones = frozenset(names[key] for key in keys)
         if zones.isdisjoint(ending):
             continue
         if others := zones - ending:

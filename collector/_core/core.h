@@ -49,6 +49,11 @@ int parts_sum(uint32_t sets, const uint32_t *parent, const uint32_t *zone, const
 // The sets that hold pages, ascending; filled: sets entries. Returns their number.
 uint32_t parts_filled(uint32_t sets, const uint64_t *pages, uint32_t *filled);
 
+// The zones of some sets, ascending: those of numbers[i] are members[ends[i - 1]] to members[ends[i] - 1], from 0 on
+// for the first. Returns how many there are in all, of which at most room are written, or a negative errno.
+int64_t parts_members(const uint32_t *parent, const uint32_t *zone, uint32_t zones, const uint32_t *numbers,
+		      uint32_t count, uint64_t *ends, uint32_t *members, uint64_t room);
+
 // The same parts seen through coarser zones: group_of[zone] names the group of each zone, or UINT32_MAX for
 // "leave this zone out". The result is written to the three new_ arrays, which have room for new_room sets;
 // *new_sets says how many there are. -ENOSPC: *new_sets says how many were needed at least.

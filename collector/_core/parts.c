@@ -65,6 +65,26 @@ uint32_t parts_filled(uint32_t sets, const uint64_t *pages, uint32_t *filled)
 	return count;
 }
 
+int64_t parts_members(const uint32_t *parent, const uint32_t *zone, uint32_t zones, const uint32_t *numbers,
+		      uint32_t count, uint64_t *ends, uint32_t *members, uint64_t room)
+{
+	size_t words = zones / 64 + 1;
+	uint64_t *there = calloc(words, sizeof(*there)), total = 0;
+	if (!there)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < count; i++) {
+		for (uint32_t set = numbers[i]; set; set = parent[set])
+			there[zone[set] / 64] |= UINT64_C(1) << zone[set] % 64;
+		for (size_t word = 0; word < words; word++)
+			for (; there[word]; there[word] &= there[word] - 1, total++)
+				if (total < room)
+					members[total] = word * 64 + __builtin_ctzll(there[word]);
+		ends[i] = total;
+	}
+	free(there);
+	return total;
+}
+
 // ---- projection: each part's path is translated, sorted, and followed down a new tree -----------------
 
 struct projection {
@@ -150,27 +170,49 @@ int parts_project(uint32_t sets, const uint32_t *parent, const uint32_t *zone, c
 	return error;
 }
 
+// Adds what hangs below each set of a path to its zone's row, for all zones further up; sets that another path has
+// had are passed over (below 0). One half of the matrix only, whichever it is: so all the writes of a set lie in one
+// row.
+static void pairs_add_path(const uint32_t *path, size_t length, const uint32_t *zone_at, uint64_t *below, uint32_t zones,
+			   uint64_t *shared)
+{
+	for (size_t i = 0; i < length && below[path[i]]; i++) {
+		uint64_t *row = shared + (size_t)zone_at[i] * zones, pages = below[path[i]];
+		for (size_t up = i; up < length; up++)
+			row[zone_at[up]] += pages;
+		below[path[i]] = 0;
+	}
+}
+
 int parts_pairs(uint32_t sets, const uint32_t *parent, const uint32_t *zone, const uint64_t *pages,
 		uint32_t zones, uint64_t *shared)
 {
 	uint64_t *below = calloc(sets ? sets : 1, sizeof(*below));
-	if (!below)
-		return -ENOMEM;
+	uint32_t *path = malloc((zones + 1) * sizeof(*path)), *zone_at = malloc((zones + 1) * sizeof(*zone_at));
+	int error = below && path && zone_at ? 0 : -ENOMEM;
 	memset(shared, 0, (size_t)zones * zones * sizeof(*shared));
-	for (uint32_t set = sets; set-- > 1;) {
+	for (uint32_t set = sets; !error && set-- > 1;) {
 		const uint64_t *own = pages + (size_t)set * KINDS;
 		below[set] += own[KIND_ANON] + own[KIND_FILE] + own[KIND_SHMEM];
 		below[parent[set]] += below[set];
+	}
+	for (uint32_t set = sets; !error && set-- > 1;) {
+		size_t length = 0;
 		if (!below[set])
 			continue;
-		size_t one = zone[set];
-		shared[one * zones + one] += below[set];
-		for (uint32_t up = parent[set]; up; up = parent[up]) {
-			size_t other = zone[up];
-			shared[one * zones + other] += below[set];
-			shared[other * zones + one] += below[set];
+		for (uint32_t up = set; up; up = parent[up], length++) {
+			path[length] = up;
+			zone_at[length] = zone[up];
 		}
+		pairs_add_path(path, length, zone_at, below, zones, shared);
 	}
+	for (size_t one = 0; !error && one < zones; one++)
+		for (size_t other = 0; other < one; other++) {
+			uint64_t both = shared[one * zones + other] + shared[other * zones + one];
+			shared[one * zones + other] = shared[other * zones + one] = both;
+		}
 	free(below);
-	return 0;
+	free(path);
+	free(zone_at);
+	return error;
 }

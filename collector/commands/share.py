@@ -22,11 +22,11 @@ from collector.commands.show import footer
 from collector.records import Gap
 from collector.sharing import Holdings, Pair, SharedPart, cover, pairs, shared_parts, zone_names
 from collector.snapshot import Session, Snapshot
-from collector.views.matrix import part_fields, render_parts, render_sharing
+from collector.views.matrix import json_name, json_pair, json_part, render_parts, render_sharing
 
 NAME = "share"
 _SHOWN = 10
-_NAMING_BUDGET = 0.1  # of the walk's pages: what naming parts beyond those shown may cost
+_NAMING_BUDGET = 0.03  # of the walk's pages: what naming parts beyond those shown may cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,9 @@ class Sharing:
     parts: Sequence[SharedPart]
     """Largest first."""
     pairs: Sequence[Pair]
-    """Most first."""
+    """Most first, as many as were asked for."""
+    pair_count: int
+    """How many there are."""
     holdings: Holdings
     """What the largest of the parts hold."""
     gaps: tuple[Gap, ...]
@@ -53,16 +55,17 @@ def run(args: argparse.Namespace) -> int:
     """Take a snapshot, name its largest parts, print them."""
     way = one_way(args, NAME)
     with Session(args.source, read_rules(args.rules)) as session:
-        sharing = measure(session, way, args.limit or _SHOWN)
+        limit = args.limit if args.json else args.limit or _SHOWN
+        sharing = measure(session, way, args.limit or _SHOWN, None if _colour_width() else limit)
     if args.json:
         from collector.views.document import render_lines
 
         print(render_lines(document(sharing, args.limit)))
         return 0
-    limit = args.limit or _SHOWN
-    shared = [part for part in sharing.parts if len(part.zones) > 1]
-    lines = render_sharing(sharing.snapshot.zones, sharing.pairs, limit, _colour_width(), args.bytes)
-    lines += ["", *render_parts(shared[:limit], sharing.holdings, args.bytes)] if shared else []
+    shared = [part for part in sharing.parts if len(part.zones) > 1][:limit]
+    pairs = sharing.pairs[:limit] if not _colour_width() else sharing.pairs
+    lines = render_sharing(sharing.snapshot.zones, pairs, sharing.pair_count, _colour_width(), args.bytes)
+    lines += ["", *render_parts(shared, sharing.holdings, args.bytes)] if shared else []
     print("\n".join([*lines, "", *footer(sharing.snapshot)]))
     return 0
 
@@ -74,48 +77,46 @@ def _colour_width() -> int:
     return shutil.get_terminal_size().columns
 
 
-def measure(session: Session, way: str, surely: int = _SHOWN) -> Sharing:
+def measure(session: Session, way: str, surely: int = _SHOWN, pair_limit: int | None = None) -> Sharing:
     """
     Take a snapshot and find what its parts hold.
 
     :param surely: so many of the largest shared parts are named; others where that costs little
+    :param pair_limit: so many pairs are enough
     """
     snapshot = session.take(way)
     names = zone_names(snapshot.members)
     parts = shared_parts(snapshot.parts, names)
+    most, pair_count = pairs(snapshot.parts, names, pair_limit)
     # Private memory needs no name: where it is shared, a fork shares it.
-    unknown = [part for part in parts if len(part.zones) > 1 and part.file_bytes + part.shmem_bytes]
+    unknown = [part for part in parts if len(part.keys) > 1 and part.file_bytes + part.shmem_bytes]
     cost_of: dict[int, int] = {}
     for member in {member.mm: member for member in snapshot.members}.values():
         cost_of[member.key] = cost_of.get(member.key, 0) + member.rss_pages
     chosen, wanted = cover(
-        [(part.number, snapshot.parts.zones_of(part.number)) for part in unknown],
+        [(part.number, part.keys) for part in unknown],
         cost_of,
         surely,
         round(snapshot.walk_pages * _NAMING_BUDGET),
     )
     if not wanted:
-        return Sharing(snapshot, parts, pairs(snapshot.parts, names), {}, ())
+        return Sharing(snapshot, parts, most, pair_count, {}, ())
     holdings, gaps = session.holdings([m for m in snapshot.members if m.key in chosen], wanted)
-    return Sharing(snapshot, parts, pairs(snapshot.parts, names), holdings, gaps)
+    return Sharing(snapshot, parts, most, pair_count, holdings, gaps)
 
 
 def document(sharing: Sharing, limit: int | None = None) -> dict[str, Any]:
     """``zonerss.sharing/1``: the parts, and what each two zones both map (docs/share.md)."""
     from collector.views.document import gap_list, header, usage_fields
-    from collector.views.text import encodable
 
     snapshot = sharing.snapshot
-    names = {usage.zone: encodable(usage.zone) for usage in snapshot.zones}
+    quoted = {usage.zone: json_name(usage.zone) for usage in snapshot.zones}
     return header("zonerss.sharing/1", snapshot) | {
         "total": usage_fields(snapshot.total),
         "zones": [usage_fields(usage) for usage in snapshot.zones],
         "parts": [
-            part_fields(part, names, sharing.holdings.get(part.number)) for part in sharing.parts[:limit]
+            json_part(part, quoted, sharing.holdings.get(part.number)) for part in sharing.parts[:limit]
         ],
-        "pairs": [
-            {"zones": [names[pair.zones[0]], names[pair.zones[1]]], "bytes": pair.bytes}
-            for pair in sharing.pairs[:limit]
-        ],
+        "pairs": [json_pair(pair, quoted) for pair in sharing.pairs[:limit]],
         "gaps": gap_list((*snapshot.gaps, *sharing.gaps)),
     }

@@ -108,6 +108,12 @@ def render_json(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=2)
 
 
+class Json(str):
+    """Text that is JSON already: an entry of a list too long to be made of dictionaries first."""
+
+    __slots__ = ()
+
+
 def render_lines(document: dict[str, Any]) -> str:
     """The document as text, one line for each field and each entry of a list: for those that may be long."""
     fields = []
@@ -115,6 +121,7 @@ def render_lines(document: dict[str, Any]) -> str:
         if not isinstance(value, list) or not value:
             text = json.dumps(value)
         else:
-            text = "[\n    " + ",\n    ".join(map(json.dumps, value)) + "\n  ]"
+            entries = (entry if isinstance(entry, Json) else json.dumps(entry) for entry in value)
+            text = "[\n    " + ",\n    ".join(entries) + "\n  ]"
         fields.append(f"  {json.dumps(name)}: {text}")
     return "{\n" + ",\n".join(fields) + "\n}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from collector.records import FileKind, MappedFile, Usage
 from collector.sharing import Holding, Holdings, Pair, SharedPart
 from collector.units import format_size, pages_to_bytes
 from collector.usage import rss_of
+from collector.views.document import Json
 from collector.views.table import render_rows
 from collector.views.text import cells, encodable, printable
 
@@ -20,13 +22,14 @@ _COLD, _HOT = (24, 32, 72), (200, 40, 24)
 
 
 def render_sharing(
-    zones: Sequence[Usage], pairs: Sequence[Pair], limit: int, width: int, in_bytes: bool = False
+    zones: Sequence[Usage], pairs: Sequence[Pair], pair_count: int, width: int, in_bytes: bool = False
 ) -> list[str]:
     """
     What each two zones both map.
 
     :param zones: largest first
-    :param limit: so many pairs, where they are a list
+    :param pairs: most first; all of them for a heat map, those to show for a list
+    :param pair_count: how many there are
     :param width: columns of a terminal that shows colours; 0: there is none
     """
     room = (width - _LABEL - 5) // _CELL
@@ -34,9 +37,10 @@ def render_sharing(
         return _heat_map(zones, pairs, min(room, len(zones), 40), width)
     if not pairs:
         return ["No two zones map a page in common."]
-    rows = [[_size(pair.bytes, in_bytes), *map(printable, pair.zones)] for pair in pairs[:limit]]
+    rows = [[_size(pair.bytes, in_bytes), *map(printable, pair.zones)] for pair in pairs]
     lines = render_rows(["SHARED", "ZONE", "ZONE"], rows, [False, True, True])
-    return lines if len(pairs) <= limit else [*lines, f"and {len(pairs) - limit} more pairs"]
+    left_out = pair_count - len(pairs)
+    return [*lines, f"and {left_out} more pairs"] if left_out else lines
 
 
 def _heat_map(zones: Sequence[Usage], pairs: Sequence[Pair], count: int, width: int) -> list[str]:
@@ -127,16 +131,25 @@ def short_name(file: MappedFile | None) -> str:
     return f"{name} (deleted)" if file.kind is FileKind.DELETED else name
 
 
-def part_fields(part: SharedPart, names: Mapping[str, str], held: Sequence[Holding] | None) -> dict[str, Any]:
-    """A part for JSON. holds is null where it was not looked up. names: each zone's, encodable."""
-    return {
-        "zones": [names[zone] for zone in part.zones],
-        "bytes": part.bytes,
-        "anon_bytes": part.anon_bytes,
-        "file_bytes": part.file_bytes,
-        "shmem_bytes": part.shmem_bytes,
-        "holds": _held_fields(part, held),
-    }
+def json_name(zone: str) -> str:
+    """A zone's name in JSON, with its quotes."""
+    return json.dumps(encodable(zone))
+
+
+def json_part(part: SharedPart, quoted: Mapping[str, str], held: Sequence[Holding] | None) -> Json:
+    """A part for JSON. quoted: each zone's json_name(). holds is null where it was not looked up."""
+    zones = ", ".join(map(quoted.__getitem__, part.zones))
+    return Json(
+        f'{{"zones": [{zones}], "bytes": {part.bytes}, "anon_bytes": {part.anon_bytes}, '
+        f'"file_bytes": {part.file_bytes}, "shmem_bytes": {part.shmem_bytes}, '
+        f'"holds": {json.dumps(_held_fields(part, held))}}}'
+    )
+
+
+def json_pair(pair: Pair, quoted: Mapping[str, str]) -> Json:
+    """A pair for JSON."""
+    (one, other), shared = pair
+    return Json(f'{{"zones": [{quoted[one]}, {quoted[other]}], "bytes": {shared}}}')
 
 
 def _held_fields(part: SharedPart, held: Sequence[Holding] | None) -> list[dict[str, Any]] | None:

@@ -1,0 +1,145 @@
+"""share beside show: 300 zones that map one file of 200 MB, and 2,000 parts among them.
+
+    sudo python -m tests.benchmarks.bench_share [ZONES]
+
+Prints medians of wall and processor time of the commands, run in turns, and their ratio to show; and the same of
+what goes on inside. Nothing is asserted: a machine that does something else meanwhile makes figures of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import collector
+from collector.commands.share import document, measure
+from collector.kernel.cgroupfs import charged_bytes, find_memory_hierarchy
+from collector.kernel.roots import HOST
+from collector.tree import tree_usage
+from collector.views.document import render_lines
+from tests.live.cgroups import TestCgroups
+from tests.live.measure import Zone
+from tests.oracle import PAGE
+
+BIG_PAGES = (200 << 20) // PAGE
+SMALL_FILES, SMALL_PAGES = 7, 1200
+ROUNDS = 7
+
+
+def fill(path: Path, pages: int) -> Path:
+    with path.open("wb") as file:
+        for page in range(pages):
+            file.write(page.to_bytes(8, "big") * (PAGE // 8))
+    return path
+
+
+def populate(cgroups: TestCgroups, directory: Path, count: int) -> list[Zone]:
+    """Each zone maps the whole of the big file, and a beginning of its own length of each small one."""
+    choose = random.Random(1)
+    big = fill(directory / "big", BIG_PAGES)
+    small = [fill(directory / f"small-{n}", SMALL_PAGES) for n in range(SMALL_FILES)]
+    zones = []
+    for number in range(count):
+        zone = Zone(cgroups, cgroups.make(f"z{number:03}"))
+        zones.append(zone)
+        mem = zone.spawn()
+        mem.map(f"file {big} {BIG_PAGES} shared read")
+        for file in small:
+            mem.map(f"file {file} {choose.randint(1, SMALL_PAGES)} shared read")
+    return zones
+
+
+def timed(call: Callable[[], object]) -> tuple[float, float]:
+    """Wall and processor milliseconds, this process's own and its children's."""
+    wall, before = time.perf_counter(), os.times()
+    call()
+    after = os.times()
+    return 1000 * (time.perf_counter() - wall), 1000 * (sum(after[:4]) - sum(before[:4]))
+
+
+def compare(calls: dict[str, Callable[[], object]]) -> None:
+    """In turns, so that what the machine does besides is shared out; the first call is the measure."""
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
+    for _ in range(ROUNDS):
+        for name, call in calls.items():
+            taken[name].append(timed(call))
+    base = None
+    for name, runs in taken.items():
+        wall, busy = (statistics.median(column) for column in zip(*runs, strict=True))
+        base = base or (wall, busy)
+        print(
+            f"  {name:<28} {wall:7.0f} ms wall {busy:7.0f} ms processor   "
+            f"x {wall / base[0]:.2f} wall, x {busy / base[1]:.2f} processor"
+        )
+
+
+def command(*words: str) -> Callable[[], object]:
+    return lambda: subprocess.run(
+        [sys.executable, "-m", "collector", *words], check=True, stdout=subprocess.DEVNULL
+    )
+
+
+def bench(source: str) -> None:
+    options = ("--by", "cgroup", "--source", source)
+    with collector.Session(source) as session:
+        sharing = measure(session, "cgroup")
+        print(
+            f"{source}: {len(sharing.snapshot.zones)} zones, {len(sharing.parts)} parts, "
+            f"{len(sharing.pairs)} pairs, {sharing.snapshot.walk_pages:,} entries, {len(sharing.holdings)} named"
+        )
+    print(" commands")
+    compare(
+        {
+            "show": command("show", *options),
+            "share": command("share", *options),
+            "show --json": command("show", *options, "--json"),
+            "share --json": command("share", *options, "--json"),
+            "show --tree": command("show", "--tree", "--source", source),
+        }
+    )
+    print(" inside of a session")
+    hierarchy = find_memory_hierarchy(HOST)
+    with collector.Session(source) as session:
+
+        def tree() -> object:
+            snapshot = session.take("cgroup")
+            return tree_usage(snapshot.parts, snapshot.members, lambda path: charged_bytes(hierarchy, path))
+
+        compare(
+            {
+                "take": lambda: session.take("cgroup"),
+                "share": lambda: measure(session, "cgroup"),
+                "share, as JSON": lambda: render_lines(document(measure(session, "cgroup"))),
+                "tree": tree,
+            }
+        )
+
+
+def main() -> None:
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 300
+    cgroups = TestCgroups()
+    zones: list[Zone] = []
+    with tempfile.TemporaryDirectory(prefix="zonerss-bench-") as directory:
+        try:
+            cgroups.open()
+            zones = populate(cgroups, Path(directory), count)
+            for source in ("pagemap", "pagetable"):
+                try:
+                    bench(source)
+                except collector.ZonerssError as err:
+                    print(f"{source}: {err}")
+        finally:
+            for zone in zones:
+                zone.end()
+            cgroups.close()
+
+
+if __name__ == "__main__":
+    main()
