@@ -64,6 +64,8 @@ class Flight(Generic[T]):
                     break
                 while not run.done:
                     self._changed.wait()
+                if run.began >= oldest and run.error is None:
+                    return run.result  # type: ignore[return-value]
                 # What ended the leader's thread (Ctrl-C) was not meant for us: then we try ourselves.
                 if run.began >= oldest and isinstance(run.error, Exception):
                     raise run.error

@@ -100,23 +100,18 @@ def render_parts(parts: Sequence[SharedPart], holdings: Holdings, in_bytes: bool
 
 
 def what_it_is(part: SharedPart, held: Sequence[Holding] | None) -> str:
-    """The contents of a part in words: private memory by its kind, files by their last names."""
-    words = [f"{format_size(part.anon_bytes)} {_anon_words(part)}"] if part.anon_bytes else []
-    files = [(sum(pages[k] for k in (Kind.FILE, Kind.SHMEM)), file) for file, pages in held or ()]
-    files = sorted((f for f in files if f[0]), key=lambda f: (-f[0], f[1].name if f[1] else ""))
+    """The contents of a part in words, most first: private memory, files by their last names."""
+    private = "of a fork" if len(part.keys) > 1 else "private"
+    found = [(part.anon_bytes, private)]
     if held is None:
-        words += [f"{format_size(part.file_bytes)} files"] if part.file_bytes else []
-        words += [f"{format_size(part.shmem_bytes)} shmem"] if part.shmem_bytes else []
-    for pages, file in files[:_NAMED]:
-        words.append(f"{format_size(pages_to_bytes(pages))} {printable(short_name(file))}")
-    if len(files) > _NAMED:
-        rest = sum(pages for pages, _ in files[_NAMED:])
-        words.append(f"{format_size(pages_to_bytes(rest))} in {len(files) - _NAMED} more")
+        found += [(part.file_bytes, "files"), (part.shmem_bytes, "shmem")]
+    for file, pages in held or ():
+        found.append((pages_to_bytes(pages[Kind.FILE] + pages[Kind.SHMEM]), printable(short_name(file))))
+    found = sorted((one for one in found if one[0]), key=lambda one: (-one[0], one[1]))
+    words = [f"{format_size(size)} {name}" for size, name in found[:_NAMED]]
+    if rest := found[_NAMED:]:
+        words.append(f"{format_size(sum(size for size, _ in rest))} in {len(rest)} more")
     return ", ".join(words)
-
-
-def _anon_words(part: SharedPart) -> str:
-    return "private, of a fork" if len(part.zones) > 1 else "private"
 
 
 def short_name(file: MappedFile | None) -> str:

@@ -1,0 +1,97 @@
+"""show --tree: the text and the document of a tree made by hand; and the options beside it."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from collector.commands import main, show
+from collector.tree import TreeNode
+from collector.views.columns import RSS
+from collector.views.tree import render_tree, tree_document
+from tests.unit import builders
+
+KIB = 1024
+
+
+def node(path: str, kib: int, own_kib: int, parent: str | None, processes: int = 1) -> TreeNode:
+    usage = builders.usage(path, cgroup=path, anon_bytes=kib * KIB, file_bytes=0, shmem_bytes=0)
+    return TreeNode(usage, parent, 0 if path == "/" else path.count("/"), own_kib * KIB, processes)
+
+
+NODES = (
+    node("/", 100, 0, None, 0),
+    node("/a\x1b[2J", 10, 10, "/"),
+    node("/b", 90, 5, "/"),
+    node("/b/c", 80, 80, "/b"),
+    node("/b/d", 20, 20, "/b"),
+)
+
+
+def names(lines: list[str]) -> list[tuple[str, str]]:
+    """OWN and CGROUP of each line, with its indent."""
+    at = lines[0].index("CGROUP")
+    return [(line[:at].split()[-1] if line[:at].split() else "", line[at:]) for line in lines[1:]]
+
+
+def test_children_below_their_parent_largest_first() -> None:
+    assert names(render_tree(NODES, RSS)) == [
+        ("–", "/"),
+        ("5K", "  b"),
+        ("80K", "    c"),
+        ("20K", "    d"),
+        ("10K", "  a\\x1b[2J"),
+    ]
+
+
+def test_so_many_children_of_each() -> None:
+    assert [name for _, name in names(render_tree(NODES, RSS, limit=1))] == [
+        "/",
+        "  b",
+        "    c",
+        "    and 1 smaller",
+        "  and 1 smaller",
+    ]
+
+
+def test_a_tree_deeper_than_python_recurses() -> None:
+    path, nodes = "", [node("/", 1, 0, None, 0)]
+    for _ in range(3000):
+        parent, path = path or "/", f"{path}/x"
+        nodes.append(node(path, 1, 1, parent))
+    assert len(render_tree(nodes, RSS)) == 3002
+
+
+def test_the_document() -> None:
+    read = tree_document(builders.snapshot(), NODES)
+    assert read["schema"] == "zonerss.snapshot/1"
+    assert [(n["cgroup"], n["parent"]) for n in read["tree"]][2:] == [
+        ("/b", "/"),
+        ("/b/c", "/b"),
+        ("/b/d", "/b"),
+    ]
+    assert (read["tree"][2]["own_rss_bytes"], read["tree"][2]["own_processes"]) == (5 * KIB, 1)
+
+
+@pytest.mark.parametrize("words", [["-t"], ["--by", "zone"], ["--zone", "a"], ["-a"]])
+def test_a_tree_is_of_all_cgroups(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "--tree", *words]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "ways"),
+    [
+        ([], ("zone",)),
+        (["-Z", "-J", "-T", "-t"], ("zone", "slice", "session", "user")),
+        (["-a"], ("zone", "user")),
+        (["--tree"], ("cgroup",)),
+        (["--collectives"], tuple(show.COLLECTIVES)),
+    ],
+)
+def test_the_options_of_prstat(words: list[str], ways: tuple[str, ...]) -> None:
+    parser = argparse.ArgumentParser()
+    show.prepare(parser)
+    assert show._ways(parser.parse_args(words)) == ways
