@@ -34,3 +34,11 @@ packages_of() {
         sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$project/vm/packages/$name"
     done
 }
+
+# pytest's arguments name no file or directory: it is for the caller to say which tests belong to the place.
+names_no_tests() {
+    local argument
+    for argument in "$@"; do
+        [[ ! -e $project/${argument%%::*} && ! -e ${argument%%::*} ]] || return 1
+    done
+}
