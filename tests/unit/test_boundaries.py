@@ -10,7 +10,10 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "collector"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-PURE = ("records", "units", "errors", "census", "usage", "zones", "schemes", "rules")
+PURE = (
+    *("records", "units", "errors", "census", "usage", "zones", "schemes", "rules"),
+    *("bills", "explain", "numbers", "ranges", "mapping", "reserved", "translations"),
+)
 
 
 def imports(path: Path) -> set[str]:

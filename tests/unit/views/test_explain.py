@@ -1,0 +1,204 @@
+"""What explain prints, in full."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from collector.accounting import Account, Drift, Matrix, Payer
+from collector.bills import Bill
+from collector.explain import Chain, Payment, Step
+from collector.mapping import HowMapped
+from collector.numbers import Number
+from collector.records import Zone
+from collector.translations import ThreeWays
+from collector.views.explain import (
+    explain_document,
+    hint,
+    matrix_document,
+    render_chain,
+    render_matrix,
+    render_numbers,
+)
+from collector.views.mapping import render_how_mapped
+from collector.views.process import render_three_ways, three_ways_document
+from tests.unit.builders import snapshot, usage
+
+MIB = 1 << 20
+EVIL = "/a\x1b[2J\nb"
+
+CHAIN = Chain(
+    zone="web",
+    cgroup="/web",
+    processes=3,
+    process_rss_bytes=300 * MIB,
+    rss_bytes=120 * MIB,
+    steps=(
+        Step("counted_again", -180 * MIB),
+        Step("billed_to_others", -17 * MIB, "/db"),
+        Step("billed_to_nobody", 0),
+        Step("cache_not_mapped", 23 * MIB),
+        Step("anon_not_seen", 0),
+        Step("kernel", 7 * MIB),
+        Step("mapped_by_others", 2 * MIB, "/db", ("db",)),
+    ),
+    charged_bytes=135 * MIB + 4096,
+    residual_bytes=4096,
+    residual_bound_bytes=MIB // 2,
+)
+BILL = Bill(1, CHAIN.charged_bytes, {}, {}, 7 * MIB, 0, None)
+ACCOUNT = Account(
+    snapshot=snapshot(),
+    zone=Zone("web", "/web"),
+    usage=usage(),
+    chain=CHAIN,
+    bill=BILL,
+    shares=None,
+    drift=Drift((), (), 0),
+    attempts=1,
+)
+
+
+def test_the_chain():
+    lines = render_chain(replace(ACCOUNT, shares=object()))
+    assert lines == [
+        "zone web",
+        "",
+        "    SIZE  WHAT",
+        "    300M  sum of process RSS (3 processes)",
+        "-   180M  counted again: frames that several processes of the zone map",
+        "=   120M  RSS of the zone: every frame once",
+        "-    17M  billed to /db",
+        "+    23M  page cache of this cgroup that no process maps",
+        "+  7168K  kernel memory: page tables, stacks, slab",
+        "+  2048K  billed here, mapped by db only",
+        "+     4K  residual; bound ±512K (64 pages a cpu): holds",
+        "=   135M  charged to /web (memory.usage_in_bytes)",
+        "",
+    ]
+
+
+def test_what_is_to_be_said_about_it():
+    moved = replace(ACCOUNT, drift=Drift((42,), (), -8192), attempts=3)
+    assert render_chain(moved)[-2:] == [
+        "The kernel does not say who pays for a frame (no /proc/kpagecgroup), so no step can tell.",
+        "Drift while it was measured: 1 processes came, 0 left, the bill changed by -8,192 bytes; taken 3 times.",
+    ]
+    no_bill = replace(ACCOUNT, bill=None, drift=None, shares=object())
+    assert "ends at its RSS" in render_chain(no_bill)[-1]
+    too_far = replace(ACCOUNT, chain=replace(CHAIN, residual_bytes=-MIB))
+    assert any("DOES NOT HOLD" in line for line in render_chain(too_far))
+
+
+def test_names_are_hostile():
+    chain = replace(CHAIN, zone=EVIL, cgroup=EVIL, steps=(Step("billed_to_others", -4096, EVIL),))
+    text = "\n".join(render_chain(replace(ACCOUNT, chain=chain)))
+    assert "\x1b" not in text
+    assert r"/a\x1b[2J\x0ab" in text
+    document = explain_document(replace(ACCOUNT, chain=replace(chain, zone="/\udcff")))
+    assert document["zone"] == r"/\xff"
+
+
+def test_the_document_adds_up():
+    document = explain_document(ACCOUNT)
+    assert document["schema"] == "zonerss.explain/1"
+    total = document["process_rss_bytes"] + sum(step["bytes"] for step in document["steps"])
+    assert total + document["residual_bytes"] == document["charged_bytes"]
+    assert document["steps"][1] == {"step": "billed_to_others", "bytes": -17 * MIB, "cgroup": "/db"}
+    assert document["steps"][-1]["zones"] == ["db"]
+    assert document["drift"] == {"came": (), "left": (), "charged_bytes": 0}
+    assert document["holds"] is True
+
+
+def test_numbers():
+    rows = (Number("ps, prstat", 3 * MIB, "sum", "all"), Number("kubelet", None, "usage", "some"))
+    assert render_numbers("web", rows) == [
+        "zone web",
+        "",
+        "WHO          SIZE  FORMULA  ANSWERS",
+        "ps, prstat  3072K  sum      all",
+        "kubelet         –  usage    some",
+    ]
+
+
+PAYERS = (
+    Payer("/web", "web", 9 * MIB, 0, 3),
+    Payer("/db", "db", 9 * MIB, 0, 5),
+    Payer("/gone", None, 2 * MIB, 0, 0),
+    Payer("/above", None, 7 * MIB, 5 * MIB, 4),
+    Payer("/", None, MIB, None, 99),
+)
+
+
+def test_hints():
+    def why(cgroup: str | None) -> str:
+        return hint(Payment("web", cgroup, MIB, 0), PAYERS)
+
+    assert why("/web") == "its own"
+    assert why("/db") == "db touched these first, and pays"
+    assert why("/gone") == "no process is left in it: the charge outlives them"
+    assert why("/above") == "5120K of it by removed cgroups below: charges outlive them"
+    assert why("/") == "the root cgroup: on no limit"
+    assert why(None) == "in no bill: touched before there was one, or since freed"
+
+
+def test_the_matrix():
+    cells = (
+        Payment("db", "/db", 4 * MIB, MIB),
+        Payment("web", "/db", 2 * MIB, 0),
+        Payment("web", None, 4096, 0),
+    )
+    matrix = Matrix(snapshot(), cells, PAYERS)
+    assert render_matrix(matrix, "web") == [
+        "ZONE   MAPS  EXCL  PAYER  WHY",
+        "web   2048K    0K  /db    db touched these first, and pays",
+        "web      4K    0K  –",
+    ]
+    assert len(render_matrix(matrix, None)) == 4
+    document = matrix_document(matrix, None)
+    assert document["schema"] == "zonerss.payers/1"
+    assert document["payments"][2]["cgroup"] is None
+    assert document["payers"][3]["removed_bytes"] == 5 * MIB
+
+
+def test_how_mapped():
+    mapped = HowMapped(7 * MIB, 5 * MIB, MIB, 11 * MIB, MIB, 9 * MIB, 3 * MIB, 0)
+    assert render_how_mapped("web", mapped) == [
+        "zone web, basis incore",
+        "",
+        "WHO         WHAT           SIZE  MEANS",
+        "getvmusage  rss_private   7168K  through MAP_PRIVATE: libc is private",
+        "            rss_shared    5120K  through MAP_SHARED: files, tmpfs, shared memory",
+        "zonerss     exclusive       11M  no other zone has it, however it is mapped",
+        "            shared        1024K  another zone has it, too",
+        "getvmusage  swap_private  9216K  reserved; fork doubles it",
+        "            swap_shared   3072K  reserved by shared memory, each once",
+        "zonerss     swap             0K  used: slots that page tables point at",
+        "",
+        "1024K is mapped both ways and stands under rss_shared.",
+    ]
+
+
+def test_one_process():
+    steps = (
+        Step("counter_lag", 8192),
+        Step("changed_meanwhile", 0),
+        Step("zero_page", 67 * 4096),
+        Step("device", 0),
+        Step("hugetlb", 2 * MIB),
+    )
+    ways = ThreeWays(42, 100 * 4096, 102 * 4096, 169 * 4096 + 2 * MIB, steps)
+    assert render_three_ways(ways, in_bytes=True) == [
+        "process 42",
+        "",
+        "     BYTES  WHAT",
+        "    409600  by the kernel's counters (statm): what ps prints",
+        "+     8192  what each processor had not added up yet",
+        "=   417792  by smaps: the sum of Rss",
+        "+   274432  entries that map the zero page: nobody's memory",
+        "+  2097152  hugetlb pages, which smaps tells beside Rss",
+        "=  2789376  by translations: every entry that maps anything (rm_asrss)",
+    ]
+    document = three_ways_document(ways)
+    assert (
+        document["statm_bytes"] + sum(s["bytes"] for s in document["steps"]) == document["translations_bytes"]
+    )
