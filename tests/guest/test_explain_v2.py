@@ -30,11 +30,9 @@ def steps_of(account: Account) -> dict[str, int]:
     return {step.name: step.bytes for step in account.chain.steps}
 
 
-def test_the_chain_closes_to_memory_current(zone, mem, tmpfs_directory):
+def test_the_chain_closes_to_memory_current(zone, mem):
     mem.map("anon 1009")
     mem.map("memfd 211")
-    path = tmpfs_directory / "file"
-    path.touch()
     where = mem.map("memfd 307")
     mem.unmap(where, 0, 101)
     account = explain(zone)
@@ -45,7 +43,7 @@ def test_the_chain_closes_to_memory_current(zone, mem, tmpfs_directory):
     assert steps["cache_not_mapped"] >= 101 * PAGE
     assert steps["anon_not_seen"] == 0
     assert steps["page_tables"] > 0
-    assert steps["kernel_stacks"] > 0
+    assert "other_kernel" in steps
 
 
 def test_its_own_mapped_frames_are_memory_stat_to_the_page(zone, mem):
