@@ -20,8 +20,7 @@ struct state {
 	u64 window;
 	u64 moves;	// entries of moves[] used, or more: then some are lost
 	u64 lost;	// events without room
-	u64 migrated;	// pages whose frame was exchanged, of whatever process
-	s64 migrating;	// migrations that have begun and not ended
+	s64 exchanged;	// further entries of pages that migrated to another frame, of whatever process
 };
 
 enum { FILE_PAGES, ANON_PAGES, SWAP_ENTRIES, SHMEM_PAGES, MEMBERS }; // include/linux/mm_types_task.h
@@ -57,6 +56,11 @@ struct churn {
 	u32 flags;
 };
 
+struct frame_key {
+	u64 pfn;
+	u64 window;
+};
+
 struct move {
 	u64 window;
 	u32 tgid;
@@ -65,10 +69,11 @@ struct move {
 };
 
 BPF_ARRAY(states, struct state, 1);
-BPF_HASH(spaces, struct space_key, struct space, 32768);
-BPF_HASH(processes, struct process_key, struct churn, 32768);
-BPF_HASH(parents, struct process_key, u32, 32768);
+BPF_HASH(spaces, struct space_key, struct space, 65536);
+BPF_HASH(processes, struct process_key, struct churn, 65536);
+BPF_HASH(parents, struct process_key, u32, 65536);
 BPF_ARRAY(moves, struct move, MOVES);
+BPF_TABLE("lru_hash", struct frame_key, u64, migrated, 65536);
 BPF_ARRAY(cpu_offsets, u64, CPUS);
 
 // The verifier has to see the bound where it is used; clang, which knows it already, would leave it out.
@@ -329,24 +334,63 @@ TRACED(mm_collapse_huge_page)
 	return note_exchange(ctx->args[0], HUGE_PAGES);
 }
 
-// (enum migrate_mode mode, int reason)
-TRACED(mm_migrate_pages_start)
+// Migration exchanges the frame behind all entries of a page. Who has one entry of it has one frame before and after;
+// who has two may be met with the old frame in one and the new one in the other. So every entry of a page but the first
+// counts. Where migration fails the old frame comes back, and nothing was exchanged. Which page it is tells the frame
+// number in the migration entry (arch/x86/include/asm/pgtable_64.h, __swp_offset).
+enum { PFN_BITS = 34 }; // above them linux/swapops.h keeps whether the page was young or dirty
+
+static inline struct frame_key frame_key_of(struct state *state, u64 pfn)
 {
-	struct state *state = state_now();
-	if (state)
-		__sync_fetch_and_add(&state->migrating, 1);
-	return 0;
+	struct frame_key key = { .pfn = pfn & ((1ULL << PFN_BITS) - 1), .window = state->window };
+	return key;
 }
 
-// (unsigned long succeeded, failed, thp_succeeded, ...); those that failed were not there for a moment
-TRACED(mm_migrate_pages)
+static inline int note_migrating(u64 entry, u32 pages)
 {
 	struct state *state = state_now();
 	if (!state)
 		return 0;
-	__sync_fetch_and_add(&state->migrating, -1);
-	__sync_fetch_and_add(&state->migrated, ctx->args[0] + ctx->args[1]);
+	struct frame_key key = frame_key_of(state, ~entry << 5 >> 14);
+	u64 one = 1, *entries = migrated.lookup(&key);
+	if (!entries)
+		migrated.update(&key, &one);
+	else if (__sync_fetch_and_add(entries, 1))
+		__sync_fetch_and_add(&state->exchanged, pages);
 	return 0;
+}
+
+static inline int note_restored(u64 entry, u32 pages)
+{
+	struct state *state = state_now();
+	if (!state)
+		return 0;
+	struct frame_key key = frame_key_of(state, entry >> 12);
+	u64 *entries = migrated.lookup(&key);
+	if (entries && *entries && (s64)__sync_fetch_and_add(entries, -1) > 1)
+		__sync_fetch_and_add(&state->exchanged, -(s64)pages);
+	return 0;
+}
+
+// All four: (unsigned long address, unsigned long entry, ...)
+TRACED(set_migration_pte)
+{
+	return note_migrating(ctx->args[1], 1);
+}
+
+TRACED(set_migration_pmd)
+{
+	return note_migrating(ctx->args[1], HUGE_PAGES);
+}
+
+TRACED(remove_migration_pte)
+{
+	return note_restored(ctx->args[1], 1);
+}
+
+TRACED(remove_migration_pmd)
+{
+	return note_restored(ctx->args[1], HUGE_PAGES);
 }
 
 // The verifier forbids arithmetic on maps and on what may be no value: copied so, they are numbers to it.

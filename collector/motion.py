@@ -64,7 +64,7 @@ class Window:
     """Of each process that was forked meanwhile, who forked it."""
     moves: tuple[Move, ...]
     exchanged_pages: int
-    """Pages that were migrated to other frames, nobody knows whose."""
+    """Further entries of pages that were migrated to other frames, nobody knows whose."""
     complete: bool
     """False: something was lost, and nothing can be said."""
     slack_pages: int = 0

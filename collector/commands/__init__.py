@@ -25,6 +25,7 @@ VERBS = {
     "share": "who shares what with whom",
     "files": "which files a zone maps, and who else maps them",
     "whatif": "what would be free if zones ended",
+    "top": "what each zone uses, live",
     "explain": "from what ps says of a zone to what the kernel bills it",
     "check": "what this kernel and these privileges allow",
 }

@@ -27,7 +27,7 @@ from collector.units import PAGE_BYTES
 
 _SOURCE = Path(__file__).resolve().parents[2] / "bpf"
 _PROGRAM = _SOURCE / "churn.c"
-_MOVES = 512
+_MOVES = 2048
 _MOVE_PATH = 512
 
 # Attached while a window lasts: these are on the path of every page fault or system call.
@@ -39,8 +39,10 @@ _OPTIONAL = (
     "ksm_merge_one_page",
     "ksm_merge_with_ksm_page",
     "mm_collapse_huge_page",
-    "mm_migrate_pages_start",
-    "mm_migrate_pages",
+    "set_migration_pte",
+    "set_migration_pmd",
+    "remove_migration_pte",
+    "remove_migration_pmd",
 )
 _MEMBERS = {0: "file", 1: "anon", 3: "shmem"}  # include/linux/mm_types_task.h
 _EXECED, _EXITED = 1, 2
@@ -201,7 +203,7 @@ class ChurnTracer:
                 child: parent for window, child, parent in self._drain("parents") if window == self._window
             },
             moves=tuple(self._moves(min(state.moves, _MOVES))),
-            exchanged_pages=state.migrated + _HUGE_BATCH * max(state.migrating, 0),
+            exchanged_pages=max(state.exchanged, 0),
             complete=not state.lost and state.moves <= _MOVES,
             slack_pages=self._slack_pages,
         )
@@ -212,7 +214,7 @@ class ChurnTracer:
 
     def _set_window(self, window: int) -> None:
         states = self._bpf[b"states"]
-        states[0] = states.Leaf(window, 0, 0, 0, 0)
+        states[0] = states.Leaf(window, 0, 0, 0)
 
     def _load(self, name: str) -> int:
         try:
@@ -251,9 +253,6 @@ class ChurnTracer:
             row = table[index]
             if row.window == self._window:
                 yield Move(row.tgid, row.hierarchy, row.path.decode("utf-8", "surrogateescape"))
-
-
-_HUGE_BATCH = 512  # mm/migrate.c, NR_MAX_BATCHED_MIGRATION: what one migration under way holds at most
 
 
 def decode_churn(raw: bytes) -> Churn:

@@ -162,7 +162,7 @@ def test_a_process_that_grows(session, make_zone, start, quiet, watch_walks):
     watch_walks(moving)
     bounds = []
     for _ in range(SNAPSHOTS):
-        snapshot = session.take("cgroup")
+        snapshot = take(session)
         bounds.append(check(snapshot, moving, zone, base))
         quiet(snapshot)
     report("grow", bounds)
@@ -179,7 +179,7 @@ def test_a_process_that_maps_and_unmaps_256_mib_for_ever(session, make_zone, sta
     watch_walks(moving)
     bounds = []
     for _ in range(SNAPSHOTS):
-        snapshot = session.take("cgroup")
+        snapshot = take(session)
         usage = usages(snapshot)[zone.name]
         rss, bound = usage.rss_bytes // PAGE, usage.uncertainty_bytes // PAGE
         for said in moving.said:
@@ -198,7 +198,7 @@ def test_a_storm_of_500_forks_a_second(session, make_zone, start, quiet, watch_w
     watch_walks(moving)
     base, bounds = 0, []
     for _ in range(SNAPSHOTS):
-        snapshot = session.take("cgroup")
+        snapshot = take(session)
         usage = usages(snapshot)[zone.name]
         rss, bound = usage.rss_bytes // PAGE, usage.uncertainty_bytes // PAGE
         for said in moving.said:
@@ -230,7 +230,7 @@ def test_a_zone_whose_processes_migrate(session, make_zone, start, quiet, watch_
     watch_walks(moving)
     bounds = []
     for _ in range(SNAPSHOTS):
-        snapshot = session.take("cgroup")
+        snapshot = take(session)
         bounds.append(check(snapshot, moving, here, still[here.name], pages, 0))
         check(snapshot, moving, there, still[there.name], pages, 1)
         quiet(snapshot)

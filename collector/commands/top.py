@@ -1,0 +1,175 @@
+"""What each zone uses, live: zones by rss with what changes in them, how far each figure can be trusted, and a trend.
+
+Keys: arrows, Enter (processes), m (shared with whom), e (explain), t (tree), s (sort), / (filter), Space (pause),
+? (help), q. Where the output is no terminal, or with --batch, tables are printed one below the other, as prstat does:
+`zonerss top 5 12` is twelve of them, five seconds apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import signal
+import sys
+import termios
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from collector.commands.options import add_walk_options, column_of, one_way, read_rules
+from collector.commands.watching import count, interval, ticks
+from collector.errors import CannotServe, UsageError
+from collector.snapshot import Session
+from collector.views.columns import RSS
+from collector.views.top import TOP_COLUMNS, History, Mode, batch_lines
+
+if TYPE_CHECKING:
+    from collector.views.top_app import Look
+
+NAME = "top"
+_PR_SET_PDEATHSIG = 1
+_INTERVAL = 2.0
+# Undo what a full-screen program asks of a terminal: synchronized output, mouse, focus, paste and key reports, the
+# hidden cursor, the other screen.
+_SANE = (
+    b"\x1b[?2026l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1004l\x1b[?2004l\x1b[<u"
+    b"\x1b[0m\x1b[?25h\x1b[?1049l"
+)
+
+
+def prepare(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this verb."""
+    add_walk_options(parser)
+    names = ", ".join(column.name for column in TOP_COLUMNS)
+    parser.add_argument(
+        "--sort", metavar="COLUMN", default=RSS.name, help=f"largest first by one of: {names}"
+    )
+    parser.add_argument("--limit", type=count, metavar="N", help="--batch: the first N zones only")
+    parser.add_argument("--batch", action="store_true", help="print tables, as into a pipe or a file")
+    parser.add_argument("--json", action="store_true", help="--batch: print JSON, one snapshot a line")
+    parser.add_argument(
+        "--interval",
+        "-i",
+        dest="every",
+        type=interval,
+        metavar="S",
+        help=f"seconds between snapshots (default {_INTERVAL:g})",
+    )
+    parser.add_argument("-n", dest="times", type=count, metavar="N", help="--batch: N snapshots, then end")
+    parser.add_argument("interval", nargs="?", type=interval, help="as --interval; prstat's form")
+    parser.add_argument("count", nargs="?", type=count, help="as -n, with --batch or into a pipe")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show zones until told to stop."""
+    if (args.every and args.interval) or (args.times and args.count):
+        raise UsageError("say the interval and the count once: as options or as prstat has them")
+    sort = column_of(TOP_COLUMNS, args.sort)
+    way = one_way(args, NAME)
+    seconds, times = args.every or args.interval or _INTERVAL, args.times or args.count
+    if args.batch or args.json or not (sys.stdout.isatty() and sys.stdin.isatty()):
+        with _session(args) as session:
+            return _batch(session, way, sort.name, seconds, times, args)
+    if times:
+        raise UsageError("a count is for --batch: on a terminal, q ends top")
+    return guarded(lambda: _screen(way, sort.name, seconds, args))
+
+
+def _session(args: argparse.Namespace) -> Session:
+    return Session(args.source, read_rules(args.rules), uncertainty=True, follow=True)
+
+
+def _batch(
+    session: Session, way: str, sort: str, seconds: float, times: int | None, args: argparse.Namespace
+) -> int:
+    history = History()
+    for _ in ticks(seconds, times):
+        snapshot = session.take((way,), args.basis)
+        history.add(snapshot)
+        if args.json:
+            import json
+
+            from collector.views.document import snapshot_document
+
+            print(json.dumps(snapshot_document(snapshot, args.limit)))
+        else:
+            print("\n".join(batch_lines(snapshot, history, column_of(TOP_COLUMNS, sort), args.limit)))
+        sys.stdout.flush()
+    return 0
+
+
+class SessionCamera:
+    """Takes the snapshots of the screen with one session."""
+
+    def __init__(self, session: Session, way: str) -> None:
+        """:param way: the grouping"""
+        self._session, self._way = session, way
+
+    def take(self, mode: Mode, zone: str | None) -> Look:
+        """See :class:`collector.views.top_app.Camera`."""
+        from collector.views.top_app import Look
+
+        if mode is Mode.TREE:
+            from collector.tree import tree_usage
+            from collector.views.top import tree_lines
+
+            snapshot = self._session.take(("cgroup",))
+            return Look(snapshot, tree_lines(tree_usage(snapshot.parts, snapshot.members, lambda path: None)))
+        if mode is Mode.EXPLAIN and zone is not None:
+            from collector.accounting import explain_zone
+            from collector.views.explain import render_chain
+
+            account = explain_zone(self._session, zone, self._way)
+            return Look(self._session.take((self._way,)), render_chain(account))
+        return Look(self._session.take((self._way,), processes=mode is Mode.PROCESSES))
+
+
+def _screen(way: str, sort: str, seconds: float, args: argparse.Namespace) -> int:
+    try:
+        from collector.views.top_app import TopApp
+    except ImportError as err:
+        raise CannotServe("textual is missing: run vm/provision, or use top --batch") from err
+    with _session(args) as session:
+        app = TopApp(SessionCamera(session, way), seconds)
+        app.sort = column_of(TOP_COLUMNS, sort)
+        try:
+            failure = app.run()
+        finally:
+            app.stop()
+    if failure:
+        raise CannotServe(failure)
+    return app.return_code or 0
+
+
+def guarded(run_screen: Callable[[], int]) -> int:
+    """
+    Run a full-screen program in a child process, so that the terminal is put right however it ends.
+
+    A program that is killed cannot put back what it has asked of the terminal; its parent can. And the other way
+    round: where the parent is killed, the child ends as if told to.
+    """
+    stdin, stdout = sys.stdin.fileno(), sys.stdout.fileno()
+    before = termios.tcgetattr(stdin)
+    guard = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # by then we may be in the background
+        signal.signal(signal.SIGTERM, _end)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != guard:
+            os._exit(1)
+        return run_screen()
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)  # the child's to answer
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(pid, signal.SIGTERM))
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if status < 0:
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+        os.write(stdout, _SANE)
+        termios.tcsetattr(stdin, termios.TCSANOW, before)
+        raise CannotServe(f"top was ended by signal {-status} ({signal.strsignal(-status)})")
+    return status
+
+
+def _end(*_: object) -> None:
+    raise KeyboardInterrupt
