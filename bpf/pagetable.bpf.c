@@ -98,6 +98,7 @@ enum { // include/linux/mm.h
 	VM_SHARED = 0x8,
 	VM_PFNMAP = 0x400,
 	VM_HUGETLB = 0x400000,
+	VM_DEVICE_SHARED = VM_PFNMAP | VM_SHARED, // nothing in it is a page with an owner
 };
 
 enum { // arch/x86/include/asm/pgtable_types.h
@@ -350,6 +351,8 @@ int walk_vma(struct bpf_iter__task_vma *context)
 		worker->vmas++;
 	if (worker->cursor < start)
 		worker->cursor = start;
+	if ((vma->vm_flags & VM_DEVICE_SHARED) == VM_DEVICE_SHARED)
+		worker->cursor = worker->end;
 	worker->traits = traits_of(vma);
 	worker->pgd = (uint64_t)vma->vm_mm->pgd;
 	worker->gib = ~0UL;
