@@ -47,8 +47,8 @@ def tree_usage(
     node_of = [number[zone_of[key].cgroup or "/"] if key in zone_of else 0 for key in range(parts.zones)]
     sums = parts.tree(node_of, above)
     own_rss = [0] * len(paths)
-    for key, zone in enumerate(parts.project(node_of, len(paths)).sums()):
-        own_rss[key] = rss_of(zone.mapped) * PAGE_BYTES
+    for key, zone in enumerate(parts.sums()):  # each zone is a cgroup, and each cgroup one zone
+        own_rss[node_of[key]] += rss_of(zone.mapped) * PAGE_BYTES
     processes, process_rss = [0] * len(paths), [0] * len(paths)
     for member in members:
         processes[node_of[member.key]] += 1

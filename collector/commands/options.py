@@ -17,8 +17,8 @@ def add_walk_options(parser: argparse.ArgumentParser, by: bool = True) -> None:
             "--by",
             action="append",
             metavar="WAY",
-            help="zone (default), cgroup, depth=N, slice, session, user, euser or command; "
-            "may be given several times, all from one walk",
+            help="zone (default), cgroup, depth=N, slice, session, user, euser, command, or two of them: "
+            "zone/user; may be given several times, all from one walk",
         )
     parser.add_argument(
         "--source",

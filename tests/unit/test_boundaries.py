@@ -11,7 +11,19 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "collector"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 PURE = (
-    *("records", "units", "errors", "census", "usage", "zones", "schemes", "rules"),
+    *(
+        "records",
+        "units",
+        "errors",
+        "census",
+        "usage",
+        "zones",
+        "schemes",
+        "rules",
+        "sharing",
+        "tree",
+        "flight",
+    ),
     *("bills", "explain", "numbers", "ranges", "mapping", "reserved", "translations"),
 )
 
