@@ -24,7 +24,7 @@ class SmapsRow:
     offset: int
     """In bytes, of the file."""
     file: tuple[bytes, int]
-    """Device and inode, as maps prints them."""
+    """Device and name, and inode, as maps prints them. The inode of a System V segment is its id: any file's."""
     is_shared_anon: bool
     """Shared memory without a file of its own: MAP_SHARED | MAP_ANONYMOUS, System V, memfd."""
     sizes: dict[str, int]

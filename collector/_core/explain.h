@@ -18,12 +18,13 @@ void payers_free(struct payer *rows);
 
 // ---- incore.c: which ranges of which files are mapped, and what of them is in the page cache ----------
 
-// A file, told from others by what fstat() says. fd: open for reading, or -1 where that was not possible any more.
+// A file that is open for reading, told from others by device, inode and, if it is a System V segment, when it was made.
 struct incore_file {
 	uint64_t device;
 	uint64_t inode;
 	uint64_t size_bytes;
 	int64_t mtime_ns;
+	int64_t made_ns;	// 0: no System V segment
 	uint64_t file_system;	// the magic number of statfs(2)
 	int32_t fd;
 };

@@ -110,13 +110,13 @@ size_t incore_ranges(const struct incore *incore, const struct file_range **ret)
 
 // ---- files ----
 
-static uint32_t file_place(const struct incore *incore, uint64_t device, uint64_t inode)
+static uint32_t file_place(const struct incore *incore, uint64_t device, uint64_t inode, int64_t made_ns)
 {
-	uint64_t hash = inode * UINT64_C(0x9e3779b97f4a7c15) ^ device * UINT64_C(0xbf58476d1ce4e5b9);
+	uint64_t hash = inode * UINT64_C(0x9e3779b97f4a7c15) ^ (device + made_ns) * UINT64_C(0xbf58476d1ce4e5b9);
 	uint32_t mask = incore->file_room * 2 - 1;
 	for (uint32_t at = (hash ^ hash >> 32) & mask;; at = (at + 1) & mask) {
 		const struct incore_file *file = &incore->files[incore->table[at] - 1];
-		if (!incore->table[at] || (file->device == device && file->inode == inode))
+		if (!incore->table[at] || (file->device == device && file->inode == inode && file->made_ns == made_ns))
 			return at;
 	}
 }
@@ -136,15 +136,21 @@ static int files_grow(struct incore *incore)
 	incore->table = table;
 	incore->file_room = room;
 	for (uint32_t i = 0; i < incore->file_count; i++)
-		table[file_place(incore, files[i].device, files[i].inode)] = i + 1;
+		table[file_place(incore, files[i].device, files[i].inode, files[i].made_ns)] = i + 1;
 	return 0;
 }
 
-static int64_t file_add(struct incore *incore, int dir, const char *path, const struct stat *found)
+static int64_t nanoseconds(const struct timespec *time)
 {
+	return time->tv_sec * INT64_C(1000000000) + time->tv_nsec;
+}
+
+static int64_t file_add(struct incore *incore, int dir, const char *path, const struct stat *found, bool system_v)
+{
+	int64_t made_ns = system_v ? nanoseconds(&found->st_ctim) : 0;
 	if (incore->file_count == incore->file_room && files_grow(incore))
 		return -ENOMEM;
-	uint32_t at = file_place(incore, found->st_dev, found->st_ino);
+	uint32_t at = file_place(incore, found->st_dev, found->st_ino, made_ns);
 	if (incore->table[at])
 		return incore->table[at] - 1;
 	int flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC, fd = openat(dir, path, flags | O_NOATIME);
@@ -161,12 +167,21 @@ static int64_t file_add(struct incore *incore, int dir, const char *path, const 
 		.device = found->st_dev,
 		.inode = found->st_ino,
 		.size_bytes = found->st_size,
-		.mtime_ns = found->st_mtim.tv_sec * INT64_C(1000000000) + found->st_mtim.tv_nsec,
+		.mtime_ns = nanoseconds(&found->st_mtim),
+		.made_ns = made_ns,
 		.file_system = (uint32_t)system.f_type,
 		.fd = fd,
 	};
 	incore->table[at] = ++incore->file_count;
 	return incore->file_count - 1;
+}
+
+// The inode number of a System V segment is its id, which may be 0, another segment's in another IPC namespace, and
+// another file's of the kernel's own tmpfs (ipc/shm.c, newseg()): so it is told by when it was made, too, to the
+// clock tick that the kernel notes.
+static bool row_is_system_v(const struct reader *r, const struct vma *vma)
+{
+	return vma->name_length >= 5 && !memcmp(r->text + vma->name, "/SYSV", 5);
 }
 
 // The file of a row: its index, NOT_A_FILE, PASS_OVER, or another negative errno. Only regular files are
@@ -184,7 +199,7 @@ static int64_t file_of_row(struct reader *r, const struct vma *vma)
 	struct stat found;
 	snprintf(path, sizeof(path), "map_files/%lx-%lx", (long)vma->start, (long)vma->end);
 	int64_t file = fstatat(r->dir, path, &found, 0) ? (errno == ENOENT ? PASS_OVER : NOT_A_FILE) :
-		       S_ISREG(found.st_mode)		 ? file_add(r->incore, r->dir, path, &found) :
+		       S_ISREG(found.st_mode)		 ? file_add(r->incore, r->dir, path, &found, row_is_system_v(r, vma)) :
 							   NOT_A_FILE;
 	if (file < PASS_OVER)
 		return file;
@@ -330,7 +345,7 @@ static int collect_rows(struct reader *r, int64_t rows)
 			break; // [vsyscall]
 		if (row_is_anon(r, vma))
 			continue;
-		int64_t file = vma->inode ? file_of_row(r, vma) : NOT_A_FILE;
+		int64_t file = vma->inode || row_is_system_v(r, vma) ? file_of_row(r, vma) : NOT_A_FILE;
 		int error = file < PASS_OVER ? (int)-file : file == PASS_OVER ? 0 : take_row(r, vma, file);
 		if (error)
 			return error;

@@ -74,7 +74,7 @@ def _row(header: re.Match[bytes], sizes: dict[str, int], flags: frozenset[str]) 
         end=int(header[2], 16),
         shared=shared,
         offset=int(header[4], 16),
-        file=(header[5], int(header[6])),
+        file=(header[5] + b" " + header[7], int(header[6])),
         is_shared_anon=shared and header[7].startswith(_SHARED_ANON),
         sizes=sizes,
         flags=flags,

@@ -11,6 +11,7 @@ import mmap
 import os
 import random
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,12 +19,14 @@ import pytest
 
 import collector
 from tests.live import needs
-from tests.live.cgroups import pids_in, stopped
+from tests.live.cgroups import move, pids_in, stopped
 from tests.live.measure import Zone
 from tests.oracle import FILE_OR_SHARED, PAGE, PRESENT, SWAPPED, Kernel, pages_of, read_file
+from tests.workloads.mem import Mem
 
 MIB = 2**20 // PAGE
 LIBC = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWIPC = 0x08000000
 
 
 # ---- the oracle ----------------------------------------------------------------------------------------
@@ -34,8 +37,9 @@ def file_pages_of(pid: int) -> Iterator[tuple[tuple[int, int], int, str]]:
     pagemap = os.open(f"/proc/{pid}/pagemap", os.O_RDONLY)
     try:
         for line in read_file(f"/proc/{pid}/maps").splitlines():
-            span, flags, offset, _device, inode, *_name = line.split(None, 5)
-            if inode == b"0":
+            span, flags, offset, _device, inode, *name = line.split(None, 5)
+            system_v = bool(name) and name[0].startswith(b"/SYSV")
+            if inode == b"0" and not system_v:
                 continue
             start, end = (int(part, 16) for part in span.split(b"-"))
             path = f"/proc/{pid}/map_files/{start:x}-{end:x}"
@@ -45,7 +49,9 @@ def file_pages_of(pid: int) -> Iterator[tuple[tuple[int, int], int, str]]:
                 word = int.from_bytes(words[index * 8 : index * 8 + 8], "little")
                 is_anon = word & (PRESENT | SWAPPED) and not word & FILE_OR_SHARED
                 if flags.endswith(b"s") or not is_anon:
-                    yield (found.st_dev, found.st_ino), int(offset, 16) // PAGE + index, path
+                    # The inode of a System V segment is its id, which any other file may have as its inode.
+                    file = (found.st_dev, -found.st_ctime_ns if system_v else found.st_ino)
+                    yield file, int(offset, 16) // PAGE + index, path
     finally:
         os.close(pagemap)
 
@@ -262,6 +268,29 @@ def test_system_v_and_shared_anonymous_memory(zone, mem, means):
     mem.map("sharedanon 61")
     mem.map("shm 67")
     assert grown(before, Incore([zone]), zone, "shmem_bytes") == 61 + 67
+
+
+def test_system_v_segments_of_one_id_in_two_namespaces(make_zone: Callable, cgroups, means):
+    """As in two containers: their first segments have the same device, inode and name."""
+    zones = [make_zone(name) for name in "ab"]
+    mems = []
+    for zone in zones:
+
+        def enter(path: Path = zone.path) -> None:
+            move(os.getpid(), path)
+            if LIBC.unshare(CLONE_NEWIPC):
+                raise OSError(ctypes.get_errno(), "unshare")
+
+        mems.append(Mem(before_exec=enter))
+        zone.mems.append(mems[-1])
+    before = Incore(zones)
+    for mem, pages in zip(mems, (61, 67), strict=True):
+        mem.map(f"shm {pages}")
+        time.sleep(0.02)  # the kernel notes in clock ticks when they were made
+    after = Incore(zones)
+    for zone, pages in zip(zones, (61, 67), strict=True):
+        assert grown(before, after, zone, "shmem_bytes") == pages
+        assert grown(before, after, zone, "exclusive_bytes") == pages
 
 
 @pytest.fixture

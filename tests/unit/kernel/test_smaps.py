@@ -40,7 +40,7 @@ def test_rows():
     assert rows[0].flags == {"rd", "wr", "mr", "mw", "me", "ac", "sd"}
     assert rows[0].sizes["Rss"] == 4096
     assert rows[1].offset == 4096
-    assert rows[1].file == (b"00:01", 77)
+    assert rows[1].file == (b"00:01 /dev/zero (deleted)", 77)
     assert sum(row.sizes["Rss"] for row in rows) == 20 * 1024
 
 
