@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +23,11 @@ LIVE = (Path(__file__).parent / "live", Path(__file__).parent / "guest")
 
 def is_live(path: Path) -> bool:
     return any(path.is_relative_to(directory) for directory in LIVE)
+
+
+def pytest_configure() -> None:
+    # Whoever ends the tests politely gets what they made removed, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -92,9 +92,10 @@ static void list_base(void)
 	}
 }
 
+// Touched and locked: neither a fault around some address nor reclaim shall change how much there is.
 static void touch_base(void)
 {
-	for (int i = 0; i < base_rows; i++)
+	for (int i = 0; i < base_rows; i++) {
 		for (u64 address = base[i].start; address < base[i].end; address += PAGE) {
 			volatile char *byte = (volatile char *)address;
 			if (base[i].write)
@@ -102,6 +103,8 @@ static void touch_base(void)
 			else
 				(void)*byte;
 		}
+		mlock((void *)base[i].start, base[i].end - base[i].start);
+	}
 }
 
 // ---- speaking ---------------------------------------------------------------------------------------
