@@ -237,13 +237,14 @@ static bool put_table(struct pagetable_worker *worker, char *buffer, uint64_t en
 	uint64_t address = worker->cursor, again = 0;
 	uint64_t stop = ((address >> PMD_SHIFT) + 1) << PMD_SHIFT;
 	uint64_t first = (address >> PAGE_SHIFT) % TABLE_ENTRIES;
-	uint32_t bytes;
-	uint64_t *to;
+	uint64_t bytes, *to;
 
 	if (stop > worker->end)
 		stop = worker->end;
 	bytes = (stop - address) >> PAGE_SHIFT << 3;
-	if (!bytes || bytes > TABLE_ENTRIES * sizeof(*to))
+	// What is compared must be what is passed on: the verifier of Linux 6.1 does not follow clang's rewriting of it.
+	asm volatile("" : "+r"(bytes));
+	if (bytes > TABLE_ENTRIES * sizeof(*to))
 		return false;
 	to = put_piece(worker, buffer, bytes / sizeof(*to), PAGE_SHIFT);
 	if (!to)

@@ -143,7 +143,7 @@ class PageTableSource:
         lib, said = self._lib, os.strerror(error)
         if stage == lib.PAGETABLE_OBJECT:
             return "built", f"{OBJECT.name} cannot be read ({said}): build zonerss again"
-        if stage == lib.PAGETABLE_LOAD and error in (errno.EPERM, errno.EACCES):
+        if stage == lib.PAGETABLE_LOAD and error == errno.EPERM:
             return "bpf", (
                 f"the kernel refuses bpf() ({said}): CAP_BPF and CAP_PERFMON (or CAP_SYS_ADMIN) are missing, "
                 "or a seccomp filter or lockdown forbids it"
