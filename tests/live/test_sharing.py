@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -275,3 +276,32 @@ def test_a_process_table_above_the_users(make_zone):
     assert any(line.split()[:1] == [str(mem.pid)] for line in text.splitlines())
     assert "NPROC" in text
     assert "USERNAME" in text
+
+
+# ---- one walk for many threads -------------------------------------------------------------------------------
+
+
+def test_threads_share_a_walk_and_a_fresh_snapshot_is_used_again(source):
+    found: list[collector.Snapshot] = []
+
+    def ask() -> None:
+        found.append(collector.take_snapshot(by="cgroup", source=source, max_age=60))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({id(snapshot) for snapshot in found}) == 1
+    assert collector.take_snapshot(by=("cgroup",), source=source, max_age=60) is found[0]
+    assert collector.take_snapshot(by="user", source=source, max_age=60) is not found[0]
+    assert collector.take_snapshot(by="cgroup", source=source) is not found[0]
+    anew = collector.take_snapshot(by="cgroup", source=source, max_age=0)
+    assert anew is not found[0]
+    assert anew.began > found[0].ended
+
+
+@pytest.mark.parametrize("age", [-1, float("nan")])
+def test_an_age_that_is_none(age):
+    with pytest.raises(collector.ZonerssError, match="seconds"):
+        collector.take_snapshot(max_age=age)
