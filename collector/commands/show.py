@@ -185,7 +185,8 @@ def footer(snapshot: Snapshot) -> list[str]:
         f"Total: {total.processes} processes, {format_size(total.rss_bytes)} ({kinds}), "
         f"{format_percent(total.rss_bytes, memory_bytes())} of memory; "
         f"{format_size(total.process_rss_bytes)} by summing process RSS.",
-        f"Read {snapshot.walk_pages:,} page table entries by {snapshot.source} in {took_ms:.0f} ms.",
+        f"Read {snapshot.walk_pages:,} page table entries by {snapshot.source} in {took_ms:.0f} ms"
+        f"{'' if snapshot.basis == 'mapped' else f'; basis {snapshot.basis}'}.",
     ]
     missing = gap_sentence(snapshot.gaps)
     return [*lines, missing] if missing else lines
