@@ -15,6 +15,7 @@ nothing is kept.
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -93,10 +94,11 @@ def pairs(parts: Parts, names: Mapping[int, str], limit: int | None = None) -> t
         if pages
     ]
     chosen = sorted(found) if limit is None else heapq.nsmallest(limit, found)
-    rows = [
-        (names[row >> bits & mask], names[row & mask], pages_to_bytes(-(row >> 2 * bits))) for row in chosen
-    ]
-    return [Pair((a, b) if a < b else (b, a), size) for a, b, size in rows], len(found)
+    ascending = all(names[a] < names[b] for a, b in itertools.pairwise(sorted(names)))
+    both = [(names[row >> bits & mask], names[row & mask]) for row in chosen]
+    if not ascending:
+        both = [(a, b) if a < b else (b, a) for a, b in both]
+    return list(map(Pair, both, (pages_to_bytes(-(row >> 2 * bits)) for row in chosen))), len(found)
 
 
 def cover(

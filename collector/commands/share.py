@@ -58,9 +58,10 @@ def run(args: argparse.Namespace) -> int:
         limit = args.limit if args.json else args.limit or _SHOWN
         sharing = measure(session, way, args.limit or _SHOWN, None if _colour_width() else limit)
     if args.json:
-        from collector.views.document import render_lines
+        from collector.views.document import chunks_of
 
-        print(render_lines(document(sharing, args.limit)))
+        sys.stdout.writelines(chunks_of(document(sharing, args.limit)))
+        print()
         return 0
     shared = [part for part in sharing.parts if len(part.zones) > 1][:limit]
     pairs = sharing.pairs[:limit] if not _colour_width() else sharing.pairs

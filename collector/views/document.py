@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -108,6 +108,9 @@ def render_json(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=2)
 
 
+_CHUNK = 512
+
+
 class Json(str):
     """Text that is JSON already: an entry of a list too long to be made of dictionaries first."""
 
@@ -116,12 +119,20 @@ class Json(str):
 
 def render_lines(document: dict[str, Any]) -> str:
     """The document as text, one line for each field and each entry of a list: for those that may be long."""
-    fields = []
+    return "".join(chunks_of(document))
+
+
+def chunks_of(document: dict[str, Any]) -> Iterator[str]:
+    """The same in pieces, to be written one after the other: megabytes need not be put together first."""
+    before = "{\n"
     for name, value in document.items():
+        yield f"{before}  {json.dumps(name)}: "
+        before = ",\n"
         if not isinstance(value, list) or not value:
-            text = json.dumps(value)
-        else:
-            entries = (entry if isinstance(entry, Json) else json.dumps(entry) for entry in value)
-            text = "[\n    " + ",\n    ".join(entries) + "\n  ]"
-        fields.append(f"  {json.dumps(name)}: {text}")
-    return "{\n" + ",\n".join(fields) + "\n}"
+            yield json.dumps(value)
+            continue
+        for start in range(0, len(value), _CHUNK):
+            entries = (e if isinstance(e, Json) else json.dumps(e) for e in value[start : start + _CHUNK])
+            yield (",\n    " if start else "[\n    ") + ",\n    ".join(entries)
+        yield "\n  ]"
+    yield "\n}"
