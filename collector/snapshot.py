@@ -4,7 +4,7 @@ The rule, from SmartOS's getvmusage(): a page counts once in a zone however many
 it is charged in full to every zone that maps it. In steps, which are the functions below:
 
     list the processes                        read_tasks()
-    say for each which zones it is in         _place()
+    say for each which zones it is in         place_tasks()
     for each page table entry of each:
       mark its frame for the process's zones  walk(), in C
     count the frames by set of zones          Census.parts()
@@ -15,16 +15,15 @@ A walk is an interval, not an instant: ``began`` and ``ended`` say when. What co
 
 from __future__ import annotations
 
-import difflib
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from collector.census import Census, Parts
-from collector.errors import UnknownZone, UsageError
+from collector.errors import UsageError
 from collector.kernel.cgroupfs import MemoryHierarchy, charged_bytes, find_memory_hierarchy
 from collector.kernel.names import host_names
 from collector.kernel.proc import TaskList, shared_mm_leaders
@@ -32,11 +31,12 @@ from collector.kernel.roots import HOST, Roots
 from collector.kernel.roster import Roster
 from collector.kernel.sources import Sources
 from collector.kernel.walking import Walked, walk, walk_settings
-from collector.records import Cause, Gap, Grouping, ProcessUsage, Task, Usage, Zone
+from collector.placing import Plan, find_names, make_plan, place_tasks
+from collector.records import Cause, Gap, Grouping, ProcessUsage, Usage, Zone
 from collector.rules import Rule
 from collector.units import PAGE_BYTES
 from collector.usage import Member, processes_usage, without_others, zones_usage
-from collector.zones import WAYS, By, label, nested, parse_by, unescaped, zoner
+from collector.zones import WAYS, By, nested, parse_by, zoner
 
 if TYPE_CHECKING:
     from collector.bills import Billed
@@ -81,6 +81,34 @@ class Snapshot:
     """How the uncertainty was found: traced (a bound), net (less than one); None: it was not asked for."""
     by_mapping: Parts | None = field(repr=False, compare=False, default=None)
     """Basis incore: the parts with each zone twice, as z what it maps privately, as z + parts.zones what shared."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What is asked of one look."""
+
+    ways: tuple[By, ...]
+    basis: str
+    names: tuple[str, ...]
+    """Zones of the first grouping, as they were spelled; none: all."""
+    alone: bool
+    processes: bool
+
+    @property
+    def want_users(self) -> bool:
+        """Whether the processes' user ids must be read."""
+        return self.processes or any(way.needs_uids for way in self.ways)
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """What came of walking the page tables."""
+
+    source: str
+    found: Sequence[Walked]
+    """One for each walk of the plan."""
+    gaps: Sequence[Gap]
+    took_ns: int
 
 
 class Session:
@@ -140,80 +168,83 @@ class Session:
         processes: bool = False,
     ) -> Snapshot:
         """Look at the machine once; see :func:`take_snapshot`."""
-        with self._motion or nullcontext():
-            return self._look(by, basis, zone, alone, processes)
-
-    def _look(
-        self,
-        by: str | Sequence[str],
-        basis: str,
-        zone: str | Sequence[str] | None,
-        alone: bool,
-        processes: bool,
-    ) -> Snapshot:
         ways = tuple(parse_by(text) for text in ((by,) if isinstance(by, str) else by))
         if not ways:
             raise UsageError(f"group by what? say one of {', '.join(WAYS)}")
         if basis not in BASES:
             raise UsageError(f"there is no basis {basis!r}; say {' or '.join(BASES)}")
+        names = (zone,) if isinstance(zone, str) else tuple(zone or ())
+        with self._motion or nullcontext():
+            return self._look(_Request(ways, basis, names, alone, processes))
+
+    def _look(self, request: _Request) -> Snapshot:
         began = datetime.now(UTC)
         hierarchy = find_memory_hierarchy(self._roots)
-        want_users = processes or any(way.needs_uids for way in ways)
-        listed = self._roster.read(hierarchy, want_users)
-        places = _place(listed, ways, self._roots, self._rules)
-        names = _find_names((zone,) if isinstance(zone, str) else tuple(zone or ()), places)
-        if alone and names:
-            places = [place for place in places if place[1][0].name in names]
-        mm_of = shared_mm_leaders(listed)
-        plan = _plan(places, mm_of, by_mm=processes)
+        listed = self._roster.read(hierarchy, request.want_users)
+        host = host_names(self._roots)
+        zoners = [zoner(way, host, self._rules) for way in request.ways]
+        places = place_tasks(listed.tasks, zoners)
+        names = find_names(request.names, places)
+        if request.alone and names:
+            places = [place for place in places if place.zones[0].name in names]
+        plan = make_plan(places, mm_of := shared_mm_leaders(listed), by_mm=request.processes)
+
         if self._motion:
             self._motion.listed(listed)
-
-        source = self._sources.choose(self._source, sum(task.rss_pages for task, _ in plan.walks))
-        self._census.restart(len(plan.mms))
-        walk_began_ns = time.monotonic_ns()
-        walked, walk_gaps = walk(source, self._census, listed, plan.walks, self._settings)
-        walk_ns = time.monotonic_ns() - walk_began_ns
+        walked = self._walk(listed, plan)
         if self._motion:
-            zoners = [zoner(way, host_names(self._roots), self._rules) for way in ways]
-            self._motion.walked(listed, mm_of, hierarchy, zoners, want_users)
-        parts, by_mapping = self._census.parts(), None
-        if basis == "incore":
-            parts, by_mapping, more_gaps = self._add_cached(parts, listed, plan)
-            walk_gaps = list(dict.fromkeys((*walk_gaps, *more_gaps)))
-        members = _members(plan, walked, listed)
-        appeared = self._roster.appeared()
+            self._motion.walked(listed, mm_of, hierarchy, zoners, request.want_users)
+        parts, by_mapping, cache_gaps = self._parts(request, listed, plan)
+        appeared = [Gap(pid, "list", Cause.BEGAN) for pid in self._roster.appeared()]
 
+        members = _members(plan, walked.found, listed)
+        tell = self._motion.tell if self._motion and request.basis == "mapped" else None
         groupings, totals = [], []
-        for position, way in enumerate(ways):
+        for position, way in enumerate(request.ways):
             charge = _charger(hierarchy, {member.zones[position] for member in members})
-            usages, total = zones_usage(parts, members, position, charge, names if position == 0 else ())
-            if self._motion and basis == "mapped":
-                usages, total = self._motion.tell(usages, total, position, places)
-            groupings.append(Grouping(str(way), tuple(map(without_others, usages)) if alone else usages))
-            totals.append(without_others(total) if alone else total)
+            chosen = names if position == 0 else ()
+            usages, total = zones_usage(parts, members, position, charge, chosen)
+            if tell:
+                usages, total = tell(usages, total, position, places)
+            if request.alone:
+                usages, total = tuple(map(without_others, usages)), without_others(total)
+            groupings.append(Grouping(str(way), usages))
+            totals.append(total)
         return Snapshot(
             began=began,
             ended=datetime.now(UTC),
-            source=source.name,
-            basis=basis,
+            source=walked.source,
+            basis=request.basis,
             by=groupings[0].by,
             page_size=PAGE_BYTES,
             total=totals[0],
             zones=groupings[0].zones,
             groupings=tuple(groupings),
-            processes=processes_usage(parts, members, plan.mms, names) if processes else None,
-            gaps=(*listed.gaps, *walk_gaps, *(Gap(pid, "list", Cause.BEGAN) for pid in appeared)),
-            walk_ns=walk_ns,
-            walk_pages=sum(found.rss_pages + found.hugetlb_pages for found in walked),
+            processes=processes_usage(parts, members, plan.mms, names) if request.processes else None,
+            gaps=tuple(dict.fromkeys((*listed.gaps, *walked.gaps, *cache_gaps, *appeared))),
+            walk_ns=walked.took_ns,
+            walk_pages=sum(found.rss_pages + found.hugetlb_pages for found in walked.found),
             parts=parts,
             members=members,
-            uncertainty=str(self._motion.method) if self._motion and basis == "mapped" else None,
+            uncertainty=str(self._motion.method) if self._motion and tell else None,
             by_mapping=by_mapping,
         )
 
-    def _add_cached(self, parts: Parts, listed: TaskList, plan: _Plan) -> tuple[Parts, Parts, list[Gap]]:
-        """Basis incore: files count where they are cached, whether a page table maps them or not."""
+    def _walk(self, listed: TaskList, plan: Plan) -> _Walk:
+        """Mark the frames of every address space of the plan in the census."""
+        source = self._sources.choose(self._source, sum(task.rss_pages for task, _ in plan.walks))
+        self._census.restart(len(plan.mms))
+        began_ns = time.monotonic_ns()
+        found, gaps = walk(source, self._census, listed, plan.walks, self._settings)
+        return _Walk(source.name, found, gaps, time.monotonic_ns() - began_ns)
+
+    def _parts(
+        self, request: _Request, listed: TaskList, plan: Plan
+    ) -> tuple[Parts, Parts | None, Sequence[Gap]]:
+        """What the census found. Basis incore: files count where they are cached, mapped by a page table or not."""
+        parts = self._census.parts()
+        if request.basis == "mapped":
+            return parts, None, ()
         from collector.kernel.incore import incore_parts
 
         by_mapping, gaps = incore_parts(parts, listed, plan.walks, self._settings, self._roots)
@@ -287,21 +318,6 @@ def take_snapshot(
     return SNAPSHOTS.get(kind, take, max_age)
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """Who is walked for whom."""
-
-    seats: tuple[tuple[Task, tuple[Zone, ...], int, int, int], ...]
-    """For each process: its zones, its address space, its key, and the walk that is its."""
-    mms: tuple[int, ...]
-    """The address space of each key, where keys tell address spaces apart."""
-    walks: tuple[tuple[Task, int], ...]
-    """Whose address space is walked for which key: once for a key, however many processes share it."""
-
-
-_Places = list[tuple[Task, tuple[Zone, ...]]]
-
-
 def _load_motion(roots: Roots, stack: ExitStack) -> Motion:
     from collector.uncertainty import Motion
 
@@ -310,60 +326,19 @@ def _load_motion(roots: Roots, stack: ExitStack) -> Motion:
     return motion
 
 
-def _place(listed: TaskList, ways: Sequence[By], roots: Roots, rules: Sequence[Rule]) -> _Places:
-    """Each process with its zone in each grouping, under a name that no other zone of the grouping has."""
-    columns = []
-    for way in ways:
-        zone_of = zoner(way, host_names(roots), rules)
-        zones = [zone_of(task) for task in listed.tasks]
-        distinct = tuple(dict.fromkeys(zones))
-        labelled = dict(zip(distinct, label(distinct), strict=True))
-        columns.append([labelled[zone] for zone in zones])
-    return list(zip(listed.tasks, zip(*columns, strict=True), strict=True))
-
-
-def _find_names(wanted: Sequence[str], places: _Places) -> tuple[str, ...]:
-    """The zones of the first grouping that are meant, which may be spelled as tables and JSON show them."""
-    known = {zones[0].name for _, zones in places}
-    found = []
-    for name in wanted:
-        match = next((spelling for spelling in (name, unescaped(name)) if spelling in known), None)
-        if match is None:
-            close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-            hint = (
-                f"; did you mean {' or '.join(close)}?" if close else "; zonerss show lists those there are"
-            )
-            raise UnknownZone(f"no process of this host is in a zone {name!r}{hint}")
-        found.append(match)
-    return tuple(found)
-
-
-def _plan(places: _Places, mm_of: Mapping[int, int], by_mm: bool) -> _Plan:
-    """
-    Number what the census tells apart: combinations of zones, one in each grouping, and address spaces if by_mm.
-
-    Every grouping is coarser than this, so one walk serves them all.
-    """
-    keys: dict[tuple[int, tuple[Zone, ...]], int] = {}
-    walk_of: dict[tuple[int, int], int] = {}
-    seats: list[tuple[Task, tuple[Zone, ...], int, int, int]] = []
-    walks: list[tuple[Task, int]] = []
-    for task, zones in sorted(places, key=lambda place: place[1][0].name):
-        mm = mm_of[task.pid]
-        key = keys.setdefault((mm if by_mm else 0, zones), len(keys))
-        if (mm, key) not in walk_of:
-            walk_of[mm, key] = len(walks)
-            walks.append((task, key))
-        seats.append((task, zones, mm, key, walk_of[mm, key]))
-    return _Plan(tuple(seats), tuple(mm for mm, _ in keys), tuple(walks))
-
-
-def _members(plan: _Plan, walked: Sequence[Walked], listed: TaskList) -> tuple[Member, ...]:
+def _members(plan: Plan, walked: Sequence[Walked], listed: TaskList) -> tuple[Member, ...]:
     """The processes of which something was seen; the others are gaps, not processes without memory."""
     return tuple(
-        Member(task, mm, zones, key, walked[walk].rss_pages, listed.vsize_bytes[task.pid])
-        for task, zones, mm, key, walk in plan.seats
-        if walked[walk].vmas
+        Member(
+            seat.place.task,
+            seat.mm,
+            seat.place.zones,
+            seat.key,
+            walked[seat.walk].rss_pages,
+            listed.vsize_bytes[seat.place.task.pid],
+        )
+        for seat in plan.seats
+        if walked[seat.walk].vmas
     )
 
 
