@@ -46,7 +46,7 @@ def test_could_not_is_one_line_and_status_1(
     def refuse(*args: object, **options: object) -> None:
         raise CannotServe("no\x1b[2J way:\nnone")
 
-    monkeypatch.setattr("collector.commands.show.take_snapshot", refuse)
+    monkeypatch.setattr("collector.commands.show.snapshots", refuse)
     assert main([]) == 1
     assert capsys.readouterr() == ("", "zonerss: no\\x1b[2J way:\\x0anone\n")
 

@@ -14,7 +14,7 @@ HEADERS = ["PID", "USERNAME", "SIZE", "RSS", "ANON", "FILE", "SHMEM", "EXCL", "P
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = (process(7, command="a\x1b[2J\nb"), process(8, uid=None, rss_bytes=97 * KIB))
-    monkeypatch.setattr("collector.commands.ps.take_snapshot", lambda *a, **k: snapshot(processes=rows))
+    monkeypatch.setattr("collector.commands.ps.snapshots", lambda *a, **k: [snapshot(processes=rows)])
 
 
 def test_table(capsys: pytest.CaptureFixture[str]) -> None:
