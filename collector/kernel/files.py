@@ -15,7 +15,7 @@ import os
 import stat
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from collector._core import ffi, lib
 from collector.census import Census, Parts
@@ -24,8 +24,10 @@ from collector.kernel.proc import text_of
 from collector.kernel.roots import HOST, Roots
 from collector.kernel.walking import walk
 from collector.records import FileKind, Gap, MappedFile, Task
-from collector.sharing import Holdings
-from collector.usage import Member
+
+if TYPE_CHECKING:
+    from collector.sharing import Holdings
+    from collector.usage import Member
 
 _ROOM = 16384
 _DELETED = " (deleted)"

@@ -166,6 +166,17 @@ def spawn_in_new_ipc_namespace(zone: Zone) -> Mem:
     return zone.mems[-1]
 
 
+def test_more_files_than_were_reckoned_with(make_zone, files_of, disk_directory, monkeypatch):
+    zone = make_zone("a")
+    mem = zone.spawn()
+    for count in range(1, 8):
+        mem.map(f"file {make_file(disk_directory / f'file-{count}', count)} {count} shared read")
+    monkeypatch.setattr("collector.kernel.files._ROOM", 2)
+    files = files_of(zone)
+    for count in range(1, 8):
+        assert pages(named(files, str(disk_directory / f"file-{count}")))[0] == count
+
+
 # ---- overlay: the same lower file under another device in each mount ----------------------------------------
 
 
