@@ -31,7 +31,7 @@ from collector.explain import (
 from collector.kernel.cgroupfs import MemoryHierarchy, find_memory_hierarchy
 from collector.kernel.memcg import cgroup_inodes, cgroup_processes, read_bill
 from collector.kernel.roots import HOST, Roots
-from collector.records import Usage, Zone
+from collector.records import Cause, Usage, Zone
 from collector.snapshot import Session, Snapshot
 from collector.zones import nested
 
@@ -167,7 +167,8 @@ def _drift(
     usage: Usage,
 ) -> Drift:
     walked = {member.task.pid for member in snapshot.members if member.zones[0] == zone}
-    there = cgroup_processes(hierarchy, zone.cgroup or "/", below)
+    unreadable = {gap.pid for gap in snapshot.gaps if gap.cause in (Cause.REFUSED, Cause.UNREADABLE)}
+    there = cgroup_processes(hierarchy, zone.cgroup or "/", below) - unreadable
     return Drift(
         came=tuple(sorted(there - walked)),
         left=tuple(sorted(walked - there)),
