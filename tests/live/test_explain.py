@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from collector.snapshot import Session
 from tests.live import needs
 from tests.live.cgroups import TestCgroups, end_processes, move, remove, stopped
 from tests.live.measure import Zone
-from tests.oracle import PAGE
+from tests.oracle import PAGE, RSS_KINDS, Kernel, pages_of
 from tests.workloads.mem import MemError
 from tests.workloads.postgres import Postgres, programs
 
@@ -233,6 +234,36 @@ def test_a_zone_below_a_zone_has_a_bill_of_its_own(make_zone: Callable, cgroups:
         remove(inner.path)
 
 
+def test_payers_by_brute_force(make_zone: Callable, tmpfs_directory):
+    """Frame by frame: the pages of each process, and what kpagecgroup says of each."""
+    zones = [make_zone(name) for name in "ab"]
+    mems = [zone.spawn() for zone in (*zones, *zones)]
+    for number, mem in enumerate(mems):
+        made = mem.map(f"memfd {101 + number}")
+        for other in mems:
+            other.map(f"file {made.path} {97 - 5 * number} shared read")
+    kernel = Kernel()
+    with stopped([zone.path for zone in zones]), open("/proc/kpagecgroup", "rb") as payers:
+        with Session() as session:
+            matrix = pay_matrix(session, "cgroup")
+        for zone in zones:
+            frames = {
+                page.number
+                for mem in zone.mems
+                for page in pages_of(kernel, mem.pid)
+                if page.kind in RSS_KINDS
+            }
+            found: Counter[int] = Counter()
+            for pfn in frames:
+                payers.seek(pfn * 8)
+                found[int.from_bytes(payers.read(8), sys.byteorder)] += PAGE
+            cells = {cell.cgroup: cell.bytes for cell in matrix.payments if cell.zone == zone.name}
+            assert sorted(cells.values()) == sorted(found.values())
+            for other in zones:
+                assert cells[other.name] == found[other.path.stat().st_ino]
+    kernel.close()
+
+
 # ---- what moves, what is missing -----------------------------------------------------------------------
 
 
@@ -276,6 +307,16 @@ def test_what_cannot_be_done_is_one_sentence(arguments, status):
     assert done.returncode == status
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_names_of_cgroups_are_hostile(make_zone: Callable):
+    zone = make_zone("a\x1b[2J\udcff")
+    zone.spawn()
+    for arguments in ([zone.name], [zone.name, "--numbers"], ["--payers"], [zone.name, "--json"]):
+        done = zonerss("explain", *arguments, "--by", "cgroup")
+        assert done.returncode == 0, done.stderr
+        assert "\x1b" not in done.stdout
+        assert r"a\x1b[2J\xff" in done.stdout.replace("\\u001b", r"\x1b").replace("\\\\", "\\")
 
 
 # ---- one process ---------------------------------------------------------------------------------------
