@@ -12,6 +12,7 @@ import pytest
 
 import collector
 from tests import oracle
+from tests.identities import assert_identities
 from tests.live.cgroups import TestCgroups, move, stopped
 from tests.oracle import KINDS, PAGE, RSS_KINDS
 from tests.workloads.mem import Mem
@@ -215,6 +216,7 @@ def measure_zones(zones: list[Zone], source: str, shares: Mapping[int, int] | No
         snapshot, truth = between_two_looks(
             lambda: collector.take_snapshot(by=("cgroup",), source=source), names, shares
         )
+    assert_identities(snapshot)
     (grouping,) = snapshot.groupings
     found = {usage.zone: pages_of(usage) for usage in grouping.zones if usage.zone in names}
     pages = {}

@@ -19,6 +19,7 @@ from collector.kernel.roots import HOST
 from collector.records import FileKind
 from collector.sharing import SharedPart
 from collector.tree import tree_usage
+from tests.identities import assert_identities
 from tests.live.cgroups import TestCgroups, stopped
 from tests.live.measure import Zone
 from tests.oracle import PAGE
@@ -151,6 +152,12 @@ def test_identities_of_sharing(make_zone, source):
     for number, rows in sharing.holdings.items():
         total = [sum(kinds) for kinds in zip(*(pages for _, pages in rows), strict=True)]
         assert tuple(total) == snapshot.parts.filled()[number]
+
+
+def test_identities_of_every_grouping(make_zone, source):
+    make_zone("a").spawn()
+    assert_identities(collector.take_snapshot(by="cgroup", source=source))
+    assert_identities(collector.take_snapshot(by=("zone", "command", "zone/user"), source=source))
 
 
 # ---- the tree -----------------------------------------------------------------------------------------------

@@ -1,0 +1,58 @@
+"""What holds of every snapshot of all processes, whatever was running: checked wherever a test takes one."""
+
+from __future__ import annotations
+
+from collector.census import NO_GROUP
+from collector.sharing import pairs, shared_parts, whatif
+from collector.snapshot import Snapshot
+from collector.tree import tree_usage
+from collector.units import PAGE_BYTES
+
+
+def assert_identities(snapshot: Snapshot) -> None:
+    """Of each grouping. Exact, but for the proportional figures, which are rounded to a byte each."""
+    for position, grouping in enumerate(snapshot.groupings):
+        total = snapshot.total.rss_bytes
+        usages = {usage.zone: usage for usage in grouping.zones}
+        names = dict(enumerate(usages))
+        number = {name: key for key, name in names.items()}
+        group_of = [NO_GROUP] * snapshot.parts.zones
+        for member in snapshot.members:
+            group_of[member.key] = number[member.zones[position].name]
+        parts = snapshot.parts.project(group_of, len(names))
+
+        found = shared_parts(parts, names)
+        assert sum(part.bytes for part in found) == total
+        for name, usage in usages.items():
+            assert usage.rss_bytes == sum(part.bytes for part in found if name in part.zones)
+            assert usage.exclusive_bytes == sum(part.bytes for part in found if part.zones == (name,))
+            assert 0 <= usage.exclusive_bytes <= usage.rss_bytes <= min(total, usage.process_rss_bytes)
+            assert usage.rss_bytes == usage.anon_bytes + usage.file_bytes + usage.shmem_bytes
+        proportional = sum(usage.proportional_bytes for usage in usages.values())
+        assert abs(proportional - total) <= len(usages)
+
+        matrix = parts.pairs()
+        for one, row in enumerate(matrix):
+            assert row[one] * PAGE_BYTES == usages[names[one]].rss_bytes
+            assert all(row[other] == matrix[other][one] <= row[one] for other in range(len(row)))
+        assert len(pairs(parts, names)[0]) == sum(
+            pages > 0 for r in range(len(matrix)) for pages in matrix[r][:r]
+        )
+
+        everyone = whatif(parts, names, list(usages), {})
+        assert (everyone.rss_bytes, everyone.kept_bytes, everyone.kept_by) == (total, 0, ())
+
+    if snapshot.by == "cgroup" and len(snapshot.groupings) == 1:
+        _assert_tree(snapshot)
+
+
+def _assert_tree(snapshot: Snapshot) -> None:
+    nodes = tree_usage(snapshot.parts, snapshot.members, lambda path: None)
+    children: dict[str | None, list[int]] = {}
+    for node in nodes:
+        children.setdefault(node.parent, []).append(node.usage.rss_bytes)
+        assert node.usage.exclusive_bytes <= node.usage.rss_bytes
+    assert children[None] == [snapshot.total.rss_bytes]
+    for node in nodes:
+        below = children.get(node.usage.zone, [])
+        assert max(below, default=0) <= node.usage.rss_bytes <= sum(below) + node.own_rss_bytes
