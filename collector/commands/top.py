@@ -67,7 +67,9 @@ def run(args: argparse.Namespace) -> int:
     sort = column_of(TOP_COLUMNS, args.sort)
     way = one_way(args, NAME)
     seconds, times = args.every or args.interval or _INTERVAL, args.times or args.count
-    if args.batch or args.json or not (sys.stdout.isatty() and sys.stdin.isatty()):
+    # textual reads from standard input and draws on standard error.
+    on_terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    if args.batch or args.json or not on_terminal:
         with _session(args) as session:
             return _batch(session, way, sort.name, seconds, times, args)
     if times:

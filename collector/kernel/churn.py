@@ -131,8 +131,11 @@ class ChurnTracer:
             try:
                 with libbpf.kernel_types() as btf:
                     definitions = _definitions(btf, cpus, calibration)
-                self._bpf = _compiled(program, definitions)
-                libbpf.run_raw_tracepoint(self._load("calibrate"))
+                with _silenced():  # here only: later descriptor 2 may be a screen that somebody draws on
+                    self._bpf = _compiled(program, definitions)
+                    libbpf.run_raw_tracepoint(self._load("calibrate"))
+                    for name in (*_HOT, *_RARE, *_OPTIONAL):
+                        self._load(name)
             finally:
                 os.close(calibration)
         try:
@@ -218,14 +221,12 @@ class ChurnTracer:
 
     def _load(self, name: str) -> int:
         try:
-            with _silenced():
-                return int(self._bpf.load_func(f"on_{name}".encode(), self._bpf.RAW_TRACEPOINT).fd)
+            return int(self._bpf.load_func(f"on_{name}".encode(), self._bpf.RAW_TRACEPOINT).fd)
         except Exception as err:  # bcc raises nothing finer
             raise CannotServe(f"the kernel does not take the program that traces {name}: {err}") from err
 
     def _attach(self, names: tuple[str, ...]) -> None:
         for name in names:
-            self._load(name)
             try:
                 self._bpf.attach_raw_tracepoint(name.encode(), f"on_{name}".encode())
             except Exception as err:
@@ -290,8 +291,7 @@ def quiesce() -> None:
 def _compiled(program: Callable[..., Any], definitions: list[str]) -> Any:
     # What clang says of a program that does not compile is for developers: one sentence is for users.
     try:
-        with _silenced():
-            return program(src_file=str(_PROGRAM).encode(), cflags=[*definitions, "-w"])
+        return program(src_file=str(_PROGRAM).encode(), cflags=[*definitions, "-w"])
     except Exception as err:
         raise CannotServe(f"bcc cannot compile or load {_PROGRAM.name} here: {err}") from err
 

@@ -6,7 +6,7 @@ Pure: from snapshots to rows and lines of text. The screen is :mod:`collector.vi
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -186,11 +186,19 @@ def process_lines(snapshot: Snapshot, zone: str) -> list[str]:
     return render_table(PROCESSES_SHOWN, sort_records(rows, RSS))
 
 
-def tree_lines(nodes: Iterable[TreeNode]) -> list[str]:
-    """The cgroups that hold processes, each with all below it."""
-    from collector.views.tree import render_tree
-
-    return render_tree(tuple(nodes), RSS, None, False)
+def tree_lines(nodes: Sequence[TreeNode]) -> list[str]:
+    """The cgroups that hold processes, each with all below it, largest first; narrow enough for 80 columns."""
+    below: dict[str | None, list[TreeNode]] = {}
+    for node in sorted(nodes, key=lambda node: node.usage.rss_bytes):
+        below.setdefault(node.parent, []).append(node)
+    rows, todo = [], list(below.get(None, ()))
+    while todo:
+        node = todo.pop()
+        todo += below.get(node.usage.zone, ())
+        sizes = (cell(column, node.usage) for column in (NPROC, RSS, EXCLUSIVE, SHARED))
+        name = node.usage.zone.rpartition("/")[2] or "/"
+        rows.append([*sizes, "  " * node.depth + printable(name)])
+    return _table(("NPROC", "RSS", "EXCL", "SHARED", "CGROUP"), rows)
 
 
 def help_lines(keys: Sequence[tuple[str, str]]) -> list[str]:

@@ -15,7 +15,7 @@ from rich.text import Text
 from textual import events, work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import ScrollableContainer
 from textual.widgets import DataTable, Footer, Input, Static
 
 from collector.errors import ZonerssError
@@ -111,7 +111,7 @@ class TopApp(App[str]):
         """The widgets, from top to bottom."""
         yield Static(Text("looking..."), id="head")
         yield DataTable(id="zones", cursor_type="row", zebra_stripes=False)
-        with VerticalScroll(id="about"):
+        with ScrollableContainer(id="about"):
             yield Static(Text(""), id="lines")
         yield Input(id="filter", placeholder="part of a zone's name", compact=True)
         yield Footer()

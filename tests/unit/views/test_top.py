@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from collector.errors import CannotServe
+from collector.tree import TreeNode
 from collector.views.columns import RSS
 from collector.views.top import (
     History,
@@ -20,6 +21,7 @@ from collector.views.top import (
     sharing_lines,
     shown_columns,
     sparkline,
+    tree_lines,
     zone_rows,
 )
 from tests.unit.builders import KIB, process, snapshot, usage
@@ -88,6 +90,20 @@ def test_processes_and_sharing_in_lines():
     assert len(process_lines(looked, "web")) == 2
     assert process_lines(looked, NASTY) == ["bad\\x1b[2J[red]name[/] has no process any more."]
     assert sharing_lines(looked, "web") == ["web shares no page with another zone."]
+
+
+def test_the_tree_is_largest_first_and_indented():
+    def node(path: str, parent: str | None, depth: int, size: int) -> TreeNode:
+        return TreeNode(usage(path, anon_bytes=size * KIB), parent, depth, 0, 0)
+
+    nodes = (
+        node("/", None, 0, 90),
+        node("/a", "/", 1, 10),
+        node("/b", "/", 1, 40),
+        node("/b/c\x1b", "/b", 2, 30),
+    )
+    lines = tree_lines(nodes)
+    assert [line.split("K  ")[-1] for line in lines[1:]] == ["/", "  b", "    c\\x1b", "  a"]
 
 
 # ---- the screen ----
@@ -249,7 +265,7 @@ def test_a_click_on_a_header_sorts_by_it():
 
 def test_it_fits_60_by_15_and_grows():
     async def script(app, pilot, camera):
-        assert [column.value for column in app.zones.columns][0] == "rss"
+        assert next(column.value for column in app.zones.columns) == "rss"
         await pilot.resize_terminal(120, 30)
         await until(pilot, lambda: len(app.zones.columns) == 10)
 
