@@ -179,13 +179,18 @@ def test_distinct_frames_are_the_sum_of_proportional_set_sizes(make_zone, source
     for mem in mems[1:]:
         mem.map(f"file {memory.path} 15013 shared read")
         mem.map("anon 10007")
-    before = sum_of_pss()
-    snapshot = collector.take_snapshot(by=("cgroup",), source=source, processes=True)
-    after = sum_of_pss()
+    for _ in range(20):
+        before = sum_of_pss()
+        snapshot = collector.take_snapshot(by=("cgroup",), source=source, processes=True)
+        after = sum_of_pss()
+        if abs(after - before) < 0.002 * before:
+            break
+    # On a machine that never stands still, what changed between the two readings may have changed twice.
+    drift = abs(after - before)
     (own,) = (process for process in snapshot.processes if process.pid == os.getpid())
     distinct = snapshot.total.rss_bytes - own.exclusive_bytes
     assert before > 35000 * PAGE
-    assert min(before, after) * 0.995 <= distinct <= max(before, after) * 1.005
+    assert min(before, after) * 0.995 - drift <= distinct <= max(before, after) * 1.005 + drift
 
 
 def test_mappings_seen_are_the_mappings_that_the_kernel_counts():
@@ -246,8 +251,12 @@ def test_a_zone_by_name_has_the_figures_that_it_has_among_all(everything, make_z
 
 
 def steady(usage: collector.records.Usage) -> dict[str, object]:
-    """All that depends on the processes alone: the charge moves by itself, for the kernel batches it."""
-    names = set(usage.__dataclass_fields__) - {"charged_bytes"}
+    """All that depends on the processes alone.
+
+    The charge moves by itself, for the kernel batches it; the proportional figure with the number of zones that
+    map the vdso.
+    """
+    names = set(usage.__dataclass_fields__) - {"charged_bytes", "proportional_bytes"}
     return {name: getattr(usage, name) for name in names}
 
 
