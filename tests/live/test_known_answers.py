@@ -434,7 +434,7 @@ def huge_pages(setting) -> int:
     return 7
 
 
-def test_hugetlb_stands_beside_rss(make_zone, measure, huge_pages):
+def test_hugetlb_stands_beside_rss(huge_pages, make_zone, measure):
     a, b = make_zone("a"), make_zone("b")
     first, second = a.spawn(), b.spawn()
     before = measure()
