@@ -326,5 +326,6 @@ class TopApp(App[str]):
             self._sort_by(column)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Other columns may fit."""
+        """Other columns may fit. A terminal that is still busy resizing may lose what is drawn meanwhile."""
         self.redraw()
+        self.set_timer(0.5, lambda: self.refresh(repaint=True, layout=True))
