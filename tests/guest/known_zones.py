@@ -12,13 +12,28 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
+from pathlib import Path
 
 from tests import oracle
 from tests.live.cgroups import TestCgroups, stopped
 from tests.live.conftest import SOURCES, cannot_serve
 from tests.live.measure import Zone, grown, measure_zones, true_pages
 from tests.oracle import PAGE
+
+
+@contextmanager
+def huge_pages_on_request() -> Iterator[None]:
+    """Else the kernel gives 512 pages to who touches one, where it is set to do so always."""
+    setting = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    before = setting.read_text().partition("[")[2].partition("]")[0]
+    setting.write_text("madvise")
+    try:
+        yield
+    finally:
+        setting.write_text(before)
 
 
 def grow(zones: dict[str, Zone]) -> None:
@@ -81,12 +96,14 @@ def main(command: list[str]) -> int:
             zones[name].spawn()
         sources = [source for source in SOURCES if not cannot_serve(source)]
         if command:
-            grow(zones)
+            with huge_pages_on_request():
+                grow(zones)
             for source in sources:
                 measure_from(command, source, zones)
             return 0
         before = {source: measure_zones(list(zones.values()), source) for source in sources}
-        grow(zones)
+        with huge_pages_on_request():
+            grow(zones)
         after = {source: measure_zones(list(zones.values()), source) for source in sources}
     finally:
         for zone in zones.values():

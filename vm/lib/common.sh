@@ -22,6 +22,30 @@ die() {
     exit 1
 }
 
+# Run a command so that it ends with us: a shell that is told to end does so at once, and its child would work on.
+child=
+supervise() {
+    local status=0
+    "$@" <&0 &
+    child=$!
+    wait "$child" || status=$?
+    child=
+    return "$status"
+}
+
+end_child() {
+    [[ -n $child ]] || return 0
+    kill "$child" 2>/dev/null || true
+    wait "$child" 2>/dev/null || true
+}
+
+require_space() {
+    local free
+    mkdir -p "$out"
+    free=$(df --output=avail -B1G "$out" | tail -n 1)
+    [[ $free -ge $1 ]] || die "vm/out needs $1 GiB, and its file system has $((free)) free: make room."
+}
+
 require_root() {
     [[ $EUID -eq 0 ]] || die "this needs root: run it again as 'sudo ${0#"$project"/} ...'."
 }
