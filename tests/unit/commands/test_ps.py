@@ -7,7 +7,6 @@ import pytest
 from collector.commands import main
 from tests.unit.builders import KIB, process, snapshot
 
-
 HEADERS = ["PID", "USERNAME", "SIZE", "RSS", "ANON", "FILE", "SHMEM", "EXCL", "PROP", "ZONE", "PROCESS"]
 
 
