@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -31,10 +33,22 @@ def units() -> Iterator[None]:
                 *("sh", "-c", f"tail -f /dev/null | {build_mem()}"),
             )
             names.append(f"{name}.service")
+            wait_for_processes(f"{name}.service", 3)
         yield
     finally:
         for name in names:
             systemd("systemctl", "stop", name)
+
+
+def wait_for_processes(unit: str, count: int) -> None:
+    """systemd-run returns when sh has begun; tail and mem come a little later."""
+    show = ["systemctl", "show", "--property=ControlGroup", "--value", unit]
+    cgroup = subprocess.run(show, check=True, capture_output=True, text=True).stdout.strip()
+    for _ in range(1000):
+        if len(Path(f"/sys/fs/cgroup{cgroup}/cgroup.procs").read_text().split()) == count:
+            return
+        time.sleep(0.02)
+    pytest.fail(f"{unit} did not come to {count} processes")
 
 
 def zones_of(by: str) -> dict[str, collector.snapshot.Usage]:
