@@ -337,6 +337,58 @@ void marker_first(struct marker *marker, uint64_t pfn, enum kind kind)
 	marker_move(marker, slot, word);
 }
 
+static bool word_is_new(const struct marker *marker, uint32_t word)
+{
+	return (int32_t)((word >> KIND_BITS) - marker->base) < 0;
+}
+
+// Two neighbours at once, the first of an even number. false: one of them is not new.
+static inline bool pair_first(struct marker *marker, frame_word *slot, uint32_t made, bool alone)
+{
+	_Atomic(uint64_t) *pair = (_Atomic(uint64_t) *)slot;
+	uint64_t words = atomic_load_explicit(pair, memory_order_relaxed), both = (uint64_t)made << 32 | made;
+	if (!word_is_new(marker, words) || !word_is_new(marker, words >> 32))
+		return false;
+	if (!alone)
+		return atomic_compare_exchange_strong_explicit(pair, &words, both, memory_order_relaxed,
+							       memory_order_relaxed);
+	atomic_store_explicit(pair, both, memory_order_relaxed);
+	return true;
+}
+
+// The part of a run that lies in one chunk.
+static void chunk_run(struct marker *marker, frame_word *slot, uint64_t pfn, uint64_t count, enum kind kind, bool alone)
+{
+	uint32_t next = marker_next(marker, 0);
+	uint32_t made = (marker->base + next) << KIND_BITS | kind;
+	int64_t fresh = 0;
+	for (uint64_t i = 0; next && i < count; i++) {
+		if (!((pfn + i) & 1) && i + 1 < count && pair_first(marker, slot + i, made, alone)) {
+			fresh += 2;
+			i++;
+		} else if (!marker_has(marker, pfn + i)) {
+			marker_mark(marker, pfn + i, kind);
+		}
+	}
+	if (fresh)
+		marker->moved[next][kind] += fresh;
+}
+
+void marker_run(struct marker *marker, uint64_t pfn, uint64_t count, enum kind kind, bool alone)
+{
+	while (count) {
+		frame_word *slot = census_slot(marker->census, pfn);
+		uint64_t left = CHUNK_FRAMES - (pfn & (CHUNK_FRAMES - 1)), piece = count < left ? count : left;
+		if (!slot) {
+			marker->error = -ENOMEM;
+			return;
+		}
+		chunk_run(marker, slot, pfn, piece, kind, alone);
+		pfn += piece;
+		count -= piece;
+	}
+}
+
 int marker_deinit(struct marker *marker)
 {
 	struct census *census = marker->census;

@@ -71,6 +71,10 @@ frame_word *census_chunk_create(struct census *census, uint64_t chunk);
 bool marker_move(struct marker *marker, frame_word *slot, uint32_t word);
 void marker_first(struct marker *marker, uint64_t pfn, enum kind kind);
 
+// Mark a run of frames of one kind, as a huge page is. alone: nobody else maps them, so that no other thread will
+// mark them, and what is new of them needs no compare-and-swap.
+void marker_run(struct marker *marker, uint64_t pfn, uint64_t count, enum kind kind, bool alone);
+
 static inline frame_word *census_slot(struct census *census, uint64_t pfn)
 {
 	frame_word *chunk = atomic_load_explicit(&census->chunks[pfn >> CHUNK_BITS], memory_order_acquire);

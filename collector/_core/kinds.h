@@ -12,6 +12,7 @@
 #define WORD_PRESENT (UINT64_C(1) << 63)
 #define WORD_SWAP (UINT64_C(1) << 62)
 #define WORD_FILE (UINT64_C(1) << 61)
+#define WORD_ALONE (UINT64_C(1) << 56) // mapped here and nowhere else
 #define WORD_PFN ((UINT64_C(1) << 55) - 1)
 #define SWAP_TYPE_BITS 5
 // Types from here on are no swap areas but entries under migration, markers and the like: with every option that

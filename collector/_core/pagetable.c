@@ -351,8 +351,16 @@ static void take_leaf(struct walker *w, const struct pagetable_piece *piece, uin
 	}
 	if (entry & ENTRY_PRESENT && entry & ENTRY_SPECIAL)
 		return;
-	for (uint64_t i = offset; i < pages; i++)
-		take_frame(w, pfn + i, entry, traits);
+	// What the first frame counts as, the others count as, too.
+	int kind = kind_of_piece(traits);
+	take_frame(w, pfn + offset, entry, traits);
+	if (kind == ASK || w->job->rss_pages == before || !is_ram(w, pfn + pages - 1)) {
+		for (uint64_t i = offset + 1; i < pages; i++)
+			take_frame(w, pfn + i, entry, traits);
+	} else {
+		marker_run(&w->marker, pfn + offset + 1, pages - offset - 1, kind, false);
+		w->job->rss_pages += pages - offset - 1;
+	}
 	if (traits & PAGETABLE_HUGETLB) {
 		w->job->hugetlb_pages += w->job->rss_pages - before;
 		w->job->rss_pages = before;

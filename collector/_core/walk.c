@@ -287,6 +287,21 @@ static int walk_plain(struct walker *w, struct row *row, uint64_t start, uint64_
 	return 0;
 }
 
+// A huge page by its first word: what that one counts as, the others count as, too.
+static void take_huge(struct walker *w, struct row *row, uint64_t word, uint64_t count, uint64_t address)
+{
+	struct walk_job *job = w->job;
+	uint64_t rss_pages = job->rss_pages, hugetlb_pages = job->hugetlb_pages, zero_pages = job->zero_pages;
+	take_row_words(w, row, &word, 1, address);
+	if (job->zero_pages > zero_pages)
+		job->zero_pages += count - 1;
+	if (job->rss_pages + job->hugetlb_pages == rss_pages + hugetlb_pages)
+		return;
+	uint64_t pfn = word & WORD_PFN;
+	marker_run(&w->marker, pfn + 1, count - 1, row_kind(w, row, pfn, word & WORD_FILE), word & WORD_ALONE);
+	*(job->rss_pages > rss_pages ? &job->rss_pages : &job->hugetlb_pages) += count - 1;
+}
+
 // One word per huge page; the frames that follow it are its neighbours.
 static int walk_huge(struct walker *w, struct row *row, uint64_t start, uint64_t end)
 {
@@ -301,11 +316,8 @@ static int walk_huge(struct walker *w, struct row *row, uint64_t start, uint64_t
 		// Where the huge page was split since the scan, or is no page of memory, take the words one by one.
 		if (!(first & WORD_PRESENT))
 			error = walk_plain(w, row, start, start + count * page);
-		else {
-			for (uint64_t i = 1; i < count; i++)
-				w->words[i] = first + i;
-			take_row_words(w, row, w->words, count, start);
-		}
+		else
+			take_huge(w, row, first, count, start);
 		if (error)
 			return error;
 		start += count * page;
