@@ -131,6 +131,10 @@ def _screen(way: str, sort: str, seconds: float, args: argparse.Namespace) -> in
         from collector.views.top_app import TopApp
     except ImportError as err:
         raise CannotServe("textual is missing: run vm/provision, or use top --batch") from err
+    # Where these are in the environment (readline puts them there), textual would take them for the terminal's size for
+    # ever and not follow when it changes.
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
     with _session(args) as session:
         app = TopApp(SessionCamera(session, way), seconds)
         app.sort = column_of(TOP_COLUMNS, sort)
