@@ -65,10 +65,11 @@ def zones_usage(
     wanted = set(names)
     chosen = [n for n, zone in enumerate(zones) if not wanted or zone.name in wanted]
     usages = [usage_of(zones[n], processes[n], rss_pages[n], sums[n], charge(zones[n])) for n in chosen]
+    proportional_pages = sum(sums[n].proportional[kind] for n in chosen for kind in RSS_KINDS)
     usages.sort(key=lambda usage: (-usage.rss_bytes, usage.zone))
     inside = frozenset(chosen)
     keys = frozenset(key for key, group in enumerate(group_of) if group in inside)
-    return tuple(usages), _total(parts, keys, usages)
+    return tuple(usages), _total(parts, keys, usages, proportional_pages)
 
 
 def usage_of(zone: Zone, processes: int, rss_pages: int, pages: ZoneSum, charged: int | None) -> Usage:
@@ -96,7 +97,9 @@ def _proportional(pages: ZoneSum) -> int:
 
 
 # Some zones taken as one: what they map, each frame once, and what would go with all of them.
-def _total(parts: Parts, keys: frozenset[int], usages: Sequence[Usage]) -> Usage:
+def _total(
+    parts: Parts, keys: frozenset[int], usages: Sequence[Usage], proportional_pages: float
+) -> Usage:
     together = parts.project([0 if key in keys else 1 for key in range(parts.zones)], 2).sums()[0]
     charges = [usage.charged_bytes for usage in usages]
     known = [charge for charge in charges if charge is not None]
@@ -107,7 +110,7 @@ def _total(parts: Parts, keys: frozenset[int], usages: Sequence[Usage]) -> Usage
         together,
         sum(known) if known and len(known) == len(charges) else None,
     )
-    return replace(total, proportional_bytes=sum(usage.proportional_bytes or 0 for usage in usages))
+    return replace(total, proportional_bytes=round(proportional_pages * PAGE_BYTES))
 
 
 def without_others(usage: Usage) -> Usage:

@@ -20,6 +20,7 @@ BUFFER_BYTES = 8 << 20
 """Of the socket: each event takes about 0.8 KiB of it, so about ten thousand events fit."""
 
 _FORK, _EXEC = 0x1, 0x2
+_NETLINK_CONNECTOR = 11  # include/uapi/linux/netlink.h
 _SO_RCVBUFFORCE = 33  # include/uapi/asm-generic/socket.h
 _EVENT_AT = 16 + 20  # struct nlmsghdr, struct cn_msg
 _EVENT = struct.Struct("=IIQ")  # what, cpu, timestamp_ns
@@ -60,6 +61,22 @@ class Changes:
     """More happened than could be told."""
 
 
+def _require_connector() -> None:
+    """
+    Ask whether the kernel listens on the connector here; in a network namespace of our own it does not.
+
+    The message is a bare header, which the connector drops (drivers/connector/connector.c, cn_rx_skb()). Asked first,
+    because pyroute2 tells of a refusal by a traceback of its event loop, too.
+
+    :raises CannotServe: it does not
+    """
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _NETLINK_CONNECTOR) as probe:
+            probe.sendto(struct.pack("=IHHII", 16, 3, 0, 0, 0), (0, 0))
+    except OSError as err:
+        raise CannotServe(f"the kernel does not tell us of processes that begin: {err}") from err
+
+
 class ProcEvents:
     """Listens to the process connector; use it as a context manager."""
 
@@ -69,6 +86,7 @@ class ProcEvents:
             from pyroute2 import ProcEventSocket
         except ImportError as err:
             raise CannotServe("pyroute2 is missing: run vm/provision") from err
+        _require_connector()
         with contextlib.ExitStack() as stack:
             try:
                 self._connector = ProcEventSocket()

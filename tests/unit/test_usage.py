@@ -46,6 +46,7 @@ def test_identities(rows: list[tuple[str, list[tuple[int, Kind]]]]) -> None:
     everything = {pfn for _, mapped in rows for pfn, _ in mapped}
     assert total.rss_bytes == total.exclusive_bytes == len(everything) * PAGE_BYTES
     assert abs(sum(u.proportional_bytes or 0 for u in zones) - total.rss_bytes) <= len(zones)
+    assert total.proportional_bytes == total.rss_bytes
     assert total.charged_bytes == 5 * len(zones)
     assert [u.rss_bytes for u in zones] == sorted((u.rss_bytes for u in zones), reverse=True)
 
