@@ -97,9 +97,7 @@ def _proportional(pages: ZoneSum) -> int:
 
 
 # Some zones taken as one: what they map, each frame once, and what would go with all of them.
-def _total(
-    parts: Parts, keys: frozenset[int], usages: Sequence[Usage], proportional_pages: float
-) -> Usage:
+def _total(parts: Parts, keys: frozenset[int], usages: Sequence[Usage], proportional_pages: float) -> Usage:
     together = parts.project([0 if key in keys else 1 for key in range(parts.zones)], 2).sums()[0]
     charges = [usage.charged_bytes for usage in usages]
     known = [charge for charge in charges if charge is not None]

@@ -60,22 +60,16 @@ FEATURES = (
         otherwise="nothing works",
     ),
     Feature(
-        name="BPF iterator over VMAs, bpf_loop",
-        since=v(5, 17),
-        used_for="the page-table source",
-        otherwise="the pagemap source serves",
-    ),
-    Feature(
         name="memory.reclaim",
         since=v(5, 19),
         used_for="tests that push pages to swap",
         otherwise="those tests squeeze memory.high",
     ),
     Feature(
-        name="BPF iterator over one task",
+        name="BPF iterator over one task, bpf_loop",
         since=v(6, 1),
-        used_for="the page-table source with --zone",
-        otherwise="it walks every task",
+        used_for="the page-table source",
+        otherwise="the pagemap source serves",
     ),
     Feature(
         name="cachestat",

@@ -25,7 +25,12 @@ from collector.motion import PAGES_OF_A_TABLE, Churn, Move, Window
 from collector.records import Task
 from collector.units import PAGE_BYTES
 
-_SOURCE = Path(__file__).resolve().parents[2] / "bpf"
+# In a checkout, or as bpf/build has laid it into the wheel.
+_PACKAGE = Path(__file__).resolve().parents[1]
+_SOURCE = next(
+    (path for path in (_PACKAGE.parent / "bpf", _PACKAGE / "_core" / "churn") if (path / "churn.c").exists()),
+    _PACKAGE / "_core" / "churn",
+)
 _PROGRAM = _SOURCE / "churn.c"
 _MOVES = 2048
 _MOVE_PATH = 512

@@ -41,7 +41,7 @@ def test_kernels_and_features_stand_in_the_order_of_their_versions(kernels: Modu
 
 def test_the_oldest_kernel_has_both_sources_of_frames(kernels: ModuleType) -> None:
     since = {feature.name: feature.since for feature in kernels.FEATURES}
-    assert since["BPF iterator over VMAs, bpf_loop"] <= kernels.KERNELS[0].version
+    assert since["BPF iterator over one task, bpf_loop"] <= kernels.KERNELS[0].version
 
 
 def ask(*arguments: str) -> subprocess.CompletedProcess[str]:
