@@ -23,6 +23,15 @@ int job_open(struct walk_job *job, const struct walk_settings *settings)
 	return -1;
 }
 
+bool job_still_there(const struct walk_job *job, int dir)
+{
+	char text[1024];
+	struct task task;
+	int64_t length = file_read_at(dir, "stat", text, sizeof(text));
+	return length > 0 && !task_parse_stat(text, length, &task) && task.start_ticks == job->start_ticks &&
+	       task.vsize_bytes;
+}
+
 void job_check_moved(struct walk_job *job, int dir, const struct walk_settings *settings)
 {
 	char path[64], text[16384];

@@ -17,7 +17,6 @@
 #include <bpf/bpf.h>
 
 #include "census.h"
-#include "files.h"
 #include "jobs.h"
 #include "kinds.h"
 #include "pagetable_object.h"
@@ -458,15 +457,6 @@ static int walk_once(struct walker *w)
 	return cause;
 }
 
-static bool still_there(const struct walk_job *job, int dir)
-{
-	char text[1024];
-	struct task task;
-	int64_t length = file_read_at(dir, "stat", text, sizeof(text));
-	return length > 0 && !task_parse_stat(text, length, &task) && task.start_ticks == job->start_ticks &&
-	       task.vsize_bytes;
-}
-
 // One bit for each frame is small enough for the processor's second cache, where the words of the census are not: a large
 // process that shares most of its memory with others of its zone is walked in four fifths of the time. Worth clearing only
 // for a large process.
@@ -499,14 +489,14 @@ static void walk_job(struct walker *w)
 	int cause = walk_once(w);
 	for (int attempt = 1; attempt < ATTEMPTS && (cause == WALK_EXECED || cause == WALK_EXITED); attempt++) {
 		// Seen as unfinished, but alive: it unmapped what was left, or began a new program.
-		if (cause == WALK_EXITED && !still_there(w->job, dir))
+		if (cause == WALK_EXITED && !job_still_there(w->job, dir))
 			break;
 		if (cause == WALK_EXECED)
 			job_gap(w->job, STEP_TABLES, cause);
 		cause = walk_once(w);
 	}
 	// Alive, with memory, and yet the kernel would not show it: some kernels shield some processes.
-	if (cause == WALK_EXITED && !w->worker->met && still_there(w->job, dir))
+	if (cause == WALK_EXITED && !w->worker->met && job_still_there(w->job, dir))
 		job_gap(w->job, STEP_OPEN, EACCES);
 	if (cause)
 		job_gap(w->job, cause == WALK_REUSED ? STEP_OPEN : STEP_TABLES, cause);

@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "census.h"
-#include "files.h"
 #include "jobs.h"
 #include "kinds.h"
 #include "objects.h"
@@ -498,15 +497,6 @@ static int walk_once(struct walker *w, int dir)
 	return error;
 }
 
-static bool still_there(const struct walk_job *job, int dir)
-{
-	char text[1024];
-	struct task task;
-	int64_t length = file_read_at(dir, "stat", text, sizeof(text));
-	return length > 0 && !task_parse_stat(text, length, &task) && task.start_ticks == job->start_ticks &&
-	       task.vsize_bytes;
-}
-
 static void walk_job(struct walker *w)
 {
 	int dir = job_open(w->job, w->settings);
@@ -514,7 +504,7 @@ static void walk_job(struct walker *w)
 		return;
 	w->second_looks = 0;
 	int error = walk_once(w, dir);
-	for (int attempt = 1; error == WALK_EXITED && attempt < ATTEMPTS && still_there(w->job, dir); attempt++) {
+	for (int attempt = 1; error == WALK_EXITED && attempt < ATTEMPTS && job_still_there(w->job, dir); attempt++) {
 		error = walk_once(w, dir);
 		if (!error)
 			job_gap(w->job, STEP_PAGEMAP, WALK_EXECED);
