@@ -9,6 +9,7 @@ medians are compared. The workload is PostgreSQL whose clients have all read eve
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import os
 import resource
@@ -176,9 +177,10 @@ def contenders_of(sources: Sequence[str]) -> dict[str, Callable[[], Cost]]:
         "C: every smaps": lambda: cost_it_tells([reader, "smaps"]),
     }
     for name in sources:
-        found[f"snapshot {name}, warm"] = lambda name=name: cost_of(
-            lambda: collector.take_snapshot(source=name)
-        )
+        session = collector.Session(source=name)
+        atexit.register(session.close)
+        session.take()  # loads what is to be loaded
+        found[f"snapshot {name}, warm"] = lambda session=session: cost_of(session.take)
         found[f"snapshot {name}, cold"] = lambda name=name: cost_it_tells([sys.executable, "-c", COLD, name])
         found[f"zonerss --json --source {name}"] = lambda name=name: cost_of_program(
             [Path(sys.executable).with_name("zonerss"), "--json", "--source", name]
