@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -67,6 +66,8 @@ def find_names(wanted: Sequence[str], places: Iterable[Place]) -> tuple[str, ...
     for name in wanted:
         match = next((spelling for spelling in (name, unescaped(name)) if spelling in known), None)
         if match is None:
+            import difflib  # slow to import, and seldom needed
+
             close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
             hint = f"did you mean {' or '.join(close)}?" if close else "zonerss show lists those there are"
             raise UnknownZone(f"no process of this host is in a zone {name!r}; {hint}")

@@ -15,7 +15,6 @@ import os
 import pwd
 import re
 import stat
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -128,6 +127,8 @@ def _read_docker(root: Path | None, id: str) -> str | None:
 
 
 def _graph_root(host: Path) -> Path:
+    import tomllib  # slow to import; needed only where there are containers
+
     # containers-storage.conf(5): the administrator's file hides the distribution's.
     for place in ("etc/containers/storage.conf", "usr/share/containers/storage.conf"):
         try:

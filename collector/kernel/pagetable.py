@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import os
-import platform
 import re
 from pathlib import Path
 from types import TracebackType
@@ -206,8 +205,8 @@ class PageTableSource:
 
 def _require_here(roots: Roots, bpf_object: Path) -> None:
     """What can be said without asking the kernel."""
-    if platform.machine() != "x86_64":
-        text = f"page tables of {platform.machine()} are not known to zonerss, only those of x86_64"
+    if os.uname().machine != "x86_64":
+        text = f"page tables of {os.uname().machine} are not known to zonerss, only those of x86_64"
         raise NotLoaded("architecture", text)
     if not bpf_object.exists():
         text = f"{bpf_object.name} was not built: install clang and libbpf-dev, and build zonerss again"

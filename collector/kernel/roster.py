@@ -7,12 +7,15 @@ look for new ones: kernel threads, and all that /proc holds that is no process w
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from collector.errors import CannotServe
 from collector.kernel.cgroupfs import MemoryHierarchy
-from collector.kernel.events import ProcEvents
 from collector.kernel.proc import TaskList, pids, read_tasks, with_memory
 from collector.kernel.roots import Roots
+
+if TYPE_CHECKING:
+    from collector.kernel.events import ProcEvents
 
 
 class Roster:
@@ -24,6 +27,8 @@ class Roster:
         self._events: ProcEvents | None = None
         if follow:
             try:
+                from collector.kernel.events import ProcEvents
+
                 self._events = ProcEvents()
             except CannotServe:
                 self._events = None  # listing serves as well, it only costs more

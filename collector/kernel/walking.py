@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import platform
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -195,6 +194,6 @@ def _probe_own_pages(pagemap: int, settings: Any) -> None:
 
 def _huge_pages(roots: Roots) -> int:
     """Base pages of a PMD-mapped huge page; 0 where we do not know that one entry tells the frames of all."""
-    if platform.machine() != "x86_64":
+    if os.uname().machine != "x86_64":
         return 0
     return (2 << 20) // PAGE_BYTES

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 from pathlib import Path
 
 import pytest
@@ -104,7 +103,7 @@ def test_loading_becomes_worth_it_once() -> None:
 
 
 def test_another_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", "host", "6", "1", "riscv64")))
     with pytest.raises(NotLoaded, match="riscv64") as caught:
         PageTableSource()
     assert caught.value.stage == "architecture"
@@ -112,7 +111,7 @@ def test_another_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_proc_of_another_pid_namespace(roots: Roots, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", "host", "6", "1", "x86_64")))
     (roots.proc / "self").rmdir()
     (roots.proc / "self").symlink_to(str(os.getpid() + 1))
     (tmp_path / "object").write_bytes(b"")
