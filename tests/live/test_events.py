@@ -12,7 +12,7 @@ import pytest
 
 import collector
 from collector.errors import CannotServe
-from collector.kernel import roster as roster_module
+from collector.kernel import events as events_module
 from collector.kernel.churn import ChurnTracer
 from collector.kernel.events import ProcEvents
 from collector.kernel.roots import HOST
@@ -25,7 +25,7 @@ BURST = 3000
 def following(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
     """A session that hears of processes, over a socket that holds some dozens of events only where asked."""
     if getattr(request, "param", None):
-        monkeypatch.setattr(roster_module, "ProcEvents", lambda: ProcEvents(buffer_bytes=request.param))
+        monkeypatch.setattr(events_module, "ProcEvents", lambda: ProcEvents(buffer_bytes=request.param))
     with collector.Session("pagemap", follow=True) as session:
         if not session._roster.follows:
             needs.skip("needs_proc_events")
