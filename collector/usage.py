@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypedDict
 
 from collector.census import NO_GROUP, RSS_KINDS, Kind, Parts, ZoneSum
 from collector.records import ProcessUsage, Task, Usage, Zone
@@ -81,6 +82,24 @@ def usage_of(zone: Zone, processes: int, rss_pages: int, pages: ZoneSum, charged
         kind=zone.kind,
         processes=processes,
         process_rss_bytes=pages_to_bytes(rss_pages),
+        **_in_bytes(pages),
+        charged_bytes=charged,
+    )
+
+
+class _Bytes(TypedDict):
+    anon_bytes: int
+    file_bytes: int
+    shmem_bytes: int
+    hugetlb_bytes: int
+    exclusive_bytes: int
+    proportional_bytes: int
+    swap_bytes: int
+
+
+def _in_bytes(pages: ZoneSum) -> _Bytes:
+    """The fields that a zone's usage and a process's have in common."""
+    return _Bytes(
         anon_bytes=pages_to_bytes(pages.mapped[Kind.ANON]),
         file_bytes=pages_to_bytes(pages.mapped[Kind.FILE]),
         shmem_bytes=pages_to_bytes(pages.mapped[Kind.SHMEM]),
@@ -88,7 +107,6 @@ def usage_of(zone: Zone, processes: int, rss_pages: int, pages: ZoneSum, charged
         exclusive_bytes=pages_to_bytes(rss_of(pages.exclusive)),
         proportional_bytes=_proportional(pages),
         swap_bytes=pages_to_bytes(pages.mapped[Kind.SWAP]),
-        charged_bytes=charged,
     )
 
 
@@ -143,12 +161,6 @@ def _process(member: Member, pages: ZoneSum) -> ProcessUsage:
         uid=member.task.uid,
         command=member.task.command,
         rss_bytes=pages_to_bytes(member.rss_pages),
-        anon_bytes=pages_to_bytes(pages.mapped[Kind.ANON]),
-        file_bytes=pages_to_bytes(pages.mapped[Kind.FILE]),
-        shmem_bytes=pages_to_bytes(pages.mapped[Kind.SHMEM]),
-        hugetlb_bytes=pages_to_bytes(pages.mapped[Kind.HUGETLB]),
-        exclusive_bytes=pages_to_bytes(rss_of(pages.exclusive)),
-        proportional_bytes=_proportional(pages),
-        swap_bytes=pages_to_bytes(pages.mapped[Kind.SWAP]),
+        **_in_bytes(pages),
         size_bytes=member.size_bytes,
     )
