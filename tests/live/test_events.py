@@ -89,11 +89,17 @@ def test_a_repeated_snapshot_equals_a_fresh_one(following, make_zone):
         fresh = collector.take_snapshot("cgroup", "pagemap", processes=True)
 
         def ours(snapshot):
+            """What these processes alone decide: the charge lags behind by a batch a processor,
+            and what is exclusive is for the others to change, who run on."""
             usage = next(usage for usage in snapshot.zones if usage.zone == zone.name)
             processes = [p for p in snapshot.processes if p.zone == zone.name]
-            return usage, [
-                (p.pid, p.rss_bytes, p.exclusive_bytes, p.size_bytes, p.command) for p in processes
-            ]
+            return (
+                usage.processes,
+                usage.process_rss_bytes,
+                (usage.anon_bytes, usage.file_bytes, usage.shmem_bytes, usage.hugetlb_bytes),
+                usage.swap_bytes,
+                [(p.pid, p.rss_bytes, p.anon_bytes, p.size_bytes, p.command) for p in processes],
+            )
 
         assert ours(again) == ours(fresh)
 
