@@ -8,6 +8,7 @@ at most the number of entries that changed, which the kernel's tracepoints count
     came, went      entries that began or ceased to map a page (kmem:rss_stat)
     copied          entries whose frame may have been exchanged while RSS stayed (copy-on-write, KSM, khugepaged)
     moved           entries that may have wandered past the walk (mremap)
+    hidden          entries that are still there and that no walk can meet: munmap takes a mapping away first
     its whole rss   where a process ended, replaced its memory or changed its zone: all its entries at once
 
 fork needs no count: what the child's entries map, the parent's map; where they do not, that was a change of theirs.
@@ -84,6 +85,8 @@ class Sighting:
     """By kind; empty where it could not be read."""
     rss_estimate: int
     """Where it could not: the listing's own figure, in pages."""
+    walked_pages: int | None = None
+    """How many entries the walk met; None: it was not walked."""
 
     @property
     def rss(self) -> int:
@@ -108,11 +111,12 @@ def bounds(
     for sighting in before.values():
         zones_of_mm[sighting.mm].add(sighting.zone)
     total = dict.fromkeys((sighting.zone for sighting in before.values()), window.exchanged_pages)
-    for pid in _restless(window, before, after, moved_to):
+    hidden = {pid: pages for pid, own in before.items() if (pages := _hidden(window, pid, own))}
+    for pid in hidden.keys() | _restless(window, before, after, moved_to):
         line = tuple(_ancestry(pid, window.parents, before))
         own = before.get(pid)
         churn = window.churn.get(pid, Churn())
-        changes = _changes(churn, own, window.slack_pages)
+        changes = _changes(churn, own, window.slack_pages) + hidden.get(pid, 0)
         all_at_once = own.rss + window.slack_pages * len(RSS_KINDS) + churn.came_pages if own else 0
         home = set(zones_of_mm[before[line[-1]].mm]) if line[-1] in before else set()
         elsewhere = {*moved_to.get(pid, ()), *({after[pid].zone} if pid in after else ())} - home
@@ -136,6 +140,22 @@ def _restless(
         pid for pid, own in before.items() if _is_other(own, after.get(pid)) or after[pid].zone != own.zone
     }
     return {*window.churn, *window.parents, *moved_to, *changed, *(after.keys() - before.keys())}
+
+
+def _hidden(window: Window, pid: int, own: Sighting) -> int:
+    """
+    Entries of a process that the walk did not meet although they were there and stayed.
+
+    munmap makes a mapping unknown and zaps its entries afterwards, with the lock held for reading only (mm/vma.c,
+    vms_complete_munmap_vmas): meanwhile its pages are mapped, and no walk comes by.
+    """
+    if own.walked_pages is None or not own.rss_pages:
+        return 0
+    missing = own.rss - window.churn.get(pid, Churn()).went_pages - own.walked_pages
+    slack = window.slack_pages * len(RSS_KINDS)
+    if pid not in window.churn and missing <= slack:
+        return 0  # it did nothing: what is missing was read inexactly
+    return max(0, missing + slack)
 
 
 def _is_other(own: Sighting, later: Sighting | None) -> bool:

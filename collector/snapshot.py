@@ -193,7 +193,8 @@ class Session:
             self._motion.listed(listed)
         walked = self._walk(listed, plan)
         if self._motion:
-            self._motion.walked(listed, mm_of, hierarchy, zoners, request.want_users)
+            met_pages = _met_pages(plan, walked.found)
+            self._motion.walked(listed, mm_of, met_pages, hierarchy, zoners, request.want_users)
         parts, by_mapping, cache_gaps = self._parts(request, listed, plan)
         appeared = [Gap(pid, "list", Cause.BEGAN) for pid in self._roster.appeared()]
 
@@ -340,6 +341,11 @@ def _members(plan: Plan, walked: Sequence[Walked], listed: TaskList) -> tuple[Me
         for seat in plan.seats
         if walked[seat.walk].vmas
     )
+
+
+def _met_pages(plan: Plan, walked: Sequence[Walked]) -> dict[int, int]:
+    """How many entries the walk met, for each pid of which something was seen."""
+    return {seat.place.task.pid: found.rss_pages for seat in plan.seats if (found := walked[seat.walk]).vmas}
 
 
 def _charger(hierarchy: MemoryHierarchy, zones: Collection[Zone]) -> Callable[[Zone], int | None]:

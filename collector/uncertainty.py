@@ -75,6 +75,7 @@ class Motion:
         self,
         before: TaskList,
         mm_of: Mapping[int, int],
+        met_pages: Mapping[int, int],
         hierarchy: MemoryHierarchy,
         ways: Sequence[Placing],
         want_users: bool,
@@ -84,6 +85,7 @@ class Motion:
 
         :param before: the listing of the walk
         :param mm_of: for each pid the lowest one that has the same address space
+        :param met_pages: how many entries the walk met, for each pid that it came to
         :param ways: one for each grouping
         """
         after = read_tasks(self._roots, hierarchy, want_users)
@@ -91,7 +93,9 @@ class Motion:
         later = {} if window else {task.pid: read_rss(self._roots, task) for task in after.tasks}
         moves = self._moves(window, hierarchy)
         self._ways = ways
-        self._found = [self._bounds(place, before, after, mm_of, window, later, moves) for place in ways]
+        self._found = [
+            self._bounds(place, before, after, mm_of, met_pages, window, later, moves) for place in ways
+        ]
 
     def tell(
         self,
@@ -123,12 +127,15 @@ class Motion:
         before: TaskList,
         after: TaskList,
         mm_of: Mapping[int, int],
+        met_pages: Mapping[int, int],
         window: Window | None,
         later: Mapping[int, Mapping[str, int]],
         moves: Sequence[tuple[int, str]],
     ) -> dict[Hashable, int] | None:
-        first = {task.pid: _sighting(task, before, mm_of, place, self._before) for task in before.tasks}
-        last = {task.pid: _sighting(task, after, {}, place, later) for task in after.tasks}
+        first = {
+            task.pid: _sighting(task, before, mm_of, place, self._before, met_pages) for task in before.tasks
+        }
+        last = {task.pid: _sighting(task, after, {}, place, later, {}) for task in after.tasks}
         window = window or differences(first, last)
         if not window.complete:
             return None
@@ -152,6 +159,7 @@ def _sighting(
     mm_of: Mapping[int, int],
     place: Placing,
     rss: Mapping[int, Mapping[str, int]],
+    met_pages: Mapping[int, int],
 ) -> Sighting:
     return Sighting(
         identity=(task.start_ticks, listed.startstack[task.pid]),
@@ -159,4 +167,5 @@ def _sighting(
         zone=place(task),
         rss_pages=rss.get(task.pid, {}),
         rss_estimate=task.rss_pages,
+        walked_pages=met_pages.get(task.pid),
     )

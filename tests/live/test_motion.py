@@ -177,10 +177,6 @@ def test_a_process_that_grows(session, make_zone, start, quiet, watch_walks):
     report("grow", bounds)
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="open: seen once in some hundred walks, the truth 36,000 pages outside of the bound (docs/motion.md)",
-)
 def test_a_process_that_maps_and_unmaps_256_mib_for_ever(session, make_zone, start, quiet, watch_walks):
     zone = make_zone("flipper")
     moving = start(zone, "flip", "256")
