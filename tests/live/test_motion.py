@@ -2,7 +2,7 @@
 
 The workload (tests/workloads/motion.c) keeps two numbers in shared memory between which the truth is at any
 moment; they are read at the begin and at the end of each walk. A quiet zone stands beside: its uncertainty is 0.
-ZONERSS_MOTION_SNAPSHOTS says how many snapshots each test takes: 20 where nothing is said, as in CI.
+ZONERSS_MOTION_SNAPSHOTS says how many snapshots each test takes: 200 where nothing is said.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.live.conftest import SOURCES, cannot_serve
 from tests.oracle import PAGE
 from tests.workloads.build import build
 
-SNAPSHOTS = int(os.environ.get("ZONERSS_MOTION_SNAPSHOTS", "20"))
+SNAPSHOTS = int(os.environ.get("ZONERSS_MOTION_SNAPSHOTS", "200"))
 QUIET_PAGES = 3001
 
 
@@ -166,7 +166,7 @@ def quiet(make_zone):
 
 def test_a_process_that_grows(session, make_zone, start, quiet, watch_walks):
     zone = make_zone("grower")
-    moving = start(zone, "grow", "20000")
+    moving = start(zone, "grow", "5000")
     base = base_pages(session, moving, zone)
     watch_walks(moving)
     bounds = []
