@@ -97,7 +97,7 @@ def _explain_once(session: Session, name: str, by: str, roots: Roots, attempt: i
     hierarchy = find_memory_hierarchy(roots)
     zones = tuple(dict.fromkeys(member.zones[0] for member in snapshot.members))
     if not snapshot.zones:
-        raise UnknownZone(f"the processes of the zone {name!r} left before they were walked")
+        raise UnknownZone(f"the processes of the zone {name!r} left before they were walked", name)
     usage = snapshot.zones[0]
     zone = next(
         zone for zone in zones if zone.name == usage.zone

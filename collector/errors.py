@@ -33,6 +33,11 @@ class FramesHidden(CannotServe):
 class UnknownZone(ZonerssError):
     """A zone was named that no process of this host belongs to."""
 
+    def __init__(self, sentence: str, zone: str) -> None:
+        """:param zone: as it was spelled"""
+        super().__init__(sentence)
+        self.zone = zone
+
 
 class KernelFormatError(ZonerssError):
     """A kernel file said something that we do not understand; the text carries path and raw content."""

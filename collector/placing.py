@@ -70,7 +70,7 @@ def find_names(wanted: Sequence[str], places: Iterable[Place]) -> tuple[str, ...
 
             close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
             hint = f"did you mean {' or '.join(close)}?" if close else "zonerss show lists those there are"
-            raise UnknownZone(f"no process of this host is in a zone {name!r}; {hint}")
+            raise UnknownZone(f"no process of this host is in a zone {name!r}; {hint}", name)
         found.append(match)
     return tuple(found)
 

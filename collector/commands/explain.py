@@ -10,7 +10,8 @@ import argparse
 from typing import Any
 
 from collector.accounting import Account, explain_zone, pay_matrix
-from collector.commands.options import add_walk_options, read_rules
+from collector.commands.options import add_walk_options
+from collector.commands.watching import add_watch_options, put, rounds, turns
 from collector.errors import CannotServe, UnknownZone, UsageError
 from collector.kernel.roots import HOST
 from collector.snapshot import Session, Snapshot
@@ -45,6 +46,7 @@ def prepare(parser: argparse.ArgumentParser) -> None:
     add_walk_options(parser)
     parser.add_argument("--bytes", action="store_true", help="whole bytes instead of K, M and G")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    add_watch_options(parser, uncertainty=False)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,12 +60,9 @@ def run(args: argparse.Namespace) -> int:
     if args.zone is None and not args.payers:
         raise UsageError("explain which zone? zonerss show lists those there are")
     by = args.by[0] if args.by else "zone"
-    with Session(args.source, read_rules(args.rules)) as session:
-        if args.payers:
-            document, lines = _payers(session, by, args)
-        else:
-            document, lines = _zone(session, by, args)
-    print(render_json(document) if args.json else "\n".join(lines))
+    look = _payers if args.payers else _zone
+    for document, lines in rounds(args, lambda session: look(session, by, args)):
+        put(render_json(document) if args.json else "\n".join(lines), args)
     return 0
 
 
@@ -105,7 +104,7 @@ def _numbers(session: Session, by: str, account: Account, args: argparse.Namespa
 
 def _check_there(snapshot: Snapshot, name: str) -> None:
     if not snapshot.zones:
-        raise UnknownZone(f"the processes of the zone {name!r} left before they were walked")
+        raise UnknownZone(f"the processes of the zone {name!r} left before they were walked", name)
 
 
 def _one_of_each_mm(snapshot: Snapshot) -> list[Any]:
@@ -156,26 +155,30 @@ def _payers(session: Session, by: str, args: argparse.Namespace) -> _Shown:
         zone = next((name for name in (args.zone, unescaped(args.zone)) if name in known), None)
         if zone is None:
             raise UnknownZone(
-                f"no process of this host is in a zone {args.zone!r}; zonerss show lists those there are"
+                f"no process of this host is in a zone {args.zone!r}; zonerss show lists those there are",
+                args.zone,
             )
     return matrix_document(matrix, zone), render_matrix(matrix, zone, args.bytes)
 
 
 def _run_process(args: argparse.Namespace) -> int:
+    if args.zone is not None:
+        raise UsageError("explain a zone or a --pid, one at a time")
+    if not 0 < args.pid < 1 << 31:
+        raise UsageError(f"{args.pid} is no process id")
+    for _ in turns(args):
+        document, lines = _process(args)
+        put(render_json(document) if args.json else "\n".join(lines), args)
+    return 0
+
+
+def _process(args: argparse.Namespace) -> _Shown:
     from collector.kernel.frames import PAGE_DEVICE, PAGE_STRUCT, PAGE_ZERO, frames
     from collector.kernel.smaps import read_smaps, read_statm_rss
     from collector.translations import count_entries, three_ways
     from collector.views.process import render_three_ways, three_ways_document
 
-    if args.zone is not None:
-        raise UsageError("explain a zone or a --pid, one at a time")
-    if not 0 < args.pid < 1 << 31:
-        raise UsageError(f"{args.pid} is no process id")
     entries = count_entries((pages.buffer for pages in frames(args.pid)), PAGE_STRUCT)
     smaps = sum(row.sizes.get("Rss", 0) for row in read_smaps(HOST, args.pid))
     ways = three_ways(args.pid, read_statm_rss(HOST, args.pid), smaps, entries, PAGE_ZERO, PAGE_DEVICE)
-    if args.json:
-        print(render_json(three_ways_document(ways)))
-    else:
-        print("\n".join(render_three_ways(ways, args.bytes)))
-    return 0
+    return three_ways_document(ways), render_three_ways(ways, args.bytes)

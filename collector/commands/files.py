@@ -11,8 +11,9 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from collector.commands.options import add_limit_options, add_walk_options, one_way, read_rules
+from collector.commands.options import add_limit_options, add_walk_options, one_way
 from collector.commands.show import footer
+from collector.commands.watching import add_watch_options, put, rounds
 from collector.records import Gap
 from collector.sharing import FileUsage, files_usage, zone_names
 from collector.snapshot import Session, Snapshot
@@ -29,21 +30,25 @@ def prepare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("zone", nargs="?", metavar="ZONE", help="the files of this zone; without it, of all")
     add_walk_options(parser)
     add_limit_options(parser, "show the N largest files only")
+    add_watch_options(parser, uncertainty=False)
 
 
 def run(args: argparse.Namespace) -> int:
     """Take a snapshot, look which files its parts hold, print them."""
     way = one_way(args, NAME)
-    with Session(args.source, read_rules(args.rules)) as session:
-        snapshot, files, gaps = measure(session, way, args.zone)
+    for snapshot, files, gaps in rounds(args, lambda session: measure(session, way, args.zone)):
+        put(_text(snapshot, files[: args.limit], gaps, args), args)
+    return 0
+
+
+def _text(
+    snapshot: Snapshot, files: Sequence[FileUsage], gaps: tuple[Gap, ...], args: argparse.Namespace
+) -> str:
     if args.json:
         from collector.views.document import render_lines
 
-        print(render_lines(document(snapshot, args.zone, files[: args.limit], gaps)))
-    else:
-        lines = render(files[: args.limit], args.zone, args.bytes)
-        print("\n".join([*lines, "", *footer(snapshot)]))
-    return 0
+        return render_lines(document(snapshot, args.zone, files, gaps))
+    return "\n".join([*render(files, args.zone, args.bytes), "", *footer(snapshot)])
 
 
 def measure(

@@ -19,8 +19,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from collector.commands.options import add_limit_options, add_walk_options, one_way, read_rules
+from collector.commands.options import add_limit_options, add_walk_options, one_way
 from collector.commands.show import footer
+from collector.commands.watching import add_watch_options, put, rounds
 from collector.records import Gap
 from collector.sharing import Holdings, Pair, SharedPart, cover, pairs, shared_parts, zone_names
 from collector.snapshot import Session, Snapshot
@@ -51,32 +52,35 @@ def prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     add_walk_options(parser)
     add_limit_options(parser, "show the N largest parts and pairs only; on paper 10, in JSON all")
+    add_watch_options(parser, uncertainty=False)
 
 
 def run(args: argparse.Namespace) -> int:
     """Take a snapshot, name its largest parts, print them."""
+    way = one_way(args, NAME)
+    for text in rounds(args, lambda session: _look(session, way, args)):
+        put(text, args)
+    return 0
+
+
+def _look(session: Session, way: str, args: argparse.Namespace) -> str:
+    limit = args.limit if args.json else args.limit or _SHOWN
     # A hundred thousand tuples and no cycle among them: looking for one would take longer than making them.
     with _no_garbage_collection():
-        return _run(args)
-
-
-def _run(args: argparse.Namespace) -> int:
-    way = one_way(args, NAME)
-    with Session(args.source, read_rules(args.rules)) as session:
-        limit = args.limit if args.json else args.limit or _SHOWN
         sharing = measure(session, way, args.limit or _SHOWN, None if _colour_width() else limit)
-    if args.json:
-        from collector.views.document import chunks_of
+        return _text(sharing, limit, args)
 
-        sys.stdout.writelines(chunks_of(document(sharing, args.limit)))
-        print()
-        return 0
+
+def _text(sharing: Sharing, limit: int | None, args: argparse.Namespace) -> str:
+    if args.json:
+        from collector.views.document import render_lines
+
+        return render_lines(document(sharing, args.limit))
     shared = [part for part in sharing.parts if len(part.zones) > 1][:limit]
     pairs = sharing.pairs[:limit] if not _colour_width() else sharing.pairs
     lines = render_sharing(sharing.snapshot.zones, pairs, sharing.pair_count, _colour_width(), args.bytes)
     lines += ["", *render_parts(shared, sharing.holdings, args.bytes)] if shared else []
-    print("\n".join([*lines, "", *footer(sharing.snapshot)]))
-    return 0
+    return "\n".join([*lines, "", *footer(sharing.snapshot)])
 
 
 @contextmanager

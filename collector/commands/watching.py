@@ -1,4 +1,4 @@
-"""--watch and --uncertainty: the same snapshot again and again, and how far it can be trusted."""
+"""--watch and --uncertainty: the same question again and again, and how far it can be trusted."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from collector.commands.options import read_rules
-from collector.errors import UsageError
-from collector.snapshot import Session, Snapshot, take_snapshot
+from collector.errors import UnknownZone, UsageError
+from collector.snapshot import Session, Snapshot
+from collector.views.text import printable
+
+Found = TypeVar("Found")
 
 LEAST_INTERVAL = 0.1
 """Seconds: below this, zonerss would mostly watch itself."""
@@ -67,27 +70,72 @@ def ticks(seconds: float, times: int | None = None) -> Iterator[int]:
             time.sleep(max(due - now, 0))
 
 
+def turns(args: argparse.Namespace) -> Iterator[int]:
+    """
+    The number of each round: 0 only, or with --watch 0, 1, 2, ... when each is due.
+
+    :raises UsageError: --count without --watch
+    """
+    if args.watch is not None:
+        return ticks(args.watch, args.count)
+    if args.count:
+        raise UsageError("--count says how often to --watch: say how many seconds apart, too")
+    return iter((0,))
+
+
+def rounds(args: argparse.Namespace, look: Callable[[Session], Found]) -> Iterator[Found]:
+    """
+    What was looked for, once or with --watch again and again, all with one session.
+
+    A zone that is not there at first was misspelled. One that is not there any more may come back (a container that
+    starts anew), so that is said, and the watch goes on.
+
+    :raises UnknownZone: a zone that was named is not there in the first round
+    """
+    due, lasting = turns(args), args.watch is not None
+    told = args.uncertainty is not None and (lasting or args.uncertainty)
+    rules = read_rules(args.rules)
+    with Session(args.source, rules, lasting=lasting, uncertainty=told, follow=lasting) as session:
+        for number in due:
+            try:
+                found = look(session)
+            except UnknownZone as gone:
+                if number == 0:
+                    raise
+                _put_sentence(str(gone), args)
+                continue
+            yield found
+
+
 def snapshots(args: argparse.Namespace, by: Sequence[str], **wanted: Any) -> Iterator[Snapshot]:
     """
     The snapshot that was asked for, or with --watch one after the other.
 
+    Of several zones that were named, those that are gone later on are left out, as they are from the table of all.
+
     :param wanted: further arguments of :meth:`collector.snapshot.Session.take`
     """
-    rules = read_rules(args.rules)
-    if args.count and args.watch is None:
-        raise UsageError("--count says how often to --watch: say how many seconds apart, too")
-    if args.watch is None and not args.uncertainty:
-        yield take_snapshot(by, args.source, args.basis, args.zone, rules=rules, **wanted)
-        return
-    lasting = args.watch is not None
-    told = args.uncertainty is not None
-    with Session(args.source, rules, lasting=lasting, uncertainty=told, follow=lasting) as session:
-        for _ in ticks(args.watch, args.count) if lasting else (0,):
-            yield session.take(by, args.basis, args.zone, **wanted)
+    is_first = True
+
+    def look(session: Session) -> Snapshot:
+        nonlocal is_first
+        names = list(args.zone or ())
+        while True:
+            try:
+                found = session.take(by, args.basis, names, **wanted)
+            except UnknownZone as gone:
+                if is_first or len(names) == 1:
+                    raise
+                names.remove(gone.zone)
+                continue
+            is_first = False
+            return found
+
+    return rounds(args, look)
 
 
 def put(text: str, args: argparse.Namespace) -> None:
-    """Print one of the snapshots: over the last one on a terminal, below it elsewhere; JSON one document a line."""
+    """Print one of the rounds: over the last one on a terminal, below it elsewhere; JSON one document a line."""
     if args.watch is None:
         print(text)
     elif args.json:
@@ -97,3 +145,11 @@ def put(text: str, args: argparse.Namespace) -> None:
     else:
         print(f"{text}\n")
     sys.stdout.flush()
+
+
+def _put_sentence(sentence: str, args: argparse.Namespace) -> None:
+    """In place of a round; where programs read documents, beside them."""
+    if args.json:
+        print(f"zonerss: {printable(sentence)}", file=sys.stderr)
+    else:
+        put(printable(sentence), args)

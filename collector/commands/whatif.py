@@ -14,8 +14,9 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from collector.commands.options import add_limit_options, add_walk_options, one_way, read_rules
+from collector.commands.options import add_limit_options, add_walk_options, one_way
 from collector.commands.show import footer
+from collector.commands.watching import add_watch_options, put, rounds
 from collector.records import Gap
 from collector.sharing import WhatIf, sets_within, whatif, zone_names
 from collector.snapshot import Session, Snapshot
@@ -39,21 +40,24 @@ def prepare(parser: argparse.ArgumentParser) -> None:
     )
     add_walk_options(parser)
     add_limit_options(parser, "show the N largest of what would be left and of those who keep it")
+    add_watch_options(parser, uncertainty=False)
 
 
 def run(args: argparse.Namespace) -> int:
     """Take a snapshot, work it out, print it."""
     way = one_way(args, NAME)
-    with Session(args.source, read_rules(args.rules)) as session:
-        snapshot, answer, gaps = measure(session, way, list(dict.fromkeys(args.without)))
+    without = list(dict.fromkeys(args.without))
+    for snapshot, answer, gaps in rounds(args, lambda session: measure(session, way, without)):
+        put(_text(snapshot, answer, gaps, args), args)
+    return 0
+
+
+def _text(snapshot: Snapshot, answer: WhatIf, gaps: tuple[Gap, ...], args: argparse.Namespace) -> str:
     if args.json:
         from collector.views.document import render_json
 
-        print(render_json(document(snapshot, answer, args.limit, gaps)))
-    else:
-        lines = render(answer, args.limit or _SHOWN, args.bytes)
-        print("\n".join([*lines, "", *footer(snapshot)]))
-    return 0
+        return render_json(document(snapshot, answer, args.limit, gaps))
+    return "\n".join([*render(answer, args.limit or _SHOWN, args.bytes), "", *footer(snapshot)])
 
 
 def measure(session: Session, way: str, without: Sequence[str]) -> tuple[Snapshot, WhatIf, tuple[Gap, ...]]:

@@ -119,11 +119,10 @@ class Json(str):
 
 def render_lines(document: dict[str, Any]) -> str:
     """The document as text, one line for each field and each entry of a list: for those that may be long."""
-    return "".join(chunks_of(document))
+    return "".join(_chunks(document))
 
 
-def chunks_of(document: dict[str, Any]) -> Iterator[str]:
-    """The same in pieces, to be written one after the other: megabytes need not be put together first."""
+def _chunks(document: dict[str, Any]) -> Iterator[str]:
     before = "{\n"
     for name, value in document.items():
         yield f"{before}  {json.dumps(name)}: "

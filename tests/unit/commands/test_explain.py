@@ -13,7 +13,7 @@ from collector.commands import main
 class NoSession:
     """Stands for a session on a host without root and kernel."""
 
-    def __init__(self, *_: object) -> None:
+    def __init__(self, *_: object, **options: object) -> None:
         pass
 
     def __enter__(self) -> NoSession:
@@ -25,7 +25,7 @@ class NoSession:
 
 @pytest.fixture(autouse=True)
 def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(explain, "Session", NoSession)
+    monkeypatch.setattr("collector.commands.watching.Session", NoSession)
     monkeypatch.setattr(explain, "pay_matrix", lambda *_: None)
 
 
