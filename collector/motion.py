@@ -70,6 +70,8 @@ class Window:
     """False: something was lost, and nothing can be said."""
     slack_pages: int = 0
     """How far what was read of a process's RSS beforehand can be from the truth, by kind."""
+    unread: frozenset[int] = frozenset()
+    """Processes of which nothing can be said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def bounds(
     moved_to: Mapping[int, Collection[Hashable]],
 ) -> dict[Hashable, int]:
     """
-    For each zone, in pages, how far its rss can be from what the walk found.
+    For each zone, in pages, how far its rss can be from what the walk found; zones of which it is unknown are left out.
 
     :param before: who was listed before the walk, by pid; listed while the window was open
     :param after: likewise after the walk
@@ -126,7 +128,8 @@ def bounds(
         inherited = sum(window.churn[one].forked_pages for one in line if one in window.churn)
         for zone in elsewhere:
             total[zone] = total.get(zone, window.exchanged_pages) + changes + (all_at_once or inherited)
-    return total
+    unknown = {zone for pid in window.unread for zone in zones_of_mm[before[pid].mm]}
+    return {zone: pages for zone, pages in total.items() if zone not in unknown}
 
 
 def _restless(
@@ -189,6 +192,7 @@ def differences(before: Mapping[int, Sighting], after: Mapping[int, Sighting]) -
     The weaker answer, where nothing can be traced: what each process has more or less after the walk than before.
 
     What came and went again in between, copy-on-write, and processes that lived in between only, are missing from it.
+    Nothing can be said of who was there all the time and could not be read at first.
     """
     churn = {}
     for pid, later in after.items():
@@ -198,4 +202,7 @@ def differences(before: Mapping[int, Sighting], after: Mapping[int, Sighting]) -
         came, went = sum(c for c in change if c > 0), -sum(c for c in change if c < 0)
         if came or went:
             churn[pid] = Churn(came_pages=came, went_pages=went)
-    return Window(churn=churn, parents={}, moves=(), exchanged_pages=0, complete=True)
+    unread = frozenset(
+        pid for pid, own in before.items() if not own.rss_pages and not _is_other(own, after.get(pid))
+    )
+    return Window(churn=churn, parents={}, moves=(), exchanged_pages=0, complete=True, unread=unread)

@@ -112,13 +112,11 @@ class Motion:
         for task, zones in places:
             zones_of[zones[position].name].add(place(task))
         told = [
-            replace(
-                usage, uncertainty_bytes=pages_to_bytes(sum(map(pages.__getitem__, zones_of[usage.zone])))
-            )
+            replace(usage, uncertainty_bytes=_sum(_bytes(pages.get(zone)) for zone in zones_of[usage.zone]))
             for usage in usages
         ]
         # A page that comes or goes in a zone changes the total by one page at most.
-        in_all = sum(usage.uncertainty_bytes or 0 for usage in told)
+        in_all = _sum(usage.uncertainty_bytes for usage in told)
         return tuple(told), replace(total, uncertainty_bytes=in_all)
 
     def _bounds(
@@ -151,6 +149,20 @@ class Motion:
             return []
         number = hierarchy_id(self._roots, hierarchy)
         return [(move.pid, move.path) for move in window.moves if move.hierarchy == number]
+
+
+def _bytes(pages: int | None) -> int | None:
+    return None if pages is None else pages_to_bytes(pages)
+
+
+def _sum(sizes: Iterable[int | None]) -> int | None:
+    """All of them together; unknown where one is."""
+    total = 0
+    for size in sizes:
+        if size is None:
+            return None
+        total += size
+    return total
 
 
 def _sighting(

@@ -188,5 +188,7 @@ def footer(snapshot: Snapshot) -> list[str]:
         f"Read {snapshot.walk_pages:,} page table entries by {snapshot.source} in {took_ms:.0f} ms"
         f"{'' if snapshot.basis == 'mapped' else f'; basis {snapshot.basis}'}.",
     ]
+    if snapshot.uncertainty == "net":
+        lines.append("± is net, no bound: what RSS grew or shrank by; changes cannot be traced here.")
     missing = gap_sentence(snapshot.gaps)
     return [*lines, missing] if missing else lines

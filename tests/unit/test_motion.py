@@ -123,6 +123,17 @@ def test_differences_are_net_and_a_newcomer_is_all_new():
     assert bounds(found, TWO, later, {}) == {"a": 10, "b": 30}
 
 
+def test_of_who_could_not_be_read_nothing_is_known_unless_it_left():
+    unread = Sighting(1, 1, "a", {}, 50)
+    both = {**TWO, 1: unread}
+    assert bounds(differences(both, both), both, both, {}) == {"b": 0}
+    assert bounds(differences(both, TWO), both, TWO, {}) == {"b": 0}
+    later = {2: TWO[2]}
+    assert bounds(differences(both, later), both, later, {}) == {"a": 50, "b": 0}
+    # Read at first and not afterwards: it was leaving, and took all it had along.
+    assert bounds(differences(TWO, both), TWO, both, {}) == {"a": 100, "b": 0}
+
+
 @given(
     before=st.lists(st.integers(0, 9), min_size=1, max_size=12),
     changes=st.lists(st.tuples(st.integers(0, 11), st.none() | st.integers(0, 9)), max_size=15),
