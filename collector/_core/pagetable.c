@@ -20,6 +20,7 @@
 #include "jobs.h"
 #include "kinds.h"
 #include "pagetable_object.h"
+#include "twins.h"
 
 // Bits of an entry. Where PRESENT is clear but the entry is not, all address bits are inverted (L1TF).
 #define ENTRY_PRESENT (UINT64_C(1) << 0)
@@ -37,8 +38,7 @@
 #define ATTEMPTS 3
 #define RETRIES 10000 // tables that changed hands under one job, before it counts as a gap
 
-#define MET_PAGES 16384 // processes from here on have what they meet noted bit by bit
-#define MET_BYTES (4 << 20) // of RAM up to 128 GiB
+#define TWIN_PAGES 4096 // processes from here on are compared with their siblings
 
 enum { ASK = -1 };
 
@@ -51,7 +51,7 @@ struct run {
 	uint32_t base; // words below are of an earlier census: frames not met yet
 	uint32_t ours; // what the words of some set say that our zone is in
 	uint32_t alone; // the same for the set of our zone alone; UINT32_MAX: not known yet
-	uint64_t *met; // one bit per frame: met in this zone by this walker; NULL: not noted
+	uint64_t bare; // bits of an entry that its twin has
 	uint32_t kind; // of frames not met yet
 	uint64_t known; // frames of ours that were met
 	uint64_t fresh; // of these, not met by anybody before
@@ -62,6 +62,7 @@ struct walker {
 	const struct walk_settings *settings;
 	struct walk_job *jobs;
 	const uint32_t *order;
+	const uint32_t *siblings; // by zone: how many of its processes are worth comparing
 	size_t count;
 	atomic_size_t *next;
 
@@ -72,8 +73,8 @@ struct walker {
 	struct frame_range ram; // the range of RAM that was met last
 	struct marker marker;
 	struct run run;
-	uint64_t *met;
-	uint32_t met_zone;
+	struct twins *twins;
+	bool twinned; // the job has siblings
 	struct walk_job *job;
 	uint64_t huge_zero; // frame of the huge zero page once it was met
 	uint64_t reads, faults, retries;
@@ -209,21 +210,6 @@ static inline uint64_t run_offset(const struct run *r, uint64_t entry)
 	return x >> PAGE_SHIFT | x << (64 - PAGE_SHIFT);
 }
 
-// Are these four entries all plainly present, of frames that this run has met in this zone?
-static inline bool four_met(const struct run *r, const uint64_t *entries)
-{
-	uint64_t a = run_offset(r, entries[0]), b = run_offset(r, entries[1]);
-	uint64_t c = run_offset(r, entries[2]), d = run_offset(r, entries[3]);
-	if ((a >= r->ram.count) | (b >= r->ram.count) | (c >= r->ram.count) | (d >= r->ram.count))
-		return false;
-	const uint64_t *met = r->met, first = r->ram.first;
-	a += first;
-	b += first;
-	c += first;
-	d += first;
-	return met[a / 64] >> a % 64 & met[b / 64] >> b % 64 & met[c / 64] >> c % 64 & met[d / 64] >> d % 64 & 1;
-}
-
 // Takes one entry: what is there is counted. false: it is not plain memory, or its frame must change its set or be
 // asked for its kind.
 static inline bool take_plain(struct run *r, uint64_t entry)
@@ -244,25 +230,23 @@ static inline bool take_plain(struct run *r, uint64_t entry)
 		r->fresh++;
 		mark = r->alone;
 	}
-	if (r->met)
-		r->met[pfn / 64] |= UINT64_C(1) << pfn % 64;
 	r->known++;
 	return true;
 }
 
-// Returns how many entries were taken, up to one that take_plain() will not take.
-static __attribute__((noinline)) uint32_t take_run(struct run *run, const uint64_t *entries, uint32_t count)
+// Returns how many entries were taken, up to one that take_plain() will not take. twin: NULL, or the entries' twins.
+static __attribute__((noinline)) uint32_t take_run(struct run *run, const uint64_t *entries, uint64_t *twin,
+						   uint32_t count)
 {
 	struct run r = *run;
 	uint32_t i = 0;
 	while (i < count) {
-		uint32_t from = i;
-		while (r.met && i + 4 <= count && four_met(&r, entries + i))
-			i += 4;
-		r.known += i - from;
-		uint32_t stop = i + 4 < count ? i + 4 : count;
-		while (i < stop && take_plain(&r, entries[i]))
-			i++;
+		if (twin)
+			i += twins_same(entries + i, twin + i, count - i, r.bare, &r.known);
+		uint32_t stop = i + TWIN_STRIDE < count ? i + TWIN_STRIDE : count;
+		for (; i < stop && take_plain(&r, entries[i]); i++)
+			if (twin)
+				twin[i] = entries[i] & r.bare;
 		if (i < stop)
 			break;
 	}
@@ -289,13 +273,23 @@ static void run_learn(const struct walker *w, struct run *run)
 		run->alone = run->base + (uint32_t)w->marker.next[0];
 }
 
-static void take_table(struct walker *w, const uint64_t *entries, uint32_t count, uint32_t traits)
+static uint64_t *twin_of(struct walker *w, const struct pagetable_piece *piece)
+{
+	if (!w->twinned || piece->entries < TWIN_STRIDE)
+		return NULL;
+	uint64_t *twin = twins_find(w->twins, w->job->zone, piece->address);
+	return twin ? twin + (piece->address >> PAGE_SHIFT) % TWIN_ENTRIES : NULL;
+}
+
+static void take_table(struct walker *w, const struct pagetable_piece *piece, const uint64_t *entries)
 {
 	struct run *run = &w->run;
+	uint32_t count = piece->entries, traits = piece->traits;
+	uint64_t *twin = twin_of(w, piece);
 	run->kind = kind_of_piece(traits);
 	run->alone = UINT32_MAX;
 	run_learn(w, run);
-	for (uint32_t i = 0; (i += take_run(run, entries + i, count - i)) < count; i++) {
+	for (uint32_t i = 0; (i += take_run(run, entries + i, twin ? twin + i : NULL, count - i)) < count; i++) {
 		uint64_t entry = entries[i];
 		if ((entry & (ENTRY_PRESENT | ENTRY_SPECIAL)) != ENTRY_PRESENT) {
 			take_odd(w, entry, traits);
@@ -374,7 +368,7 @@ static void drain(struct walker *w)
 		const uint64_t *entries = (const uint64_t *)(piece + 1);
 		w->job->words += piece->entries;
 		if (piece->shift == PAGE_SHIFT)
-			take_table(w, entries, piece->entries, piece->traits);
+			take_table(w, piece, entries);
 		else
 			take_leaf(w, piece, *entries);
 		at = (const char *)(entries + piece->entries);
@@ -457,23 +451,6 @@ static int walk_once(struct walker *w)
 	return cause;
 }
 
-// One bit for each frame is small enough for the processor's second cache, where the words of the census are not: a large
-// process that shares most of its memory with others of its zone is walked in four fifths of the time. Worth clearing only
-// for a large process.
-static uint64_t *met_for(struct walker *w)
-{
-	const struct frame_range *last = &w->pagetable->ram[w->pagetable->ram_ranges - 1];
-	size_t bytes = ((last->first + last->count) / 64 + 1) * sizeof(*w->met);
-	if (w->job->expected_pages < MET_PAGES || bytes > MET_BYTES)
-		return NULL;
-	if (!w->met)
-		w->met = calloc(1, bytes);
-	else if (w->met_zone != w->job->zone)
-		memset(w->met, 0, bytes);
-	w->met_zone = w->job->zone;
-	return w->met;
-}
-
 static void walk_job(struct walker *w)
 {
 	char text[16];
@@ -484,8 +461,10 @@ static void walk_job(struct walker *w)
 		return;
 	}
 	marker_zone(&w->marker, w->job->zone);
+	w->twinned = w->job->expected_pages >= TWIN_PAGES && w->siblings[w->job->zone] > 1;
 	w->run = (struct run){ .frame_mask = w->frame_mask, .base = w->marker.base, .chunks = w->marker.census->chunks,
-			       .zero_pfn = w->settings->zero_pfn, .ours = UINT32_MAX, .met = met_for(w) };
+			       .zero_pfn = w->settings->zero_pfn, .ours = UINT32_MAX,
+			       .bare = w->frame_mask | ENTRY_PRESENT | ENTRY_SPECIAL };
 	int cause = walk_once(w);
 	for (int attempt = 1; attempt < ATTEMPTS && (cause == WALK_EXECED || cause == WALK_EXITED); attempt++) {
 		// Seen as unfinished, but alive: it unmapped what was left, or began a new program.
@@ -525,6 +504,8 @@ static int walker_init(struct walker *w, struct pagetable *pagetable, uint32_t i
 	// MAX_PHYSMEM_BITS less those of the page: bits above are notes about the page (SWP_MIG_YOUNG, SWP_MIG_DIRTY).
 	w->migration_mask = (UINT64_C(1) << (pagetable->state->settings.levels == 5 ? 40 : 34)) - 1;
 	w->huge_zero = UINT64_MAX / 2;
+	w->twins = &pagetable->twins[index];
+	twins_restart(w->twins);
 	memset(w->worker, 0, sizeof(*w->worker));
 	return marker_init(&w->marker, census);
 }
@@ -532,7 +513,6 @@ static int walker_init(struct walker *w, struct pagetable *pagetable, uint32_t i
 static int walker_deinit(struct walker *w)
 {
 	memset(w->worker, 0, sizeof(*w->worker));
-	free(w->met);
 	w->pagetable->reads += w->reads;
 	w->pagetable->faults += w->faults;
 	w->pagetable->retries += w->retries;
@@ -580,16 +560,22 @@ int walk_pagetable(struct pagetable *pagetable, struct census *census, struct wa
 	size_t threads = threads_for(pagetable, count, settings), begun = 0;
 	atomic_size_t next = 0;
 	uint32_t *order = malloc((count + 1) * sizeof(*order));
-	if (!order)
+	uint32_t *siblings = calloc(census->zones + 1, sizeof(*siblings));
+	if (!order || !siblings) {
+		free(order);
+		free(siblings);
 		return -ENOMEM;
-	for (size_t i = 0; i < count; i++)
+	}
+	for (size_t i = 0; i < count; i++) {
 		order[i] = i;
+		siblings[jobs[i].zone] += jobs[i].expected_pages >= TWIN_PAGES;
+	}
 	qsort_r(order, count, sizeof(*order), larger_first, jobs);
 	pthread_mutex_lock(&pagetable->lock);
 	int error = 0;
 	for (; !error && begun < threads; begun++) {
-		walkers[begun] = (struct walker){ .settings = settings, .jobs = jobs, .order = order, .count = count,
-						  .next = &next };
+		walkers[begun] = (struct walker){ .settings = settings, .jobs = jobs, .order = order,
+						  .siblings = siblings, .count = count, .next = &next };
 		error = walker_init(&walkers[begun], pagetable, begun, census);
 	}
 	if (!error)
@@ -598,6 +584,7 @@ int walk_pagetable(struct pagetable *pagetable, struct census *census, struct wa
 		for (size_t i = 0; i + 1 < begun; i++)
 			walker_deinit(&walkers[i]);
 	pthread_mutex_unlock(&pagetable->lock);
+	free(siblings);
 	free(order);
 	return error;
 }

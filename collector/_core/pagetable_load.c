@@ -231,6 +231,19 @@ static int find_shape(struct pagetable *pagetable, const uint64_t *secret, int p
 	return -ENXIO;
 }
 
+#define TWIN_FRAMES 2048 // frames of RAM for one twin, of 4 KiB: two bytes a frame at most
+
+static int make_twins(struct pagetable *pagetable)
+{
+	uint64_t frames = 0;
+	for (size_t i = 0; i < pagetable->ram_ranges; i++)
+		frames += pagetable->ram[i].count;
+	int error = 0;
+	for (uint32_t i = 0; !error && i < pagetable->workers; i++)
+		error = twins_create(&pagetable->twins[i], frames / TWIN_FRAMES / pagetable->workers);
+	return error;
+}
+
 int pagetable_open(const struct pagetable_options *options, int *stage, struct pagetable **ret)
 {
 	*stage = PAGETABLE_OBJECT;
@@ -250,6 +263,9 @@ int pagetable_open(const struct pagetable_options *options, int *stage, struct p
 	if (!error) {
 		memcpy(pagetable->ram, options->ram, ram_bytes);
 		pagetable->ram_ranges = options->ram_ranges;
+		error = make_twins(pagetable);
+	}
+	if (!error) {
 		error = getrandom(secret, 16, 0) == 16 ? load(pagetable, options->object, &find_fd, stage) : -EIO;
 	}
 	if (!error)
@@ -281,6 +297,8 @@ void pagetable_close(struct pagetable *pagetable)
 	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
+	for (uint32_t i = 0; i < pagetable->workers; i++)
+		twins_destroy(&pagetable->twins[i]);
 	pthread_mutex_destroy(&pagetable->lock);
 	free(pagetable->ram);
 	free(pagetable);

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "pagetable.h"
+#include "twins.h"
 #include "../../bpf/pagetable.h"
 
 struct pagetable {
@@ -17,6 +18,7 @@ struct pagetable {
 	int64_t boot_offset_ns;
 	struct frame_range *ram;
 	size_t ram_ranges;
+	struct twins twins[PAGETABLE_WORKERS];
 	pthread_mutex_t lock; // one walk at a time
 	uint64_t faults, retries, reads;
 };

@@ -7,6 +7,7 @@ line ends at a newline only and a field at one space; an empty source is an empt
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -38,6 +39,7 @@ class Mount:
     """Options of the file system: on cgroup version 1 its controllers and name=NAME."""
 
 
+@functools.lru_cache(maxsize=2)  # seldom another than the time before, and every snapshot asks
 def parse_mountinfo(text: bytes, path: str = "/proc/self/mountinfo") -> tuple[Mount, ...]:
     """
     The mounts, in the kernel's order: of two on one mount point the later one hides the earlier.

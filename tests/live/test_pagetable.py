@@ -4,6 +4,7 @@ there is a sentence that says why."""
 from __future__ import annotations
 
 import ctypes
+import itertools
 import json
 import os
 import re
@@ -31,6 +32,7 @@ from tests.workloads.mem import MemError
 from tests.workloads.postgres import Postgres, programs
 
 EPERM = 1
+PAGE = 4096
 PROJECT = Path(__file__).resolve().parents[2]
 COMMANDS = (
     "anon 1009",
@@ -66,18 +68,20 @@ def pagetable_serves() -> None:
 # ---- the same, to the page ---------------------------------------------------------------------------------
 
 
-def look(source: str, zones: list[Zone], threads: int | None = None) -> Snapshot:
+def look(source: str, zones: list[Zone], processes: bool, threads: int | None = None) -> Snapshot:
     """Only these zones: what else runs here does not stand still."""
     with Session(source, threads=threads) as session:
-        return session.take(by=("cgroup",), zone=[zone.name for zone in zones], alone=True, processes=True)
+        return session.take(
+            by=("cgroup",), zone=[zone.name for zone in zones], alone=True, processes=processes
+        )
 
 
 def compare(zones: list[Zone]) -> Snapshot:
     """Every figure, every part and every gap of both sources, and of more threads than there are processors."""
     with stopped([zone.path for zone in zones]) as pids:
-        expected = look("pagemap", zones)
-        for threads in (1, 2, 5):
-            found = look("pagetable", zones, threads)
+        for processes, threads in itertools.product((False, True), (1, 2, 5)):
+            expected = look("pagemap", zones, processes)
+            found = look("pagetable", zones, processes, threads)
             assert parts_of(found) == parts_of(expected)
             assert usages(found) == usages(expected)
             assert by_pid(found) == by_pid(expected)
@@ -137,6 +141,24 @@ def test_both_sources_agree_after_fork_and_copy(make_zone):
     mem.write(huge, 5, 1)
     mem.unmap(private, 500, 100)
     assert compare([zone, other]).zones
+
+
+def test_both_sources_agree_on_large_siblings(make_zone):
+    """Forked processes are compared with one another: whole tables alike, in part, not at all, and in another zone."""
+    zone, other = make_zone("a"), make_zone("b")
+    mem = zone.spawn()
+    private, shared = mem.map("anon 20011"), mem.map("memfd 20021")
+    same, written, holed, elsewhere = (mem.fork() for _ in range(4))
+    move(elsewhere, other.path)
+    mem.write(private, 1000, 3011, written)
+    mem.unmap(private, 7001, 13, holed)
+    mem.unmap(shared, 5003, 9001, holed)
+    mem.advise(private, 11000, 17, "dontneed")
+    mem.read(private, 11000, 17)  # zero pages
+    snapshot = compare([zone, other])
+    assert same
+    assert {usage.processes for usage in snapshot.zones} == {1, 4}
+    assert snapshot.zones[0].rss_bytes // PAGE > 40032 + 3011
 
 
 def test_both_sources_agree_on_guard_pages_and_swap(make_zone):
