@@ -54,6 +54,7 @@ struct pagetable_worker {
 	uint64_t pmd_table;
 	uint32_t traits;
 	uint32_t pad2;
+	uint64_t apart[17];	// 256 bytes: what one processor writes is in no cache line of another's
 };
 
 // How to find where the kernel maps all memory. In: what to look for, and where it physically is. Out: base.

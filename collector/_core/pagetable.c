@@ -57,14 +57,21 @@ struct run {
 	uint64_t fresh; // of these, not met by anybody before
 };
 
-struct walker {
-	struct pagetable *pagetable;
-	const struct walk_settings *settings;
+// Who walks what; one for all threads.
+struct agenda {
 	struct walk_job *jobs;
-	const uint32_t *order;
-	const uint32_t *siblings; // by zone: how many of its processes are worth comparing
-	size_t count;
-	atomic_size_t *next;
+	uint32_t *order; // the largest first
+	size_t next, end; // all below next are taken, and all from end on
+	bool *taken; // by position in order
+	uint32_t *siblings; // by zone: how many of its processes are worth comparing
+	uint8_t *state; // by zone: see job_next()
+	pthread_mutex_t lock;
+};
+
+struct walker {
+	_Alignas(128) struct pagetable *pagetable;
+	const struct walk_settings *settings;
+	struct agenda *agenda;
 
 	struct pagetable_worker *worker; // what the program notes
 	const char *buffer;
@@ -75,7 +82,7 @@ struct walker {
 	struct run run;
 	struct twins *twins;
 	bool twinned; // the job has siblings
-	struct walk_job *job;
+	struct walk_job *job; // a copy: counting in it must not disturb the neighbours
 	uint64_t huge_zero; // frame of the huge zero page once it was met
 	uint64_t reads, faults, retries;
 	int error;
@@ -461,7 +468,7 @@ static void walk_job(struct walker *w)
 		return;
 	}
 	marker_zone(&w->marker, w->job->zone);
-	w->twinned = w->job->expected_pages >= TWIN_PAGES && w->siblings[w->job->zone] > 1;
+	w->twinned = w->job->expected_pages >= TWIN_PAGES && w->agenda->siblings[w->job->zone] > 1;
 	w->run = (struct run){ .frame_mask = w->frame_mask, .base = w->marker.base, .chunks = w->marker.census->chunks,
 			       .zero_pfn = w->settings->zero_pfn, .ours = UINT32_MAX,
 			       .bare = w->frame_mask | ENTRY_PRESENT | ENTRY_SPECIAL };
@@ -485,12 +492,56 @@ static void walk_job(struct walker *w)
 
 // ---- threads ----
 
+enum { ZONE_CLOSED, ZONE_OPENING, ZONE_OPEN };
+
+// The largest job that is left and whose zone nobody is opening. The first large process of a zone writes the word of each
+// frame, the others find it written: two threads that did so side by side would fight for every cache line. Where all that is
+// left is of such zones, the smallest, which is the least in the way. SIZE_MAX: all is done. *opens: it opens its zone, and
+// zone_opened() is to be told when it is done.
+static size_t job_next(struct agenda *agenda, bool *opens)
+{
+	*opens = false;
+	pthread_mutex_lock(&agenda->lock);
+	while (agenda->next < agenda->end && agenda->taken[agenda->next])
+		agenda->next++;
+	while (agenda->next < agenda->end && agenda->taken[agenda->end - 1])
+		agenda->end--;
+	size_t found = agenda->next < agenda->end ? agenda->end - 1 : SIZE_MAX;
+	for (size_t i = agenda->next; i < agenda->end; i++)
+		if (!agenda->taken[i] && agenda->state[agenda->jobs[agenda->order[i]].zone] != ZONE_OPENING) {
+			found = i;
+			break;
+		}
+	if (found != SIZE_MAX) {
+		uint32_t zone = agenda->jobs[agenda->order[found]].zone;
+		agenda->taken[found] = true;
+		*opens = agenda->state[zone] == ZONE_CLOSED && agenda->siblings[zone] > 1;
+		if (*opens)
+			agenda->state[zone] = ZONE_OPENING;
+	}
+	pthread_mutex_unlock(&agenda->lock);
+	return found;
+}
+
+static void zone_opened(struct agenda *agenda, uint32_t zone)
+{
+	pthread_mutex_lock(&agenda->lock);
+	agenda->state[zone] = ZONE_OPEN;
+	pthread_mutex_unlock(&agenda->lock);
+}
+
 static void *walker_run(void *argument)
 {
 	struct walker *w = argument;
-	for (size_t i; !w->error && (i = atomic_fetch_add(w->next, 1)) < w->count;) {
-		w->job = &w->jobs[w->order[i]];
+	struct agenda *agenda = w->agenda;
+	bool opens;
+	for (size_t i; !w->error && (i = job_next(agenda, &opens)) != SIZE_MAX;) {
+		struct walk_job *job = &agenda->jobs[agenda->order[i]], mine = *job;
+		w->job = &mine;
 		walk_job(w);
+		*job = mine;
+		if (opens)
+			zone_opened(agenda, job->zone);
 	}
 	return NULL;
 }
@@ -553,29 +604,47 @@ static size_t threads_for(const struct pagetable *pagetable, size_t count, const
 	return threads > count ? (count ? count : 1) : threads;
 }
 
+static void agenda_deinit(struct agenda *agenda)
+{
+	pthread_mutex_destroy(&agenda->lock);
+	free(agenda->order);
+	free(agenda->taken);
+	free(agenda->siblings);
+	free(agenda->state);
+}
+
+static int agenda_init(struct agenda *agenda, struct walk_job *jobs, size_t count, uint32_t zones)
+{
+	*agenda = (struct agenda){ .jobs = jobs, .end = count };
+	pthread_mutex_init(&agenda->lock, NULL);
+	agenda->order = malloc((count + 1) * sizeof(*agenda->order));
+	agenda->taken = calloc(count + 1, sizeof(*agenda->taken));
+	agenda->siblings = calloc(zones + 1, sizeof(*agenda->siblings));
+	agenda->state = calloc(zones + 1, sizeof(*agenda->state));
+	if (!agenda->order || !agenda->taken || !agenda->siblings || !agenda->state) {
+		agenda_deinit(agenda);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < count; i++) {
+		agenda->order[i] = i;
+		agenda->siblings[jobs[i].zone] += jobs[i].expected_pages >= TWIN_PAGES;
+	}
+	qsort_r(agenda->order, count, sizeof(*agenda->order), larger_first, jobs);
+	return 0;
+}
+
 int walk_pagetable(struct pagetable *pagetable, struct census *census, struct walk_job *jobs, size_t count,
 		   const struct walk_settings *settings)
 {
 	struct walker walkers[PAGETABLE_WORKERS] = { 0 };
 	size_t threads = threads_for(pagetable, count, settings), begun = 0;
-	atomic_size_t next = 0;
-	uint32_t *order = malloc((count + 1) * sizeof(*order));
-	uint32_t *siblings = calloc(census->zones + 1, sizeof(*siblings));
-	if (!order || !siblings) {
-		free(order);
-		free(siblings);
-		return -ENOMEM;
-	}
-	for (size_t i = 0; i < count; i++) {
-		order[i] = i;
-		siblings[jobs[i].zone] += jobs[i].expected_pages >= TWIN_PAGES;
-	}
-	qsort_r(order, count, sizeof(*order), larger_first, jobs);
+	struct agenda agenda;
+	int error = agenda_init(&agenda, jobs, count, census->zones);
+	if (error)
+		return error;
 	pthread_mutex_lock(&pagetable->lock);
-	int error = 0;
 	for (; !error && begun < threads; begun++) {
-		walkers[begun] = (struct walker){ .settings = settings, .jobs = jobs, .order = order,
-						  .siblings = siblings, .count = count, .next = &next };
+		walkers[begun] = (struct walker){ .settings = settings, .agenda = &agenda };
 		error = walker_init(&walkers[begun], pagetable, begun, census);
 	}
 	if (!error)
@@ -584,8 +653,7 @@ int walk_pagetable(struct pagetable *pagetable, struct census *census, struct wa
 		for (size_t i = 0; i + 1 < begun; i++)
 			walker_deinit(&walkers[i]);
 	pthread_mutex_unlock(&pagetable->lock);
-	free(siblings);
-	free(order);
+	agenda_deinit(&agenda);
 	return error;
 }
 
