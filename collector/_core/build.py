@@ -12,6 +12,7 @@ SOURCES = (
     "tasks.c",
     "maps.c",
     "jobs.c",
+    "agenda.c",
     "walk.c",
     "pages.c",
     "payers.c",

@@ -9,7 +9,7 @@ from pathlib import Path
 from cffi import FFI
 
 HERE = Path(__file__).resolve().parent
-SOURCES = ("pagetable.c", "pagetable_load.c", "twins.c", "census.c", "jobs.c", "tasks.c")
+SOURCES = ("pagetable.c", "pagetable_load.c", "twins.c", "agenda.c", "census.c", "jobs.c", "tasks.c")
 FLAGS = ["-O2", "-g", "-std=gnu17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-pthread"]
 
 pagetable = FFI()

@@ -16,6 +16,7 @@
 
 #include <bpf/bpf.h>
 
+#include "agenda.h"
 #include "census.h"
 #include "jobs.h"
 #include "kinds.h"
@@ -38,8 +39,6 @@
 #define ATTEMPTS 3
 #define RETRIES 10000 // tables that changed hands under one job, before it counts as a gap
 
-#define TWIN_PAGES 4096 // processes from here on are compared with their siblings
-
 enum { ASK = -1 };
 
 // What take_run() can do by itself.
@@ -55,17 +54,6 @@ struct run {
 	uint32_t kind; // of frames not met yet
 	uint64_t known; // frames of ours that were met
 	uint64_t fresh; // of these, not met by anybody before
-};
-
-// Who walks what; one for all threads.
-struct agenda {
-	struct walk_job *jobs;
-	uint32_t *order; // the largest first
-	size_t next, end; // all below next are taken, and all from end on
-	bool *taken; // by position in order
-	uint32_t *siblings; // by zone: how many of its processes are worth comparing
-	uint8_t *state; // by zone: see job_next()
-	pthread_mutex_t lock;
 };
 
 struct walker {
@@ -468,7 +456,7 @@ static void walk_job(struct walker *w)
 		return;
 	}
 	marker_zone(&w->marker, w->job->zone);
-	w->twinned = w->job->expected_pages >= TWIN_PAGES && w->agenda->siblings[w->job->zone] > 1;
+	w->twinned = agenda_has_siblings(w->agenda, w->job);
 	w->run = (struct run){ .frame_mask = w->frame_mask, .base = w->marker.base, .chunks = w->marker.census->chunks,
 			       .zero_pfn = w->settings->zero_pfn, .ours = UINT32_MAX,
 			       .bare = w->frame_mask | ENTRY_PRESENT | ENTRY_SPECIAL };
@@ -492,56 +480,17 @@ static void walk_job(struct walker *w)
 
 // ---- threads ----
 
-enum { ZONE_CLOSED, ZONE_OPENING, ZONE_OPEN };
-
-// The largest job that is left and whose zone nobody is opening. The first large process of a zone writes the word of each
-// frame, the others find it written: two threads that did so side by side would fight for every cache line. Where all that is
-// left is of such zones, the smallest, which is the least in the way. SIZE_MAX: all is done. *opens: it opens its zone, and
-// zone_opened() is to be told when it is done.
-static size_t job_next(struct agenda *agenda, bool *opens)
-{
-	*opens = false;
-	pthread_mutex_lock(&agenda->lock);
-	while (agenda->next < agenda->end && agenda->taken[agenda->next])
-		agenda->next++;
-	while (agenda->next < agenda->end && agenda->taken[agenda->end - 1])
-		agenda->end--;
-	size_t found = agenda->next < agenda->end ? agenda->end - 1 : SIZE_MAX;
-	for (size_t i = agenda->next; i < agenda->end; i++)
-		if (!agenda->taken[i] && agenda->state[agenda->jobs[agenda->order[i]].zone] != ZONE_OPENING) {
-			found = i;
-			break;
-		}
-	if (found != SIZE_MAX) {
-		uint32_t zone = agenda->jobs[agenda->order[found]].zone;
-		agenda->taken[found] = true;
-		*opens = agenda->state[zone] == ZONE_CLOSED && agenda->siblings[zone] > 1;
-		if (*opens)
-			agenda->state[zone] = ZONE_OPENING;
-	}
-	pthread_mutex_unlock(&agenda->lock);
-	return found;
-}
-
-static void zone_opened(struct agenda *agenda, uint32_t zone)
-{
-	pthread_mutex_lock(&agenda->lock);
-	agenda->state[zone] = ZONE_OPEN;
-	pthread_mutex_unlock(&agenda->lock);
-}
-
 static void *walker_run(void *argument)
 {
 	struct walker *w = argument;
-	struct agenda *agenda = w->agenda;
-	bool opens;
-	for (size_t i; !w->error && (i = job_next(agenda, &opens)) != SIZE_MAX;) {
-		struct walk_job *job = &agenda->jobs[agenda->order[i]], mine = *job;
+	struct agenda_item item;
+	while (!w->error && (item = agenda_take(w->agenda)).job) {
+		struct walk_job mine = *item.job;
 		w->job = &mine;
 		walk_job(w);
-		*job = mine;
-		if (opens)
-			zone_opened(agenda, job->zone);
+		*item.job = mine;
+		if (item.opens)
+			agenda_opened(w->agenda, mine.zone);
 	}
 	return NULL;
 }
@@ -571,13 +520,6 @@ static int walker_deinit(struct walker *w)
 	return error ? error : w->error;
 }
 
-static int larger_first(const void *a, const void *b, void *jobs)
-{
-	uint64_t x = ((const struct walk_job *)jobs)[*(const uint32_t *)a].expected_pages;
-	uint64_t y = ((const struct walk_job *)jobs)[*(const uint32_t *)b].expected_pages;
-	return x < y ? 1 : x > y ? -1 : 0;
-}
-
 // The first walker is this thread. Where no further thread can be had, the others do its work.
 static int run_walkers(struct walker *walkers, size_t threads)
 {
@@ -602,35 +544,6 @@ static size_t threads_for(const struct pagetable *pagetable, size_t count, const
 	if (threads > pagetable->workers)
 		threads = pagetable->workers;
 	return threads > count ? (count ? count : 1) : threads;
-}
-
-static void agenda_deinit(struct agenda *agenda)
-{
-	pthread_mutex_destroy(&agenda->lock);
-	free(agenda->order);
-	free(agenda->taken);
-	free(agenda->siblings);
-	free(agenda->state);
-}
-
-static int agenda_init(struct agenda *agenda, struct walk_job *jobs, size_t count, uint32_t zones)
-{
-	*agenda = (struct agenda){ .jobs = jobs, .end = count };
-	pthread_mutex_init(&agenda->lock, NULL);
-	agenda->order = malloc((count + 1) * sizeof(*agenda->order));
-	agenda->taken = calloc(count + 1, sizeof(*agenda->taken));
-	agenda->siblings = calloc(zones + 1, sizeof(*agenda->siblings));
-	agenda->state = calloc(zones + 1, sizeof(*agenda->state));
-	if (!agenda->order || !agenda->taken || !agenda->siblings || !agenda->state) {
-		agenda_deinit(agenda);
-		return -ENOMEM;
-	}
-	for (size_t i = 0; i < count; i++) {
-		agenda->order[i] = i;
-		agenda->siblings[jobs[i].zone] += jobs[i].expected_pages >= TWIN_PAGES;
-	}
-	qsort_r(agenda->order, count, sizeof(*agenda->order), larger_first, jobs);
-	return 0;
 }
 
 int walk_pagetable(struct pagetable *pagetable, struct census *census, struct walk_job *jobs, size_t count,

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agenda.h"
 #include "census.h"
 #include "jobs.h"
 #include "kinds.h"
@@ -39,14 +40,12 @@ struct row {
 };
 
 struct walker {
-	const struct walk_settings *settings;
+	_Alignas(128) const struct walk_settings *settings; // no two in one cache line
 	struct census *census;
-	struct walk_job *jobs;
-	size_t count;
-	atomic_size_t *next;
+	struct agenda *agenda;
 
 	struct marker marker;
-	struct walk_job *job;
+	struct walk_job *job; // a copy: counting in it must not disturb the neighbours
 	int pagemap_fd;
 	uint64_t huge_zero; // frame of the huge zero page once it was met
 	unsigned second_looks;
@@ -520,18 +519,22 @@ static void walk_job(struct walker *w)
 static void *walker_run(void *argument)
 {
 	struct walker *w = argument;
-	for (size_t i; (i = atomic_fetch_add(w->next, 1)) < w->count;) {
-		w->job = &w->jobs[i];
+	struct agenda_item item;
+	while ((item = agenda_take(w->agenda)).job) {
+		struct walk_job mine = *item.job;
+		w->job = &mine;
 		walk_job(w);
+		*item.job = mine;
+		if (item.opens)
+			agenda_opened(w->agenda, mine.zone);
 	}
 	return NULL;
 }
 
-static int walker_init(struct walker *w, struct census *census, struct walk_job *jobs, size_t count,
-		       const struct walk_settings *settings, atomic_size_t *next)
+static int walker_init(struct walker *w, struct census *census, const struct walk_settings *settings,
+		       struct agenda *agenda)
 {
-	*w = (struct walker){ .settings = settings, .census = census, .jobs = jobs, .count = count, .next = next,
-			      .huge_zero = UINT64_MAX / 2 };
+	*w = (struct walker){ .settings = settings, .census = census, .agenda = agenda, .huge_zero = UINT64_MAX / 2 };
 	w->words = malloc(WORDS * sizeof(*w->words));
 	return w->words ? marker_init(&w->marker, census) : -ENOMEM;
 }
@@ -550,13 +553,20 @@ int walk_pagemap(struct census *census, struct walk_job *jobs, size_t count, con
 	size_t threads = settings->threads < 1 ? 1 : settings->threads;
 	if (threads > count)
 		threads = count ? count : 1;
-	struct walker *walkers = calloc(threads, sizeof(*walkers));
+	struct walker *walkers = aligned_alloc(_Alignof(struct walker), threads * sizeof(*walkers));
 	pthread_t *ids = calloc(threads, sizeof(*ids));
-	atomic_size_t next = 0;
-	int error = walkers && ids ? 0 : -ENOMEM;
+	struct agenda agenda;
+	int error = agenda_init(&agenda, jobs, count, census->zones);
+	if (error || !walkers || !ids) {
+		if (!error)
+			agenda_deinit(&agenda);
+		free(walkers);
+		free(ids);
+		return -ENOMEM;
+	}
 	size_t begun = 0;
 	for (; !error && begun < threads; begun++)
-		error = walker_init(&walkers[begun], census, jobs, count, settings, &next);
+		error = walker_init(&walkers[begun], census, settings, &agenda);
 	// The first walker is this thread. Where no further thread can be had, the others do its work.
 	size_t started = 1;
 	while (!error && started < threads && !pthread_create(&ids[started], NULL, walker_run, &walkers[started]))
@@ -569,6 +579,7 @@ int walk_pagemap(struct census *census, struct walk_job *jobs, size_t count, con
 		int failed = walker_deinit(&walkers[i]);
 		error = error ? error : failed;
 	}
+	agenda_deinit(&agenda);
 	free(walkers);
 	free(ids);
 	return error;
