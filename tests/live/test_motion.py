@@ -8,14 +8,19 @@ ZONERSS_MOTION_SNAPSHOTS says how many snapshots each test takes: 200 where noth
 from __future__ import annotations
 
 import json
+import math
 import mmap
 import os
+import random
 import signal
+import statistics
 import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -324,3 +329,29 @@ def test_without_bcc_and_rss_it_is_unknown(without_bcc, growing, make_zone, monk
     assert usages(snapshot)[growing.name].uncertainty_bytes is None
     assert usages(snapshot)[zone.name].uncertainty_bytes == 0
     assert snapshot.total.uncertainty_bytes is None
+
+
+def test_both_sources_differ_no_more_than_one_from_itself(make_zone, start):
+    """On what moves: no source sees more than the other, and two looks of both are no further apart than of one."""
+    for source in SOURCES:
+        if reason := cannot_serve(source):
+            needs.skip("needs_frames" if source == "pagemap" else f"needs_{source}", reason)
+    zone = make_zone("flipper")
+    start(zone, "flip", "16")
+    dice = random.Random(7)
+    seen: dict[str, list[int]] = {source: [] for source in SOURCES}
+    with ExitStack() as stack:
+        sessions = {source: stack.enter_context(collector.Session(source)) for source in SOURCES}
+        for _ in range(300):
+            for source in dice.sample(SOURCES, len(SOURCES)):
+                time.sleep(dice.uniform(0, 0.01))  # at any moment of the loop, not in step with it
+                found = sessions[source].take("cgroup", zone=zone.name, alone=True)
+                seen[source].append(found.total.rss_bytes // PAGE)
+    one, other = seen.values()
+    error = math.sqrt((statistics.variance(one) + statistics.variance(other)) / len(one))
+    assert error > 0
+    assert abs(statistics.mean(one) - statistics.mean(other)) < 5 * error
+    apart = statistics.mean(abs(a - b) for a, b in zip(one, other, strict=True))
+    itself = [statistics.mean(abs(a - b) for a, b in pairwise(series)) for series in (one, other)]
+    print(f"apart: {apart:.0f} pages, one source from itself {itself[0]:.0f} and {itself[1]:.0f}")
+    assert apart < max(itself) * 1.3

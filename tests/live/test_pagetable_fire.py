@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+import collector.snapshot
 from collector.census import Kind
 from collector.records import Cause
 from collector.snapshot import Session, Snapshot
@@ -71,10 +72,25 @@ def kernel_alarms() -> list[str]:
     return [line for line in said.splitlines() if ALARMS.search(line)]
 
 
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many entries each walk refused because their frame is no memory."""
+    counts: list[int] = []
+    walk = collector.snapshot.walk
+
+    def counted(*arguments, **named):
+        walked, gaps = walk(*arguments, **named)
+        counts.append(sum(found.refused for found in walked))
+        return walked, gaps
+
+    monkeypatch.setattr(collector.snapshot, "walk", counted)
+    return counts
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("moving", [False, True], ids=["frames-stay", "frames-move"])
 @pytest.mark.parametrize("threads", [1, 4])
-def test_walks_under_fire(make_zone, setting, threads, moving):
+def test_walks_under_fire(make_zone, setting, refused, threads, moving):
     """Where the kernel moves pages from frame to frame, one walk may meet a frame in two hands: what stands still
     then has the same number of entries, but of which kind their frames are and whose else is not told to the page."""
     reason = cannot_serve("pagetable")
@@ -116,7 +132,13 @@ def test_walks_under_fire(make_zone, setting, threads, moving):
             looks += 1
             walked += snapshot.walk_pages
         counts = session._sources._pagetable.counts()
-    print(f"{threads} threads: {looks} looks, {walked:,} entries, {counts}, gaps: {sorted(gaps)}")
+    print(
+        f"{threads} threads: {looks} looks, {walked:,} entries, {sum(refused)} refused, {counts}, "
+        f"gaps: {sorted(gaps)}"
+    )
+    # Where a table is read while it is given to somebody else, that is noticed before its entries are looked at.
+    assert len(refused) >= looks
+    assert sum(refused) == 0
     assert len(os.listdir("/proc/self/fd")) == held
     assert gaps <= RACES
     assert kernel_alarms() == before
