@@ -52,8 +52,10 @@ struct run {
 	uint32_t alone; // the same for the set of our zone alone; UINT32_MAX: not known yet
 	uint64_t bare; // bits of an entry that its twin has
 	uint32_t kind; // of frames not met yet
+	uint32_t from, into; // what frames moved out of last, and where our zone takes them; UINT32_MAX: not known yet
 	uint64_t known; // frames of ours that were met
 	uint64_t fresh; // of these, not met by anybody before
+	uint64_t moved[KINDS]; // of these, moved from one set into the other
 };
 
 struct walker {
@@ -205,6 +207,21 @@ static inline uint64_t run_offset(const struct run *r, uint64_t entry)
 	return x >> PAGE_SHIFT | x << (64 - PAGE_SHIFT);
 }
 
+// Takes a frame that is not known to be ours, where it is known what becomes of it. false: it is not, or somebody else moved it.
+static inline bool take_other(struct run *r, frame_word *slot, uint32_t word, uint64_t pfn)
+{
+	uint32_t mark = word >> KIND_BITS, kind = word & ((1 << KIND_BITS) - 1);
+	bool known = mark == r->from;
+	if (!known && ((int32_t)(mark - r->base) >= 0 || r->alone == UINT32_MAX || pfn == r->zero_pfn))
+		return false;
+	uint32_t next = known ? r->into << KIND_BITS | kind : r->alone << KIND_BITS | r->kind;
+	if (!atomic_compare_exchange_strong_explicit(slot, &word, next, memory_order_relaxed, memory_order_relaxed))
+		return false;
+	r->moved[kind] += known;
+	r->fresh += !known;
+	return true;
+}
+
 // Takes one entry: what is there is counted. false: it is not plain memory, or its frame must change its set or be
 // asked for its kind.
 static inline bool take_plain(struct run *r, uint64_t entry)
@@ -217,14 +234,8 @@ static inline bool take_plain(struct run *r, uint64_t entry)
 		return false;
 	frame_word *slot = chunk + (pfn & (CHUNK_FRAMES - 1));
 	uint32_t word = atomic_load_explicit(slot, memory_order_relaxed), mark = word >> KIND_BITS;
-	if (mark != r->ours && mark != r->alone) {
-		if ((int32_t)(mark - r->base) >= 0 || r->alone == UINT32_MAX || pfn == r->zero_pfn ||
-		    !atomic_compare_exchange_strong_explicit(slot, &word, r->alone << KIND_BITS | r->kind,
-							     memory_order_relaxed, memory_order_relaxed))
-			return false;
-		r->fresh++;
-		mark = r->alone;
-	}
+	if (mark != r->ours && mark != r->alone && !take_other(r, slot, word, pfn))
+		return false;
 	r->known++;
 	return true;
 }
@@ -261,6 +272,38 @@ static void run_follow(struct walker *w, struct run *run, uint64_t pfn)
 		run->ours = mark;
 }
 
+// What was counted on the way goes to the marker and the job.
+static void run_flush(struct walker *w, struct run *run)
+{
+	w->job->rss_pages += run->known;
+	if (run->fresh)
+		w->marker.moved[run->alone - run->base][run->kind] += run->fresh;
+	for (int kind = 0; run->from != UINT32_MAX && kind < KINDS; kind++) {
+		w->marker.moved[run->from - run->base][kind] -= run->moved[kind];
+		w->marker.moved[run->into - run->base][kind] += run->moved[kind];
+	}
+	run->known = run->fresh = 0;
+	memset(run->moved, 0, sizeof(run->moved));
+}
+
+// A frame was of this set before it was taken: others of that set go the same way, which the marker has noted.
+static void run_remember(struct walker *w, struct run *run, uint32_t word)
+{
+	uint32_t mark = word >> KIND_BITS, set = mark - run->base;
+	if ((int32_t)set <= 0 || set >= w->marker.room || w->marker.next[set] >> 32 != w->marker.stamp ||
+	    mark == run->from || (uint32_t)w->marker.next[set] == set)
+		return;
+	run_flush(w, run);
+	run->from = mark;
+	run->into = run->base + (uint32_t)w->marker.next[set];
+}
+
+static uint32_t word_of(struct walker *w, uint64_t pfn)
+{
+	const frame_word *slot = is_ram(w, pfn) ? census_slot(w->marker.census, pfn) : NULL;
+	return slot ? atomic_load_explicit(slot, memory_order_relaxed) : 0;
+}
+
 // The set of our zone alone, if the marker has come across it.
 static void run_learn(const struct walker *w, struct run *run)
 {
@@ -291,14 +334,13 @@ static void take_table(struct walker *w, const struct pagetable_piece *piece, co
 			continue;
 		}
 		uint64_t pfn = (entry & w->frame_mask) >> PAGE_SHIFT;
+		uint32_t before = word_of(w, pfn);
 		take_frame(w, pfn, entry, traits);
 		run_follow(w, run, pfn);
+		run_remember(w, run, before);
 		run_learn(w, run);
 	}
-	w->job->rss_pages += run->known;
-	if (run->fresh)
-		w->marker.moved[run->alone - run->base][run->kind] += run->fresh;
-	run->known = run->fresh = 0;
+	run_flush(w, run);
 }
 
 // The first frame that a leaf of a higher level maps. 0: it maps none that counts.
@@ -458,7 +500,7 @@ static void walk_job(struct walker *w)
 	marker_zone(&w->marker, w->job->zone);
 	w->twinned = agenda_has_siblings(w->agenda, w->job);
 	w->run = (struct run){ .frame_mask = w->frame_mask, .base = w->marker.base, .chunks = w->marker.census->chunks,
-			       .zero_pfn = w->settings->zero_pfn, .ours = UINT32_MAX,
+			       .zero_pfn = w->settings->zero_pfn, .ours = UINT32_MAX, .from = UINT32_MAX,
 			       .bare = w->frame_mask | ENTRY_PRESENT | ENTRY_SPECIAL };
 	int cause = walk_once(w);
 	for (int attempt = 1; attempt < ATTEMPTS && (cause == WALK_EXECED || cause == WALK_EXITED); attempt++) {
