@@ -322,7 +322,7 @@ def read_rss(roots: Roots, task: Task) -> dict[str, int]:
     that up to a batch for each processor off.
     """
     try:
-        fd = os.open(roots.proc / str(task.pid) / "task" / str(task.walk_tid) / "status", os.O_RDONLY)
+        fd = os.open(f"{roots.proc}/{task.pid}/task/{task.walk_tid}/status", os.O_RDONLY)
     except OSError:
         return {}
     try:
