@@ -343,16 +343,29 @@ static bool word_is_new(const struct marker *marker, uint32_t word)
 }
 
 // Two neighbours at once, the first of an even number. false: one of them is not new.
-static inline bool pair_first(struct marker *marker, frame_word *slot, uint32_t made, bool alone)
+static inline bool pair_first(struct marker *marker, frame_word *slot, uint32_t made)
 {
 	_Atomic(uint64_t) *pair = (_Atomic(uint64_t) *)slot;
 	uint64_t words = atomic_load_explicit(pair, memory_order_relaxed), both = (uint64_t)made << 32 | made;
-	if (!word_is_new(marker, words) || !word_is_new(marker, words >> 32))
+	return word_is_new(marker, words) && word_is_new(marker, words >> 32) &&
+	       atomic_compare_exchange_strong_explicit(pair, &words, both, memory_order_relaxed, memory_order_relaxed);
+}
+
+typedef uint32_t lanes __attribute__((vector_size(32)));
+enum { LANES = 8 };
+
+// Eight at once that no other thread will mark. false: one of them is not new.
+static inline bool eight_first(struct marker *marker, frame_word *slot, uint32_t made)
+{
+	lanes words, all = made - (lanes){ 0 };
+	memcpy(&words, (void *)slot, sizeof(words));
+	union {
+		lanes each;
+		uint64_t pairs[LANES / 2];
+	} old = { ((words >> KIND_BITS) - marker->base) >> 31 };
+	if ((old.pairs[0] & old.pairs[1] & old.pairs[2] & old.pairs[3]) != (UINT64_C(1) << 32 | 1))
 		return false;
-	if (!alone)
-		return atomic_compare_exchange_strong_explicit(pair, &words, both, memory_order_relaxed,
-							       memory_order_relaxed);
-	atomic_store_explicit(pair, both, memory_order_relaxed);
+	memcpy((void *)slot, &all, sizeof(all));
 	return true;
 }
 
@@ -363,7 +376,10 @@ static void chunk_run(struct marker *marker, frame_word *slot, uint64_t pfn, uin
 	uint32_t made = (marker->base + next) << KIND_BITS | kind;
 	int64_t fresh = 0;
 	for (uint64_t i = 0; next && i < count; i++) {
-		if (!((pfn + i) & 1) && i + 1 < count && pair_first(marker, slot + i, made, alone)) {
+		if (alone && i + LANES <= count && eight_first(marker, slot + i, made)) {
+			fresh += LANES;
+			i += LANES - 1;
+		} else if (!((pfn + i) & 1) && i + 1 < count && pair_first(marker, slot + i, made)) {
 			fresh += 2;
 			i++;
 		} else if (!marker_has(marker, pfn + i)) {

@@ -72,6 +72,7 @@ struct walker {
 	struct run run;
 	struct twins *twins;
 	bool twinned; // the job has siblings
+	bool only; // there is no other walker
 	struct walk_job *job; // a copy: counting in it must not disturb the neighbours
 	uint64_t huge_zero; // frame of the huge zero page once it was met
 	uint64_t reads, faults, retries;
@@ -388,7 +389,7 @@ static void take_leaf(struct walker *w, const struct pagetable_piece *piece, uin
 		for (uint64_t i = offset + 1; i < pages; i++)
 			take_frame(w, pfn + i, entry, traits);
 	} else {
-		marker_run(&w->marker, pfn + offset + 1, pages - offset - 1, kind, false);
+		marker_run(&w->marker, pfn + offset + 1, pages - offset - 1, kind, w->only);
 		w->job->rss_pages += pages - offset - 1;
 	}
 	if (traits & PAGETABLE_HUGETLB) {
@@ -599,7 +600,8 @@ int walk_pagetable(struct pagetable *pagetable, struct census *census, struct wa
 		return error;
 	pthread_mutex_lock(&pagetable->lock);
 	for (; !error && begun < threads; begun++) {
-		walkers[begun] = (struct walker){ .settings = settings, .agenda = &agenda };
+		walkers[begun] = (struct walker){ .settings = settings, .agenda = &agenda,
+						  .only = threads == 1 };
 		error = walker_init(&walkers[begun], pagetable, begun, census);
 	}
 	if (!error)
