@@ -51,6 +51,7 @@ struct churn {
 	u64 copied;	// faults that may have exchanged a frame for another; khugepaged and ksmd likewise
 	u64 moved;	// pages that mremap may have moved
 	u64 raced;	// events that another processor's may have hidden a part of
+	s64 held;	// pages that its threads held back when they were first seen (before 6.2)
 	s64 first[MEMBERS];
 	u32 first_known;
 	u32 flags;
@@ -173,6 +174,85 @@ static inline void note_change(struct state *state, u32 tgid, s64 change, bool r
 		__sync_fetch_and_add(&churn->raced, 1);
 }
 
+#ifdef ATOMIC_COUNTERS
+// Before 6.2 a thread keeps to itself what its faults have changed, for 64 of them (mm/memory.c, SPLIT_RSS_COUNTING):
+// only when it hands that over does the tracepoint tell. So what each thread holds is read when it begins and ceases
+// to run; at both ends of the window user space makes all cease to. What is held grows from 0 by 1 for each page and
+// kind; only copying a file's page for writing takes from it, and that fault is counted for itself.
+struct thread_key {
+	u32 window;
+	u32 tid;
+};
+
+struct held {
+	s32 pages[MEMBERS];
+};
+
+BPF_HASH(threads, struct thread_key, struct held, 65536);
+
+static inline s64 magnitude(s64 pages)
+{
+	return pages < 0 ? -pages : pages;
+}
+
+// What a thread holds; what has been added to it since it was last looked at is counted.
+static inline struct held *look_at_held(struct state *state, u64 task)
+{
+	struct thread_key key = { .window = state->window, .tid = half_at(task + OFF_TASK_PID) };
+	u32 tgid = tgid_of_task(task);
+	struct held now = {}, *before = threads.lookup(&key);
+	s64 grown = 0, all = 0;
+
+	if (!word_at(task + OFF_TASK_MM))
+		return 0; // of the kernel, or at its end: it has handed over
+	bpf_probe_read_kernel(&now, sizeof(now), (void *)(task + OFF_TASK_RSS_STAT + OFF_HELD_COUNT));
+	now.pages[SWAP_ENTRIES] = 0;
+	for (int member = 0; member < MEMBERS; member++) {
+		s64 more = before ? magnitude(now.pages[member]) - magnitude(before->pages[member]) : 0;
+		grown += more > 0 ? more : 0;
+		all += now.pages[member];
+	}
+	if (grown)
+		note_change(state, tgid, grown, false, false);
+	struct churn *churn = !before && all ? churn_of(state, tgid) : 0;
+	if (churn)
+		__sync_fetch_and_add(&churn->held, all);
+	if (threads.update(&key, &now))
+		__sync_fetch_and_add(&state->lost, 1);
+	return threads.lookup(&key);
+}
+
+// (bool preempt, struct task_struct *prev, struct task_struct *next, ...)
+TRACED(sched_switch)
+{
+	struct state *state = state_now();
+	if (state) {
+		look_at_held(state, ctx->args[1]);
+		look_at_held(state, ctx->args[2]);
+	}
+	return 0;
+}
+
+// Of a change of an address space: what was not counted before it was handed over. Where it was none of that, nothing
+// is lost: what is held then counts from 0 again.
+static inline s64 not_held(struct state *state, u64 mm, u32 member, s64 change)
+{
+	u64 task = bpf_get_current_task();
+	struct held *held = word_at(task + OFF_TASK_MM) == mm ? look_at_held(state, task) : 0;
+	if (!held)
+		return change;
+	s64 pages = held->pages[slot_of(member)];
+	held->pages[slot_of(member)] = 0;
+	bool is_of_it = (pages < 0) == (change < 0) && magnitude(pages) <= magnitude(change);
+	return is_of_it ? change - pages : change;
+}
+#else
+static inline s64 not_held(struct state *state, u64 mm, u32 member, s64 change)
+{
+	return change;
+}
+#endif
+
 // (struct mm_struct *mm, int member), before 6.2 also (long count)
 TRACED(rss_stat)
 {
@@ -212,8 +292,9 @@ TRACED(rss_stat)
 	space->known |= 1 << member;
 	space->cpu = cpu;
 	space->at_ns = now_ns;
+	s64 change = not_held(state, mm, member, pages - before);
 	if (known)
-		note_change(state, tgid_of_task(owner), pages - before, raced, forking);
+		note_change(state, tgid_of_task(owner), change, raced, forking);
 	else
 		note_first(state, tgid_of_task(owner), member, pages);
 	return 0;

@@ -40,6 +40,8 @@ class Churn:
     """What it asked mremap to move."""
     raced: int = 0
     """Events of which another processor's may have hidden a page each way."""
+    held_pages: int = 0
+    """What its threads had not yet added to its RSS when the window began (before Linux 6.2)."""
     first_pages: Mapping[str, int] = field(default_factory=dict)
     """By kind: how many pages it had after the first change of the window, which is not in came or went."""
     replaced: bool = False
@@ -119,7 +121,7 @@ def bounds(
         own = before.get(pid)
         churn = window.churn.get(pid, Churn())
         changes = _changes(churn, own, window.slack_pages) + hidden.get(pid, 0)
-        all_at_once = own.rss + window.slack_pages * len(RSS_KINDS) + churn.came_pages if own else 0
+        all_at_once = _whole(churn, own, window.slack_pages) if own else 0
         home = set(zones_of_mm[before[line[-1]].mm]) if line[-1] in before else set()
         elsewhere = {*moved_to.get(pid, ()), *({after[pid].zone} if pid in after else ())} - home
         gone = own is not None and (churn.replaced or _is_other(own, after.get(pid)))
@@ -154,7 +156,8 @@ def _hidden(window: Window, pid: int, own: Sighting) -> int:
     """
     if own.walked_pages is None or not own.rss_pages:
         return 0
-    missing = own.rss - window.churn.get(pid, Churn()).went_pages - own.walked_pages
+    churn = window.churn.get(pid, Churn())
+    missing = own.rss + churn.held_pages - churn.went_pages - own.walked_pages
     slack = window.slack_pages * len(RSS_KINDS)
     if pid not in window.churn and missing <= slack:
         return 0  # it did nothing: what is missing was read inexactly
@@ -183,8 +186,14 @@ def _changes(churn: Churn, own: Sighting | None, slack_pages: int) -> int:
         else:
             first += abs(pages - own.rss_pages[kind]) + slack_pages
     known = churn.came_pages + churn.went_pages + churn.copied_pages + 2 * churn.raced + first
-    most = churn.moved_pages if own is None else min(churn.moved_pages, own.rss + churn.came_pages)
+    most = churn.moved_pages if own is None else min(churn.moved_pages, _whole(churn, own, slack_pages))
     return known + most
+
+
+def _whole(churn: Churn, own: Sighting, slack_pages: int) -> int:
+    """All that a process mapped at any moment of the window, at most."""
+    begin = max(own.rss + churn.held_pages, own.walked_pages or 0)
+    return begin + slack_pages * len(RSS_KINDS) + churn.came_pages
 
 
 def differences(before: Mapping[int, Sighting], after: Mapping[int, Sighting]) -> Window:

@@ -72,6 +72,12 @@ FEATURES = (
         otherwise="the pagemap source serves",
     ),
     Feature(
+        name="resident pages counted per processor",
+        since=v(6, 2),
+        used_for="what changed, event by event",
+        otherwise="what threads hold back is read when they are switched",
+    ),
+    Feature(
         name="cachestat",
         since=v(6, 5),
         used_for="--basis incore",

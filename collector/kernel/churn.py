@@ -37,6 +37,8 @@ _MOVE_PATH = 512
 
 # Attached while a window lasts: these are on the path of every page fault or system call.
 _HOT = ("rss_stat", "page_fault_user", "page_fault_kernel", "sys_enter")
+# Likewise, where threads hold back what they have changed until the next time that they run.
+_HELD = "sched_switch"
 # Attached from the start: they say something only when something happens that concerns us.
 _RARE = ("sched_process_fork", "sched_process_exec", "sched_process_exit", "cgroup_attach_task")
 # The same, where the kernel has them.
@@ -51,7 +53,7 @@ _OPTIONAL = (
 )
 _MEMBERS = {0: "file", 1: "anon", 3: "shmem"}  # include/linux/mm_types_task.h
 _EXECED, _EXITED = 1, 2
-_CHURN = struct.Struct("=6Q4q2I")
+_CHURN = struct.Struct("=6Q5q2I")
 _PF_WRITE_PROTECTED = 3  # arch/x86/include/asm/trap_pf.h: the page is there, and it was a write
 _SYS_MREMAP = 25
 _PROOF = 23  # pages
@@ -102,7 +104,9 @@ def _definitions(btf: Btf, cpus: int, calibration: int) -> list[str]:
         offsets["COUNTER_COUNTERS"] = ("percpu_counter", "counters")
         values["SIZE_COUNTER"] = btf.size("percpu_counter")
     elif btf.type_of("mm_struct", "rss_stat") == "mm_rss_stat":
-        # Threads hold up to 64 faults' changes back (SPLIT_RSS_COUNTING): every fault counts.
+        # Before Linux 6.2: threads hold back what up to 64 faults have changed.
+        offsets["TASK_RSS_STAT"] = ("task_struct", "rss_stat")
+        offsets["HELD_COUNT"] = ("task_rss_stat", "count")
         values["ATOMIC_COUNTERS"] = 1
     else:
         raise CannotServe("the kernel counts resident pages in a way that zonerss does not know")
@@ -114,7 +118,7 @@ def _definitions(btf: Btf, cpus: int, calibration: int) -> list[str]:
         "MOVE_PATH": _MOVE_PATH,
         "SYS_MREMAP": _SYS_MREMAP,
         "HUGE_PAGES": 512,
-        "FAULT_MASK": _PF_WRITE_PROTECTED if per_cpu else 0,
+        "FAULT_MASK": _PF_WRITE_PROTECTED,
     }
     return [f"-D{name}={value}" for name, value in values.items()]
 
@@ -136,20 +140,23 @@ class ChurnTracer:
             try:
                 with libbpf.kernel_types() as btf:
                     definitions = _definitions(btf, cpus, calibration)
-                with _silenced():  # here only: later descriptor 2 may be a screen that somebody draws on
+                holds = "-DATOMIC_COUNTERS=1" in definitions
+                self._hot = (*_HOT, _HELD) if holds else _HOT
+                with (
+                    _silenced()
+                ):  # while loading only: later descriptor 2 may be a screen that somebody draws on
                     self._bpf = _compiled(program, definitions)
                     libbpf.run_raw_tracepoint(self._load("calibrate"))
-                    for name in (*_HOT, *_RARE, *_OPTIONAL):
+                    for name in (*self._hot, *_RARE, *_OPTIONAL):
                         self._load(name)
             finally:
                 os.close(calibration)
         try:
-            self._attach(_RARE)
-            for name in _OPTIONAL:
-                with contextlib.suppress(CannotServe):
-                    self._attach((name,))
+            self._attach_for_good()
             self._slack_pages = 0
-            self._slack_pages = self._prove(roots, cpus)
+            inexact_pages = self._prove(roots, cpus)
+            # What threads hold back is missing from RSS as from the value of the tracepoint: no difference.
+            self._slack_pages = 0 if holds else inexact_pages
         except BaseException:
             self.close()
             raise
@@ -192,18 +199,18 @@ class ChurnTracer:
         """Count from now on."""
         self._window += 1
         self._set_window(self._window)
-        self._attach(_HOT)
+        self._attach(self._hot)
         quiesce()
 
     def abandon(self) -> None:
         """Stop counting, whether anybody still wants to know or not; nothing if it has stopped."""
-        self._detach(_HOT)
+        self._detach(self._hot)
         self._set_window(0)
 
     def end(self) -> Window:
         """Stop counting: what changed since :meth:`begin`."""
         quiesce()
-        self._detach(_HOT)
+        self._detach(self._hot)
         state = self._bpf[b"states"][0]
         found = Window(
             churn=dict(self._churn()),
@@ -216,8 +223,9 @@ class ChurnTracer:
             slack_pages=self._slack_pages,
         )
         self._set_window(0)
-        for _ in self._bpf[b"spaces"].items_lookup_and_delete_batch():
-            pass
+        for table in (b"spaces", b"threads") if _HELD in self._hot else (b"spaces",):
+            for _ in self._bpf[table].items_lookup_and_delete_batch():
+                pass
         return found
 
     def _set_window(self, window: int) -> None:
@@ -237,6 +245,13 @@ class ChurnTracer:
             except Exception as err:
                 raise CannotServe(f"the kernel has no tracepoint {name}, or does not let us use it") from err
             self._attached.append(name)
+
+    def _attach_for_good(self) -> None:
+        with _silenced():  # of those that this kernel does not have
+            self._attach(_RARE)
+            for name in _OPTIONAL:
+                with contextlib.suppress(CannotServe):
+                    self._attach((name,))
 
     def _detach(self, names: tuple[str, ...]) -> None:
         for name in names:
@@ -263,7 +278,7 @@ class ChurnTracer:
 
 def decode_churn(raw: bytes) -> Churn:
     """One struct churn of bpf/churn.c. Pure."""
-    came, went, forked, copied, moved, raced, *rest = _CHURN.unpack(raw)
+    came, went, forked, copied, moved, raced, held, *rest = _CHURN.unpack(raw)
     first, known, flags = rest[:4], rest[4], rest[5]
     return Churn(
         came_pages=came,
@@ -272,6 +287,7 @@ def decode_churn(raw: bytes) -> Churn:
         copied_pages=copied,
         moved_pages=moved,
         raced=raced,
+        held_pages=held,
         first_pages={name: first[member] for member, name in _MEMBERS.items() if known & 1 << member},
         replaced=bool(flags & (_EXECED | _EXITED)),
     )

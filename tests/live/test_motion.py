@@ -12,7 +12,6 @@ import math
 import mmap
 import os
 import random
-import signal
 import statistics
 import struct
 import subprocess
@@ -239,12 +238,9 @@ def test_a_zone_whose_processes_migrate(session, make_zone, start, quiet, watch_
         "=q", moving.page, 0, struct.unpack_from("=q", moving.page, 0)[0] + 1
     )  # it began in `here`
     struct.pack_into("=q", moving.page, 8, struct.unpack_from("=q", moving.page, 8)[0] + 1)
-    moving.process.send_signal(signal.SIGSTOP)
-    status = Path(f"/proc/{moving.process.pid}/status").read_text()
-    pages = sum(
-        int(line.split()[1]) // 4 for line in status.splitlines() if line.startswith(("RssA", "RssF", "RssS"))
-    )
-    moving.process.send_signal(signal.SIGCONT)
+    # Not from status: before Linux 6.2 what a thread has not handed over yet is missing there.
+    rollup = Path(f"/proc/{moving.process.pid}/smaps_rollup").read_text()
+    pages = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Rss:")) // 4
     watch_walks(moving)
     bounds = []
     for _ in range(SNAPSHOTS):

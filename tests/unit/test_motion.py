@@ -92,6 +92,19 @@ def test_mremap_moves_no_more_than_there_is():
     assert bounds(window({1: Churn(moved_pages=10**9)}), TWO, TWO, {})["a"] == 100
 
 
+def test_what_threads_held_back_is_part_of_what_there_was():
+    """Before Linux 6.2 RSS tells less than there is."""
+    assert bounds(window({1: Churn(held_pages=40)}), unmet(64, 90), unmet(64, 90), {})["a"] == 64 + 40 - 90
+    churn = {1: Churn(held_pages=40, came_pages=3, moved_pages=10**9)}
+    assert bounds(window(churn), unmet(64, 104), unmet(64, 104), {})["a"] == 3 + 64 + 40 + 3
+    held = {1: Churn(held_pages=40)}
+    assert bounds(window(held), unmet(64, None), {}, {})["a"] == 64 + 40
+
+
+def test_who_slept_all_the_time_had_what_the_walk_met():
+    assert bounds(window(), unmet(1, 174), {}, {})["a"] == 174
+
+
 def test_exchanged_pages_may_be_anybodys():
     assert bounds(window(exchanged=6), TWO, TWO, {}) == {"a": 6, "b": 6}
 

@@ -115,6 +115,7 @@ int main(int argc, char **argv)
 {
 	int file = argc > 3 ? open(argv[1], O_RDWR) : -1;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); // a page that is touched is a page that came, and not 512
 	char *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
 	if (file < 0 || page == MAP_FAILED)
 		return 2;

@@ -10,7 +10,7 @@ from collector.units import PAGE_BYTES
 
 
 def test_a_record_of_the_program():
-    raw = struct.pack("=6Q4q2I", 1, 2, 3, 4, 5, 6, 10, 11, 12, 13, 0b1011, 1)
+    raw = struct.pack("=6Q5q2I", 1, 2, 3, 4, 5, 6, -7, 10, 11, 12, 13, 0b1011, 1)
     assert decode_churn(raw) == Churn(
         came_pages=1,
         went_pages=2,
@@ -18,13 +18,14 @@ def test_a_record_of_the_program():
         copied_pages=4,
         moved_pages=5,
         raced=6,
+        held_pages=-7,
         first_pages={"file": 10, "anon": 11, "shmem": 13},
         replaced=True,
     )
 
 
 def test_a_first_change_that_was_not_seen_is_not_0():
-    raw = struct.pack("=6Q4q2I", *[0] * 6, 10, 11, 12, 13, 0b0010, 0)
+    raw = struct.pack("=6Q5q2I", *[0] * 7, 10, 11, 12, 13, 0b0010, 0)
     assert decode_churn(raw).first_pages == {"anon": 11}
 
 
