@@ -142,9 +142,7 @@ class ChurnTracer:
                     definitions = _definitions(btf, cpus, calibration)
                 holds = "-DATOMIC_COUNTERS=1" in definitions
                 self._hot = (*_HOT, _HELD) if holds else _HOT
-                with (
-                    _silenced()
-                ):  # while loading only: later descriptor 2 may be a screen that somebody draws on
+                with _silenced():  # while loading: later descriptor 2 may be somebody's screen
                     self._bpf = _compiled(program, definitions)
                     libbpf.run_raw_tracepoint(self._load("calibrate"))
                     for name in (*self._hot, *_RARE, *_OPTIONAL):
