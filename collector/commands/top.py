@@ -8,6 +8,7 @@ Keys: arrows, Enter (processes), m (shared with whom), e (explain), t (tree), s 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import os
 import signal
@@ -152,15 +153,13 @@ def guarded(run_screen: Callable[[], int]) -> int:
     Run a full-screen program in a child process, so that the terminal is put right however it ends.
 
     A program that is killed cannot put back what it has asked of the terminal; its parent can. And the other way
-    round: where the parent is killed, the child ends as if told to.
+    round: where the parent is killed, the shell takes the terminal back, and the child puts it right and ends at once.
     """
-    stdin, stdout = sys.stdin.fileno(), sys.stdout.fileno()
-    before = termios.tcgetattr(stdin)
+    terminal = _Terminal()
     guard = os.getpid()
     pid = os.fork()
     if pid == 0:
-        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # by then we may be in the background
-        signal.signal(signal.SIGTERM, _end)
+        signal.signal(signal.SIGTERM, lambda *_: _end(terminal, guard))
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != guard:
             os._exit(1)
@@ -170,12 +169,29 @@ def guarded(run_screen: Callable[[], int]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: os.kill(pid, signal.SIGTERM))
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if status < 0:
-        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-        os.write(stdout, _SANE)
-        termios.tcsetattr(stdin, termios.TCSANOW, before)
+        terminal.put_right()
         raise CannotServe(f"top was ended by signal {-status} ({signal.strsignal(-status)})")
     return status
 
 
-def _end(*_: object) -> None:
-    raise KeyboardInterrupt
+class _Terminal:
+    """The terminal that we were started on, and how it was."""
+
+    def __init__(self) -> None:
+        self._stdin, self._stdout = sys.stdin.fileno(), sys.stdout.fileno()
+        self._before = termios.tcgetattr(self._stdin)
+
+    def put_right(self) -> None:
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # we may be in the background
+        os.write(self._stdout, _SANE)
+        # A shell that edits its own command line has made its own settings by then, and Ctrl-C works in them.
+        if not termios.tcgetattr(self._stdin)[3] & termios.ISIG:
+            termios.tcsetattr(self._stdin, termios.TCSANOW, self._before)
+
+
+def _end(terminal: _Terminal, guard: int) -> None:
+    if os.getppid() == guard:
+        raise KeyboardInterrupt
+    with contextlib.suppress(OSError, termios.error):  # it may be gone as well
+        terminal.put_right()
+    os._exit(1)

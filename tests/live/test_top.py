@@ -25,10 +25,10 @@ PATIENCE = 60  # seconds; no test depends on it but to fail
 class Terminal:
     """A tmux session with a shell in it."""
 
-    def __init__(self, directory: Path):
+    def __init__(self, directory: Path, shell: str = "sh"):
         self._socket = str(directory / "tmux")
         self._name = f"zonerss-{uuid.uuid4().hex[:8]}"
-        self._tmux("-f", "/dev/null", "new-session", "-d", "-s", self._name, "-x", "80", "-y", "24", "sh")
+        self._tmux("-f", "/dev/null", "new-session", "-d", "-s", self._name, "-x", "80", "-y", "24", shell)
 
     def _tmux(self, *words: str) -> str:
         done = subprocess.run(
@@ -59,10 +59,10 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[Terminal]:
+def terminal(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Terminal]:
     if not shutil.which("tmux"):
         needs.skip("needs_tmux")
-    terminal = Terminal(tmp_path)
+    terminal = Terminal(tmp_path, getattr(request, "param", "sh"))
     try:
         yield terminal
     finally:
@@ -140,9 +140,13 @@ def test_resize(terminal: Terminal):
     terminal.wait(lambda: "NPROC" in terminal.screen(), "all columns")
 
 
-@pytest.mark.parametrize("victim", ["screen"])
+@pytest.mark.parametrize("terminal", ["sh", "bash --norc"], indirect=True)
+@pytest.mark.parametrize("victim", ["screen", "guard"])
 def test_killed(terminal: Terminal, victim: str):
-    """kill -9 of the process that draws, or of the one that waits for it: the terminal is as it was."""
+    """kill -9 of the process that draws, or of the one that waits for it: the terminal is as it was.
+
+    When the second one is gone the shell has the terminal back. sh leaves its settings as they are, bash makes its own.
+    """
     begin(terminal)
     guard = top_of(terminal)
     (screen,) = children_of(guard)
