@@ -26,6 +26,7 @@ class Terminal:
     """A tmux session with a shell in it."""
 
     def __init__(self, directory: Path, shell: str = "sh"):
+        self.directory = directory
         self._socket = str(directory / "tmux")
         self._name = f"zonerss-{uuid.uuid4().hex[:8]}"
         self._tmux("-f", "/dev/null", "new-session", "-d", "-s", self._name, "-x", "80", "-y", "24", shell)
@@ -71,7 +72,7 @@ def terminal(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Termina
 
 def begin(terminal: Terminal, *more: str) -> None:
     words = " ".join([f"cd {os.getcwd()} &&", *more, *ZONERSS, "top", "--interval", "1"])
-    terminal.keys(f"stty -a > /tmp/zonerss-test-{os.getpid()}.before; {words}; echo left=$?", "Enter")
+    terminal.keys(f"stty -a > {terminal.directory}/before; {words}; echo left=$?", "Enter")
     terminal.wait(lambda: "RSS" in terminal.screen() and "zones," in terminal.screen(), "the zones")
 
 
@@ -86,14 +87,10 @@ def is_sane(terminal: Terminal) -> bool:
 
 def check_settings(terminal: Terminal) -> None:
     """The line settings of the terminal are what they were."""
-    before, after = (Path(f"/tmp/zonerss-test-{os.getpid()}.{name}") for name in ("before", "after"))
-    try:
-        terminal.keys(f"stty -a > {after}; echo do''ne", "Enter")
-        terminal.wait(lambda: "done" in terminal.screen(), "the shell")
-        assert settings(after) == settings(before)
-    finally:
-        before.unlink(missing_ok=True)
-        after.unlink(missing_ok=True)
+    before, after = (terminal.directory / name for name in ("before", "after"))
+    terminal.keys(f"stty -a > {after}; echo do''ne", "Enter")
+    terminal.wait(lambda: "done" in terminal.screen(), "the shell")
+    assert settings(after) == settings(before)
 
 
 def settings(file: Path) -> list[str]:
