@@ -198,8 +198,8 @@ def test_distinct_frames_are_the_sum_of_proportional_set_sizes(make_zone, source
     assert low <= distinct <= high
 
 
-def test_mappings_seen_are_the_mappings_that_the_kernel_counts():
-    """Every page table entry was looked at, and only once: for 99 % of frames, as the rest changed."""
+def mappings_seen_and_counted() -> tuple[Counter[int], dict[int, int]]:
+    """By frame: how many page table entries of all processes map it, and how many the kernel says."""
     seen: Counter[int] = Counter()
     counted: dict[int, int] = {}
     for pid in readable_processes():
@@ -212,9 +212,22 @@ def test_mappings_seen_are_the_mappings_that_the_kernel_counts():
                 counted.update((pfns[index], mapcounts[index]) for index in rss)
         except collector.ZonerssError:
             continue
+    return seen, counted
+
+
+def test_mappings_seen_are_the_mappings_that_the_kernel_counts():
+    """Every page table entry was looked at, and only once: for 99 % of frames, as the rest changed.
+
+    Whoever begins or ends meanwhile changes the count of every page that it shares: in one of ten looks nobody does.
+    """
+    for _ in range(10):
+        seen, counted = mappings_seen_and_counted()
+        equal = sum(counted[pfn] == count for pfn, count in seen.items())
+        if equal >= 0.99 * len(seen):
+            break
+        time.sleep(0.1)
     assert len(seen) > 1000
     assert MAPCOUNT_UNKNOWN not in counted.values()
-    equal = sum(counted[pfn] == count for pfn, count in seen.items())
     assert equal >= 0.99 * len(seen)
 
 
