@@ -31,6 +31,7 @@ SECONDS = float(os.environ.get("ZONERSS_FIRE_SECONDS", "6"))
 ALARMS = re.compile(
     r"WARNING:|BUG:|Oops|general protection|bad page|Bad page|Bad rss|rcu:.*stall|kernel panic|KASAN|UBSAN|lockdep"
 )
+MISSED_BYTES = 16 * 4096
 RACES = {Cause.EXITED, Cause.EXECED, Cause.BEGAN, Cause.MOVED, Cause.REUSED, Cause.BUSY}
 
 
@@ -122,7 +123,10 @@ def test_walks_under_fire(make_zone, setting, refused, threads, moving):
                 expected = None
                 continue
             found = figures(snapshot, witness.name)
-            assert found[-1] == before_rss
+            # An entry is empty for a moment while its page is exchanged, and no lock keeps us from reading it then.
+            assert 0 <= before_rss - found[-1] <= (MISSED_BYTES if moving else 0)
+            if found[-1] != before_rss:
+                continue
             expected = expected if expected and expected[-1] == before_rss else found
             assert moving or found == expected
             # A frame that was read wrong would be anybody's: most likely the largest zone's.
