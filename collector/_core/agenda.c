@@ -48,9 +48,17 @@ static struct walk_job *job_at(const struct agenda *agenda, size_t position)
 	return &agenda->jobs[agenda->order[position]];
 }
 
-struct agenda_item agenda_take(struct agenda *agenda)
+struct item {
+	struct walk_job *job; // NULL: all is done
+	bool opens; // its zone: opened() is to be told when it is done
+};
+
+// The largest job that is left and whose zone nobody is opening. The first large process of a zone writes the word of each
+// frame in the census, the others find it written: two threads that did so side by side would fight for every cache line.
+// Where all that is left is of such zones, the smallest, which is the least in the way.
+static struct item take(struct agenda *agenda)
 {
-	struct agenda_item item = { 0 };
+	struct item item = { 0 };
 	pthread_mutex_lock(&agenda->lock);
 	while (agenda->next < agenda->end && agenda->taken[agenda->next])
 		agenda->next++;
@@ -73,9 +81,21 @@ struct agenda_item agenda_take(struct agenda *agenda)
 	return item;
 }
 
-void agenda_opened(struct agenda *agenda, uint32_t zone)
+static void opened(struct agenda *agenda, uint32_t zone)
 {
 	pthread_mutex_lock(&agenda->lock);
 	agenda->state[zone] = ZONE_OPEN;
 	pthread_mutex_unlock(&agenda->lock);
+}
+
+void agenda_work(struct agenda *agenda, bool (*walk)(void *walker, struct walk_job *job), void *walker)
+{
+	bool more = true;
+	for (struct item item; more && (item = take(agenda)).job;) {
+		struct walk_job mine = *item.job;
+		more = walk(walker, &mine);
+		*item.job = mine;
+		if (item.opens)
+			opened(agenda, mine.zone);
+	}
 }

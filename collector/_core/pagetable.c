@@ -71,9 +71,8 @@ struct walker {
 	struct marker marker;
 	struct run run;
 	struct twins *twins;
-	bool twinned; // the job has siblings
 	bool only; // there is no other walker
-	struct walk_job *job; // a copy: counting in it must not disturb the neighbours
+	struct walk_job *job;
 	uint64_t huge_zero; // frame of the huge zero page once it was met
 	uint64_t reads, faults, retries;
 	int error;
@@ -261,14 +260,18 @@ static __attribute__((noinline)) uint32_t take_run(struct run *run, const uint64
 	return i;
 }
 
+// What the census has noted of a frame; 0: nothing, or it is no RAM.
+static uint32_t word_of(struct walker *w, uint64_t pfn)
+{
+	const frame_word *slot = is_ram(w, pfn) ? census_slot(w->marker.census, pfn) : NULL;
+	return slot ? atomic_load_explicit(slot, memory_order_relaxed) : 0;
+}
+
 // Learn from a frame that was just taken: the set it is in now is one of our zone's.
 static void run_follow(struct walker *w, struct run *run, uint64_t pfn)
 {
-	const frame_word *slot = is_ram(w, pfn) ? census_slot(w->marker.census, pfn) : NULL;
-	if (!slot)
-		return;
+	uint32_t mark = word_of(w, pfn) >> KIND_BITS, set = mark - run->base;
 	run->ram = w->ram;
-	uint32_t mark = atomic_load_explicit(slot, memory_order_relaxed) >> KIND_BITS, set = mark - run->base;
 	if ((int32_t)set > 0 && set < w->marker.room && w->marker.next[set] == ((uint64_t)w->marker.stamp << 32 | set))
 		run->ours = mark;
 }
@@ -299,12 +302,6 @@ static void run_remember(struct walker *w, struct run *run, uint32_t word)
 	run->into = run->base + (uint32_t)w->marker.next[set];
 }
 
-static uint32_t word_of(struct walker *w, uint64_t pfn)
-{
-	const frame_word *slot = is_ram(w, pfn) ? census_slot(w->marker.census, pfn) : NULL;
-	return slot ? atomic_load_explicit(slot, memory_order_relaxed) : 0;
-}
-
 // The set of our zone alone, if the marker has come across it.
 static void run_learn(const struct walker *w, struct run *run)
 {
@@ -314,7 +311,7 @@ static void run_learn(const struct walker *w, struct run *run)
 
 static uint64_t *twin_of(struct walker *w, const struct pagetable_piece *piece)
 {
-	if (!w->twinned || piece->entries < TWIN_STRIDE)
+	if (!agenda_has_siblings(w->agenda, w->job) || piece->entries < TWIN_STRIDE)
 		return NULL;
 	uint64_t *twin = twins_find(w->twins, w->job->zone, piece->address);
 	return twin ? twin + (piece->address >> PAGE_SHIFT) % TWIN_ENTRIES : NULL;
@@ -499,7 +496,6 @@ static void walk_job(struct walker *w)
 		return;
 	}
 	marker_zone(&w->marker, w->job->zone);
-	w->twinned = agenda_has_siblings(w->agenda, w->job);
 	w->run = (struct run){ .frame_mask = w->frame_mask, .base = w->marker.base, .chunks = w->marker.census->chunks,
 			       .zero_pfn = w->settings->zero_pfn, .ours = UINT32_MAX, .from = UINT32_MAX,
 			       .bare = w->frame_mask | ENTRY_PRESENT | ENTRY_SPECIAL };
@@ -523,18 +519,18 @@ static void walk_job(struct walker *w)
 
 // ---- threads ----
 
+static bool walk_one(void *walker, struct walk_job *job)
+{
+	struct walker *w = walker;
+	w->job = job;
+	walk_job(w);
+	return !w->error;
+}
+
 static void *walker_run(void *argument)
 {
 	struct walker *w = argument;
-	struct agenda_item item;
-	while (!w->error && (item = agenda_take(w->agenda)).job) {
-		struct walk_job mine = *item.job;
-		w->job = &mine;
-		walk_job(w);
-		*item.job = mine;
-		if (item.opens)
-			agenda_opened(w->agenda, mine.zone);
-	}
+	agenda_work(w->agenda, walk_one, w);
 	return NULL;
 }
 

@@ -45,7 +45,7 @@ struct walker {
 	struct agenda *agenda;
 
 	struct marker marker;
-	struct walk_job *job; // a copy: counting in it must not disturb the neighbours
+	struct walk_job *job;
 	int pagemap_fd;
 	uint64_t huge_zero; // frame of the huge zero page once it was met
 	unsigned second_looks;
@@ -516,18 +516,18 @@ static void walk_job(struct walker *w)
 
 // ---- threads ----
 
+static bool walk_one(void *walker, struct walk_job *job)
+{
+	struct walker *w = walker;
+	w->job = job;
+	walk_job(w);
+	return true;
+}
+
 static void *walker_run(void *argument)
 {
 	struct walker *w = argument;
-	struct agenda_item item;
-	while ((item = agenda_take(w->agenda)).job) {
-		struct walk_job mine = *item.job;
-		w->job = &mine;
-		walk_job(w);
-		*item.job = mine;
-		if (item.opens)
-			agenda_opened(w->agenda, mine.zone);
-	}
+	agenda_work(w->agenda, walk_one, w);
 	return NULL;
 }
 

@@ -22,13 +22,13 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from collector.snapshot import Session
-from tests.benchmarks.bench_snapshot import HERE, MS, PROJECT, postgres_running, served_sources
-from tests.live.cgroups import TestCgroups, end_processes, move
+from tests.benchmarks.bench_snapshot import HERE, MS, PROJECT, answering, postgres_running, served_sources
+from tests.live.cgroups import TestCgroups
 from tests.workloads.build import build
 
 ZONERSS = Path(sys.executable).with_name("zonerss")
@@ -138,49 +138,23 @@ def measure_top(seconds: int) -> None:
 # ---- what the observed lose ------------------------------------------------------------------------------
 
 
-@contextmanager
-def churning(cgroups: TestCgroups) -> Iterator[Callable[[], float]]:
-    """Rounds a second since it was asked last."""
-    path = cgroups.make("churning")
-    process = subprocess.Popen(
-        [build(HERE / "churning.c", "-static")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        preexec_fn=lambda: move(os.getpid(), path),
-    )
-
-    def rate() -> float:
-        process.stdin.write(b"?\n")
-        process.stdin.flush()
-        rounds, took_ns = map(int, process.stdout.readline().split())
-        return rounds / took_ns * 1e9
-
-    try:
-        process.stdout.readline()
-        yield rate
-    finally:
-        process.stdin.close()
-        process.wait()
-        process.stdout.close()
-        end_processes(path)
-        cgroups.remove(path)
-
-
 def compare_losses(cgroups: TestCgroups, rounds: int, source: str) -> None:
     """Each way of looking in turn, four seconds each; the loss is to the median of `nobody` in the same turns."""
-    with churning(cgroups) as rate, Session(source) as plain, Session(source, uncertainty=True) as counting:
+    churning = answering(cgroups, "churning", [build(HERE / "churning.c", "-static")])
+    with churning as (ask, _), Session(source) as plain, Session(source, uncertainty=True) as counting:
         ways = {"nobody": None, "a snapshot a second": plain, "the same, counting changes": counting}
         rates: dict[str, list[float]] = {name: [] for name in ways}
         for session in (plain, counting):
             session.take()
         for _ in range(rounds):
             for name, session in ways.items():
-                rate()
+                ask()  # from here on
                 for _ in range(4):
                     if session:
                         session.take()
                     time.sleep(1)
-                rates[name].append(rate())
+                done, took_ns = ask()
+                rates[name].append(done / took_ns * 1e9)
     nobody = rates["nobody"]
     print(f"\nrounds of fork, exec, mmap, write, munmap a second, {rounds} turns, source {source}")
     for name, found in rates.items():

@@ -22,6 +22,7 @@ from tests.benchmarks.bench_snapshot import (
     HERE,
     MS,
     Cost,
+    answering,
     cost_it_tells,
     cost_of,
     in_turn,
@@ -109,47 +110,21 @@ def cost_of_loading(rounds: int) -> None:
 # ---- what the walked process feels ------------------------------------------------------------------------
 
 
-@contextmanager
-def stalled_process(cgroups: TestCgroups, gib: int) -> Iterator[tuple[subprocess.Popen, str]]:
-    path = cgroups.make("stall")
-    process = subprocess.Popen(
-        [build(HERE / "stall.c"), str(gib)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        preexec_fn=lambda: move(os.getpid(), path),
-    )
-    try:
-        process.stdout.readline()
-        yield process, cgroups.name_of(path)
-    finally:
-        process.stdin.close()
-        process.wait()
-        process.stdout.close()
-        end_processes(path)
-        cgroups.remove(path)
-
-
-def longest(process: subprocess.Popen) -> tuple[int, int]:
-    process.stdin.write(b"?\n")
-    process.stdin.flush()
-    first, second = process.stdout.readline().split()
-    return int(first), int(second)
-
-
 def compare_stalls(cgroups: TestCgroups, gib: int, rounds: int) -> None:
     """How long one mmap and munmap took while nobody looked, and while each source walked again and again."""
-    with stalled_process(cgroups, gib) as (process, zone), Session("pagemap") as a, Session("pagetable") as b:
+    stalled = answering(cgroups, "stall", [build(HERE / "stall.c"), str(gib)])
+    with stalled as (longest, zone), Session("pagemap") as a, Session("pagetable") as b:
         found: dict[str, list[tuple[int, int]]] = {"nobody": [], "pagemap": [], "pagetable": []}
         for _ in range(rounds):
             for name, session in (("nobody", None), ("pagemap", a), ("pagetable", b)):
-                longest(process)
+                longest()
                 end = time.monotonic() + 1
                 while time.monotonic() < end:
                     if session:
                         session.take(by=("cgroup",), zone=zone, alone=True)
                     else:
                         time.sleep(0.01)
-                found[name].append(longest(process))
+                found[name].append(longest())
     print(f"\nlongest mmap+munmap of a process of {gib} GiB in a second, microseconds; {rounds} rounds")
     for name, pairs in found.items():
         tops = [top for top, _ in pairs]

@@ -148,7 +148,34 @@ def served_sources() -> list[str]:
     return sources
 
 
-# ---- PostgreSQL ----------------------------------------------------------------------------------------
+# ---- workloads -----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def answering(
+    cgroups: TestCgroups, name: str, command: Sequence[str | Path]
+) -> Iterator[tuple[Callable[[], tuple[int, int]], str]]:
+    """A workload that says two numbers whenever it is asked: how to ask it, and the cgroup it runs in."""
+    path = cgroups.make(name)
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=lambda: move(os.getpid(), path)
+    )
+
+    def ask() -> tuple[int, int]:
+        process.stdin.write(b"?\n")
+        process.stdin.flush()
+        first, second = process.stdout.readline().split()
+        return int(first), int(second)
+
+    try:
+        process.stdout.readline()
+        yield ask, cgroups.name_of(path)
+    finally:
+        process.stdin.close()
+        process.wait()
+        process.stdout.close()
+        end_processes(path)
+        cgroups.remove(path)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 // the last line, and how many nanoseconds they took.
 #define _GNU_SOURCE
 #include <poll.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -8,8 +8,9 @@ from __future__ import annotations
 import collector
 import collector.snapshot
 from tests.live.test_motion import (  # noqa: F401  fixtures among them
+    OWN_PAGES,
     base_pages,
-    check,
+    hold,
     quiet,
     report,
     session,
@@ -22,7 +23,6 @@ from tests.oracle import PAGE
 
 SNAPSHOTS = 20
 FEW = 41  # pages, less than a thread of Linux 6.1 holds back
-OWN = 64  # pages besides those that are counted: text, data, stack, the counts
 
 
 def test_changes_can_be_traced_and_nobody_hears_of_it(capfd):
@@ -37,11 +37,7 @@ def test_a_process_that_grows(session, make_zone, start, quiet, watch_walks):  #
     moving = start(zone, "grow", "1000")
     base = base_pages(session, moving, zone)
     watch_walks(moving)
-    bounds = []
-    for _ in range(SNAPSHOTS):
-        snapshot = take(session)
-        bounds.append(check(snapshot, moving, zone, base))
-        quiet(snapshot)
+    bounds = hold(session, moving, zone, quiet, SNAPSHOTS, base)
     report("grow", bounds)
     assert max(bounds) > 0
 
@@ -50,17 +46,7 @@ def test_a_process_that_maps_and_unmaps_for_ever(session, make_zone, start, quie
     zone = make_zone("flipper")
     moving = start(zone, "flip", "16")
     watch_walks(moving)
-    bounds = []
-    for _ in range(SNAPSHOTS):
-        snapshot = take(session)
-        usage = usages(snapshot)[zone.name]
-        rss, bound = usage.rss_bytes // PAGE, usage.uncertainty_bytes // PAGE
-        for said in moving.said:
-            least, most = said[0]
-            assert rss - bound <= most + OWN
-            assert rss + bound >= least
-        bounds.append(bound)
-        quiet(snapshot)
+    bounds = hold(session, moving, zone, quiet, SNAPSHOTS, margin=OWN_PAGES)
     report("flip", bounds)
     assert max(bounds) > 0
 
@@ -79,5 +65,5 @@ def test_a_few_pages_are_counted_at_once_and_not_much_more(session, make_zone, q
         snapshot = take(session)
         pages = usages(snapshot)[zone.name].uncertainty_bytes // PAGE
         # The first change of a kind may hold what came before the window, too.
-        assert FEW <= pages <= 2 * FEW + OWN
+        assert FEW <= pages <= 2 * FEW + OWN_PAGES
         quiet(snapshot)
