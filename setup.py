@@ -6,4 +6,9 @@ from pathlib import Path
 from setuptools import setup
 
 subprocess.run([Path(__file__).resolve().parent / "bpf" / "build"], check=True)
-setup(cffi_modules=["collector/_core/build.py:census", "collector/_core/build_pagetable.py:pagetable"])
+setup(
+    cffi_modules=[
+        "collector/zonerss/_core/build.py:census",
+        "collector/zonerss/_core/build_pagetable.py:pagetable",
+    ]
+)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 // What changes in the page tables of processes while zonerss walks them: counts by process, for one window of time.
 //
-// Compiled and loaded by bcc (collector/kernel/churn.py), with bpf/include in place of kernel headers: only raw
+// Compiled and loaded by bcc (collector/zonerss/motion/tracer.py), with bpf/include in place of kernel headers: only raw
 // tracepoints, whose arguments are pointers, and offsets into the kernel's structs that user space takes from the
 // kernel's BTF and defines as OFF_*. A window is a number above 0; every record carries the window that it is of, so
 // that nothing has to be cleared in between. What no room was found for is counted in state.lost, and the window is

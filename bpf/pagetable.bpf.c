@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 // Copies the page tables of a process, raw, into memory that user space maps.
 //
-// Driven by collector/_core/pagetable.c: an iterator over the VMAs of a process (SEC("iter/task_vma"), Linux 5.12; of one
+// Driven by collector/zonerss/_core/pagetable.c: an iterator over the VMAs of a process (SEC("iter/task_vma"), Linux 5.12; of one
 // process only, 6.1), read by a worker thread. The kernel holds the mmap lock for reading while the program runs. Where the buffer is full or
 // enough has been copied in one go, the program returns 1: read() says EAGAIN, the lock is dropped, user space drains
 // the buffer and reads on, and the program is offered the same VMA again and resumes at the worker's cursor. So

@@ -1,4 +1,4 @@
-// What bpf/pagetable.bpf.c and collector/_core/pagetable.c tell each other: plain structs, no guards and no
+// What bpf/pagetable.bpf.c and collector/zonerss/_core/pagetable.c tell each other: plain structs, no guards and no
 // includes, because cffi reads this very file.
 //
 // A worker is one thread that reads one iterator. It owns one element of the map `buffers`, into which the program

@@ -1,1 +1,1 @@
-"""The tests of zonerss: unit mirrors collector, live meets the kernel, workloads makes known memory."""
+"""The tests of zonerss: unit mirrors the package, live meets the kernel, workloads makes known memory."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collector.census import NO_GROUP
-from collector.sharing import pairs, shared_parts, whatif
-from collector.snapshot import Snapshot
-from collector.tree import tree_usage
-from collector.units import PAGE_BYTES
+from zonerss.answers.share import pairs, shared_parts, whatif
+from zonerss.census.census import NO_GROUP
+from zonerss.census.tree import tree_usage
+from zonerss.snapshot import Snapshot
+from zonerss.units import PAGE_BYTES
 
 
 def assert_identities(snapshot: Snapshot) -> None:

@@ -26,10 +26,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from collector.snapshot import Session
 from tests.benchmarks.bench_snapshot import HERE, MS, PROJECT, answering, postgres_running, served_sources
 from tests.live.cgroups import TestCgroups
 from tests.workloads.build import build
+from zonerss.snapshot import Session
 
 ZONERSS = Path(sys.executable).with_name("zonerss")
 SETTLE_SECONDS = 5
@@ -37,7 +37,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 SNAPSHOTS = """
 import json, sys, time
-from collector.snapshot import Session
+from zonerss.snapshot import Session
 clocks = time.perf_counter_ns, time.process_time_ns
 told = []
 def told_of(work):

@@ -16,8 +16,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from collector.kernel.pagetable import PageTableSource
-from collector.snapshot import Session
 from tests.benchmarks.bench_snapshot import (
     HERE,
     MS,
@@ -33,6 +31,8 @@ from tests.benchmarks.bench_snapshot import (
 )
 from tests.live.cgroups import TestCgroups, end_processes, move
 from tests.workloads.build import build
+from zonerss.snapshot import Session
+from zonerss.walk.pagetable import PageTableSource
 
 ROLLUP = "C: every smaps_rollup"
 SHARED_PAGES = 65536  # of one process of the curve, at most

@@ -18,15 +18,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import collector
-from collector.commands.share import document, measure
-from collector.kernel.cgroupfs import charged_bytes, find_memory_hierarchy
-from collector.kernel.roots import HOST
-from collector.tree import tree_usage
-from collector.views.document import render_lines
+import zonerss
 from tests.live.cgroups import TestCgroups
 from tests.live.measure import Zone
 from tests.oracle import PAGE
+from zonerss.census.tree import tree_usage
+from zonerss.commands.share import document, measure
+from zonerss.kernel.cgroupfs import charged_bytes, find_memory_hierarchy
+from zonerss.kernel.roots import HOST
+from zonerss.views.document import render_lines
 
 BIG_PAGES = (200 << 20) // PAGE
 SMALL_FILES, SMALL_PAGES = 7, 1200
@@ -82,13 +82,13 @@ def compare(calls: dict[str, Callable[[], object]]) -> None:
 
 def command(*words: str) -> Callable[[], object]:
     return lambda: subprocess.run(
-        [sys.executable, "-m", "collector", *words], check=True, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "zonerss", *words], check=True, stdout=subprocess.DEVNULL
     )
 
 
 def bench(source: str) -> None:
     options = ("--by", "cgroup", "--source", source)
-    with collector.Session(source) as session:
+    with zonerss.Session(source) as session:
         sharing = measure(session, "cgroup")
         print(
             f"{source}: {len(sharing.snapshot.zones)} zones, {len(sharing.parts)} parts, "
@@ -106,7 +106,7 @@ def bench(source: str) -> None:
     )
     print(" inside of a session")
     hierarchy = find_memory_hierarchy(HOST)
-    with collector.Session(source) as session:
+    with zonerss.Session(source) as session:
 
         def tree() -> object:
             snapshot = session.take("cgroup")
@@ -133,7 +133,7 @@ def main() -> None:
             for source in ("pagemap", "pagetable"):
                 try:
                     bench(source)
-                except collector.ZonerssError as err:
+                except zonerss.ZonerssError as err:
                     print(f"{source}: {err}")
         finally:
             for zone in zones:

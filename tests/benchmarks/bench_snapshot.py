@@ -23,12 +23,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import collector
-from collector.errors import CannotServe
+import zonerss
 from tests.live.cgroups import TestCgroups, end_processes, move
 from tests.workloads.build import build
 from tests.workloads.mem import Mem
 from tests.workloads.postgres import Postgres
+from zonerss.errors import CannotServe
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
@@ -37,8 +37,8 @@ MS = 1_000_000
 
 COLD = """
 import json, resource, sys, time
-import collector
-from collector.snapshot import take_snapshot
+import zonerss
+from zonerss.snapshot import take_snapshot
 began, busy = time.perf_counter_ns(), time.process_time_ns()
 take_snapshot(source=sys.argv[1])
 print(time.perf_counter_ns() - began, time.process_time_ns() - busy)
@@ -46,8 +46,8 @@ print(time.perf_counter_ns() - began, time.process_time_ns() - busy)
 
 MEMORY = """
 import sys
-from collector.snapshot import take_snapshot
-import collector.kernel.pagemap
+from zonerss.snapshot import take_snapshot
+import zonerss.walk.pagemap
 
 def status(name):
     with open("/proc/self/status") as file:
@@ -140,7 +140,7 @@ def served_sources() -> list[str]:
     sources = []
     for name in ("pagemap", "pagetable"):
         try:
-            collector.take_snapshot(source=name)
+            zonerss.take_snapshot(source=name)
         except CannotServe as error:
             print(f"(source {name} cannot serve here: {error})")
         else:
@@ -204,7 +204,7 @@ def contenders_of(sources: Sequence[str]) -> dict[str, Callable[[], Cost]]:
         "C: every smaps": lambda: cost_it_tells([reader, "smaps"]),
     }
     for name in sources:
-        session = collector.Session(source=name)
+        session = zonerss.Session(source=name)
         atexit.register(session.close)
         session.take()  # loads what is to be loaded
         found[f"snapshot {name}, warm"] = lambda session=session: cost_of(session.take)
@@ -222,7 +222,7 @@ def contenders_of(sources: Sequence[str]) -> dict[str, Callable[[], Cost]]:
 
 
 def compare_on_postgres(sources: Sequence[str], rounds: int) -> list[Target]:
-    snapshot = collector.take_snapshot(source="pagemap")
+    snapshot = zonerss.take_snapshot(source="pagemap")
     entries = snapshot.walk_pages
     processes = snapshot.total.processes
     rss, sum_of_rss = snapshot.total.rss_bytes >> 20, snapshot.total.process_rss_bytes >> 20
@@ -277,7 +277,7 @@ def cost_of_mapping(cgroups: TestCgroups, command: str, source: str, rounds: int
     mem = Mem(before_exec=lambda: move(os.getpid(), path))
 
     def look() -> Cost:
-        return cost_of(lambda: collector.take_snapshot(by=("cgroup",), source=source, zone=name, alone=True))
+        return cost_of(lambda: zonerss.take_snapshot(by=("cgroup",), source=source, zone=name, alone=True))
 
     try:
         without, added = [], []
@@ -328,10 +328,8 @@ def crowd_running(cgroups: TestCgroups, zones: int, each: int) -> Iterator[None]
 def cost_per_process(cgroups: TestCgroups, zones: int, each: int, source: str, rounds: int) -> float:
     """Nanoseconds of processor time, of the cheapest snapshot; what else runs on the machine is walked, too."""
     with crowd_running(cgroups, zones, each):
-        snapshot = collector.take_snapshot(by=("cgroup",), source=source)
-        costs = [
-            cost_of(lambda: collector.take_snapshot(by=("cgroup",), source=source)) for _ in range(rounds)
-        ]
+        snapshot = zonerss.take_snapshot(by=("cgroup",), source=source)
+        costs = [cost_of(lambda: zonerss.take_snapshot(by=("cgroup",), source=source)) for _ in range(rounds)]
     return least_cpu(costs) / snapshot.total.processes
 
 

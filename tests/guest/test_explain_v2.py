@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from collector.accounting import FLUSH_SECONDS, Account, explain_zone, pay_matrix
-from collector.snapshot import Session
 from tests.live.cgroups import stopped
 from tests.live.measure import Zone
 from tests.oracle import PAGE
+from zonerss.answers.explain.account import FLUSH_SECONDS, Account, explain_zone, pay_matrix
+from zonerss.snapshot import Session
 
 PROJECT = Path(__file__).parents[2]
 
@@ -60,7 +60,7 @@ def test_everyones_formula(zone, mem):
         command = [
             sys.executable,
             "-m",
-            "collector",
+            "zonerss",
             "explain",
             zone.name,
             "--by",

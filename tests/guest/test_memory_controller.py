@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import collector
+import zonerss
 from tests.live.cgroups import stopped
 from tests.live.measure import grown, shared
 
@@ -22,7 +22,7 @@ def charged(zone) -> int:
 
 
 def usage_of(zone, source: str):
-    snapshot = collector.take_snapshot(by=("cgroup",), source=source)
+    snapshot = zonerss.take_snapshot(by=("cgroup",), source=source)
     (usage,) = (usage for usage in snapshot.groupings[0].zones if usage.zone == zone.name)
     return usage
 

@@ -5,8 +5,8 @@ The workloads and their truth are those of tests/live/test_motion.py, smaller an
 
 from __future__ import annotations
 
-import collector
-import collector.snapshot
+import zonerss
+import zonerss.snapshot
 from tests.live.test_motion import (  # noqa: F401  fixtures among them
     OWN_PAGES,
     base_pages,
@@ -26,7 +26,7 @@ FEW = 41  # pages, less than a thread of Linux 6.1 holds back
 
 
 def test_changes_can_be_traced_and_nobody_hears_of_it(capfd):
-    with collector.Session("pagemap", uncertainty=True) as session:  # noqa: F811
+    with zonerss.Session("pagemap", uncertainty=True) as session:  # noqa: F811
         assert session._motion.why_not == ""
         assert session.take("cgroup").uncertainty == "traced"
     assert capfd.readouterr() == ("", "")
@@ -54,13 +54,13 @@ def test_a_process_that_maps_and_unmaps_for_ever(session, make_zone, start, quie
 def test_a_few_pages_are_counted_at_once_and_not_much_more(session, make_zone, quiet, monkeypatch):  # noqa: F811
     zone = make_zone("a")
     mem = zone.spawn()
-    walk = collector.snapshot.walk
+    walk = zonerss.snapshot.walk
 
     def grown(*arguments, **named):
         mem.map(f"anon {FEW}")
         return walk(*arguments, **named)
 
-    monkeypatch.setattr(collector.snapshot, "walk", grown)
+    monkeypatch.setattr(zonerss.snapshot, "walk", grown)
     for _ in range(5):
         snapshot = take(session)
         pages = usages(snapshot)[zone.name].uncertainty_bytes // PAGE

@@ -25,13 +25,13 @@ def other() -> Iterator[int]:
         process.kill()
 
 
-def zonerss(source: str, capabilities: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+def run_zonerss(source: str, capabilities: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
     """zonerss as a root that has no other capabilities than these."""
     bounding = "".join(f",+{name}" for name in capabilities)
     return subprocess.run(
         [
             *("setpriv", f"--bounding-set=-all{bounding}", "--inh-caps=-all"),
-            *(sys.executable, "-m", "collector", "--source", source, "--by", "user", "--json"),
+            *(sys.executable, "-m", "zonerss", "--source", source, "--by", "user", "--json"),
         ],
         capture_output=True,
         text=True,
@@ -41,7 +41,7 @@ def zonerss(source: str, capabilities: tuple[str, ...]) -> subprocess.CompletedP
 
 @pytest.mark.parametrize("source", ["pagemap", "pagetable"])
 def test_three_capabilities_are_enough(source: str, other: int):
-    told = zonerss(source, LEAST)
+    told = run_zonerss(source, LEAST)
     assert told.returncode == 0, told.stderr
     snapshot = json.loads(told.stdout)
     assert snapshot["source"] == source
@@ -50,14 +50,14 @@ def test_three_capabilities_are_enough(source: str, other: int):
 
 
 def test_without_sys_admin_there_are_no_frame_numbers():
-    told = zonerss("pagemap", ("dac_read_search", "sys_ptrace"))
+    told = run_zonerss("pagemap", ("dac_read_search", "sys_ptrace"))
     assert (told.returncode, told.stdout) == (1, "")
     assert "CAP_SYS_ADMIN" in told.stderr
 
 
 @pytest.mark.parametrize("missing", ["dac_read_search", "sys_ptrace"])
 def test_without_one_of_the_others_processes_of_other_users_are_gaps(missing: str, other: int):
-    told = zonerss("pagemap", tuple(name for name in LEAST if name != missing))
+    told = run_zonerss("pagemap", tuple(name for name in LEAST if name != missing))
     assert told.returncode == 0, told.stderr
     refused = {gap["pid"] for gap in json.loads(told.stdout)["gaps"] if gap["cause"] == "refused"}
     if missing == "dac_read_search":

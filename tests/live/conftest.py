@@ -92,11 +92,11 @@ def mem(zone) -> Mem:
 @functools.cache
 def cannot_serve(source: str) -> str:
     """Why a source of frames cannot serve on this host; empty when it can."""
-    import collector
-    from collector.errors import CannotServe
+    import zonerss
+    from zonerss.errors import CannotServe
 
     try:
-        collector.take_snapshot(by=("cgroup",), source=source)
+        zonerss.take_snapshot(by=("cgroup",), source=source)
     except CannotServe as error:
         return str(error) or "no reason given"
     return ""

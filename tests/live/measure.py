@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import collector
+import zonerss
 from tests import oracle
 from tests.identities import assert_identities
 from tests.live.cgroups import TestCgroups, move, stopped
@@ -44,7 +44,7 @@ class Pages:
         return {name: difference for name, difference in differences.items() if difference}
 
 
-def pages_of(usage: collector.records.Usage) -> Pages:
+def pages_of(usage: zonerss.records.Usage) -> Pages:
     """In pages; a figure that is no whole page is an error, but for the proportional one."""
     whole = {
         field.name: whole_pages(getattr(usage, f"{field.name}_bytes"))
@@ -109,7 +109,7 @@ class Zone:
 class Measured:
     """One snapshot of stopped processes, which the oracle has confirmed."""
 
-    snapshot: collector.Snapshot
+    snapshot: zonerss.Snapshot
     truth: oracle.Truth
     pages: Mapping[str, Pages]
 
@@ -184,8 +184,8 @@ def read_zones(names: set[str], shares: Mapping[int, int] | None = None) -> orac
 
 
 def between_two_looks(
-    take: Callable[[], collector.Snapshot], names: set[str], shares: Mapping[int, int] | None = None
-) -> tuple[collector.Snapshot, oracle.Truth]:
+    take: Callable[[], zonerss.Snapshot], names: set[str], shares: Mapping[int, int] | None = None
+) -> tuple[zonerss.Snapshot, oracle.Truth]:
     """A snapshot of stopped processes, and what the oracle saw before and after it alike.
 
     Though they are stopped, the kernel may move their pages to other frames, to make room for a huge page. What it
@@ -214,7 +214,7 @@ def measure_zones(zones: list[Zone], source: str, shares: Mapping[int, int] | No
     names = {zone.name for zone in zones}
     with stopped([zone.path for zone in zones]):
         snapshot, truth = between_two_looks(
-            lambda: collector.take_snapshot(by=("cgroup",), source=source), names, shares
+            lambda: zonerss.take_snapshot(by=("cgroup",), source=source), names, shares
         )
     assert_identities(snapshot)
     (grouping,) = snapshot.groupings

@@ -21,7 +21,7 @@ from tests.live import needs
 from tests.live.measure import Zone
 
 PROJECT = Path(__file__).parents[2]
-ZONERSS = (sys.executable, "-m", "collector")
+ZONERSS = (sys.executable, "-m", "zonerss")
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 
@@ -52,7 +52,7 @@ def assert_refused(result: subprocess.CompletedProcess, status: int) -> str:
 
 @pytest.mark.parametrize("verb", ["show", "ps", "frames"])
 def test_not_root(verb):
-    probe = [*NOBODY, sys.executable, "-c", "import collector"]
+    probe = [*NOBODY, sys.executable, "-c", "import zonerss"]
     if subprocess.run(probe, cwd=PROJECT, capture_output=True, check=False).returncode:
         needs.skip("needs_readable_checkout")
     arguments = [str(os.getpid())] if verb == "frames" else []
@@ -237,7 +237,7 @@ def test_a_reader_who_has_had_enough(arguments):
 
 
 def test_through_head():
-    command = f"set -o pipefail; '{sys.executable}' -m collector ps --bytes | head -1"
+    command = f"set -o pipefail; '{sys.executable}' -m zonerss ps --bytes | head -1"
     result = subprocess.run(["bash", "-c", command], cwd=PROJECT, capture_output=True, check=False)
     assert result.stderr == b""
     assert len(result.stdout.splitlines()) == 1
@@ -255,7 +255,7 @@ def test_a_disk_that_is_full(json_option):
 
 @pytest.mark.parametrize("json_option", [(), ("--json",)])
 def test_no_stdout_at_all(json_option):
-    command = f"'{sys.executable}' -m collector ps {' '.join(json_option)} >&-"
+    command = f"'{sys.executable}' -m zonerss ps {' '.join(json_option)} >&-"
     result = subprocess.run(["bash", "-c", command], cwd=PROJECT, capture_output=True, check=False)
     assert b"Traceback" not in result.stderr
     assert len(result.stderr.splitlines()) <= 1

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-import collector
+import zonerss
 from tests.live import needs
 
 TAG = f"zonerss-test-{os.getpid()}"
@@ -177,8 +177,8 @@ def until(done: Callable[[], object]) -> None:
     raise AssertionError("waited 5 s in vain")
 
 
-def usages(*containers: Container) -> list[collector.Usage]:
-    zones = {zone.zone: zone for zone in collector.take_snapshot(by="zone").zones}
+def usages(*containers: Container) -> list[zonerss.Usage]:
+    zones = {zone.zone: zone for zone in zonerss.take_snapshot(by="zone").zones}
     return [zones[container.name] for container in containers]
 
 
@@ -199,7 +199,7 @@ def test_the_pages_of_one_image_are_shared(engine, start):
         needs.skip("needs_container_engine", "only overlay shares the files of an image")
     one, two = start("one"), start("two")
     first, second = usages(one, two)
-    together = collector.take_snapshot(by="zone", zone=[one.name, two.name]).total.rss_bytes
+    together = zonerss.take_snapshot(by="zone", zone=[one.name, two.name]).total.rss_bytes
     libc = max(Path(name).stat().st_size for name in libraries(one.pid))
     shared = first.rss_bytes + second.rss_bytes - together
     assert libc / 4 < shared <= min(first.shared_bytes, second.shared_bytes)
@@ -226,7 +226,7 @@ def test_the_monitor_is_no_part_of_the_container(start):
     one = start("one")
     monitor = re.search(r"^PPid:\t(\d+)$", Path(f"/proc/{one.pid}/status").read_text(), re.MULTILINE)[1]
     assert comm(monitor) == "conmon"
-    snapshot = collector.take_snapshot(by="zone", processes=True)
+    snapshot = zonerss.take_snapshot(by="zone", processes=True)
     zone_of = {process.pid: process.zone for process in snapshot.processes}
     assert zone_of[one.pid] == one.name
     assert zone_of[int(monitor)] != one.name
@@ -256,7 +256,7 @@ def test_a_container_that_ends_during_the_walk_is_a_gap_or_gone(engine, start):
     lasting, brief = start("lasting"), start("brief")
     with subprocess.Popen([*engine.command, "kill", brief.name], stdout=subprocess.DEVNULL) as killer:
         while killer.poll() is None:
-            snapshot = collector.take_snapshot(by="zone")
+            snapshot = zonerss.take_snapshot(by="zone")
             assert lasting.name in {zone.zone for zone in snapshot.zones}
     (usage,) = usages(lasting)
     assert usage.processes == 2
@@ -264,7 +264,7 @@ def test_a_container_that_ends_during_the_walk_is_a_gap_or_gone(engine, start):
 
 def test_the_json_has_the_name_and_the_full_id(start):
     one = start("one")
-    command = [sys.executable, "-m", "collector", "--json", "--zone", one.name]
+    command = [sys.executable, "-m", "zonerss", "--json", "--zone", one.name]
     document = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
     (zone,) = document["zones"]
     assert (zone["zone"], zone["id"]) == (one.name, one.id)
@@ -272,7 +272,7 @@ def test_the_json_has_the_name_and_the_full_id(start):
 
 def test_by_slice_and_session_hold_the_same_processes(start):
     one = start("one")
-    snapshot = collector.take_snapshot(by=("zone", "session", "slice", "cgroup"))
+    snapshot = zonerss.take_snapshot(by=("zone", "session", "slice", "cgroup"))
     session = next(zone for zone in snapshot.groupings[1].zones if zone.zone == one.name)
     zone = next(zone for zone in snapshot.zones if zone.zone == one.name)
     assert session == zone

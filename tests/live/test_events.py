@@ -10,13 +10,13 @@ import time
 
 import pytest
 
-import collector
-from collector.errors import CannotServe
-from collector.kernel import events as events_module
-from collector.kernel.churn import ChurnTracer
-from collector.kernel.events import ProcEvents
-from collector.kernel.roots import HOST
+import zonerss
 from tests.live import needs
+from zonerss.errors import CannotServe
+from zonerss.kernel import events as events_module
+from zonerss.kernel.events import ProcEvents
+from zonerss.kernel.roots import HOST
+from zonerss.motion.tracer import ChurnTracer
 
 BURST = 3000
 
@@ -26,13 +26,13 @@ def following(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
     """A session that hears of processes, over a socket that holds some dozens of events only where asked."""
     if getattr(request, "param", None):
         monkeypatch.setattr(events_module, "ProcEvents", lambda: ProcEvents(buffer_bytes=request.param))
-    with collector.Session("pagemap", follow=True) as session:
+    with zonerss.Session("pagemap", follow=True) as session:
         if not session._roster.follows:
             needs.skip("needs_proc_events")
         yield session
 
 
-def walked(snapshot: collector.Snapshot) -> set[int]:
+def walked(snapshot: zonerss.Snapshot) -> set[int]:
     return {member.task.pid for member in snapshot.members}
 
 
@@ -71,7 +71,7 @@ def test_an_overrun_is_repaired_by_listing_all(following, make_zone):
     snapshot = following.take("cgroup")
     assert following._roster.full_listings == 2
     assert set(stayed) <= walked(snapshot)
-    fresh = collector.take_snapshot("cgroup", "pagemap")
+    fresh = zonerss.take_snapshot("cgroup", "pagemap")
     assert {pid for pid in walked(fresh) if pid in stayed} == set(stayed)
 
 
@@ -86,7 +86,7 @@ def test_a_repeated_snapshot_equals_a_fresh_one(following, make_zone):
     mem.fork()
     with stopped([zone.path]):
         again = following.take("cgroup", processes=True)
-        fresh = collector.take_snapshot("cgroup", "pagemap", processes=True)
+        fresh = zonerss.take_snapshot("cgroup", "pagemap", processes=True)
 
         def ours(snapshot):
             """What these processes alone decide: the charge lags behind by a batch a processor,

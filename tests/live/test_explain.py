@@ -13,21 +13,21 @@ from pathlib import Path
 
 import pytest
 
-from collector.accounting import FLUSH_SECONDS, explain_zone, pay_matrix
-from collector.snapshot import Session
 from tests.live import needs
 from tests.live.cgroups import TestCgroups, end_processes, move, remove, stopped
 from tests.live.measure import Zone
 from tests.oracle import PAGE, RSS_KINDS, Kernel, pages_of
 from tests.workloads.mem import MemError
 from tests.workloads.postgres import Postgres, programs
+from zonerss.answers.explain.account import FLUSH_SECONDS, explain_zone, pay_matrix
+from zonerss.snapshot import Session
 
 MIB = 2**20
 PROJECT = Path(__file__).parents[2]
 
 
-def zonerss(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "collector", *arguments]
+def run_zonerss(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "zonerss", *arguments]
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
 
 
@@ -102,20 +102,20 @@ def test_its_own_mapped_frames_are_memory_stat_to_the_page(postgres):
 
 def test_the_command_line_says_the_same(postgres):
     name = postgres["server"].name
-    done = zonerss("explain", name, "--by", "cgroup", "--json")
+    done = run_zonerss("explain", name, "--by", "cgroup", "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["schema"] == "zonerss.explain/1"
     assert document["holds"]
     assert_adds_up(document)
-    text = zonerss("explain", name, "--by", "cgroup").stdout
+    text = run_zonerss("explain", name, "--by", "cgroup").stdout
     assert "holds" in text
     assert "memory." in text
 
 
 def test_everyones_number(postgres):
     name = postgres["server"].name
-    done = zonerss("explain", name, "--by", "cgroup", "--numbers", "--json")
+    done = run_zonerss("explain", name, "--by", "cgroup", "--numbers", "--json")
     numbers = {row["name"]: row["bytes"] for row in json.loads(done.stdout)["numbers"]}
     rss = numbers["zonerss"]
     assert numbers["ps, prstat"] > 10 * rss
@@ -166,7 +166,7 @@ def test_tmpfs_that_one_zone_wrote_and_another_maps(
     assert cell.bytes == 100 * MIB
     (payer,) = (payer for payer in matrix.payers if payer.cgroup == writer.name)
     assert payer.processes == 0
-    lines = zonerss("explain", reader.name, "--by", "cgroup", "--payers").stdout.splitlines()
+    lines = run_zonerss("explain", reader.name, "--by", "cgroup", "--payers").stdout.splitlines()
     assert any("no process is left in it" in line and writer.name in line for line in lines)
 
     cgroups.remove(writer.path)
@@ -271,7 +271,7 @@ def test_a_zone_that_never_stands_still_is_told_with_its_drift(make_zone: Callab
     zone = make_zone("storm")
     zone.spawn()
     zone.spawn().tell("storm fork")
-    done = zonerss("explain", zone.name, "--by", "cgroup", "--json")
+    done = run_zonerss("explain", zone.name, "--by", "cgroup", "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert_adds_up(document)
@@ -280,7 +280,7 @@ def test_a_zone_that_never_stands_still_is_told_with_its_drift(make_zone: Callab
 
 
 def test_a_zone_without_a_bill_ends_at_its_rss():
-    done = zonerss("explain", "root", "--by", "user", "--json")
+    done = run_zonerss("explain", "root", "--by", "user", "--json")
     document = json.loads(done.stdout)
     assert document["charged_bytes"] is None
     assert document["residual_bytes"] is None
@@ -303,7 +303,7 @@ def test_a_zone_without_a_bill_ends_at_its_rss():
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(arguments, status):
-    done = zonerss(*arguments)
+    done = run_zonerss(*arguments)
     assert done.returncode == status
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
@@ -313,7 +313,7 @@ def test_names_of_cgroups_are_hostile(make_zone: Callable):
     zone = make_zone("a\x1b[2J\udcff")
     zone.spawn()
     for arguments in ([zone.name], [zone.name, "--numbers"], ["--payers"], [zone.name, "--json"]):
-        done = zonerss("explain", *arguments, "--by", "cgroup")
+        done = run_zonerss("explain", *arguments, "--by", "cgroup")
         assert done.returncode == 0, done.stderr
         assert "\x1b" not in done.stdout
         assert r"a\x1b[2J\xff" in done.stdout.replace("\\u001b", r"\x1b").replace("\\\\", "\\")
@@ -323,7 +323,7 @@ def test_names_of_cgroups_are_hostile(make_zone: Callable):
 
 
 def ways_of(pid: int) -> dict:
-    document = json.loads(zonerss("explain", "--pid", str(pid), "--json").stdout)
+    document = json.loads(run_zonerss("explain", "--pid", str(pid), "--json").stdout)
     steps = {step["step"]: step["bytes"] for step in document["steps"]}
     assert document["statm_bytes"] + sum(steps.values()) == document["translations_bytes"]
     return document | {"steps": steps}
@@ -363,7 +363,7 @@ def test_private_shared_and_reserved(make_zone: Callable):
 
     def ask() -> dict[str, int]:
         with stopped([zone.path]):
-            done = zonerss("explain", zone.name, "--by", "cgroup", "--private-shared", "--json")
+            done = run_zonerss("explain", zone.name, "--by", "cgroup", "--private-shared", "--json")
         return json.loads(done.stdout)["how_mapped"]
 
     before = ask()

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-import collector
-from collector.commands.files import measure
-from collector.records import FileKind
-from collector.sharing import FileUsage
+import zonerss
 from tests.live import needs
 from tests.live.cgroups import move, stopped
 from tests.live.measure import Zone
 from tests.oracle import PAGE, pages_of
 from tests.oracle import Kernel as OracleKernel
 from tests.workloads.mem import Mem
+from zonerss.answers.share import FileUsage
+from zonerss.commands.files import measure
+from zonerss.records import FileKind
 
 CLONE_NEWIPC = 0x08000000
 
@@ -29,7 +29,7 @@ def files_of(make_zone: Callable, source: str) -> Callable[[Zone | None], list[F
     """files_of(zone) are the mapped files of a zone of this test, all of whose processes are stopped."""
 
     def take(zone: Zone | None) -> list[FileUsage]:
-        with stopped([z.path for z in make_zone.zones]), collector.Session(source) as session:
+        with stopped([z.path for z in make_zone.zones]), zonerss.Session(source) as session:
             return list(measure(session, "cgroup", zone and zone.name)[1])
 
     return take
@@ -171,7 +171,7 @@ def test_more_files_than_were_reckoned_with(make_zone, files_of, disk_directory,
     mem = zone.spawn()
     for count in range(1, 8):
         mem.map(f"file {make_file(disk_directory / f'file-{count}', count)} {count} shared read")
-    monkeypatch.setattr("collector.kernel.files._ROOM", 2)
+    monkeypatch.setattr("zonerss.walk.files._ROOM", 2)
     files = files_of(zone)
     for count in range(1, 8):
         assert pages(named(files, str(disk_directory / f"file-{count}")))[0] == count
@@ -246,7 +246,7 @@ def test_a_file_that_one_overlay_has_changed_is_two(make_zone, files_of, overlay
 def test_identities_of_files(make_zone, source):
     zone = make_zone("a")
     zone.spawn().map("memfd 11")
-    with collector.Session(source) as session:
+    with zonerss.Session(source) as session:
         snapshot, files, _ = measure(session, "cgroup", None)
     total = snapshot.total
     # What was not found again counts among the files, so nothing is missing; a frame is of one file.

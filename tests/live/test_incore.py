@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-import collector
+import zonerss
 from tests.live import needs
 from tests.live.cgroups import move, pids_in, stopped
 from tests.live.measure import Zone
@@ -112,8 +112,8 @@ class Incore:
         for _ in range(TRIES):
             with stopped([zone.path for zone in zones]):
                 files = {zone.name: true_files(zone) for zone in zones}
-                self.snapshot = collector.take_snapshot(by=("cgroup",), basis="incore")
-                mapped = collector.take_snapshot(by=("cgroup",))
+                self.snapshot = zonerss.take_snapshot(by=("cgroup",), basis="incore")
+                mapped = zonerss.take_snapshot(by=("cgroup",))
                 self.files = {zone.name: true_files(zone) for zone in zones}
                 kernel = {zone.name: kernel_pages(zone) for zone in zones}
             if files == self.files:
@@ -170,7 +170,7 @@ def read_pages(path: Path, first: int, pages: int) -> None:
 
 @pytest.fixture(params=["cachestat", "mincore"])
 def means(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    from collector.kernel import incore
+    from zonerss.walk import incore
 
     if request.param == "cachestat" and not incore.has_cachestat():
         needs.skip("needs_cachestat")
@@ -216,7 +216,7 @@ def test_a_page_that_only_a_neighbour_touched_counts_for_both(make_zone: Callabl
         assert grown(before, after, zone) == 1009
         assert grown(before, after, zone, "exclusive_bytes") == 0
         assert grown(before, after, zone, "shared_bytes") == 1009
-    mapped = collector.take_snapshot(by=("cgroup",), zone=other.name).zones[0]
+    mapped = zonerss.take_snapshot(by=("cgroup",), zone=other.name).zones[0]
     assert mapped.rss_bytes // PAGE == after.usage[other.name].rss_bytes // PAGE - 1009
 
 
@@ -366,11 +366,11 @@ def test_huge_pages_of_tmpfs_count_by_the_page(make_zone: Callable, mounted, mea
 
 
 def test_private_and_shared_as_getvmusage_tells_them(zone, mem, disk_directory):
-    from collector.mapping import how_mapped
+    from zonerss.answers.explain.getvmusage import how_mapped
 
     def ask():
         with stopped([zone.path]):
-            snapshot = collector.take_snapshot(by=("cgroup",), basis="incore", zone=zone.name)
+            snapshot = zonerss.take_snapshot(by=("cgroup",), basis="incore", zone=zone.name)
         keys = [member.key for member in snapshot.members if member.zones[0].name == zone.name]
         usage = snapshot.zones[0]
         return how_mapped(snapshot.by_mapping, keys, usage.exclusive_bytes, (0, 0), 0), usage

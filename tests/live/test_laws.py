@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-import collector
-from collector.census import Kind
-from collector.kernel.frames import MAPCOUNT_UNKNOWN, PAGE_STRUCT
+import zonerss
 from tests.live.cgroups import stopped
 from tests.live.measure import Zone
 from tests.oracle import PAGE, RSS_KINDS, Kernel, pages_of, processes, read_file
+from zonerss.census.census import Kind
+from zonerss.walk.frames import MAPCOUNT_UNKNOWN, PAGE_STRUCT
 
 RSS = {Kind.ANON, Kind.FILE, Kind.SHMEM}
 
@@ -58,10 +58,10 @@ def readable_processes() -> Iterator[int]:
 
 def pages_by_vma(pid: int) -> dict[tuple[int, int], Counter[Kind]]:
     """What zonerss sees in each mapping of a process."""
-    return {(found.vma.start, found.vma.end): Counter(kinds_of(found)) for found in collector.frames(pid)}
+    return {(found.vma.start, found.vma.end): Counter(kinds_of(found)) for found in zonerss.frames(pid)}
 
 
-def kinds_of(found: collector.kernel.frames.VmaPages) -> bytes:
+def kinds_of(found: zonerss.walk.frames.VmaPages) -> bytes:
     """The kind of each page: one byte of each entry."""
     assert struct.calcsize(PAGE_STRUCT) == 32
     return bytes(found.buffer)[24::32]
@@ -126,7 +126,7 @@ def test_each_mapping_of_every_process_has_the_rss_that_smaps_says():
             before = smaps_rows(pid)
             ours = pages_by_vma(pid)
             after = smaps_rows(pid)
-        except (OSError, collector.ZonerssError):
+        except (OSError, zonerss.ZonerssError):
             continue
         for place in before.keys() & after.keys() & ours.keys():
             if before[place]["Rss"] == after[place]["Rss"]:
@@ -141,7 +141,7 @@ def test_each_mapping_of_every_process_has_the_rss_that_smaps_says():
 
 def test_processes_have_the_figures_of_smaps_rollup(everything, source):
     with stopped([everything.path]) as pids:
-        snapshot = collector.take_snapshot(by=("cgroup",), source=source, processes=True)
+        snapshot = zonerss.take_snapshot(by=("cgroup",), source=source, processes=True)
         found = {process.pid: process for process in snapshot.processes if process.pid in pids}
         assert found.keys() == set(pids)
         for pid, process in found.items():
@@ -184,7 +184,7 @@ def test_distinct_frames_are_the_sum_of_proportional_set_sizes(make_zone, source
     # in one of the figures only: so the law is looked at until everything stood still for one look.
     for _ in range(20):
         before = sum_of_pss()
-        snapshot = collector.take_snapshot(by=("cgroup",), source=source, processes=True)
+        snapshot = zonerss.take_snapshot(by=("cgroup",), source=source, processes=True)
         after = sum_of_pss()
         (own,) = (process for process in snapshot.processes if process.pid == os.getpid())
         distinct = snapshot.total.rss_bytes - own.exclusive_bytes
@@ -204,13 +204,13 @@ def mappings_seen_and_counted() -> tuple[Counter[int], dict[int, int]]:
     counted: dict[int, int] = {}
     for pid in readable_processes():
         try:
-            for found in collector.frames(pid):
+            for found in zonerss.frames(pid):
                 words = found.buffer.cast("Q")
                 kinds, pfns, mapcounts = kinds_of(found), words[1::4].tolist(), words[2::4].tolist()
                 rss = [index for index, kind in enumerate(kinds) if kind in RSS]
                 seen.update(pfns[index] for index in rss)
                 counted.update((pfns[index], mapcounts[index]) for index in rss)
-        except collector.ZonerssError:
+        except zonerss.ZonerssError:
             continue
     return seen, counted
 
@@ -234,7 +234,7 @@ def test_mappings_seen_are_the_mappings_that_the_kernel_counts():
 def test_sums_of_a_snapshot(everything, make_zone, source):
     """The identities of the theory, on whatever runs here."""
     make_zone("another").spawn().map("anon 23")
-    snapshot = collector.take_snapshot(by=("cgroup", "user", "command"), source=source)
+    snapshot = zonerss.take_snapshot(by=("cgroup", "user", "command"), source=source)
     total = snapshot.total
     assert len(snapshot.groupings) == 3
     assert snapshot.groupings[0].zones == snapshot.zones
@@ -260,15 +260,15 @@ def test_a_zone_by_name_has_the_figures_that_it_has_among_all(everything, make_z
     memory = everything.mems[0].map("memfd 61")
     other.spawn().map(f"file {memory.path} 61 shared read")
     with stopped([everything.path, other.path]):
-        whole = collector.take_snapshot(by=("cgroup",), source=source)
-        named = collector.take_snapshot(by=("cgroup",), source=source, zone=everything.name)
+        whole = zonerss.take_snapshot(by=("cgroup",), source=source)
+        named = zonerss.take_snapshot(by=("cgroup",), source=source, zone=everything.name)
     (usage,) = named.zones
     (same,) = (zone for zone in whole.zones if zone.zone == everything.name)
     assert steady(usage) == steady(same)
     assert named.total.rss_bytes == usage.rss_bytes
 
 
-def steady(usage: collector.records.Usage) -> dict[str, object]:
+def steady(usage: zonerss.records.Usage) -> dict[str, object]:
     """All that depends on the processes alone.
 
     The charge moves by itself, for the kernel batches it; the proportional figure with the number of zones that
@@ -284,7 +284,7 @@ def test_the_sources_agree(everything, source):
         found = [
             next(
                 usage
-                for usage in collector.take_snapshot(by=("cgroup",), source=name).zones
+                for usage in zonerss.take_snapshot(by=("cgroup",), source=name).zones
                 if usage.zone == everything.name
             )
             for name in ("pagemap", source)
@@ -300,7 +300,7 @@ def test_the_charge_is_what_the_kernel_bills(make_zone, source):
     )
     with stopped([zone.path]):
         before = int(file.read_text())
-        (usage,) = collector.take_snapshot(by=("cgroup",), source=source, zone=zone.name).zones
+        (usage,) = zonerss.take_snapshot(by=("cgroup",), source=source, zone=zone.name).zones
         after = int(file.read_text())
     assert min(before, after) <= usage.charged_bytes <= max(before, after)
     assert usage.charged_bytes > 10007 * PAGE
@@ -319,13 +319,13 @@ def test_processes_that_refuse_are_gaps_with_their_cause(source):
             refusing.add(pid)
         except OSError:
             continue
-    gaps = collector.take_snapshot(by=("cgroup",), source=source).gaps
-    refused = {gap.pid for gap in gaps if gap.cause == collector.records.Cause.REFUSED}
+    gaps = zonerss.take_snapshot(by=("cgroup",), source=source).gaps
+    refused = {gap.pid for gap in gaps if gap.cause == zonerss.records.Cause.REFUSED}
     assert refused == refusing
 
 
 def test_kernel_threads_are_neither_processes_nor_gaps(source):
-    snapshot = collector.take_snapshot(by=("cgroup",), source=source, processes=True)
+    snapshot = zonerss.take_snapshot(by=("cgroup",), source=source, processes=True)
     assert read_file("/proc/2/comm") == b"kthreadd\n"
     assert 2 not in {process.pid for process in snapshot.processes}
     assert 2 not in {gap.pid for gap in snapshot.gaps}

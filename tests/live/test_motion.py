@@ -24,16 +24,16 @@ from pathlib import Path
 
 import pytest
 
-import collector
-import collector.snapshot
-import collector.uncertainty
-from collector.commands import main
-from collector.errors import CannotServe
+import zonerss
+import zonerss.motion.window
+import zonerss.snapshot
 from tests.live import needs
 from tests.live.cgroups import move, stopped
 from tests.live.conftest import SOURCES, cannot_serve
 from tests.oracle import PAGE
 from tests.workloads.build import build
+from zonerss.commands import main
+from zonerss.errors import CannotServe
 
 SNAPSHOTS = int(os.environ.get("ZONERSS_MOTION_SNAPSHOTS", "200"))
 QUIET_PAGES = 3001
@@ -87,11 +87,11 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Moving]]:
 
 
 @pytest.fixture(params=SOURCES)
-def session(request: pytest.FixtureRequest) -> Iterator[collector.Session]:
+def session(request: pytest.FixtureRequest) -> Iterator[zonerss.Session]:
     """A session that traces, with each source."""
     if reason := cannot_serve(request.param):
         needs.skip("needs_frames" if request.param == "pagemap" else f"needs_{request.param}", reason)
-    with collector.Session(request.param, uncertainty=True) as session:
+    with zonerss.Session(request.param, uncertainty=True) as session:
         if session._motion.why_not:
             needs.skip("needs_bcc", session._motion.why_not)
         yield session
@@ -102,7 +102,7 @@ def watch_walks(monkeypatch: pytest.MonkeyPatch) -> Callable[[Moving], None]:
     """From now on the workload is asked at the begin and at the end of each walk."""
 
     def ask(moving: Moving) -> None:
-        walk = collector.snapshot.walk
+        walk = zonerss.snapshot.walk
 
         def asked(*arguments, **named):
             moving.said = [moving.say()]
@@ -110,16 +110,16 @@ def watch_walks(monkeypatch: pytest.MonkeyPatch) -> Callable[[Moving], None]:
             moving.said.append(moving.say())
             return result
 
-        monkeypatch.setattr(collector.snapshot, "walk", asked)
+        monkeypatch.setattr(zonerss.snapshot, "walk", asked)
 
     return ask
 
 
-def usages(snapshot: collector.Snapshot) -> dict[str, collector.records.Usage]:
+def usages(snapshot: zonerss.Snapshot) -> dict[str, zonerss.records.Usage]:
     return {usage.zone: usage for usage in snapshot.zones}
 
 
-def base_pages(session: collector.Session, moving: Moving, zone) -> int:
+def base_pages(session: zonerss.Session, moving: Moving, zone) -> int:
     """What the zone has besides what is counted, in pages; found while it stands still."""
     with stopped([zone.path]):
         ((least, most), _) = moving.say()
@@ -129,7 +129,7 @@ def base_pages(session: collector.Session, moving: Moving, zone) -> int:
 
 
 def check(
-    snapshot: collector.Snapshot,
+    snapshot: zonerss.Snapshot,
     moving: Moving,
     zone,
     base: int,
@@ -149,7 +149,7 @@ def check(
     return bound
 
 
-def take(session: collector.Session) -> collector.Snapshot:
+def take(session: zonerss.Session) -> zonerss.Snapshot:
     """A snapshot whose uncertainty is known: on a machine with very much to do, a window may hold too much."""
     for _ in range(5):
         snapshot = session.take("cgroup")
@@ -181,7 +181,7 @@ def quiet(make_zone):
     zone.spawn().map(f"anon {QUIET_PAGES}")
     seen: set[int] = set()
 
-    def check_quiet(snapshot: collector.Snapshot) -> None:
+    def check_quiet(snapshot: zonerss.Snapshot) -> None:
         usage = usages(snapshot)[zone.name]
         assert usage.uncertainty_bytes == 0
         seen.add(usage.rss_bytes)
@@ -254,7 +254,7 @@ def without_bcc(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     def refuse(*_: object) -> None:
         raise CannotServe("bcc is missing")
 
-    monkeypatch.setattr(collector.uncertainty, "ChurnTracer", refuse)
+    monkeypatch.setattr(zonerss.motion.window, "ChurnTracer", refuse)
     return request.param
 
 
@@ -263,13 +263,13 @@ def growing(make_zone, monkeypatch: pytest.MonkeyPatch):
     """A zone whose process gets more pages during each walk, whether the walk saw them or not."""
     zone = make_zone("growing")
     mem = zone.spawn()
-    walk = collector.snapshot.walk
+    walk = zonerss.snapshot.walk
 
     def grown(*arguments, **named):
         mem.map(f"anon {GROWN_PAGES}")
         return walk(*arguments, **named)
 
-    monkeypatch.setattr(collector.snapshot, "walk", grown)
+    monkeypatch.setattr(zonerss.snapshot, "walk", grown)
     return zone
 
 
@@ -280,7 +280,7 @@ def is_about_what_it_grew_by(uncertainty_bytes: int) -> bool:
 
 
 def test_without_bcc_it_is_what_rss_grew_by(without_bcc, growing, quiet):
-    with collector.Session(without_bcc, uncertainty=True) as session:
+    with zonerss.Session(without_bcc, uncertainty=True) as session:
         snapshot = session.take("cgroup")
     assert snapshot.uncertainty == "net"
     assert is_about_what_it_grew_by(usages(snapshot)[growing.name].uncertainty_bytes)
@@ -302,13 +302,13 @@ def test_without_bcc_json_and_table_say_that_it_is_less_than_a_bound(without_bcc
 def test_without_bcc_and_rss_it_is_unknown(without_bcc, growing, make_zone, monkeypatch):
     zone = make_zone("readable")
     readable = zone.spawn().pid
-    read_rss = collector.uncertainty.read_rss
+    read_rss = zonerss.motion.window.read_rss
     monkeypatch.setattr(
-        collector.uncertainty,
+        zonerss.motion.window,
         "read_rss",
         lambda roots, task: read_rss(roots, task) if task.pid == readable else {},
     )
-    with collector.Session(without_bcc, uncertainty=True) as session:
+    with zonerss.Session(without_bcc, uncertainty=True) as session:
         snapshot = session.take("cgroup")
     assert snapshot.uncertainty == "net"
     assert usages(snapshot)[growing.name].uncertainty_bytes is None
@@ -326,7 +326,7 @@ def test_both_sources_differ_no_more_than_one_from_itself(make_zone, start):
     dice = random.Random(7)
     seen: dict[str, list[int]] = {source: [] for source in SOURCES}
     with ExitStack() as stack:
-        sessions = {source: stack.enter_context(collector.Session(source)) for source in SOURCES}
+        sessions = {source: stack.enter_context(zonerss.Session(source)) for source in SOURCES}
         for _ in range(300):
             for source in dice.sample(SOURCES, len(SOURCES)):
                 time.sleep(dice.uniform(0, 0.01))  # at any moment of the loop, not in step with it

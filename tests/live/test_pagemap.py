@@ -10,11 +10,11 @@ from functools import partial
 
 import pytest
 
-from collector.kernel.pagemap import PagemapSource
-from collector.kernel.roots import HOST
-from collector.kernel.walking import walk_settings
 from tests.live import needs
 from tests.live.measure import measure_zones
+from zonerss.kernel.roots import HOST
+from zonerss.walk.jobs import walk_settings
+from zonerss.walk.pagemap import PagemapSource
 
 HUGE_PAGES = 512
 
@@ -27,7 +27,7 @@ def measure(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, mak
             if not settings.use_scan:
                 needs.skip("needs_pagemap_scan")
     monkeypatch.setattr(
-        "collector.kernel.sources.PagemapSource", partial(PagemapSource, scan=request.param == "scan")
+        "zonerss.walk.sources.PagemapSource", partial(PagemapSource, scan=request.param == "scan")
     )
     return lambda: measure_zones(make_zone.zones, "pagemap")
 

@@ -21,15 +21,15 @@ from pathlib import Path
 
 import pytest
 
-from collector.kernel.pagetable import NotLoaded, PageTableSource
-from collector.records import Gap
-from collector.snapshot import Session, Snapshot
 from tests.live import needs
 from tests.live.cgroups import TestCgroups, end_processes, move, stopped
 from tests.live.conftest import cannot_serve
 from tests.live.measure import Zone
 from tests.workloads.mem import MemError
 from tests.workloads.postgres import Postgres, programs
+from zonerss.records import Gap
+from zonerss.snapshot import Session, Snapshot
+from zonerss.walk.pagetable import NotLoaded, PageTableSource
 
 EPERM = 1
 PAGE = 4096
@@ -50,7 +50,7 @@ COMMANDS = (
     "reserve 64",
 )
 WALK_FOR_EVER = """
-from collector.snapshot import Session
+from zonerss.snapshot import Session
 with Session("pagetable") as session:
     print("ready", flush=True)
     while True:
@@ -305,7 +305,7 @@ def own_environment() -> dict[str, str]:
 
 def check_json(*prefix: str, before_exec: Callable[[], None] | None = None) -> dict[str, dict]:
     result = subprocess.run(
-        [*prefix, sys.executable, "-m", "collector", "check", "--json"],
+        [*prefix, sys.executable, "-m", "zonerss", "check", "--json"],
         cwd=PROJECT,
         env=own_environment(),
         capture_output=True,
@@ -319,7 +319,7 @@ def check_json(*prefix: str, before_exec: Callable[[], None] | None = None) -> d
 
 def show_json(*prefix: str, before_exec: Callable[[], None] | None = None) -> dict:
     result = subprocess.run(
-        [*prefix, sys.executable, "-m", "collector", "--json"],
+        [*prefix, sys.executable, "-m", "zonerss", "--json"],
         cwd=PROJECT,
         env=own_environment(),
         capture_output=True,

@@ -18,14 +18,14 @@ from pathlib import Path
 
 import pytest
 
-import collector.snapshot
-from collector.census import Kind
-from collector.records import Cause
-from collector.snapshot import Session, Snapshot
+import zonerss.snapshot
 from tests.live import needs
 from tests.live.cgroups import end_processes, move, stopped
 from tests.live.conftest import cannot_serve
 from tests.workloads.build import build
+from zonerss.census.census import Kind
+from zonerss.records import Cause
+from zonerss.snapshot import Session, Snapshot
 
 SECONDS = float(os.environ.get("ZONERSS_FIRE_SECONDS", "6"))
 ALARMS = re.compile(
@@ -77,14 +77,14 @@ def kernel_alarms() -> list[str]:
 def refused(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many entries each walk refused because their frame is no memory."""
     counts: list[int] = []
-    walk = collector.snapshot.walk
+    walk = zonerss.snapshot.walk
 
     def counted(*arguments, **named):
         walked, gaps = walk(*arguments, **named)
         counts.append(sum(found.refused for found in walked))
         return walked, gaps
 
-    monkeypatch.setattr(collector.snapshot, "walk", counted)
+    monkeypatch.setattr(zonerss.snapshot, "walk", counted)
     return counts
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import collector
+import zonerss
 from tests.live import needs
 from tests.live.cgroups import TestCgroups, end_processes, move, stopped
 from tests.live.measure import Zone, between_two_looks, read_zones
@@ -49,14 +49,14 @@ def still(zones: dict[str, Zone]) -> Iterator[dict[str, Zone]]:
         yield zones
 
 
-def usage_of(zone: Zone, snapshot: collector.Snapshot) -> collector.records.Usage:
+def usage_of(zone: Zone, snapshot: zonerss.Snapshot) -> zonerss.records.Usage:
     (usage,) = (usage for usage in snapshot.zones if usage.zone == zone.name)
     return usage
 
 
 def test_rss_of_postgres_is_what_the_oracle_finds(still, source):
     names = {zone.name for zone in still.values()}
-    snapshot, truth = between_two_looks(lambda: collector.take_snapshot(by=("cgroup",), source=source), names)
+    snapshot, truth = between_two_looks(lambda: zonerss.take_snapshot(by=("cgroup",), source=source), names)
     for zone in still.values():
         usage, true = usage_of(zone, snapshot), truth.zones[zone.name]
         # Stopped, so to the page; within 1 % is what is asked for.
@@ -69,25 +69,25 @@ def test_rss_of_postgres_is_what_the_oracle_finds(still, source):
 
 
 def test_the_sum_of_its_processes_is_over_ten_times_too_large(still, source):
-    usage = usage_of(still["postgres"], collector.take_snapshot(by=("cgroup",), source=source))
+    usage = usage_of(still["postgres"], zonerss.take_snapshot(by=("cgroup",), source=source))
     assert usage.processes > CLIENTS
     assert usage.shmem_bytes > 0.9 * SHARED_BUFFERS_MIB * 2**20
     assert usage.process_rss_bytes > 10 * usage.rss_bytes
 
 
 def test_libraries_are_charged_to_both_zones(still, source):
-    snapshot = collector.take_snapshot(by=("cgroup",), source=source)
+    snapshot = zonerss.take_snapshot(by=("cgroup",), source=source)
     server, clients = (usage_of(still[name], snapshot) for name in ("postgres", "clients"))
     assert server.shared_bytes > 100 * PAGE
     assert clients.shared_bytes > 100 * PAGE
     assert server.file_bytes + clients.file_bytes > 0
-    both = collector.take_snapshot(by=("cgroup",), source=source, zone=[server.zone, clients.zone]).total
+    both = zonerss.take_snapshot(by=("cgroup",), source=source, zone=[server.zone, clients.zone]).total
     assert max(server.rss_bytes, clients.rss_bytes) < both.rss_bytes < server.rss_bytes + clients.rss_bytes
 
 
 def test_what_it_says_while_it_runs(zones, source):
     """The command line, on processes that are alive: within 1 % of the oracle."""
-    command = [sys.executable, "-m", "collector", "--by", "cgroup", "--source", source, "--json"]
+    command = [sys.executable, "-m", "zonerss", "--by", "cgroup", "--source", source, "--json"]
     project = Path(__file__).parents[2]
     name = zones["postgres"].name
     before = read_zones({name}).zones[name].rss * PAGE
@@ -106,8 +106,8 @@ def test_figures_do_not_change_when_its_neighbour_ends(zones, make_zone: Callabl
         mem = neighbour.spawn()
         pages = server.stat().st_size // PAGE
         mem.map(f"file {server} {pages} shared read")
-        before = usage_of(zones["postgres"], collector.take_snapshot(by=("cgroup",), source=source))
+        before = usage_of(zones["postgres"], zonerss.take_snapshot(by=("cgroup",), source=source))
         mem.end()
-        after = usage_of(zones["postgres"], collector.take_snapshot(by=("cgroup",), source=source))
+        after = usage_of(zones["postgres"], zonerss.take_snapshot(by=("cgroup",), source=source))
     assert before.rss_bytes == after.rss_bytes
     assert before.exclusive_bytes < after.exclusive_bytes

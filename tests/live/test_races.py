@@ -17,11 +17,11 @@ from fractions import Fraction
 
 import pytest
 
-import collector
-from collector.records import Cause
+import zonerss
 from tests.live.cgroups import move, pids_in, stopped
 from tests.live.measure import Pages, Zone, pages_of
 from tests.oracle import PAGE, read_file
+from zonerss.records import Cause
 
 SNAPSHOTS = 40
 RACES = {Cause.EXITED, Cause.EXECED, Cause.BEGAN, Cause.MOVED, Cause.REUSED, Cause.BUSY}
@@ -43,20 +43,20 @@ def storm(make_zone: Callable) -> Zone:
     return make_zone("storm")
 
 
-def figures(zone: Zone, snapshot: collector.Snapshot) -> Pages:
+def figures(zone: Zone, snapshot: zonerss.Snapshot) -> Pages:
     """All that does not depend on how many zones there are besides: that divides the pages of the vdso."""
     (usage,) = (usage for usage in snapshot.zones if usage.zone == zone.name)
     return replace(pages_of(usage), proportional=Fraction(0))
 
 
-def watch(witness: Zone, storm: Zone, source: str) -> list[collector.records.Usage]:
+def watch(witness: Zone, storm: Zone, source: str) -> list[zonerss.records.Usage]:
     """Many snapshots; what was seen of the storm."""
     seen = []
     with stopped([witness.path]):
         expected = None
         refused = {pid for pid in os.listdir("/proc") if pid.isdecimal() and not is_readable(pid)}
         for _ in range(SNAPSHOTS):
-            snapshot = collector.take_snapshot(by=("cgroup",), source=source)
+            snapshot = zonerss.take_snapshot(by=("cgroup",), source=source)
             found = figures(witness, snapshot)
             expected = expected or found
             assert found - expected == {}
@@ -97,7 +97,7 @@ def test_a_page_that_goes_and_comes_takes_no_other_along(sort, kind, storm, sour
     storm.spawn().tell(f"storm {sort}")
     until_it_has(storm, 5002)
     for _ in range(2 * SNAPSHOTS):
-        found = figures(storm, collector.take_snapshot(by=("cgroup",), source=source))
+        found = figures(storm, zonerss.take_snapshot(by=("cgroup",), source=source))
         assert getattr(found, kind) >= 5002
 
 
@@ -141,7 +141,7 @@ def test_a_process_that_moves_while_it_is_walked_counts_in_one_zone(witness, sto
     mem.map("anon 5003")
     with moving(mem.pid, [storm, other]):
         for _ in range(SNAPSHOTS):
-            snapshot = collector.take_snapshot(by=("cgroup",), source=source)
+            snapshot = zonerss.take_snapshot(by=("cgroup",), source=source)
             zones = {usage.zone: usage for usage in snapshot.zones}
             has_it = [zones[zone.name].anon_bytes >= 5003 * PAGE for zone in (storm, other)]
             assert sorted(has_it) == [False, True]
@@ -157,7 +157,7 @@ def test_a_move_in_the_middle_of_a_walk_is_said(storm, make_zone, source):
     mem.map("anon 50021")
     with moving(mem.pid, [storm, other]):
         for _ in range(1000):
-            snapshot = collector.take_snapshot(by=("cgroup",), source=source)
+            snapshot = zonerss.take_snapshot(by=("cgroup",), source=source)
             moved = {gap.pid for gap in snapshot.gaps if gap.cause == Cause.MOVED}
             if mem.pid in moved:
                 break
@@ -167,9 +167,9 @@ def test_a_move_in_the_middle_of_a_walk_is_said(storm, make_zone, source):
 def test_a_process_that_ended_between_two_snapshots(storm, source):
     mem, other = storm.spawn(), storm.spawn()
     mem.map("anon 1013")
-    first = figures(storm, collector.take_snapshot(by=("cgroup",), source=source))
+    first = figures(storm, zonerss.take_snapshot(by=("cgroup",), source=source))
     mem.end()
-    second = figures(storm, collector.take_snapshot(by=("cgroup",), source=source))
+    second = figures(storm, zonerss.take_snapshot(by=("cgroup",), source=source))
     assert first.processes - second.processes == 1
     assert first.rss - second.rss >= 1013
     assert other
@@ -177,7 +177,7 @@ def test_a_process_that_ended_between_two_snapshots(storm, source):
 
 def test_a_zone_whose_last_process_ended_is_gone(storm, source):
     storm.spawn().end()
-    snapshot = collector.take_snapshot(by=("cgroup",), source=source)
+    snapshot = zonerss.take_snapshot(by=("cgroup",), source=source)
     assert storm.name not in {usage.zone for usage in snapshot.zones}
 
 
@@ -190,10 +190,10 @@ def test_many_snapshots_leave_nothing_behind(witness, source):
             return sum(1 for _ in maps)
 
     for _ in range(5):
-        collector.take_snapshot(by=("cgroup",), source=source)
+        zonerss.take_snapshot(by=("cgroup",), source=source)
     files, mappings = open_files(), own_mappings()
     for _ in range(50):
-        collector.take_snapshot(by=("cgroup",), source=source)
+        zonerss.take_snapshot(by=("cgroup",), source=source)
     assert open_files() == files
     assert own_mappings() <= mappings + 10
 
@@ -205,7 +205,7 @@ def test_snapshots_side_by_side(witness, source):
     def look() -> None:
         try:
             for _ in range(20):
-                found.append(figures(witness, collector.take_snapshot(by=("cgroup",), source=source)))
+                found.append(figures(witness, zonerss.take_snapshot(by=("cgroup",), source=source)))
         except BaseException as error:
             found.append(error)
 

@@ -12,21 +12,21 @@ from pathlib import Path
 
 import pytest
 
-import collector
-from collector.commands.share import Sharing, measure
-from collector.kernel.cgroupfs import charged_bytes, find_memory_hierarchy
-from collector.kernel.roots import HOST
-from collector.records import FileKind
-from collector.sharing import SharedPart
-from collector.tree import tree_usage
+import zonerss
 from tests.identities import assert_identities
 from tests.live.cgroups import TestCgroups, stopped
 from tests.live.measure import Zone
 from tests.oracle import PAGE
+from zonerss.answers.share import SharedPart
+from zonerss.census.tree import tree_usage
+from zonerss.commands.share import Sharing, measure
+from zonerss.kernel.cgroupfs import charged_bytes, find_memory_hierarchy
+from zonerss.kernel.roots import HOST
+from zonerss.records import FileKind
 
 
 def shares(zones: list[Zone], source: str) -> Sharing:
-    with stopped([zone.path for zone in zones]), collector.Session(source) as session:
+    with stopped([zone.path for zone in zones]), zonerss.Session(source) as session:
         return measure(session, "cgroup", surely=1 << 20)
 
 
@@ -127,7 +127,7 @@ def test_identities_of_sharing(make_zone, source):
     a, b = make_zone("a"), make_zone("b")
     memory = a.spawn().map("memfd 61")
     b.spawn().map(f"file {memory.path} 61 shared read")
-    with collector.Session(source) as session:
+    with zonerss.Session(source) as session:
         sharing = measure(session, "cgroup")
     snapshot = sharing.snapshot
     rss = {usage.zone: usage.rss_bytes for usage in snapshot.zones}
@@ -156,8 +156,8 @@ def test_identities_of_sharing(make_zone, source):
 
 def test_identities_of_every_grouping(make_zone, source):
     make_zone("a").spawn()
-    assert_identities(collector.take_snapshot(by="cgroup", source=source))
-    assert_identities(collector.take_snapshot(by=("zone", "command", "zone/user"), source=source))
+    assert_identities(zonerss.take_snapshot(by="cgroup", source=source))
+    assert_identities(zonerss.take_snapshot(by=("zone", "command", "zone/user"), source=source))
 
 
 # ---- the tree -----------------------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ def family(cgroups: TestCgroups, make_zone: Callable) -> Iterator[tuple[str, Zon
 def test_an_inner_cgroup_counts_each_frame_once(family, source):
     name, a, b = family
     with stopped([a.path.parent, a.path, b.path]):
-        snapshot = collector.take_snapshot(by="cgroup", source=source)
+        snapshot = zonerss.take_snapshot(by="cgroup", source=source)
     nodes = {
         node.usage.zone: node for node in tree_usage(snapshot.parts, snapshot.members, lambda path: None)
     }
@@ -203,13 +203,13 @@ def test_an_inner_cgroup_counts_each_frame_once(family, source):
     assert parent.usage.exclusive_bytes >= (67 + 71 + 73 + 79) * PAGE
     assert parent.usage.exclusive_bytes >= one.usage.exclusive_bytes + other.usage.exclusive_bytes
     with stopped([a.path.parent, a.path, b.path]):
-        by_depth = collector.take_snapshot(by=f"depth={name.count('/')}", source=source)
+        by_depth = zonerss.take_snapshot(by=f"depth={name.count('/')}", source=source)
     (same,) = (usage for usage in by_depth.zones if usage.zone == name)
     assert same.rss_bytes == parent.usage.rss_bytes
 
 
 def test_identities_of_the_tree(source):
-    snapshot = collector.take_snapshot(by="cgroup", source=source)
+    snapshot = zonerss.take_snapshot(by="cgroup", source=source)
     hierarchy = find_memory_hierarchy(HOST)
     nodes = tree_usage(snapshot.parts, snapshot.members, lambda path: charged_bytes(hierarchy, path))
     rss = {node.usage.zone: node.usage.rss_bytes for node in nodes}
@@ -225,7 +225,7 @@ def test_identities_of_the_tree(source):
 def test_the_tree_as_json(make_zone):
     zone = make_zone("leaf")
     zone.spawn()
-    document = json.loads(zonerss("show", "--tree", "--json"))
+    document = json.loads(run_zonerss("show", "--tree", "--json"))
     nodes = {node["zone"]: node for node in document["tree"]}
     assert document["schema"] == "zonerss.snapshot/1"
     assert nodes["/"]["parent"] is None
@@ -234,9 +234,9 @@ def test_the_tree_as_json(make_zone):
     assert document["tree"][0]["zone"] == "/"
 
 
-def zonerss(*words: str) -> str:
+def run_zonerss(*words: str) -> str:
     return subprocess.run(
-        [sys.executable, "-m", "collector", *words], check=True, capture_output=True, text=True
+        [sys.executable, "-m", "zonerss", *words], check=True, capture_output=True, text=True
     ).stdout
 
 
@@ -246,7 +246,7 @@ def zonerss(*words: str) -> str:
 def test_all_collectives_in_one_pass(make_zone):
     zone = make_zone("z")
     zone.spawn()
-    document = json.loads(zonerss("show", "--collectives", "--json"))
+    document = json.loads(run_zonerss("show", "--collectives", "--json"))
     ways = [grouping["by"] for grouping in document["groupings"]]
     assert ways == ["zone", "zone/slice", "zone/session", "zone/user", "zone/euser", "slice", "user", "euser"]
     total = document["total"]
@@ -265,7 +265,7 @@ def test_users_in_each_zone_and_in_all(make_zone, source):
     memory = a.spawn().map("memfd 83")
     b.spawn().map(f"file {memory.path} 83 shared read")
     with stopped([a.path, b.path]):
-        snapshot = collector.take_snapshot(by=("cgroup", "cgroup/user", "user"), source=source)
+        snapshot = zonerss.take_snapshot(by=("cgroup", "cgroup/user", "user"), source=source)
     zones, users_of_zones, users = snapshot.groupings
     of_zone = {usage.zone: usage for usage in zones.zones}
     of_both = {usage.zone: usage for usage in users_of_zones.zones}
@@ -279,7 +279,7 @@ def test_users_in_each_zone_and_in_all(make_zone, source):
 def test_a_process_table_above_the_users(make_zone):
     zone = make_zone("z")
     mem = zone.spawn()
-    text = zonerss("show", "-a", "--limit", "1000")
+    text = run_zonerss("show", "-a", "--limit", "1000")
     assert any(line.split()[:1] == [str(mem.pid)] for line in text.splitlines())
     assert "NPROC" in text
     assert "USERNAME" in text
@@ -289,10 +289,10 @@ def test_a_process_table_above_the_users(make_zone):
 
 
 def test_threads_share_a_walk_and_a_fresh_snapshot_is_used_again(source):
-    found: list[collector.Snapshot] = []
+    found: list[zonerss.Snapshot] = []
 
     def ask() -> None:
-        found.append(collector.take_snapshot(by="cgroup", source=source, max_age=60))
+        found.append(zonerss.take_snapshot(by="cgroup", source=source, max_age=60))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
@@ -300,15 +300,15 @@ def test_threads_share_a_walk_and_a_fresh_snapshot_is_used_again(source):
     for thread in threads:
         thread.join()
     assert len({id(snapshot) for snapshot in found}) == 1
-    assert collector.take_snapshot(by=("cgroup",), source=source, max_age=60) is found[0]
-    assert collector.take_snapshot(by="user", source=source, max_age=60) is not found[0]
-    assert collector.take_snapshot(by="cgroup", source=source) is not found[0]
-    anew = collector.take_snapshot(by="cgroup", source=source, max_age=0)
+    assert zonerss.take_snapshot(by=("cgroup",), source=source, max_age=60) is found[0]
+    assert zonerss.take_snapshot(by="user", source=source, max_age=60) is not found[0]
+    assert zonerss.take_snapshot(by="cgroup", source=source) is not found[0]
+    anew = zonerss.take_snapshot(by="cgroup", source=source, max_age=0)
     assert anew is not found[0]
     assert anew.began > found[0].ended
 
 
 @pytest.mark.parametrize("age", [-1, float("nan")])
 def test_an_age_that_is_none(age):
-    with pytest.raises(collector.ZonerssError, match="seconds"):
-        collector.take_snapshot(max_age=age)
+    with pytest.raises(zonerss.ZonerssError, match="seconds"):
+        zonerss.take_snapshot(max_age=age)

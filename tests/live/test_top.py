@@ -18,7 +18,7 @@ import pytest
 
 from tests.live import needs
 
-ZONERSS = [sys.executable, "-m", "collector"]
+ZONERSS = [sys.executable, "-m", "zonerss"]
 PATIENCE = 60  # seconds; no test depends on it but to fail
 
 

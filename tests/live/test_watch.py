@@ -31,7 +31,7 @@ def watch() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     running: list[subprocess.Popen[str]] = []
 
     def begin(*words: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "collector", *words, "--watch", "0.1"]
+        command = [sys.executable, "-m", "zonerss", *words, "--watch", "0.1"]
         running.append(
             subprocess.Popen(
                 command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1

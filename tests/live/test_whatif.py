@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-import collector
-from collector.commands.whatif import measure
-from collector.sharing import WhatIf
+import zonerss
 from tests.live.cgroups import TestCgroups, pids_in, stopped
 from tests.live.measure import Zone
 from tests.live.test_files import spawn_in_new_ipc_namespace
 from tests.oracle import PAGE
+from zonerss.answers.share import WhatIf
+from zonerss.commands.whatif import measure
 
 MIB = 1 << 20
 TRIES = 10  # the machine is not ours alone: what others take and give meanwhile shows in MemFree
@@ -31,7 +31,7 @@ def without(make_zone: Callable, source: str) -> Callable[..., WhatIf]:
     """without(zone, ...) is what would come back of these, with the processes of all zones of the test stopped."""
 
     def take(*zones: Zone) -> WhatIf:
-        with stopped([zone.path for zone in make_zone.zones]), collector.Session(source) as session:
+        with stopped([zone.path for zone in make_zone.zones]), zonerss.Session(source) as session:
             return measure(session, "cgroup", [zone.name for zone in zones])[1]
 
     return take
@@ -151,13 +151,13 @@ def test_together_they_free_what_each_keeps(make_zone, without):
 
 def test_without_all_zones_nothing_is_kept_and_the_sum_is_the_total(make_zone, source):
     make_zone("a").spawn().map("memfd 11")
-    with collector.Session(source) as session:
+    with zonerss.Session(source) as session:
         everyone = [usage.zone for usage in session.take("cgroup").zones]
         while True:
             try:
                 snapshot, answer, _ = measure(session, "cgroup", everyone)
                 break
-            except collector.ZonerssError:  # one of them has gone meanwhile
+            except zonerss.ZonerssError:  # one of them has gone meanwhile
                 everyone = [usage.zone for usage in session.take("cgroup").zones]
     if {usage.zone for usage in snapshot.zones} == set(everyone):
         assert answer.rss_bytes == snapshot.total.rss_bytes
@@ -170,7 +170,7 @@ def test_as_json(make_zone):
     zone = make_zone("a")
     zone.spawn().map("anon 1051")
     words = ("whatif", "--by", "cgroup", "--without", zone.name, "--json")
-    text = subprocess.run([sys.executable, "-m", "collector", *words], check=True, capture_output=True).stdout
+    text = subprocess.run([sys.executable, "-m", "zonerss", *words], check=True, capture_output=True).stdout
     document = json.loads(text)
     assert document["schema"] == "zonerss.whatif/1"
     assert document["without"] == [zone.name]
@@ -222,7 +222,7 @@ def test_what_was_foretold_of_500_mb_comes_true(
         mem.map(f"anon {200 * MIB // PAGE}")
         mem.map(f"file {on_disk} {200 * MIB // PAGE} shared read")
         mem.map(f"file {on_tmpfs} {100 * MIB // PAGE} shared read")
-        with collector.Session(source) as session:
+        with zonerss.Session(source) as session:
             foretold = measure(session, "cgroup", [zone.name])[1]
         assert foretold.freed_bytes >= 200 * MIB
         assert foretold.reclaimable_bytes >= 200 * MIB

@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from collector.census import Census
-from collector.records import Grouping, ProcessUsage, Usage
-from collector.snapshot import Snapshot
+from zonerss.census.census import Census
+from zonerss.records import Grouping, ProcessUsage, Usage
+from zonerss.snapshot import Snapshot
 
 KIB = 1024
 BEGAN = datetime(2026, 11, 22, 12, 0, 0, 250, tzinfo=UTC)

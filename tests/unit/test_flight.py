@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from collector.errors import CannotServe, UsageError
-from collector.flight import Flight, Flights
+from zonerss.errors import CannotServe, UsageError
+from zonerss.flight import Flight, Flights
 
 
 class Clock:

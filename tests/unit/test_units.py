@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from collector.units import PAGE_BYTES, format_percent, format_size, pages_to_bytes
+from zonerss.units import PAGE_BYTES, format_percent, format_size, pages_to_bytes
 
 K, M, G = 1 << 10, 1 << 20, 1 << 30
 

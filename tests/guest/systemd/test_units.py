@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import collector
+import zonerss
 from tests.workloads.build import build_mem
 
 
@@ -51,8 +51,8 @@ def wait_for_processes(unit: str, count: int) -> None:
     pytest.fail(f"{unit} did not come to {count} processes")
 
 
-def zones_of(by: str) -> dict[str, collector.snapshot.Usage]:
-    (grouping,) = collector.take_snapshot(by=(by,)).groupings
+def zones_of(by: str) -> dict[str, zonerss.snapshot.Usage]:
+    (grouping,) = zonerss.take_snapshot(by=(by,)).groupings
     return {usage.zone: usage for usage in grouping.zones}
 
 

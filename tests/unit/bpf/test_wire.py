@@ -12,7 +12,7 @@ from typing import Any
 import cffi
 import pytest
 
-from collector.kernel.pagetable import OBJECT
+from zonerss.walk.pagetable import OBJECT
 
 PROJECT = Path(__file__).resolve().parents[3]
 STRUCTS = ("pagetable_piece", "pagetable_worker", "pagetable_search", "pagetable_settings", "pagetable_state")

@@ -6,8 +6,8 @@ from types import TracebackType
 
 import pytest
 
-import collector.commands.explain as explain
-from collector.commands import main
+import zonerss.commands.explain as explain
+from zonerss.commands import main
 
 
 class NoSession:
@@ -25,7 +25,7 @@ class NoSession:
 
 @pytest.fixture(autouse=True)
 def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("collector.commands.watching.Session", NoSession)
+    monkeypatch.setattr("zonerss.commands.watching.Session", NoSession)
     monkeypatch.setattr(explain, "pay_matrix", lambda *_: None)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collector.commands.files import document, render
-from collector.records import FileKind, MappedFile
-from collector.sharing import FileUsage
 from tests.unit import builders
+
+from zonerss.answers.share import FileUsage
+from zonerss.commands.files import document, render
+from zonerss.records import FileKind, MappedFile
 
 KIB = 1024
 USAGES = (

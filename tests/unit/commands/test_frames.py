@@ -6,10 +6,10 @@ import json
 import struct
 from collections import Counter
 
-from collector.census import Kind
-from collector.commands.frames import count_pages, document, histogram, render
-from collector.kernel.frames import MAPCOUNT_UNKNOWN, PAGE_DEVICE, PAGE_STRUCT, PAGE_ZERO, Vma, VmaPages
-from collector.views.document import render_json
+from zonerss.census.census import Kind
+from zonerss.commands.frames import count_pages, document, histogram, render
+from zonerss.views.document import render_json
+from zonerss.walk.frames import MAPCOUNT_UNKNOWN, PAGE_DEVICE, PAGE_STRUCT, PAGE_ZERO, Vma, VmaPages
 
 START = 0x400000
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import collector.commands
-from collector.commands import VERBS, main
-from collector.errors import CannotServe, ZonerssError
+import zonerss.commands
+from zonerss.commands import VERBS, main
+from zonerss.errors import CannotServe, ZonerssError
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -46,7 +46,7 @@ def test_could_not_is_one_line_and_status_1(
     def refuse(*args: object, **options: object) -> None:
         raise CannotServe("no\x1b[2J way:\nnone")
 
-    monkeypatch.setattr("collector.commands.show.snapshots", refuse)
+    monkeypatch.setattr("zonerss.commands.show.snapshots", refuse)
     assert main([]) == 1
     assert capsys.readouterr() == ("", "zonerss: no\\x1b[2J way:\\x0anone\n")
 
@@ -66,10 +66,10 @@ def test_asking_about_the_command(word: str, capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_one_word_names_the_verb_its_module_its_page_and_its_test(verb: str) -> None:
-    assert (PROJECT / "collector" / "commands" / f"{verb}.py").exists()
+    assert (PROJECT / "collector" / "zonerss" / "commands" / f"{verb}.py").exists()
     assert (PROJECT / "docs" / f"{verb}.md").exists()
     assert list((PROJECT / "tests").rglob(f"test_{verb}.py"))
-    module = __import__(f"collector.commands.{verb}", fromlist=["NAME"])
+    module = __import__(f"zonerss.commands.{verb}", fromlist=["NAME"])
     assert verb == module.NAME
     assert module.__doc__
-    assert collector.commands.VERBS[verb]
+    assert zonerss.commands.VERBS[verb]

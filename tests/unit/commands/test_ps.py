@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-
-from collector.commands import main
 from tests.unit.builders import KIB, process, snapshot
+
+from zonerss.commands import main
 
 HEADERS = ["PID", "USERNAME", "SIZE", "RSS", "ANON", "FILE", "SHMEM", "EXCL", "PROP", "ZONE", "PROCESS"]
 
@@ -13,7 +13,7 @@ HEADERS = ["PID", "USERNAME", "SIZE", "RSS", "ANON", "FILE", "SHMEM", "EXCL", "P
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = (process(7, command="a\x1b[2J\nb"), process(8, uid=None, rss_bytes=97 * KIB))
-    monkeypatch.setattr("collector.commands.ps.snapshots", lambda *a, **k: [snapshot(processes=rows)])
+    monkeypatch.setattr("zonerss.commands.ps.snapshots", lambda *a, **k: [snapshot(processes=rows)])
 
 
 def test_table(capsys: pytest.CaptureFixture[str]) -> None:

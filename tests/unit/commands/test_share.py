@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 
-from collector.census import Census, Kind
-from collector.commands.share import Sharing, document
-from collector.records import FileKind, MappedFile, Task, Zone
-from collector.sharing import pairs, shared_parts, zone_names
-from collector.usage import Member
-from collector.views.document import render_lines
-from collector.views.matrix import render_parts, render_sharing
 from tests.unit import builders
+
+from zonerss.answers.share import pairs, shared_parts, zone_names
+from zonerss.census.census import Census, Kind
+from zonerss.census.usage import Member
+from zonerss.commands.share import Sharing, document
+from zonerss.records import FileKind, MappedFile, Task, Zone
+from zonerss.views.document import render_lines
+from zonerss.views.share import render_parts, render_sharing
 
 LIBC = MappedFile("/usr/lib/libc.so.6", FileKind.FILE, True)
 GONE = MappedFile("/tmp/x\x1b[2J", FileKind.DELETED, False)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-
-from collector.commands.show import render
-from collector.records import Cause, Gap
-from collector.views.columns import CHARGED, EXCLUSIVE, RSS, ZONE
-from collector.views.table import sort_records
 from tests.unit.builders import KIB, snapshot, usage
+
+from zonerss.commands.show import render
+from zonerss.records import Cause, Gap
+from zonerss.views.columns import CHARGED, EXCLUSIVE, RSS, ZONE
+from zonerss.views.table import sort_records
 
 
 def test_show(monkeypatch: pytest.MonkeyPatch) -> None:

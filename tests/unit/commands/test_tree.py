@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 
 import pytest
-
-from collector.commands import main, show
-from collector.tree import TreeNode
-from collector.views.columns import RSS
-from collector.views.tree import render_tree, tree_document
 from tests.unit import builders
+
+from zonerss.census.tree import TreeNode
+from zonerss.commands import main, show
+from zonerss.views.columns import RSS
+from zonerss.views.tree import render_tree, tree_document
 
 KIB = 1024
 

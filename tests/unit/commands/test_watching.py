@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
-from collector.commands import main, watching
-from collector.errors import UnknownZone
 from tests.unit.builders import snapshot
+
+from zonerss.commands import main, watching
+from zonerss.errors import UnknownZone
 
 VERBS = (
     ["show"],

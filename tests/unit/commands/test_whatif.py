@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collector.commands.whatif import document, render
-from collector.records import FileKind
-from collector.sharing import Fate, WhatIf
 from tests.unit import builders
+
+from zonerss.answers.share import Fate, WhatIf
+from zonerss.commands.whatif import document, render
+from zonerss.records import FileKind
 
 KIB = 1024
 ANSWER = WhatIf(

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.errors import KernelFormatError
-from collector.kernel.cgroupfs import (
+from zonerss.errors import KernelFormatError
+from zonerss.kernel.cgroupfs import (
     MemoryHierarchy,
     cgroup_path,
     charged_bytes,
@@ -19,7 +19,7 @@ from collector.kernel.cgroupfs import (
     find_memory_hierarchy,
     walk,
 )
-from collector.kernel.roots import Roots
+from zonerss.kernel.roots import Roots
 
 V1 = MemoryHierarchy(version=1, mount_point=Path("/m"), mount_root="/")
 V2 = MemoryHierarchy(version=2, mount_point=Path("/m"), mount_root="/")

@@ -6,13 +6,13 @@ import struct
 
 import pytest
 
-from collector.kernel import roster as roster_module
-from collector.kernel.cgroupfs import MemoryHierarchy
-from collector.kernel.events import Changes, decode_event
-from collector.kernel.proc import TaskList
-from collector.kernel.roots import HOST
-from collector.kernel.roster import Roster
-from collector.records import Task
+from zonerss.kernel import roster as roster_module
+from zonerss.kernel.cgroupfs import MemoryHierarchy
+from zonerss.kernel.events import Changes, decode_event
+from zonerss.kernel.proc import TaskList
+from zonerss.kernel.roots import HOST
+from zonerss.kernel.roster import Roster
+from zonerss.records import Task
 
 FORK, EXEC, EXIT, NONE = 1, 2, 0x80000000, 0
 

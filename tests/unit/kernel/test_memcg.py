@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from collector.bills import Billed
-from collector.census import Census
-from collector.errors import KernelFormatError
-from collector.kernel.cgroupfs import MemoryHierarchy
-from collector.kernel.memcg import (
+from zonerss.answers.explain.bills import Billed
+from zonerss.census.census import Census
+from zonerss.errors import KernelFormatError
+from zonerss.kernel.cgroupfs import MemoryHierarchy
+from zonerss.kernel.memcg import (
     cgroup_inodes,
     cgroup_processes,
     parse_stat,
     read_bill,
     read_payers,
 )
-from collector.kernel.roots import Roots
+from zonerss.kernel.roots import Roots
 
 # The fields of Linux 6.1, as Documentation/admin-guide/cgroup-v2.rst lists them.
 STAT_V2 = """\

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.errors import KernelFormatError
-from collector.kernel.mounts import Mount, parse_mountinfo, read_mounts
-from collector.kernel.roots import Roots
+from zonerss.errors import KernelFormatError
+from zonerss.kernel.mounts import Mount, parse_mountinfo, read_mounts
+from zonerss.kernel.roots import Roots
 
 # proc_pid_mountinfo(5)'s own example.
 EXAMPLE = b"36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue\n"

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from collector.errors import CannotServe, KernelFormatError
-from collector.kernel.cgroupfs import MemoryHierarchy
-from collector.kernel.frames import parse_maps
-from collector.kernel.proc import parse_stat, read_tasks
-from collector.kernel.roots import Roots
-from collector.records import Cause
+from zonerss.errors import CannotServe, KernelFormatError
+from zonerss.kernel.cgroupfs import MemoryHierarchy
+from zonerss.kernel.proc import parse_stat, read_tasks
+from zonerss.kernel.roots import Roots
+from zonerss.records import Cause
+from zonerss.walk.frames import parse_maps
 
 STAT = (
     b"%d (%s) %c 1 1 1 0 -1 %d 100 0 0 0 1 2 0 0 20 0 %d 0 %d %d 57 18446744073709551615 1 1 140720308486144 0 0 0 0"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from collector.errors import CannotServe, KernelFormatError
-from collector.kernel.roots import Roots
-from collector.kernel.smaps import parse_smaps, read_smaps, read_statm_rss
-from collector.units import PAGE_BYTES
+from zonerss.errors import CannotServe, KernelFormatError
+from zonerss.kernel.roots import Roots
+from zonerss.kernel.smaps import parse_smaps, read_smaps, read_statm_rss
+from zonerss.units import PAGE_BYTES
 
 TEXT = b"""\
 5581f2000000-5581f2001000 rw-p 00003000 fe:00 1234   /usr/bin/a b

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
-from collector.records import Cause, Gap, Grouping
-from collector.views.document import processes_document, render_json, snapshot_document
 from tests.unit.builders import KIB, process, snapshot, usage
+
+from zonerss.records import Cause, Gap, Grouping
+from zonerss.views.document import processes_document, render_json, snapshot_document
 
 ZONE = {
     "zone": "web",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from collector.accounting import Account, Drift, Matrix, Payer
-from collector.bills import Bill
-from collector.explain import Chain, Payment, Step
-from collector.mapping import HowMapped
-from collector.numbers import Number
-from collector.records import Zone
-from collector.translations import ThreeWays
-from collector.views.explain import (
+from tests.unit.builders import snapshot, usage
+
+from zonerss.answers.explain.account import Account, Drift, Matrix, Payer
+from zonerss.answers.explain.bills import Bill
+from zonerss.answers.explain.chain import Chain, Payment, Step
+from zonerss.answers.explain.getvmusage import HowMapped
+from zonerss.answers.explain.numbers import Number
+from zonerss.answers.explain.process import ThreeWays
+from zonerss.records import Zone
+from zonerss.views.explain import (
     explain_document,
     hint,
     matrix_document,
@@ -19,9 +21,8 @@ from collector.views.explain import (
     render_matrix,
     render_numbers,
 )
-from collector.views.mapping import render_how_mapped
-from collector.views.process import render_three_ways, three_ways_document
-from tests.unit.builders import snapshot, usage
+from zonerss.views.getvmusage import render_how_mapped
+from zonerss.views.process import render_three_ways, three_ways_document
 
 MIB = 1 << 20
 EVIL = "/a\x1b[2J\nb"

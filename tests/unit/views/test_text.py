@@ -8,7 +8,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.views.text import cells, encodable, printable
+from zonerss.views.text import cells, encodable, printable
 
 
 def kernel_text(raw: bytes) -> str:

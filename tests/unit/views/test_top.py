@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from tests.unit.builders import KIB, process, snapshot, usage
 
-from collector.errors import CannotServe
-from collector.tree import TreeNode
-from collector.views.columns import RSS
-from collector.views.top import (
+from zonerss.census.tree import TreeNode
+from zonerss.errors import CannotServe
+from zonerss.views.columns import RSS
+from zonerss.views.top import (
     History,
     Mode,
     batch_lines,
@@ -24,7 +25,6 @@ from collector.views.top import (
     tree_lines,
     zone_rows,
 )
-from tests.unit.builders import KIB, process, snapshot, usage
 
 NASTY = "bad\x1b[2J[red]name[/]"
 
@@ -120,7 +120,7 @@ class Camera:
         self.taken = threading.Semaphore(0)
 
     def take(self, mode: Mode, zone: str | None):
-        from collector.views.top_app import Look
+        from zonerss.views.top_app import Look
 
         self.asked.append((mode, zone))
         if self.fails:
@@ -132,7 +132,7 @@ class Camera:
 
 def drive(script: Callable, size: tuple[int, int] = (80, 24), interval: float = 0.05):
     """Run the screen without a terminal; script(app, pilot, camera) presses keys."""
-    from collector.views.top_app import TopApp
+    from zonerss.views.top_app import TopApp
 
     async def run():
         camera = Camera()
@@ -280,7 +280,7 @@ def test_q_quits():
 
 
 def test_what_cannot_be_done_is_one_sentence_at_the_end():
-    from collector.views.top_app import TopApp
+    from zonerss.views.top_app import TopApp
 
     async def run():
         camera = Camera()
@@ -307,7 +307,7 @@ def test_what_a_mode_cannot_show_leads_back_to_the_zones():
 
 def test_a_snapshot_of_another_mode_is_not_shown():
     async def script(app, pilot, camera):
-        from collector.views.top_app import Look
+        from zonerss.views.top_app import Look
 
         app._take(Look(replace(of_two(), zones=())), Mode.TREE)
         assert app.zones.row_count == 2

@@ -1,0 +1,239 @@
+"""How `explain` comes to its numbers: a snapshot, who pays for its frames, and the bill, taken close together.
+
+    take a snapshot of all zones            Session.take()
+    ask who pays for each frame of it       Session.payers()
+    read the zone's bill                    kernel.memcg
+    join them                               explain.chain()
+
+Three readings at three moments. Where the zone's processes came or went meanwhile, or the chain does not close,
+all of it is taken again, up to three times; what still moved is said.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from zonerss.answers.explain.bills import Bill, Billed, less, pays
+from zonerss.answers.explain.chain import (
+    Chain,
+    Payment,
+    Shares,
+    chain,
+    charged_frames,
+    payments,
+    residual_bound,
+    shares_of,
+)
+from zonerss.errors import UnknownZone
+from zonerss.kernel.cgroupfs import MemoryHierarchy, find_memory_hierarchy
+from zonerss.kernel.memcg import cgroup_inodes, cgroup_processes, read_bill
+from zonerss.kernel.roots import HOST, Roots
+from zonerss.records import Cause, Usage, Zone
+from zonerss.snapshot import Session, Snapshot
+from zonerss.zones.ways import nested
+
+ATTEMPTS = 3
+FLUSH_SECONDS = 2.2
+"""memory.stat is brought up to date every two seconds (mm/memcontrol.c, FLUSH_TIME)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What changed between the walk and the reading of the bill."""
+
+    came: tuple[int, ...]
+    """Processes that are in the zone now and were not walked."""
+    left: tuple[int, ...]
+    """Processes that were walked and are not there any more."""
+    charged_bytes: int
+    """By how much the bill grew."""
+
+    @property
+    def processes_changed(self) -> bool:
+        """Whether any came or left."""
+        return bool(self.came or self.left)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One zone, explained."""
+
+    snapshot: Snapshot
+    zone: Zone
+    usage: Usage
+    chain: Chain
+    bill: Bill | None
+    """The zone's own: without the zones below it."""
+    shares: Shares | None
+    """Who pays for what; None where the kernel does not say who pays for a frame."""
+    drift: Drift | None
+    """None where the zone has no bill."""
+    attempts: int
+
+
+def explain_zone(session: Session, name: str, by: str = "zone", roots: Roots = HOST) -> Account:
+    """
+    The chain of a zone, taken again where it did not close.
+
+    :param name: of a zone of the grouping ``by``
+    :raises UnknownZone: there is none of that name
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        account = _explain_once(session, name, by, roots, attempt)
+        moved = account.drift is not None and account.drift.processes_changed
+        if not moved and account.chain.holds is not False:
+            break
+        if attempt < ATTEMPTS and not moved:
+            time.sleep(FLUSH_SECONDS)
+    return account
+
+
+def _explain_once(session: Session, name: str, by: str, roots: Roots, attempt: int) -> Account:
+    snapshot = session.take((by,), "mapped", (name,))
+    billed = session.payers()
+    hierarchy = find_memory_hierarchy(roots)
+    zones = tuple(dict.fromkeys(member.zones[0] for member in snapshot.members))
+    if not snapshot.zones:
+        raise UnknownZone(f"the processes of the zone {name!r} left before they were walked", name)
+    usage = snapshot.zones[0]
+    zone = next(
+        zone for zone in zones if zone.name == usage.zone
+    )  # the name may have been given as it is shown
+    below = nested(zones).get(zone, ())
+    bill = read_zone_bill(hierarchy, zone, below)
+    shares, cgroups = None, 1
+    if billed is not None:
+        inodes = cgroup_inodes(hierarchy)
+        own = {path for path in inodes.values() if zone.cgroup and pays(path, zone.cgroup, below)}
+        shares, cgroups = _shares(snapshot, zone, billed, inodes, own.__contains__), len(own)
+    joined = chain(
+        zone.name,
+        zone.cgroup,
+        usage.processes,
+        usage.process_rss_bytes,
+        usage.rss_bytes,
+        shares,
+        bill,
+        residual_bound(os.cpu_count() or 1, cgroups + (bill.dying or 0 if bill else 0)),
+        {other.name: other.cgroup for other in zones},
+    )
+    drift = None if bill is None else _drift(snapshot, zone, below, hierarchy, bill, usage)
+    return Account(snapshot, zone, usage, joined, bill, shares, drift, attempt)
+
+
+def read_zone_bill(hierarchy: MemoryHierarchy, zone: Zone, below: Sequence[str]) -> Bill | None:
+    """The bill of a zone's cgroup less those of the zones below it; None where it has none."""
+    if zone.cgroup is None or (zone.cgroup == "/" and hierarchy.version == 1):
+        return None  # version 1's root cgroup has figures, but nothing is charged to it
+    bill = read_bill(hierarchy, zone.cgroup)
+    if bill is None or bill.charged_bytes is None:
+        return None  # version 2's root cgroup has memory.stat, but no memory.current
+    inner = (read_bill(hierarchy, path) for path in below)
+    return less(bill, (other for other in inner if other is not None))
+
+
+def _shares(
+    snapshot: Snapshot,
+    zone: Zone,
+    billed: Sequence[Billed],
+    inodes: dict[int, str],
+    is_own: Callable[[str], bool],
+) -> Shares:
+    return shares_of(zone.name, billed, zone_of_keys(snapshot), lambda inode: path_of(inodes, inode), is_own)
+
+
+def zone_of_keys(snapshot: Snapshot) -> list[str | None]:
+    """The zone of the first grouping of each zone number of a snapshot's parts."""
+    names: list[str | None] = [None] * snapshot.parts.zones
+    for member in snapshot.members:
+        names[member.key] = member.zones[0].name
+    return names
+
+
+def path_of(inodes: dict[int, str], inode: int) -> str:
+    """What to call the cgroup of an inode: its path, or words that say that it has none."""
+    return inodes.get(inode, f"(no cgroup that can be seen here, inode {inode})")
+
+
+def _drift(
+    snapshot: Snapshot,
+    zone: Zone,
+    below: Sequence[str],
+    hierarchy: MemoryHierarchy,
+    bill: Bill,
+    usage: Usage,
+) -> Drift:
+    walked = {member.task.pid for member in snapshot.members if member.zones[0] == zone}
+    unreadable = {gap.pid for gap in snapshot.gaps if gap.cause in (Cause.REFUSED, Cause.UNREADABLE)}
+    there = cgroup_processes(hierarchy, zone.cgroup or "/", below) - unreadable
+    return Drift(
+        came=tuple(sorted(there - walked)),
+        left=tuple(sorted(walked - there)),
+        charged_bytes=(bill.charged_bytes or 0) - (usage.charged_bytes or 0),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """One cgroup that pays for mapped frames."""
+
+    cgroup: str | None
+    """None: nobody pays."""
+    zone: str | None
+    """The zone on whose bill it is."""
+    bytes: int
+    """Frames that anybody maps and it pays for."""
+    removed_bytes: int | None
+    """Of it: charges of cgroups below it that were removed, which outlive them. None: the kernel does not say."""
+    processes: int
+    """In it and below it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Who pays for what each zone maps."""
+
+    snapshot: Snapshot
+    payments: tuple[Payment, ...]
+    payers: tuple[Payer, ...]
+    """Largest first."""
+
+
+def pay_matrix(session: Session, by: str = "zone", roots: Roots = HOST) -> Matrix | None:
+    """The matrix of zones and payers; None where the kernel does not say who pays."""
+    snapshot = session.take((by,))
+    billed = session.payers()
+    if billed is None:
+        return None
+    hierarchy = find_memory_hierarchy(roots)
+    inodes = cgroup_inodes(hierarchy)
+    cells = payments(billed, zone_of_keys(snapshot), lambda inode: path_of(inodes, inode))
+    zones = tuple(dict.fromkeys(member.zones[0] for member in snapshot.members))
+    payers = []
+    for inode in {row.inode for row in billed}:
+        anon, files = charged_frames(billed, {inode})
+        path = path_of(inodes, inode) if inode else None
+        removed = _removed(hierarchy, path, anon, files) if inode in inodes else None
+        tasks = [m for m in snapshot.members if path and pays(m.task.cgroup, path, ())]
+        payers.append(Payer(path, _zone_that_pays(zones, path), anon + files, removed, len(tasks)))
+    payers.sort(key=lambda payer: (-payer.bytes, payer.cgroup or ""))
+    return Matrix(snapshot, cells, tuple(payers))
+
+
+def _zone_that_pays(zones: Sequence[Zone], path: str | None) -> str | None:
+    if path is None:
+        return None
+    below = nested(zones)
+    return next((z.name for z in zones if z.cgroup and pays(path, z.cgroup, below[z])), None)
+
+
+# kpagecgroup says of a removed cgroup's frames that its nearest living ancestor pays; the ancestor's own figures, which
+# only version 1 tells, do not hold them.
+def _removed(hierarchy: MemoryHierarchy, path: str | None, anon: int, files: int) -> int | None:
+    bill = None if path is None else read_bill(hierarchy, path)
+    if bill is None or bill.own is None:
+        return None
+    return max(anon - bill.own.get("rss", 0), 0) + max(files - bill.own.get("mapped_file", 0), 0)

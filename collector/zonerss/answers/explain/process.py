@@ -1,0 +1,70 @@
+"""One process's RSS, three ways, and what makes them differ: pure arithmetic.
+
+    by the kernel's counters (statm, what ps prints)
+      + what each processor had not added up yet            = by smaps (Rss)
+      + entries that map the zero page
+      + entries that map device memory
+      + hugetlb pages                                       = by translations
+
+The last is what SmartOS calls RSS: every entry of the page tables that maps anything (rm_asrss). Linux leaves out of
+Rss what no process can be said to use: the zero page, of which there is one; device memory; and hugetlb, which
+smaps tells beside it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from zonerss.answers.explain.chain import Step
+from zonerss.census.census import RSS_KINDS, Kind
+from zonerss.units import pages_to_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ThreeWays:
+    """statm_bytes + all steps = translations_bytes."""
+
+    pid: int
+    statm_bytes: int
+    smaps_bytes: int
+    """The sum of Rss."""
+    translations_bytes: int
+    steps: tuple[Step, ...]
+
+
+def count_entries(buffers: Iterable[memoryview], page_struct: str) -> Counter[int]:
+    """
+    Page table entries by kind: :class:`zonerss.census.census.Kind`, or lib.PAGE_ZERO and lib.PAGE_DEVICE.
+
+    :param buffers: of :class:`zonerss.walk.frames.VmaPages`
+    :param page_struct: their layout: address, pfn, mapcount, kind, huge
+    """
+    kinds: Counter[int] = Counter()
+    for buffer in buffers:
+        kinds.update(entry[3] for entry in struct.iter_unpack(page_struct, buffer))
+    return kinds
+
+
+def three_ways(
+    pid: int, statm_bytes: int, smaps_bytes: int, entries: Counter[int], zero: int, device: int
+) -> ThreeWays:
+    """
+    Join the three.
+
+    :param entries: from :func:`count_entries`
+    :param zero: the kind of entries that map the zero page
+    :param device: the kind of entries that map device memory
+    """
+    rss = pages_to_bytes(sum(entries[kind] for kind in RSS_KINDS))
+    steps = (
+        Step("counter_lag", smaps_bytes - statm_bytes),
+        Step("changed_meanwhile", rss - smaps_bytes),
+        Step("zero_page", pages_to_bytes(entries[zero])),
+        Step("device", pages_to_bytes(entries[device])),
+        Step("hugetlb", pages_to_bytes(entries[Kind.HUGETLB])),
+    )
+    total = statm_bytes + sum(step.bytes for step in steps)
+    return ThreeWays(pid, statm_bytes, smaps_bytes, total, steps)

@@ -1,0 +1,103 @@
+"""The command line: one module for each verb, and the only place that prints errors and picks the exit status.
+
+A verb's module has ``NAME``, a docstring whose first line is its help, ``prepare(parser)`` and ``run(args)``. Only
+the verb that was asked for is imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from zonerss import __version__
+from zonerss.errors import UsageError, ZonerssError
+from zonerss.views.text import printable
+
+VERBS = {
+    "show": "what each zone uses (what you get without a verb)",
+    "ps": "what each process maps",
+    "frames": "the pages of one process, mapping by mapping",
+    "share": "who shares what with whom",
+    "files": "which files a zone maps, and who else maps them",
+    "whatif": "what would be free if zones ended",
+    "top": "what each zone uses, live",
+    "explain": "from what ps says of a zone to what the kernel bills it",
+    "check": "what this kernel and these privileges allow",
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """
+    Run one command.
+
+    :return: 0 done; 1 could not, with one line on stderr; 2 wrong usage
+    """
+    words = list(arguments)
+    verb = next((word for word in words if not word.startswith("-")), None)
+    # Options of show may come first: `zonerss --by user` is `zonerss show --by user`.
+    if (not words or words[0].startswith("-")) and words[:1] not in (["-h"], ["--help"], ["--version"]):
+        words, verb = ["show", *words], "show"
+    if sys.stdout is None:
+        return _refuse("standard output is closed: there is nowhere to print to", 1)
+    try:
+        args = _parser(verb if verb in VERBS else None).parse_args(words)
+        status = int(args.run(args))
+        sys.stdout.flush()
+        return status
+    except ZonerssError as err:
+        return _refuse(str(err), err.exit_status)
+    except BrokenPipeError:
+        _drop_output()  # whoever read it has had enough
+        return 0
+    except OSError as err:
+        _drop_output()
+        return _refuse(f"{'cannot go on' if err.filename else 'cannot print'}: {err}", 1)
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)  # so that a shell script around us ends, too
+        return 130
+
+
+def _refuse(sentence: str, status: int) -> int:
+    if sys.stderr is not None:
+        print(f"zonerss: {printable(sentence)}", file=sys.stderr)
+    return status
+
+
+def _drop_output() -> None:
+    """Let what is still to be printed go nowhere: Python would try again at exit, and complain."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line; the usage is for those who ask for it."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see `{self.prog} --help`")
+
+
+def _parser(verb: str | None) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="zonerss",
+        description="How much physical memory each container, service and user really uses: every page once "
+        "per zone, read from the page tables. Run as root.",
+        epilog="`zonerss VERB --help` tells more. Documentation: docs/ of the project.",
+    )
+    parser.add_argument("--version", action="version", version=f"zonerss {__version__}")
+    verbs = parser.add_subparsers(metavar="VERB", required=True, title="verbs")
+    for name, summary in VERBS.items():
+        sub = verbs.add_parser(name, help=summary, allow_abbrev=False)
+        if name == verb:
+            module = import_module(f"zonerss.commands.{name}")
+            sub.description = module.__doc__
+            sub.formatter_class = argparse.RawDescriptionHelpFormatter
+            module.prepare(sub)
+            sub.set_defaults(run=module.run)
+    return parser

@@ -1,0 +1,96 @@
+"""Options that several verbs share, each spelled once."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from zonerss.errors import UsageError
+from zonerss.views.columns import Column
+from zonerss.zones.rules import Rule, parse_rules
+
+
+def add_walk_options(parser: argparse.ArgumentParser, by: bool = True) -> None:
+    """--by, --source, --basis, --rules: how a snapshot is taken."""
+    if by:
+        parser.add_argument(
+            "--by",
+            action="append",
+            metavar="WAY",
+            help="zone (default), cgroup, depth=N, slice, session, user, euser, command, or two of them: "
+            "zone/user; may be given several times, all from one walk",
+        )
+    parser.add_argument(
+        "--source",
+        default="auto",
+        metavar="SOURCE",
+        help="where frames come from: auto (default), pagetable or pagemap",
+    )
+    parser.add_argument(
+        "--basis", default="mapped", metavar="BASIS", help="what counts: mapped (default) or incore"
+    )
+    parser.add_argument("--rules", metavar="FILE", help="names for cgroups that zonerss does not know (TOML)")
+
+
+def one_way(args: argparse.Namespace, verb: str) -> str:
+    """
+    The one --by of a verb that cannot do with several, and tells of mapped memory only.
+
+    :raises UsageError: there are several, or another basis
+    """
+    ways = args.by or ["zone"]
+    if len(ways) > 1:
+        raise UsageError(f"{verb} takes one --by only")
+    if args.basis != "mapped":
+        raise UsageError(f"{verb} tells of what page tables map: it takes no --basis but mapped")
+    return str(ways[0])
+
+
+def read_rules(path: str | None) -> tuple[Rule, ...]:
+    """
+    The rules of a file that --rules named.
+
+    :raises UsageError: it cannot be read, or holds an error; says where
+    """
+    if path is None:
+        return ()
+    try:
+        text = Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as err:
+        raise UsageError(f"cannot read the rules of {path}: {err}") from err
+    return parse_rules(text, path)
+
+
+def add_table_options(parser: argparse.ArgumentParser, columns: tuple[Column, ...]) -> None:
+    """--sort, --limit, --json, --bytes: how it is shown."""
+    names = ", ".join(column.name for column in columns)
+    parser.add_argument("--sort", metavar="COLUMN", help=f"largest first by one of: {names}")
+    add_limit_options(parser, "show the first N rows only")
+
+
+def add_limit_options(parser: argparse.ArgumentParser, help: str) -> None:
+    """--limit, --json, --bytes."""
+    parser.add_argument("--limit", type=_count, metavar="N", help=help)
+    parser.add_argument("--bytes", action="store_true", help="whole bytes instead of K, M and G")
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON, the same for every release of its schema"
+    )
+
+
+def _count(text: str) -> int:
+    value = int(text) if text.isascii() and text.isdigit() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return value
+
+
+def column_of(columns: tuple[Column, ...], name: str) -> Column:
+    """
+    The column of a name, as --sort takes it.
+
+    :raises UsageError: there is none of that name
+    """
+    for column in columns:
+        if column.name == name:
+            return column
+    raise UsageError(f"cannot sort by {name!r}; say one of {', '.join(c.name for c in columns)}")

@@ -1,0 +1,197 @@
+"""What each zone uses, live: zones by rss with what changes in them, how far each figure can be trusted, and a trend.
+
+Keys: arrows, Enter (processes), m (shared with whom), e (explain), t (tree), s (sort), / (filter), Space (pause),
+? (help), q. Where the output is no terminal, or with --batch, tables are printed one below the other, as prstat does:
+`zonerss top 5 12` is twelve of them, five seconds apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import termios
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from zonerss.commands.options import add_walk_options, column_of, one_way, read_rules
+from zonerss.commands.watching import count, interval, ticks
+from zonerss.errors import CannotServe, UsageError
+from zonerss.snapshot import Session
+from zonerss.views.columns import RSS
+from zonerss.views.top import TOP_COLUMNS, History, Mode, batch_lines
+
+if TYPE_CHECKING:
+    from zonerss.views.top_app import Look
+
+NAME = "top"
+_PR_SET_PDEATHSIG = 1
+_INTERVAL = 2.0
+# Undo what a full-screen program asks of a terminal: synchronized output, mouse, focus, paste and key reports, the
+# hidden cursor, the other screen.
+_SANE = (
+    b"\x1b[?2026l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1004l\x1b[?2004l\x1b[<u"
+    b"\x1b[0m\x1b[?25h\x1b[?1049l"
+)
+
+
+def prepare(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this verb."""
+    add_walk_options(parser)
+    names = ", ".join(column.name for column in TOP_COLUMNS)
+    parser.add_argument(
+        "--sort", metavar="COLUMN", default=RSS.name, help=f"largest first by one of: {names}"
+    )
+    parser.add_argument("--limit", type=count, metavar="N", help="--batch: the first N zones only")
+    parser.add_argument("--batch", action="store_true", help="print tables, as into a pipe or a file")
+    parser.add_argument("--json", action="store_true", help="--batch: print JSON, one snapshot a line")
+    parser.add_argument(
+        "--interval",
+        "-i",
+        dest="every",
+        type=interval,
+        metavar="S",
+        help=f"seconds between snapshots (default {_INTERVAL:g})",
+    )
+    parser.add_argument("-n", dest="times", type=count, metavar="N", help="--batch: N snapshots, then end")
+    parser.add_argument("interval", nargs="?", type=interval, help="as --interval; prstat's form")
+    parser.add_argument("count", nargs="?", type=count, help="as -n, with --batch or into a pipe")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show zones until told to stop."""
+    if (args.every and args.interval) or (args.times and args.count):
+        raise UsageError("say the interval and the count once: as options or as prstat has them")
+    sort = column_of(TOP_COLUMNS, args.sort)
+    way = one_way(args, NAME)
+    seconds, times = args.every or args.interval or _INTERVAL, args.times or args.count
+    # textual reads from standard input and draws on standard error.
+    on_terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    if args.batch or args.json or not on_terminal:
+        with _session(args) as session:
+            return _batch(session, way, sort.name, seconds, times, args)
+    if times:
+        raise UsageError("a count is for --batch: on a terminal, q ends top")
+    return guarded(lambda: _screen(way, sort.name, seconds, args))
+
+
+def _session(args: argparse.Namespace) -> Session:
+    return Session(args.source, read_rules(args.rules), uncertainty=True, follow=True)
+
+
+def _batch(
+    session: Session, way: str, sort: str, seconds: float, times: int | None, args: argparse.Namespace
+) -> int:
+    history = History()
+    for _ in ticks(seconds, times):
+        snapshot = session.take((way,), args.basis)
+        history.add(snapshot)
+        if args.json:
+            import json
+
+            from zonerss.views.document import snapshot_document
+
+            print(json.dumps(snapshot_document(snapshot, args.limit)))
+        else:
+            print("\n".join(batch_lines(snapshot, history, column_of(TOP_COLUMNS, sort), args.limit)))
+        sys.stdout.flush()
+    return 0
+
+
+class SessionCamera:
+    """Takes the snapshots of the screen with one session."""
+
+    def __init__(self, session: Session, way: str) -> None:
+        """:param way: the grouping"""
+        self._session, self._way = session, way
+
+    def take(self, mode: Mode, zone: str | None) -> Look:
+        """See :class:`zonerss.views.top_app.Camera`."""
+        from zonerss.views.top_app import Look
+
+        if mode is Mode.TREE:
+            from zonerss.census.tree import tree_usage
+            from zonerss.views.top import tree_lines
+
+            snapshot = self._session.take(("cgroup",))
+            return Look(snapshot, tree_lines(tree_usage(snapshot.parts, snapshot.members, lambda path: None)))
+        if mode is Mode.EXPLAIN and zone is not None:
+            from zonerss.answers.explain.account import explain_zone
+            from zonerss.views.explain import render_chain
+
+            account = explain_zone(self._session, zone, self._way)
+            return Look(self._session.take((self._way,)), render_chain(account))
+        return Look(self._session.take((self._way,), processes=mode is Mode.PROCESSES))
+
+
+def _screen(way: str, sort: str, seconds: float, args: argparse.Namespace) -> int:
+    try:
+        from zonerss.views.top_app import TopApp
+    except ImportError as err:
+        raise CannotServe("textual is missing: run vm/provision, or use top --batch") from err
+    # Where these are in the environment (readline puts them there), textual would take them for the terminal's size for
+    # ever and not follow when it changes.
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
+    with _session(args) as session:
+        app = TopApp(SessionCamera(session, way), seconds)
+        app.sort = column_of(TOP_COLUMNS, sort)
+        try:
+            failure = app.run()
+        finally:
+            app.stop()
+    if failure:
+        raise CannotServe(failure)
+    return app.return_code or 0
+
+
+def guarded(run_screen: Callable[[], int]) -> int:
+    """
+    Run a full-screen program in a child process, so that the terminal is put right however it ends.
+
+    A program that is killed cannot put back what it has asked of the terminal; its parent can. And the other way
+    round: where the parent is killed, the shell takes the terminal back, and the child puts it right and ends at once.
+    """
+    terminal = _Terminal()
+    guard = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        signal.signal(signal.SIGTERM, lambda *_: _end(terminal, guard))
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != guard:
+            os._exit(1)
+        return run_screen()
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)  # the child's to answer
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(pid, signal.SIGTERM))
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if status < 0:
+        terminal.put_right()
+        raise CannotServe(f"top was ended by signal {-status} ({signal.strsignal(-status)})")
+    return status
+
+
+class _Terminal:
+    """The terminal that we were started on, and how it was."""
+
+    def __init__(self) -> None:
+        self._stdin, self._stdout = sys.stdin.fileno(), sys.stdout.fileno()
+        self._before = termios.tcgetattr(self._stdin)
+
+    def put_right(self) -> None:
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # we may be in the background
+        os.write(self._stdout, _SANE)
+        # A shell that edits its own command line has made its own settings by then, and Ctrl-C works in them.
+        if not termios.tcgetattr(self._stdin)[3] & termios.ISIG:
+            termios.tcsetattr(self._stdin, termios.TCSANOW, self._before)
+
+
+def _end(terminal: _Terminal, guard: int) -> None:
+    if os.getppid() == guard:
+        raise KeyboardInterrupt
+    with contextlib.suppress(OSError, termios.error):  # it may be gone as well
+        terminal.put_right()
+    os._exit(1)

@@ -1,0 +1,155 @@
+"""--watch and --uncertainty: the same question again and again, and how far it can be trusted."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from zonerss.commands.options import read_rules
+from zonerss.errors import UnknownZone, UsageError
+from zonerss.snapshot import Session, Snapshot
+from zonerss.views.text import printable
+
+Found = TypeVar("Found")
+
+LEAST_INTERVAL = 0.1
+"""Seconds: below this, zonerss would mostly watch itself."""
+
+
+def add_watch_options(parser: argparse.ArgumentParser, uncertainty: bool = True) -> None:
+    """--watch, --count, and --uncertainty where the verb can tell of it."""
+    parser.set_defaults(uncertainty=None)
+    if uncertainty:
+        parser.add_argument(
+            "--uncertainty",
+            action="store_true",
+            default=False,
+            help="say how far each RSS can be from its value at any one moment of the walk (always with "
+            "--watch); costs 0.3 s",
+        )
+    parser.add_argument(
+        "--watch", type=interval, metavar="SECONDS", help="show it again so often, until interrupted"
+    )
+    parser.add_argument("--count", type=count, metavar="N", help="with --watch: N times, then end")
+
+
+def interval(text: str) -> float:
+    """Seconds between two snapshots, of the command line."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not LEAST_INTERVAL <= seconds <= 86_400:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of seconds from {LEAST_INTERVAL:g} to a day (86400)"
+        )
+    return seconds
+
+
+def count(text: str) -> int:
+    """How many times, of the command line."""
+    value = int(text) if text.isascii() and text.isdigit() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return value
+
+
+def ticks(seconds: float, times: int | None = None) -> Iterator[int]:
+    """0, 1, 2, ... at each interval's beginning; one that was missed is left out, not caught up with."""
+    due, done = time.monotonic(), 0
+    while times is None or done < times:
+        yield done
+        done += 1
+        now = time.monotonic()
+        due = max(due + seconds, now - (now - due) % seconds)
+        if times is None or done < times:
+            time.sleep(max(due - now, 0))
+
+
+def turns(args: argparse.Namespace) -> Iterator[int]:
+    """
+    The number of each round: 0 only, or with --watch 0, 1, 2, ... when each is due.
+
+    :raises UsageError: --count without --watch
+    """
+    if args.watch is not None:
+        return ticks(args.watch, args.count)
+    if args.count:
+        raise UsageError("--count says how often to --watch: say how many seconds apart, too")
+    return iter((0,))
+
+
+def rounds(args: argparse.Namespace, look: Callable[[Session], Found]) -> Iterator[Found]:
+    """
+    What was looked for, once or with --watch again and again, all with one session.
+
+    A zone that is not there at first was misspelled. One that is not there any more may come back (a container that
+    starts anew), so that is said, and the watch goes on.
+
+    :raises UnknownZone: a zone that was named is not there in the first round
+    """
+    due, lasting = turns(args), args.watch is not None
+    told = args.uncertainty is not None and (lasting or args.uncertainty)
+    rules = read_rules(args.rules)
+    with Session(args.source, rules, lasting=lasting, uncertainty=told, follow=lasting) as session:
+        for number in due:
+            try:
+                found = look(session)
+            except UnknownZone as gone:
+                if number == 0:
+                    raise
+                _put_sentence(str(gone), args)
+                continue
+            yield found
+
+
+def snapshots(args: argparse.Namespace, by: Sequence[str], **wanted: Any) -> Iterator[Snapshot]:
+    """
+    The snapshot that was asked for, or with --watch one after the other.
+
+    Of several zones that were named, those that are gone later on are left out, as they are from the table of all.
+
+    :param wanted: further arguments of :meth:`zonerss.snapshot.Session.take`
+    """
+    is_first = True
+
+    def look(session: Session) -> Snapshot:
+        nonlocal is_first
+        names = list(args.zone or ())
+        while True:
+            try:
+                found = session.take(by, args.basis, names, **wanted)
+            except UnknownZone as gone:
+                if is_first or len(names) == 1:
+                    raise
+                names.remove(gone.zone)
+                continue
+            is_first = False
+            return found
+
+    return rounds(args, look)
+
+
+def put(text: str, args: argparse.Namespace) -> None:
+    """Print one of the rounds: over the last one on a terminal, below it elsewhere; JSON one document a line."""
+    if args.watch is None:
+        print(text)
+    elif args.json:
+        print(json.dumps(json.loads(text)))
+    elif sys.stdout.isatty():
+        print(f"\x1b[H\x1b[J{text}")
+    else:
+        print(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _put_sentence(sentence: str, args: argparse.Namespace) -> None:
+    """In place of a round; where programs read documents, beside them."""
+    if args.json:
+        print(f"zonerss: {printable(sentence)}", file=sys.stderr)
+    else:
+        put(printable(sentence), args)

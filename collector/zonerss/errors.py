@@ -1,0 +1,43 @@
+"""The failures that zonerss names. Each is one sentence for the person who reads it: what, where, what to do.
+
+A race (a process left) is no failure but a :class:`zonerss.records.Gap`. A missing ability is a
+:class:`CannotServe`. Bytes that we do not understand are a :class:`KernelFormatError`: never guessed around.
+"""
+
+from __future__ import annotations
+
+
+class ZonerssError(Exception):
+    """Could not do what was asked. The text is the sentence to print; the command exits with 1."""
+
+    exit_status = 1
+
+
+class UsageError(ZonerssError):
+    """What was asked makes no sense: an unknown --by, an unknown column. The command exits with 2."""
+
+    exit_status = 2
+
+
+class CannotServe(ZonerssError):
+    """This host or this privilege does not allow it (not root, no such file in /proc, no BTF)."""
+
+
+class FramesHidden(CannotServe):
+    """Pages are present but every frame number reads as 0: the reader lacks CAP_SYS_ADMIN.
+
+    Source: admin-guide/mm/pagemap.rst; since Linux 4.2 frame numbers are zeroed rather than refused.
+    """
+
+
+class UnknownZone(ZonerssError):
+    """A zone was named that no process of this host belongs to."""
+
+    def __init__(self, sentence: str, zone: str) -> None:
+        """:param zone: as it was spelled"""
+        super().__init__(sentence)
+        self.zone = zone
+
+
+class KernelFormatError(ZonerssError):
+    """A kernel file said something that we do not understand; the text carries path and raw content."""

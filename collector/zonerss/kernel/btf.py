@@ -1,0 +1,153 @@
+"""The few things that are asked of libbpf: where the members of the kernel's structs are, and how to run a program.
+
+libbpf.so.1 is there wherever bcc is (Debian's libbcc links it). Source: bpf/btf.h, bpf/bpf.h of libbpf 1.x.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from cffi import FFI
+
+from zonerss.errors import CannotServe
+
+_DECLARATIONS = """
+struct btf;
+struct btf_type { uint32_t name_off; uint32_t info; uint32_t size_or_type; };
+struct btf_member { uint32_t name_off; uint32_t type; uint32_t offset; };
+struct btf_array { uint32_t type; uint32_t index_type; uint32_t nelems; };
+struct btf *btf__load_vmlinux_btf(void);
+void btf__free(struct btf *);
+int32_t btf__find_by_name_kind(const struct btf *, const char *name, uint32_t kind);
+const struct btf_type *btf__type_by_id(const struct btf *, uint32_t id);
+const char *btf__name_by_offset(const struct btf *, uint32_t offset);
+int libbpf_num_possible_cpus(void);
+int bpf_map_create(uint32_t type, const char *name, uint32_t key_size, uint32_t value_size, uint32_t max_entries,
+                   const void *opts);
+struct bpf_test_run_opts { size_t sz; const void *data_in; void *data_out; uint32_t data_size_in;
+    uint32_t data_size_out; const void *ctx_in; void *ctx_out; uint32_t ctx_size_in; uint32_t ctx_size_out;
+    uint32_t retval; int repeat; uint32_t duration; uint32_t flags; uint32_t cpu; uint32_t batch_size; };
+int bpf_prog_test_run_opts(int prog_fd, struct bpf_test_run_opts *opts);
+typedef int (*libbpf_print_fn_t)(int level, const char *format, void *args);
+libbpf_print_fn_t libbpf_set_print(libbpf_print_fn_t fn);
+"""
+_STRUCT, _ARRAY = 4, 3  # include/uapi/linux/btf.h, BTF_KIND_*
+_PERCPU_ARRAY = 6  # include/uapi/linux/bpf.h, BPF_MAP_TYPE_PERCPU_ARRAY
+
+
+class Btf:
+    """The kernel's types."""
+
+    def __init__(self, ffi: Any, lib: Any, handle: Any) -> None:
+        self._ffi, self._lib, self._handle = ffi, lib, handle
+
+    def offset(self, struct: str, member: str) -> int:
+        """
+        Where a member of a struct begins, in bytes; members of nameless structs inside it are its own.
+
+        :raises CannotServe: the kernel has no such struct or member
+        """
+        return self._member(struct, member)[0]
+
+    def type_of(self, struct: str, member: str) -> str:
+        """The name of a member's type, of its elements where it is an array; "" where it has none."""
+        kind, number = _ARRAY, self._member(struct, member)[1]
+        while kind == _ARRAY:
+            found = self._lib.btf__type_by_id(self._handle, number)
+            kind = found.info >> 24 & 0x1F
+            if kind == _ARRAY:
+                number = self._ffi.cast("struct btf_array *", found + 1).type
+        return self._name(found.name_off)
+
+    def size(self, struct: str) -> int:
+        """Of a struct, in bytes."""
+        return int(self._lib.btf__type_by_id(self._handle, self._find(struct)).size_or_type)
+
+    def _find(self, struct: str) -> int:
+        number = int(self._lib.btf__find_by_name_kind(self._handle, struct.encode(), _STRUCT))
+        if number < 0:
+            raise CannotServe(f"the kernel's BTF has no struct {struct}")
+        return number
+
+    def _member(self, struct: str, member: str) -> tuple[int, int]:
+        found = self._search(self._find(struct), member)
+        if found is None:
+            raise CannotServe(f"the kernel's struct {struct} has no member {member}")
+        return found
+
+    def _search(self, number: int, wanted: str) -> tuple[int, int] | None:
+        struct = self._lib.btf__type_by_id(self._handle, number)
+        members = self._ffi.cast("struct btf_member *", struct + 1)
+        bit_fields = struct.info >> 31
+        for index in range(struct.info & 0xFFFF):
+            member = members[index]
+            at = (member.offset & 0xFFFFFF if bit_fields else member.offset) // 8
+            name = self._name(member.name_off)
+            if name == wanted:
+                return at, member.type
+            if not name and (inner := self._search(member.type, wanted)):
+                return at + inner[0], inner[1]
+        return None
+
+    def _name(self, offset: int) -> str:
+        return bytes(self._ffi.string(self._lib.btf__name_by_offset(self._handle, offset))).decode()
+
+
+class Libbpf:
+    """libbpf, loaded; use it as a context manager."""
+
+    def __init__(self) -> None:
+        """:raises CannotServe: there is no libbpf"""
+        self._ffi = FFI()
+        self._ffi.cdef(_DECLARATIONS)
+        self._lib: Any
+        try:
+            self._lib = self._ffi.dlopen("libbpf.so.1")
+        except OSError as err:
+            raise CannotServe("there is no libbpf.so.1: install Debian's python3-bpfcc") from err
+        self._lib.libbpf_set_print(self._ffi.NULL)
+
+    def __enter__(self) -> Libbpf:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ffi.dlclose(self._lib)
+
+    @contextmanager
+    def kernel_types(self) -> Iterator[Btf]:
+        """
+        The running kernel's BTF.
+
+        :raises CannotServe: it has none
+        """
+        handle = self._lib.btf__load_vmlinux_btf()
+        if handle == self._ffi.NULL:
+            raise CannotServe("the kernel tells nothing of its types: it needs CONFIG_DEBUG_INFO_BTF")
+        try:
+            yield Btf(self._ffi, self._lib, handle)
+        finally:
+            self._lib.btf__free(handle)
+
+    def possible_cpus(self) -> int:
+        """How many processors the kernel has made room for."""
+        return int(self._lib.libbpf_num_possible_cpus())
+
+    def per_cpu_map(self, name: str) -> int:
+        """A per-cpu array of one word: its descriptor."""
+        fd = int(self._lib.bpf_map_create(_PERCPU_ARRAY, name.encode(), 4, 8, 1, self._ffi.NULL))
+        if fd < 0:
+            raise CannotServe(
+                f"the kernel lets us make no BPF map: {os.strerror(-fd)}; CAP_BPF or root is needed"
+            )
+        return fd
+
+    def run_raw_tracepoint(self, fd: int) -> None:
+        """Run a program once, with no arguments."""
+        options: Any = self._ffi.new("struct bpf_test_run_opts *")
+        options.sz = self._ffi.sizeof("struct bpf_test_run_opts")
+        error = int(self._lib.bpf_prog_test_run_opts(fd, options))
+        if error < 0:
+            raise CannotServe(f"the kernel does not run a BPF program for us: {os.strerror(-error)}")

@@ -1,0 +1,130 @@
+"""Who came and went, as the kernel's process connector tells it: so that a long-running zonerss need not list /proc.
+
+The socket is pyroute2's ProcEventSocket; what it queues is read and decoded here, a datagram for each fork, exec and
+exit. Where more comes than the socket holds, the kernel drops it and says ENOBUFS: then all of /proc is listed again.
+Source: Documentation/driver-api/connector.rst, include/uapi/linux/cn_proc.h, drivers/connector/cn_proc.c.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import struct
+from dataclasses import dataclass
+
+from zonerss.errors import CannotServe
+
+BUFFER_BYTES = 8 << 20
+"""Of the socket: each event takes about 0.8 KiB of it, so about ten thousand events fit."""
+
+_FORK, _EXEC = 0x1, 0x2
+_NETLINK_CONNECTOR = 11  # include/uapi/linux/netlink.h
+_SO_RCVBUFFORCE = 33  # include/uapi/asm-generic/socket.h
+_EVENT_AT = 16 + 20  # struct nlmsghdr, struct cn_msg
+_EVENT = struct.Struct("=IIQ")  # what, cpu, timestamp_ns
+_FORKED = struct.Struct("=IIII")  # parent_pid, parent_tgid, child_pid, child_tgid
+_EXECED = struct.Struct("=II")  # process_pid, process_tgid
+# A struct nlmsghdr of type NLMSG_DONE, a struct cn_msg of the connector's, and PROC_CN_MCAST_IGNORE. Before Linux 6.6
+# the kernel counts listeners by such messages, not by their sockets.
+_IGNORE = (
+    struct.pack("=IHHII", 40, 3, 0, 0, 0) + struct.pack("=IIIIHH", 1, 1, 0, 0, 4, 0) + struct.pack("=I", 2)
+)
+
+
+def decode_event(datagram: bytes) -> int | None:
+    """
+    The process that a datagram of the connector says is new, or another since an exec; None: nothing new. Pure.
+
+    Threads are no processes: a fork whose child is not the first thread of its group is nothing new.
+    """
+    if len(datagram) < _EVENT_AT + _EVENT.size:
+        return None
+    what = _EVENT.unpack_from(datagram, _EVENT_AT)[0]
+    data = _EVENT_AT + _EVENT.size
+    if what == _FORK and len(datagram) >= data + _FORKED.size:
+        _, _, child_pid, child_tgid = _FORKED.unpack_from(datagram, data)
+        return int(child_tgid) if child_pid == child_tgid else None
+    if what == _EXEC and len(datagram) >= data + _EXECED.size:
+        return int(_EXECED.unpack_from(datagram, data)[1])  # a kernel thread may become a process so
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What was heard since the last time."""
+
+    began: frozenset[int]
+    """Processes that began, or replaced their memory. Some may have ended since."""
+    overrun: bool
+    """More happened than could be told."""
+
+
+def _require_connector() -> None:
+    """
+    Ask whether the kernel listens on the connector here; in a network namespace of our own it does not.
+
+    The message is a bare header, which the connector drops (drivers/connector/connector.c, cn_rx_skb()). Asked first,
+    because pyroute2 tells of a refusal by a traceback of its event loop, too.
+
+    :raises CannotServe: it does not
+    """
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _NETLINK_CONNECTOR) as probe:
+            probe.sendto(struct.pack("=IHHII", 16, 3, 0, 0, 0), (0, 0))
+    except OSError as err:
+        raise CannotServe(f"the kernel does not tell us of processes that begin: {err}") from err
+
+
+class ProcEvents:
+    """Listens to the process connector; use it as a context manager."""
+
+    def __init__(self, buffer_bytes: int = BUFFER_BYTES) -> None:
+        """:raises CannotServe: no connector here (CONFIG_PROC_EVENTS), or not the host's namespaces, or not root"""
+        try:
+            from pyroute2 import ProcEventSocket
+        except ImportError as err:
+            raise CannotServe("pyroute2 is missing: run vm/provision") from err
+        _require_connector()
+        with contextlib.ExitStack() as stack:
+            try:
+                self._connector = ProcEventSocket()
+                stack.callback(self._connector.close)
+                self._connector.bind()
+                self._socket = socket.socket(fileno=os.dup(self._connector.fileno()))
+                stack.callback(self._socket.close)
+                self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, buffer_bytes // 2)
+                self._connector.control(listen=True)
+            except OSError as err:
+                raise CannotServe(f"the kernel does not tell us of processes that begin: {err}") from err
+            self._open = stack.pop_all()
+
+    def close(self) -> None:
+        """Stop listening."""
+        with contextlib.suppress(OSError):  # by hand: pyroute2 would wait for an answer that may not come
+            self._socket.sendto(_IGNORE, (0, 0))
+        self._open.close()
+
+    def __enter__(self) -> ProcEvents:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def drain(self) -> Changes:
+        """All that was queued up to now; never waits."""
+        began: set[int] = set()
+        overrun = False
+        while True:
+            try:
+                pid = decode_event(self._socket.recv(4096, socket.MSG_DONTWAIT))
+            except BlockingIOError:
+                return Changes(frozenset(began), overrun)
+            except OSError as err:
+                if err.errno != errno.ENOBUFS:
+                    raise
+                overrun = True
+                continue
+            if pid is not None:
+                began.add(pid)

@@ -1,0 +1,162 @@
+"""What the memory controller bills: the figures of one cgroup, and which cgroup pays for each frame.
+
+Source: Documentation/admin-guide/cgroup-v2.rst (memory.current, memory.stat, memory.swap.current) and
+cgroup-v1/memory.rst (memory.usage_in_bytes, memory.stat, memory.kmem.usage_in_bytes); fs/proc/page.c
+kpagecgroup_read(); mm/memcontrol.c page_cgroup_ino().
+
+Two habits of the kernel that show here. Its charge counters run ahead of use by a stock of up to 64 pages a cpu
+(MEMCG_CHARGE_BATCH). And memory.stat may lag by as many pages until it is flushed, which happens every two seconds
+(flush_memcg_stats_dwork, Linux 5.15).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from zonerss._core import check, ffi, lib
+from zonerss.answers.explain.bills import Bill, Billed, pays
+from zonerss.census.census import Census, Parts
+from zonerss.errors import KernelFormatError
+from zonerss.kernel.cgroupfs import MemoryHierarchy, directory, walk
+from zonerss.kernel.roots import Roots
+
+_TOTAL = "total_"
+
+
+def read_payers(census: Census, parts: Parts, roots: Roots) -> tuple[Billed, ...] | None:
+    """
+    Which cgroup is charged for the frames of a census, as they are now.
+
+    :param parts: the parts of this census, not restarted since
+    :return: one :class:`Billed` for each set of zones and payer; None where the kernel has no /proc/kpagecgroup
+        (no memory controller, or Linux before 4.3)
+
+    Source: /proc/kpagecgroup, one inode number a frame; of a frame whose cgroup was removed the nearest
+    ancestor that still stands (mm/memcontrol.c page_cgroup_ino()).
+    """
+    try:
+        fd = os.open(roots.proc / "kpagecgroup", os.O_RDONLY)
+    except OSError:
+        return None
+    rows, count = ffi.new("struct payer **"), ffi.new("size_t *")
+    try:
+        check(lib.census_payers(census.handle, fd, rows, count), "reading who pays for each frame")
+    finally:
+        os.close(fd)
+    held = ffi.gc(rows[0], lib.payers_free)
+    paths: dict[int, tuple[int, ...]] = {}
+    billed = []
+    for i in range(count[0]):
+        row = held[i]
+        if row.set not in paths:
+            paths[row.set] = parts.zones_of(row.set)
+        billed.append(Billed(paths[row.set], row.inode, tuple(row.pages)))
+    return tuple(billed)
+
+
+def cgroup_inodes(hierarchy: MemoryHierarchy) -> dict[int, str]:
+    """
+    The cgroups that are mounted here by their inode number, which kpagecgroup gives and stat(2) tells.
+
+    One stat(2) a cgroup.
+    """
+    inodes = {}
+    for path in walk(hierarchy, hierarchy.mount_root):
+        where = directory(hierarchy, path)
+        try:
+            inodes[os.stat(where or hierarchy.mount_point).st_ino] = path
+        except OSError:
+            continue  # it has just gone
+    return inodes
+
+
+def cgroup_processes(hierarchy: MemoryHierarchy, path: str, without: Iterable[str] = ()) -> frozenset[int]:
+    """
+    The processes of a cgroup and of all below it that have memory of their own, as cgroup.procs lists them now.
+
+    :param without: cgroups below it that are left out, with all that is below them
+    """
+    found: set[int] = set()
+    for inner in walk(hierarchy, path):
+        where = directory(hierarchy, inner) if pays(inner, path, without) else None
+        text = None if where is None else _read(where / "cgroup.procs")
+        found.update(int(line) for line in (text or b"").split())
+    return frozenset(found)
+
+
+def read_bill(hierarchy: MemoryHierarchy, path: str) -> Bill | None:
+    """
+    What the kernel says of one cgroup and all below it.
+
+    :return: None where there is no memory controller for it, it is gone, or not mounted here; fields that this
+        kernel does not have are None or missing
+    :raises KernelFormatError: a file is not of the form that we know
+    """
+    where = directory(hierarchy, path) if hierarchy.charges else None
+    text = None if where is None else _read(where / "memory.stat")
+    if where is None or text is None:
+        return None
+    stat = parse_stat(text, str(where / "memory.stat"))
+    return _bill_v2(where, stat) if hierarchy.version == 2 else _bill_v1(where, stat)
+
+
+def parse_stat(text: bytes, path: str = "memory.stat") -> dict[str, int]:
+    """
+    The lines of memory.stat: a name and a number each, bytes on both versions but for counts of events.
+
+    :raises KernelFormatError: a line is not of this form; gives path, number and the raw line
+    """
+    stat = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        name, _, value = line.partition(b" ")
+        if not name or not value.isdigit():
+            raise KernelFormatError(f"{path}:{number}: not of the form NAME NUMBER: {line!r}")
+        stat[name.decode("ascii", "backslashreplace")] = int(value)
+    return stat
+
+
+# Version 1 says of each figure what is the cgroup's own, and under total_ with all below it.
+def _bill_v1(where: Path, stat: Mapping[str, int]) -> Bill:
+    charged = _number(where / "memory.usage_in_bytes")
+    with_swap = _number(where / "memory.memsw.usage_in_bytes")
+    return Bill(
+        version=1,
+        charged_bytes=charged,
+        stat={name.removeprefix(_TOTAL): value for name, value in stat.items() if name.startswith(_TOTAL)},
+        own={name: value for name, value in stat.items() if not name.startswith(_TOTAL)},
+        kernel_bytes=_number(where / "memory.kmem.usage_in_bytes"),
+        swap_bytes=None if charged is None or with_swap is None else max(with_swap - charged, 0),
+        dying=None,
+    )
+
+
+def _bill_v2(where: Path, stat: Mapping[str, int]) -> Bill:
+    cgroup_stat = _read(where / "cgroup.stat")
+    dying = None if cgroup_stat is None else parse_stat(cgroup_stat, str(where / "cgroup.stat"))
+    return Bill(
+        version=2,
+        charged_bytes=_number(where / "memory.current"),
+        stat=dict(stat),
+        own=None,
+        kernel_bytes=stat.get("kernel"),
+        swap_bytes=_number(where / "memory.swap.current"),
+        dying=None if dying is None else dying.get("nr_dying_descendants"),
+    )
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _number(path: Path) -> int | None:
+    text = _read(path)
+    if text is None:
+        return None
+    if not text.strip().isdigit():
+        raise KernelFormatError(f"{path}: not a number of bytes: {text!r}")
+    return int(text)

@@ -1,0 +1,91 @@
+"""What /proc/PID/smaps and statm say of one process: the kernel's own account of its memory.
+
+Source: man 5 proc; Documentation/filesystems/proc.rst (VmFlags since Linux 3.8); fs/proc/task_mmu.c show_smap().
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from zonerss.answers.explain.reserved import SmapsRow
+from zonerss.errors import CannotServe, KernelFormatError
+from zonerss.kernel.roots import Roots
+from zonerss.units import pages_to_bytes
+
+_HEADER = re.compile(
+    rb"([0-9a-f]+)-([0-9a-f]+) ([r-][w-][x-][ps]) ([0-9a-f]+) ([0-9a-f]+:[0-9a-f]+) (\d+) *(.*)"
+)
+_FIELD = re.compile(rb"([A-Za-z_]+): +(\d+) kB")
+_SHARED_ANON = (b"/dev/zero (deleted)", b"/SYSV", b"/memfd:", b"[anon_shmem:")
+
+
+def read_smaps(roots: Roots, tid: int) -> list[SmapsRow]:
+    """
+    The mappings of a process.
+
+    :param tid: the process, or a thread of it that lives where the first one has ended
+    :raises CannotServe: there is no such process, or it may not be read
+    :raises KernelFormatError: a line is not of the form that we know
+    """
+    return list(parse_smaps(_read(roots, tid, "smaps"), f"/proc/{tid}/smaps"))
+
+
+def read_statm_rss(roots: Roots, tid: int) -> int:
+    """
+    RSS in bytes by the kernel's counters, which may lag by what each processor has not added up yet.
+
+    :raises CannotServe: as for :func:`read_smaps`
+    """
+    text = _read(roots, tid, "statm").split()
+    if len(text) != 7 or not text[1].isdigit():
+        raise KernelFormatError(f"/proc/{tid}/statm: not seven numbers: {text!r}")
+    return pages_to_bytes(int(text[1]))
+
+
+def parse_smaps(text: bytes, path: str = "smaps") -> Iterator[SmapsRow]:
+    """
+    The rows of smaps.
+
+    :raises KernelFormatError: a line that is neither a header nor NAME: VALUE; gives path, number and raw line
+    """
+    header: re.Match[bytes] | None = None
+    sizes: dict[str, int] = {}
+    flags: frozenset[str] = frozenset()
+    for number, line in enumerate(text.splitlines(), start=1):
+        if field := _FIELD.fullmatch(line):
+            sizes[field[1].decode()] = int(field[2]) * 1024
+        elif line.startswith(b"VmFlags:"):
+            flags = frozenset(line.decode("ascii", "backslashreplace").split()[1:])
+        elif found := _HEADER.fullmatch(line):
+            if header:
+                yield _row(header, sizes, flags)
+            header, sizes, flags = found, {}, frozenset()
+        elif b":" not in line:
+            raise KernelFormatError(f"{path}:{number}: a line that is not understood: {line[:200]!r}")
+    if header:
+        yield _row(header, sizes, flags)
+
+
+def _row(header: re.Match[bytes], sizes: dict[str, int], flags: frozenset[str]) -> SmapsRow:
+    shared = header[3].endswith(b"s")
+    return SmapsRow(
+        start=int(header[1], 16),
+        end=int(header[2], 16),
+        shared=shared,
+        offset=int(header[4], 16),
+        file=(header[5] + b" " + header[7], int(header[6])),
+        is_shared_anon=shared and header[7].startswith(_SHARED_ANON),
+        sizes=sizes,
+        flags=flags,
+    )
+
+
+def _read(roots: Roots, tid: int, name: str) -> bytes:
+    try:
+        text = (roots.proc / str(tid) / name).read_bytes()
+    except (FileNotFoundError, ProcessLookupError) as err:
+        raise CannotServe(f"there is no process {tid}") from err
+    except OSError as err:
+        raise CannotServe(f"cannot read the memory of process {tid}: {err.strerror}") from err
+    return text

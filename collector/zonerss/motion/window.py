@@ -1,0 +1,183 @@
+"""The uncertainty of a snapshot: a window around its walk, and what changed in it (docs/motion.md).
+
+Kept by a :class:`zonerss.snapshot.Session` between snapshots. The tracer of :mod:`zonerss.motion.tracer` counts what
+changes; where it cannot serve, each process's RSS is read before and after the walk, which says less.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from enum import StrEnum
+
+from zonerss.errors import CannotServe
+from zonerss.kernel.cgroupfs import MemoryHierarchy
+from zonerss.kernel.proc import TaskList, read_tasks
+from zonerss.kernel.roots import Roots
+from zonerss.motion.bound import Sighting, Window, bounds, differences
+from zonerss.motion.tracer import ChurnTracer, hierarchy_id, read_rss
+from zonerss.records import Task, Usage, Zone
+from zonerss.units import pages_to_bytes
+
+Placing = Callable[[Task], Zone]
+"""Which zone a task is in, before names are made unique."""
+
+
+class Method(StrEnum):
+    """How the uncertainty was found."""
+
+    TRACED = "traced"
+    """Every change was counted: a bound."""
+    NET = "net"
+    """RSS after the walk less RSS before it: what came and went again in between is missing."""
+
+
+class Motion:
+    """Says of each snapshot how far it can be trusted; a context for each, from before the listing on."""
+
+    def __init__(self, roots: Roots, trace: bool = True) -> None:
+        """:param trace: count changes by bcc where that can be had"""
+        self._roots = roots
+        self._tracer: ChurnTracer | None = None
+        self.why_not = ""
+        """Why changes cannot be counted here; empty if they can."""
+        if trace:
+            try:
+                self._tracer = ChurnTracer(roots)
+            except CannotServe as err:
+                self.why_not = str(err)
+        self.method = Method.TRACED if self._tracer else Method.NET
+        self._before: dict[int, Mapping[str, int]] = {}
+        self._ways: Sequence[Placing] = ()
+        self._found: list[dict[Hashable, int] | None] = []
+
+    def close(self) -> None:
+        """Detach and unload."""
+        if self._tracer:
+            self._tracer.close()
+
+    def __enter__(self) -> Motion:
+        self._found = []
+        if self._tracer:
+            self._tracer.begin()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._tracer:
+            self._tracer.abandon()
+
+    def listed(self, tasks: TaskList) -> None:
+        """Between listing and walking: see what each process has."""
+        self._before = {task.pid: read_rss(self._roots, task) for task in tasks.tasks}
+
+    def walked(
+        self,
+        before: TaskList,
+        mm_of: Mapping[int, int],
+        met_pages: Mapping[int, int],
+        hierarchy: MemoryHierarchy,
+        ways: Sequence[Placing],
+        want_users: bool,
+    ) -> None:
+        """
+        At the end of the walk: see what has changed.
+
+        :param before: the listing of the walk
+        :param mm_of: for each pid the lowest one that has the same address space
+        :param met_pages: how many entries the walk met, for each pid that it came to
+        :param ways: one for each grouping
+        """
+        after = read_tasks(self._roots, hierarchy, want_users)
+        window = self._tracer.end() if self._tracer else None
+        later = {} if window else {task.pid: read_rss(self._roots, task) for task in after.tasks}
+        moves = self._moves(window, hierarchy)
+        self._ways = ways
+        self._found = [
+            self._bounds(place, before, after, mm_of, met_pages, window, later, moves) for place in ways
+        ]
+
+    def tell(
+        self,
+        usages: Iterable[Usage],
+        total: Usage,
+        position: int,
+        places: Iterable[tuple[Task, tuple[Zone, ...]]],
+    ) -> tuple[tuple[Usage, ...], Usage]:
+        """The same usages of a grouping with their uncertainty, where it is known."""
+        pages, place = self._found[position], self._ways[position]
+        if pages is None:
+            return tuple(usages), total
+        zones_of: dict[str, set[Hashable]] = defaultdict(set)
+        for task, zones in places:
+            zones_of[zones[position].name].add(place(task))
+        told = [
+            replace(usage, uncertainty_bytes=_sum(_bytes(pages.get(zone)) for zone in zones_of[usage.zone]))
+            for usage in usages
+        ]
+        # A page that comes or goes in a zone changes the total by one page at most.
+        in_all = _sum(usage.uncertainty_bytes for usage in told)
+        return tuple(told), replace(total, uncertainty_bytes=in_all)
+
+    def _bounds(
+        self,
+        place: Placing,
+        before: TaskList,
+        after: TaskList,
+        mm_of: Mapping[int, int],
+        met_pages: Mapping[int, int],
+        window: Window | None,
+        later: Mapping[int, Mapping[str, int]],
+        moves: Sequence[tuple[int, str]],
+    ) -> dict[Hashable, int] | None:
+        first = {
+            task.pid: _sighting(task, before, mm_of, place, self._before, met_pages) for task in before.tasks
+        }
+        last = {task.pid: _sighting(task, after, {}, place, later, {}) for task in after.tasks}
+        window = window or differences(first, last)
+        if not window.complete:
+            return None
+        known = {task.pid: task for task in (*after.tasks, *before.tasks)}
+        moved_to: dict[int, set[Hashable]] = defaultdict(set)
+        for pid, path in moves:
+            if pid in known:
+                moved_to[pid].add(place(replace(known[pid], cgroup=path)))
+        return bounds(window, first, last, moved_to)
+
+    def _moves(self, window: Window | None, hierarchy: MemoryHierarchy) -> list[tuple[int, str]]:
+        if not window or not window.moves:
+            return []
+        number = hierarchy_id(self._roots, hierarchy)
+        return [(move.pid, move.path) for move in window.moves if move.hierarchy == number]
+
+
+def _bytes(pages: int | None) -> int | None:
+    return None if pages is None else pages_to_bytes(pages)
+
+
+def _sum(sizes: Iterable[int | None]) -> int | None:
+    """All of them together; unknown where one is."""
+    total = 0
+    for size in sizes:
+        if size is None:
+            return None
+        total += size
+    return total
+
+
+def _sighting(
+    task: Task,
+    listed: TaskList,
+    mm_of: Mapping[int, int],
+    place: Placing,
+    rss: Mapping[int, Mapping[str, int]],
+    met_pages: Mapping[int, int],
+) -> Sighting:
+    return Sighting(
+        identity=(task.start_ticks, listed.startstack[task.pid]),
+        mm=mm_of.get(task.pid, task.pid),
+        zone=place(task),
+        rss_pages=rss.get(task.pid, {}),
+        rss_estimate=task.rss_pages,
+        walked_pages=met_pages.get(task.pid),
+    )

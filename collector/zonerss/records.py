@@ -1,0 +1,188 @@
+"""What crosses module borders: frozen records, no I/O and no arithmetic beyond a sum of a record's own fields.
+
+Text from the kernel (command and cgroup names) is decoded as UTF-8 with surrogateescape, so that nothing is lost
+and a path can be opened again; only :mod:`zonerss.views` turns it into something that is safe to print.
+Unknown is None, never 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One process, as it was listed. A pid alone is no identity: pids are reused, start_ticks tells."""
+
+    pid: int
+    start_ticks: int
+    """Clock ticks after boot at which it started."""
+    uid: int | None
+    """Real user id; None where it was not asked for."""
+    euid: int | None
+    """Effective user id; None where it was not asked for."""
+    command: str
+    """The kernel's comm: at most 15 bytes, of any kind."""
+    cgroup: str
+    """Path in the hierarchy that carries the memory controller, beginning with a slash."""
+    rss_pages: int
+    """The kernel's own counter, per-cpu batched: an estimate of the work, not a result."""
+    walk_tid: int
+    """The thread to read memory through: the pid, or a living thread where the leader has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A set of processes that is asked about: a container, a service, a cgroup, a user."""
+
+    name: str
+    """What people call it; unique within a grouping."""
+    cgroup: str | None = None
+    """The cgroup whose charge is this zone's; None where a zone is no cgroup (users, the root's own processes)."""
+    id: str | None = None
+    """The full id where the name holds a shortened one or stands for one: a container's 64 digits."""
+    kind: str = "cgroup"
+    """What it is: docker, podman, pod, service, scope, session, cgroup, global, user, command, ..."""
+
+
+class Cause(StrEnum):
+    """Why something could not be seen."""
+
+    EXITED = "exited"
+    """The process left before or while it was walked."""
+    EXECED = "exec"
+    """It replaced its address space while it was walked."""
+    BEGAN = "began"
+    """It began after the processes were listed and so was not walked."""
+    MOVED = "moved"
+    """It changed its cgroup while it was walked; it counts where it was listed."""
+    REUSED = "reused"
+    """Its pid belongs to another process by now."""
+    REFUSED = "refused"
+    """The kernel does not let us read it."""
+    BUSY = "busy"
+    """The page tables kept changing under the reader."""
+    UNREADABLE = "unreadable"
+    """Reading failed for another reason, which the detail gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something that a snapshot does not cover."""
+
+    pid: int
+    step: str
+    """Where it was met: list, open, maps, pagemap, cgroup, tables."""
+    cause: Cause
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one zone, or all of them together, use. All in bytes."""
+
+    zone: str
+    cgroup: str | None
+    id: str | None
+    kind: str
+    processes: int
+    process_rss_bytes: int
+    """The sum of the processes' own RSS: counts a shared page once per process, so it is too much."""
+    anon_bytes: int
+    file_bytes: int
+    shmem_bytes: int
+    hugetlb_bytes: int
+    exclusive_bytes: int | None
+    """Mapped by no other zone: what ends with it. None where only some zones were walked."""
+    proportional_bytes: int | None
+    """Each page divided by the number of zones that map it; rounded to a byte. None likewise."""
+    swap_bytes: int
+    """Swap slots that its page tables point at, each once."""
+    charged_bytes: int | None
+    """What the kernel bills its cgroup: memory.current, or usage_in_bytes on version 1."""
+    uncertainty_bytes: int | None = None
+    """How far rss can be from its value at any one moment of the walk (docs/motion.md). None: not known."""
+
+    @property
+    def rss_bytes(self) -> int:
+        """Every frame that the zone maps, once (getvmusage's rule)."""
+        return self.anon_bytes + self.file_bytes + self.shmem_bytes
+
+    @property
+    def shared_bytes(self) -> int | None:
+        """What other zones map, too. None where exclusive_bytes is."""
+        return None if self.exclusive_bytes is None else self.rss_bytes - self.exclusive_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """The zones of one --by."""
+
+    by: str
+    zones: tuple[Usage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessUsage:
+    """What one process maps. Two processes that share an address space have the same figures."""
+
+    pid: int
+    zone: str
+    uid: int | None
+    command: str
+    rss_bytes: int
+    """Page table entries that map memory: what smaps calls Rss."""
+    anon_bytes: int
+    file_bytes: int
+    shmem_bytes: int
+    hugetlb_bytes: int
+    exclusive_bytes: int
+    """Frames that no other address space maps (USS)."""
+    proportional_bytes: int
+    """Each frame divided by the number of address spaces that map it."""
+    swap_bytes: int
+    size_bytes: int
+    """Virtual size."""
+
+
+class FileKind(StrEnum):
+    """What a mapping is of."""
+
+    FILE = "file"
+    """A file on disk: its pages are page cache."""
+    DELETED = "deleted"
+    """A file without a name any more; it goes with its last mapping and open file."""
+    TMPFS = "tmpfs"
+    """A file on tmpfs or ramfs: its pages are the only copy."""
+    MEMFD = "memfd"
+    SYSV = "sysv"
+    """A System V shared memory segment."""
+    SHARED = "shared"
+    """Anonymous memory that was mapped shared."""
+    HUGETLB = "hugetlb"
+    DEVICE = "device"
+    """Memory of a driver or of another kernel object: a ring, a buffer."""
+    KERNEL = "kernel"
+    """The kernel's own pages, mapped everywhere: the vdso."""
+
+
+@dataclass(frozen=True, slots=True)
+class MappedFile:
+    """A file, or what the kernel treats as one, that processes map."""
+
+    name: str
+    """The shortest of its names, each as seen in the mount namespace of a process that maps it."""
+    kind: FileKind
+    lasts: bool
+    """It stays when nothing maps it any more, because it has a name or an id to be found by."""
+    size_bytes: int | None = None
+    """How long it is; None where it could not be asked."""
+    device: tuple[int, int] = (0, 0)
+    """Major and minor number as maps shows them; on overlayfs and btrfs not those of stat(2)."""
+    inode: int = 0
+    """As maps shows it: of a System V segment its id."""
+    ipc_namespace: int | None = None
+    """Of a System V segment: the inode of the IPC namespace that ends with it at the latest."""
+    aliases: tuple[str, ...] = ()
+    """Its other names."""

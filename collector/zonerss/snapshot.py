@@ -1,0 +1,358 @@
+"""The main path: one look at the machine, from its processes to what each zone uses.
+
+The rule, from SmartOS's getvmusage(): a page counts once in a zone however many of the zone's processes map it, and
+it is charged in full to every zone that maps it. In steps, which are the functions below:
+
+    list the processes                        read_tasks()
+    say for each which zones it is in         place_tasks()
+    for each page table entry of each:
+      mark its frame for the process's zones  walk(), in C
+    count the frames by set of zones          Census.parts()
+    every figure is a sum over these parts    zonerss.census.usage
+
+A walk is an interval, not an instant: ``began`` and ``ended`` say when. What could not be seen is a gap, listed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from zonerss.census.census import Census, Parts
+from zonerss.census.usage import Member, processes_usage, without_others, zones_usage
+from zonerss.errors import UsageError
+from zonerss.kernel.cgroupfs import MemoryHierarchy, charged_bytes, find_memory_hierarchy
+from zonerss.kernel.names import host_names
+from zonerss.kernel.proc import TaskList, shared_mm_leaders
+from zonerss.kernel.roots import HOST, Roots
+from zonerss.kernel.roster import Roster
+from zonerss.records import Cause, Gap, Grouping, ProcessUsage, Usage, Zone
+from zonerss.units import PAGE_BYTES
+from zonerss.walk.jobs import Walked, walk, walk_settings
+from zonerss.walk.sources import Sources
+from zonerss.zones.plan import Plan, find_names, make_plan, place_tasks
+from zonerss.zones.rules import Rule
+from zonerss.zones.ways import WAYS, By, nested, parse_by, zoner
+
+if TYPE_CHECKING:
+    from zonerss.answers.explain.bills import Billed
+    from zonerss.answers.share import Holdings
+    from zonerss.motion.window import Motion
+
+BASES = ("mapped", "incore")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What one look at the machine found. The fields are those of the JSON (docs/json.md)."""
+
+    began: datetime
+    ended: datetime
+    source: str
+    """Where frames came from: pagetable or pagemap."""
+    basis: str
+    """What counts: mapped, what page tables map; incore, cached pages of mapped file ranges besides."""
+    by: str
+    """The first grouping, whose zones these are."""
+    page_size: int
+    """In bytes."""
+    total: Usage
+    """All zones shown taken together, every frame once."""
+    zones: tuple[Usage, ...]
+    """Largest rss first."""
+    groupings: tuple[Grouping, ...]
+    """One for each --by, in the order asked for; the first one's zones are ``zones``."""
+    processes: tuple[ProcessUsage, ...] | None
+    """Where they were asked for, largest rss first."""
+    gaps: tuple[Gap, ...]
+    walk_ns: int
+    """How long the page tables were being read."""
+    walk_pages: int
+    """Page table entries that map memory, of all address spaces walked."""
+    parts: Parts = field(repr=False, compare=False)
+    """The parts; their zone numbers are the members' keys."""
+    members: tuple[Member, ...] = field(repr=False, compare=False)
+    """The processes that were walked."""
+    uncertainty: str | None = None
+    """How the uncertainty was found: traced (a bound), net (less than one); None: it was not asked for."""
+    by_mapping: Parts | None = field(repr=False, compare=False, default=None)
+    """Basis incore: the parts with each zone twice, as z what it maps privately, as z + parts.zones what shared."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What is asked of one look."""
+
+    ways: tuple[By, ...]
+    basis: str
+    names: tuple[str, ...]
+    """Zones of the first grouping, as they were spelled; none: all."""
+    alone: bool
+    processes: bool
+
+    @property
+    def want_users(self) -> bool:
+        """Whether the processes' user ids must be read."""
+        return self.processes or any(way.needs_uids for way in self.ways)
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """What came of walking the page tables."""
+
+    source: str
+    found: Sequence[Walked]
+    """One for each walk of the plan."""
+    gaps: Sequence[Gap]
+    took_ns: int
+
+
+class Session:
+    """Takes snapshots, and keeps between them what makes the next one cheaper; use it as a context manager.
+
+    It holds the census' memory, the source of frames and a few open files; not for several threads at once.
+    """
+
+    def __init__(
+        self,
+        source: str = "auto",
+        rules: Sequence[Rule] = (),
+        roots: Roots = HOST,
+        threads: int | None = None,
+        *,
+        lasting: bool = True,
+        uncertainty: bool = False,
+        follow: bool = False,
+    ) -> None:
+        """
+        :param source: where frames come from: auto, pagemap or pagetable
+        :param rules: names for cgroups of the user's own
+        :param threads: how many processes to walk side by side; None: as many as there are processors for us
+        :param lasting: many snapshots will be taken, so that auto may take a source that costs more to load
+        :param uncertainty: tell how far each figure can be trusted (docs/motion.md); loading that takes 0.3 s
+        :param follow: let the kernel's events tell who came, rather than list /proc each time
+        :raises CannotServe: not root, or the kernel lacks what every source needs
+        """
+        self._source, self._rules, self._roots = source, rules, roots
+        with ExitStack() as stack:
+            self._settings = stack.enter_context(walk_settings(roots, threads))
+            self._sources = Sources(roots, threads, lasting)
+            stack.callback(self._sources.close)
+            self._roster = Roster(roots, follow)
+            stack.callback(self._roster.close)
+            self._motion = _load_motion(roots, stack) if uncertainty else None
+            self._open = stack.pop_all()
+        self._census = Census(0)
+
+    def close(self) -> None:
+        """Give back what is held."""
+        self._open.close()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def take(
+        self,
+        by: str | Sequence[str] = ("zone",),
+        basis: str = "mapped",
+        zone: str | Sequence[str] | None = None,
+        *,
+        alone: bool = False,
+        processes: bool = False,
+    ) -> Snapshot:
+        """Look at the machine once; see :func:`take_snapshot`."""
+        ways = tuple(parse_by(text) for text in ((by,) if isinstance(by, str) else by))
+        if not ways:
+            raise UsageError(f"group by what? say one of {', '.join(WAYS)}")
+        if basis not in BASES:
+            raise UsageError(f"there is no basis {basis!r}; say {' or '.join(BASES)}")
+        names = (zone,) if isinstance(zone, str) else tuple(zone or ())
+        with self._motion or nullcontext():
+            return self._look(_Request(ways, basis, names, alone, processes))
+
+    def _look(self, request: _Request) -> Snapshot:
+        began = datetime.now(UTC)
+        hierarchy = find_memory_hierarchy(self._roots)
+        listed = self._roster.read(hierarchy, request.want_users)
+        host = host_names(self._roots)
+        zoners = [zoner(way, host, self._rules) for way in request.ways]
+        places = place_tasks(listed.tasks, zoners)
+        names = find_names(request.names, places)
+        if request.alone and names:
+            places = [place for place in places if place.zones[0].name in names]
+        plan = make_plan(places, mm_of := shared_mm_leaders(listed), by_mm=request.processes)
+
+        if self._motion:
+            self._motion.listed(listed)
+        walked = self._walk(listed, plan)
+        if self._motion:
+            met_pages = _met_pages(plan, walked.found)
+            self._motion.walked(listed, mm_of, met_pages, hierarchy, zoners, request.want_users)
+        parts, by_mapping, cache_gaps = self._parts(request, listed, plan)
+        appeared = [Gap(pid, "list", Cause.BEGAN) for pid in self._roster.appeared()]
+
+        members = _members(plan, walked.found, listed)
+        tell = self._motion.tell if self._motion and request.basis == "mapped" else None
+        groupings, totals = [], []
+        for position, way in enumerate(request.ways):
+            charge = _charger(hierarchy, {member.zones[position] for member in members})
+            chosen = names if position == 0 else ()
+            usages, total = zones_usage(parts, members, position, charge, chosen)
+            if tell:
+                usages, total = tell(usages, total, position, places)
+            if request.alone:
+                usages, total = tuple(map(without_others, usages)), without_others(total)
+            groupings.append(Grouping(str(way), usages))
+            totals.append(total)
+        return Snapshot(
+            began=began,
+            ended=datetime.now(UTC),
+            source=walked.source,
+            basis=request.basis,
+            by=groupings[0].by,
+            page_size=PAGE_BYTES,
+            total=totals[0],
+            zones=groupings[0].zones,
+            groupings=tuple(groupings),
+            processes=processes_usage(parts, members, plan.mms, names) if request.processes else None,
+            gaps=tuple(dict.fromkeys((*listed.gaps, *walked.gaps, *cache_gaps, *appeared))),
+            walk_ns=walked.took_ns,
+            walk_pages=sum(found.rss_pages + found.hugetlb_pages for found in walked.found),
+            parts=parts,
+            members=members,
+            uncertainty=str(self._motion.method) if self._motion and tell else None,
+            by_mapping=by_mapping,
+        )
+
+    def _walk(self, listed: TaskList, plan: Plan) -> _Walk:
+        """Mark the frames of every address space of the plan in the census."""
+        source = self._sources.choose(self._source, sum(task.rss_pages for task, _ in plan.walks))
+        self._census.restart(len(plan.mms))
+        began_ns = time.monotonic_ns()
+        found, gaps = walk(source, self._census, listed, plan.walks, self._settings)
+        return _Walk(source.name, found, gaps, time.monotonic_ns() - began_ns)
+
+    def _parts(
+        self, request: _Request, listed: TaskList, plan: Plan
+    ) -> tuple[Parts, Parts | None, Sequence[Gap]]:
+        """What the census found. Basis incore: files count where they are cached, mapped by a page table or not."""
+        parts = self._census.parts()
+        if request.basis == "mapped":
+            return parts, None, ()
+        from zonerss.walk.incore import incore_parts
+
+        by_mapping, gaps = incore_parts(parts, listed, plan.walks, self._settings, self._roots)
+        return by_mapping.project([*range(parts.zones)] * 2, parts.zones), by_mapping, gaps
+
+    def payers(self) -> tuple[Billed, ...] | None:
+        """
+        Which cgroups pay for the frames of the latest snapshot, by its members' keys.
+
+        None where the kernel does not say (:func:`zonerss.kernel.memcg.read_payers`).
+        """
+        from zonerss.kernel.memcg import read_payers
+
+        return read_payers(self._census, self._census.parts(), self._roots)
+
+    def holdings(
+        self, members: Iterable[Member], wanted: Collection[int] | None = None
+    ) -> tuple[Holdings, tuple[Gap, ...]]:
+        """
+        Which files the parts of the latest snapshot hold, as far as these of its members map them.
+
+        :param wanted: numbers of the sets in question; None: all
+        """
+        from zonerss.walk.files import name_parts, one_of_each_mm
+
+        return name_parts(self._census, self._settings, one_of_each_mm(members), wanted, self._roots)
+
+
+def take_snapshot(
+    by: str | Sequence[str] = ("zone",),
+    source: str = "auto",
+    basis: str = "mapped",
+    zone: str | Sequence[str] | None = None,
+    *,
+    alone: bool = False,
+    processes: bool = False,
+    rules: Sequence[Rule] = (),
+    roots: Roots = HOST,
+    threads: int | None = None,
+    max_age: float | None = None,
+) -> Snapshot:
+    """
+    Look at the machine once. Who looks again and again is better served by a :class:`Session`.
+
+    :param by: how to group processes into zones (:func:`zonerss.zones.ways.parse_by`); several share one walk
+    :param source: where frames come from: auto, pagemap or pagetable
+    :param basis: what counts: mapped or incore
+    :param zone: names of zones of the first grouping: only these are in it, with the same figures as among all.
+        For what is exclusive to them all processes are walked
+    :param alone: walk only the processes of ``zone``; what depends on the others (exclusive, proportional) is None
+    :param processes: tell what each process maps, too
+    :param rules: names for cgroups of the user's own
+    :param threads: how many processes to walk side by side; None: as many as there are processors for us
+    :param max_age: a snapshot of the same kind will do whose walk began at most so many seconds ago, be it done or
+        under way in another thread; None: take one of our own (:mod:`zonerss.flight`)
+    :raises UsageError: an unknown by, source or basis
+    :raises UnknownZone: there is no zone of that name
+    :raises CannotServe: not root, or a source that this host cannot serve
+    """
+
+    def take() -> Snapshot:
+        with Session(source, rules, roots, threads, lasting=False) as session:
+            return session.take(by, basis, zone, alone=alone, processes=processes)
+
+    if max_age is None:
+        return take()
+    by, zone = (by,) if isinstance(by, str) else tuple(by), (zone,) if isinstance(zone, str) else zone
+    kind = (by, source, basis, zone and tuple(zone), alone, processes, tuple(rules), roots, threads)
+    from zonerss.flight import SNAPSHOTS
+
+    return SNAPSHOTS.get(kind, take, max_age)
+
+
+def _load_motion(roots: Roots, stack: ExitStack) -> Motion:
+    from zonerss.motion.window import Motion
+
+    motion = Motion(roots)
+    stack.callback(motion.close)
+    return motion
+
+
+def _members(plan: Plan, walked: Sequence[Walked], listed: TaskList) -> tuple[Member, ...]:
+    """The processes of which something was seen; the others are gaps, not processes without memory."""
+    return tuple(
+        Member(
+            seat.place.task,
+            seat.mm,
+            seat.place.zones,
+            seat.key,
+            walked[seat.walk].rss_pages,
+            listed.vsize_bytes[seat.place.task.pid],
+        )
+        for seat in plan.seats
+        if walked[seat.walk].vmas
+    )
+
+
+def _met_pages(plan: Plan, walked: Sequence[Walked]) -> dict[int, int]:
+    """How many entries the walk met, for each pid of which something was seen."""
+    return {seat.place.task.pid: found.rss_pages for seat in plan.seats if (found := walked[seat.walk]).vmas}
+
+
+def _charger(hierarchy: MemoryHierarchy, zones: Collection[Zone]) -> Callable[[Zone], int | None]:
+    """What the kernel charges a zone, less what it charges other zones that lie below its cgroup."""
+    below = nested(zones)
+
+    def charge(zone: Zone) -> int | None:
+        return None if zone.cgroup is None else charged_bytes(hierarchy, zone.cgroup, below[zone])
+
+    return charge

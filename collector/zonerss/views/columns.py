@@ -1,0 +1,130 @@
+"""The columns of the tables, each defined once: its header, what it shows, how, and what it means."""
+
+from __future__ import annotations
+
+import pwd
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from zonerss.units import format_percent, format_size, memory_bytes
+from zonerss.views.text import printable
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: of which field of a record, and how it is shown."""
+
+    name: str
+    """As --sort takes it."""
+    header: str
+    help: str
+    value: Callable[[Any], Any]
+    """The value that is sorted by; None: unknown."""
+    size: bool = False
+    """A size in bytes."""
+    left: bool = False
+    """Aligned to the left: text."""
+    text: Callable[[Any], str] | None = None
+    """How its value is shown where neither a size nor a plain word does; never asked for an unknown one."""
+
+
+def _size(name: str, header: str, field: str, help: str) -> Column:
+    return Column(name, header, help, lambda record: getattr(record, field), size=True)
+
+
+NPROC = Column("processes", "NPROC", "processes", lambda record: record.processes)
+RSS = _size("rss", "RSS", "rss_bytes", "frames mapped, each once")
+ANON = _size("anon", "ANON", "anon_bytes", "of it: private memory that no file backs")
+FILE = _size("file", "FILE", "file_bytes", "of it: files")
+SHMEM = _size("shmem", "SHMEM", "shmem_bytes", "of it: tmpfs, memfd, shared memory")
+EXCLUSIVE = _size("exclusive", "EXCL", "exclusive_bytes", "of it: mapped by no other")
+SHARED = _size("shared", "SHARED", "shared_bytes", "of it: mapped by others, too")
+PROPORTIONAL = _size(
+    "proportional", "PROP", "proportional_bytes", "each frame divided among those that map it"
+)
+HUGETLB = _size("hugetlb", "HUGETLB", "hugetlb_bytes", "beside rss: hugetlb pages")
+SWAP = _size("swap", "SWAP", "swap_bytes", "swap slots that page tables point at, each once")
+CHARGED = _size("charged", "CHARGED", "charged_bytes", "what the kernel bills the cgroup")
+PROCESS_RSS = _size(
+    "process_rss", "PSRSS", "process_rss_bytes", "the sum of the processes' own RSS: too much"
+)
+
+UNCERTAINTY = Column(
+    "uncertainty",
+    "±",
+    "how far rss can be from its value at any moment of the walk",
+    lambda record: record.uncertainty_bytes,
+    text=lambda size_bytes: f"±{format_size(size_bytes) if size_bytes else 0}",
+)
+MEMORY = Column(
+    "memory",
+    "MEMORY",
+    "rss of all memory of the machine",
+    lambda record: record.rss_bytes,
+    text=lambda rss_bytes: format_percent(rss_bytes, memory_bytes()),
+)
+ZONE = Column("zone", "ZONE", "the zone", lambda record: record.zone, left=True)
+
+
+ZONE_COLUMNS = (
+    NPROC,
+    RSS,
+    MEMORY,
+    EXCLUSIVE,
+    SHARED,
+    PROPORTIONAL,
+    ANON,
+    FILE,
+    SHMEM,
+    HUGETLB,
+    SWAP,
+    CHARGED,
+    PROCESS_RSS,
+)
+"""What show has, left of the zone: prstat's order and words where it has them."""
+
+PID = Column("pid", "PID", "process id", lambda record: record.pid)
+SIZE = _size("size", "SIZE", "size_bytes", "virtual size")
+COMMAND = Column("command", "PROCESS", "the kernel's name of it", lambda record: record.command, left=True)
+
+
+def user_name(uid: int | None) -> str:
+    """The login name of a user id, the number where it has none, a dash where it is unknown."""
+    if uid is None:
+        return "–"
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+USERNAME = Column("user", "USERNAME", "real user", lambda record: user_name(record.uid), left=True)
+
+PROCESS_COLUMNS = (
+    PID,
+    USERNAME,
+    SIZE,
+    RSS,
+    ANON,
+    FILE,
+    SHMEM,
+    EXCLUSIVE,
+    PROPORTIONAL,
+    HUGETLB,
+    SWAP,
+    ZONE,
+    COMMAND,
+)
+
+
+def cell(column: Column, record: Any, in_bytes: bool = False) -> str:
+    """What a column shows of a record, safe to print."""
+    value = column.value(record)
+    if value is None:
+        return "–"
+    if column.text:
+        return column.text(value)
+    if column.size and not in_bytes:
+        return format_size(value)
+    return printable(str(value))

@@ -1,0 +1,35 @@
+"""What `explain --private-shared` shows: getvmusage's two halves beside ours."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from zonerss.answers.explain.getvmusage import HowMapped
+from zonerss.units import format_size
+from zonerss.views.table import render_rows
+from zonerss.views.text import printable
+
+
+def render_how_mapped(zone: str, mapped: HowMapped, in_bytes: bool = False) -> list[str]:
+    """One table; both pairs add up to the same."""
+    size = str if in_bytes else format_size
+    rows = [
+        ["getvmusage", "rss_private", size(mapped.rss_private_bytes), "through MAP_PRIVATE: libc is private"],
+        ["", "rss_shared", size(mapped.rss_shared_bytes), "through MAP_SHARED: files, tmpfs, shared memory"],
+        ["zonerss", "exclusive", size(mapped.exclusive_bytes), "no other zone has it, however it is mapped"],
+        ["", "shared", size(mapped.shared_with_others_bytes), "another zone has it, too"],
+        ["getvmusage", "swap_private", size(mapped.swap_private_bytes), "reserved; fork doubles it"],
+        ["", "swap_shared", size(mapped.swap_shared_bytes), "reserved by shared memory, each once"],
+        ["zonerss", "swap", size(mapped.swap_used_bytes), "used: slots that page tables point at"],
+    ]
+    table = render_rows(
+        ["WHO", "WHAT", "BYTES" if in_bytes else "SIZE", "MEANS"], rows, [True, True, False, True]
+    )
+    note = f"{size(mapped.both_bytes)} is mapped both ways and stands under rss_shared."
+    return [f"zone {printable(zone)}, basis incore", "", *table, *(["", note] if mapped.both_bytes else [])]
+
+
+def how_mapped_fields(mapped: HowMapped) -> dict[str, Any]:
+    """The same for JSON."""
+    return asdict(mapped)

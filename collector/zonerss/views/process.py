@@ -1,0 +1,45 @@
+"""What `explain --pid` shows: one process's RSS three ways."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zonerss.answers.explain.process import ThreeWays
+from zonerss.units import format_size
+from zonerss.views.table import render_rows
+
+_SAYS = {
+    "counter_lag": "what each processor had not added up yet",
+    "changed_meanwhile": "changed between the readings",
+    "zero_page": "entries that map the zero page: nobody's memory",
+    "device": "entries that map device memory or the kernel's own",
+    "hugetlb": "hugetlb pages, which smaps tells beside Rss",
+}
+
+
+def render_three_ways(ways: ThreeWays, in_bytes: bool = False) -> list[str]:
+    """The sum, one line a step; steps of nothing are left out but for the lag."""
+    size = str if in_bytes else format_size
+    rows = [["", size(ways.statm_bytes), "by the kernel's counters (statm): what ps prints"]]
+    for step in ways.steps:
+        if step.bytes or step.name == "counter_lag":
+            rows.append(["+" if step.bytes >= 0 else "-", size(abs(step.bytes)), _SAYS[step.name]])
+        if step.name == "counter_lag":
+            rows.append(["=", size(ways.smaps_bytes), "by smaps: the sum of Rss"])
+    rows.append(
+        ["=", size(ways.translations_bytes), "by translations: every entry that maps anything (rm_asrss)"]
+    )
+    table = render_rows(["", "BYTES" if in_bytes else "SIZE", "WHAT"], rows, [True, False, True])
+    return [f"process {ways.pid}", "", *table]
+
+
+def three_ways_document(ways: ThreeWays) -> dict[str, Any]:
+    """``zonerss.explain-process/1``: statm_bytes + all steps = translations_bytes."""
+    return {
+        "schema": "zonerss.explain-process/1",
+        "pid": ways.pid,
+        "statm_bytes": ways.statm_bytes,
+        "smaps_bytes": ways.smaps_bytes,
+        "translations_bytes": ways.translations_bytes,
+        "steps": [{"step": step.name, "bytes": step.bytes} for step in ways.steps],
+    }

@@ -1,0 +1,169 @@
+"""What is shared: each two zones as a heat map or a list, and the largest parts with what they hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from zonerss.answers.share import Holding, Holdings, Pair, SharedPart
+from zonerss.census.census import Kind
+from zonerss.census.usage import rss_of
+from zonerss.records import FileKind, MappedFile, Usage
+from zonerss.units import format_size, pages_to_bytes
+from zonerss.views.document import Json
+from zonerss.views.table import render_rows
+from zonerss.views.text import cells, encodable, printable
+
+_CELL = 7  # columns of a terminal for one size and a blank
+_LABEL = 24
+_NAMED = 3
+_COLD, _HOT = (24, 32, 72), (200, 40, 24)
+
+
+def render_sharing(
+    zones: Sequence[Usage], pairs: Sequence[Pair], pair_count: int, width: int, in_bytes: bool = False
+) -> list[str]:
+    """
+    What each two zones both map.
+
+    :param zones: largest first
+    :param pairs: most first; all of them for a heat map, those to show for a list
+    :param pair_count: how many there are
+    :param width: columns of a terminal that shows colours; 0: there is none
+    """
+    room = (width - _LABEL - 5) // _CELL
+    if len(zones) > 1 and room > 1 and pairs and not in_bytes:
+        return _heat_map(zones, pairs, min(room, len(zones), 40), width)
+    if not pairs:
+        return ["No two zones map a page in common."]
+    rows = [[_size(pair.bytes, in_bytes), *map(printable, pair.zones)] for pair in pairs]
+    lines = render_rows(["SHARED", "ZONE", "ZONE"], rows, [False, True, True])
+    left_out = pair_count - len(pairs)
+    return [*lines, f"and {left_out} more pairs"] if left_out else lines
+
+
+def _heat_map(zones: Sequence[Usage], pairs: Sequence[Pair], count: int, width: int) -> list[str]:
+    # rich is costly to load, and only a terminal needs it.
+    import io
+
+    from rich.console import Console
+    from rich.text import Text
+
+    shared = {pair.zones: pair.bytes for pair in pairs}
+    shown = zones[:count]
+    most = max(shared.values())
+    lines = [Text(" " * (_LABEL + 4) + "".join(f"{n:>{_CELL}}" for n in range(1, count + 1)))]
+    for number, one in enumerate(shown, 1):
+        line = Text(f"{number:>3} {_clip(printable(one.zone), _LABEL - 1)} ")
+        for other in shown:
+            key = (one.zone, other.zone) if one.zone < other.zone else (other.zone, one.zone)
+            size = one.rss_bytes if one is other else shared.get(key, 0)
+            style = "dim" if one is other or not size else f"white on rgb{_colour(size / most)}"
+            line.append(" ")
+            line.append(f"{format_size(size) if size else '·':>{_CELL - 1}}", style=style)
+        lines.append(line)
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=width, highlight=False)
+    for line in lines:
+        console.print(line, no_wrap=True, crop=True)
+    left_out = [f"and {len(zones) - count} smaller zones"] if len(zones) > count else []
+    return [*stream.getvalue().splitlines(), *left_out]
+
+
+def _colour(heat: float) -> str:
+    # Eyes compare shades by ratio: the square root gives the lower half of the range more of them.
+    weight = heat**0.5
+    mixed = (round(cold + (hot - cold) * weight) for cold, hot in zip(_COLD, _HOT, strict=True))
+    return f"({','.join(map(str, mixed))})"
+
+
+def _clip(text: str, width: int) -> str:
+    while cells(text) > width:
+        text = text[:-2] + "…"
+    return text + " " * (width - cells(text))
+
+
+def render_parts(parts: Sequence[SharedPart], holdings: Holdings, in_bytes: bool = False) -> list[str]:
+    """A table of parts: how much, what, and whose."""
+    rows = [
+        [
+            _size(part.bytes, in_bytes),
+            str(len(part.zones)),
+            what_it_is(part, holdings.get(part.number)),
+            " ".join(map(printable, part.zones[:_NAMED]))
+            + (f" and {len(part.zones) - _NAMED} more" if len(part.zones) > _NAMED else ""),
+        ]
+        for part in parts
+    ]
+    return render_rows(["SIZE", "BY", "WHAT", "ZONES"], rows, [False, False, True, True])
+
+
+def what_it_is(part: SharedPart, held: Sequence[Holding] | None) -> str:
+    """The contents of a part in words, most first: private memory, files by their last names."""
+    private = "of a fork" if len(part.keys) > 1 else "private"
+    found = [(part.anon_bytes, private)]
+    if held is None:
+        found += [(part.file_bytes, "files"), (part.shmem_bytes, "shmem")]
+    for file, pages in held or ():
+        found.append((pages_to_bytes(pages[Kind.FILE] + pages[Kind.SHMEM]), printable(short_name(file))))
+    found = sorted((one for one in found if one[0]), key=lambda one: (-one[0], one[1]))
+    words = [f"{format_size(size)} {name}" for size, name in found[:_NAMED]]
+    if rest := found[_NAMED:]:
+        words.append(f"{format_size(sum(size for size, _ in rest))} in {len(rest)} more")
+    return ", ".join(words)
+
+
+def short_name(file: MappedFile | None) -> str:
+    """A file in a word or two."""
+    if file is None:
+        return "(not found again)"
+    if file.kind is FileKind.SYSV:
+        return f"SysV segment {file.inode}"
+    if file.kind is FileKind.SHARED:
+        return "shared anonymous"
+    name = file.name.rpartition("/")[2] or file.name
+    return f"{name} (deleted)" if file.kind is FileKind.DELETED else name
+
+
+def json_name(zone: str) -> str:
+    """A zone's name in JSON, with its quotes."""
+    return json.dumps(encodable(zone))
+
+
+def json_part(part: SharedPart, quoted: Mapping[str, str], held: Sequence[Holding] | None) -> Json:
+    """A part for JSON. quoted: each zone's json_name(). holds is null where it was not looked up."""
+    zones = ", ".join(map(quoted.__getitem__, part.zones))
+    return Json(
+        f'{{"zones": [{zones}], "bytes": {part.bytes}, "anon_bytes": {part.anon_bytes}, '
+        f'"file_bytes": {part.file_bytes}, "shmem_bytes": {part.shmem_bytes}, '
+        f'"holds": {json.dumps(_held_fields(part, held))}}}'
+    )
+
+
+def json_pair(pair: Pair, quoted: Mapping[str, str]) -> Json:
+    """A pair for JSON."""
+    (one, other), shared = pair
+    return Json(f'{{"zones": [{quoted[one]}, {quoted[other]}], "bytes": {shared}}}')
+
+
+def _held_fields(part: SharedPart, held: Sequence[Holding] | None) -> list[dict[str, Any]] | None:
+    if held is None:
+        if part.anon_bytes < part.bytes:
+            return None
+        return [{"kind": "anon", "name": None, "bytes": part.anon_bytes}]
+    rows: list[dict[str, Any]] = []
+    anon = sum(pages[Kind.ANON] for _, pages in held)
+    for file, pages in held:
+        count = rss_of(pages) - pages[Kind.ANON]
+        if count:
+            kind = file.kind if file else None
+            name = encodable(file.name) if file else None
+            rows.append({"kind": kind and str(kind), "name": name, "bytes": pages_to_bytes(count)})
+    if anon:
+        rows.append({"kind": "anon", "name": None, "bytes": pages_to_bytes(anon)})
+    return sorted(rows, key=lambda row: (-row["bytes"], row["name"] or ""))
+
+
+def _size(size_bytes: int, in_bytes: bool) -> str:
+    return str(size_bytes) if in_bytes else format_size(size_bytes)

@@ -1,0 +1,90 @@
+"""The cgroup tree as indented rows, and as a flat list for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from zonerss.census.tree import TreeNode
+from zonerss.snapshot import Snapshot
+from zonerss.units import format_size
+from zonerss.views.columns import HUGETLB, SWAP, ZONE_COLUMNS, Column, cell
+from zonerss.views.document import gap_list, header, usage_fields
+from zonerss.views.table import render_rows
+from zonerss.views.text import encodable, printable
+
+
+def render_tree(
+    nodes: Sequence[TreeNode], sort: Column, limit: int | None = None, in_bytes: bool = False
+) -> list[str]:
+    """
+    One row for each cgroup, its children below it, largest first.
+
+    :param nodes: parents first
+    :param limit: so many children of each cgroup; the others are counted in a row of their own
+    """
+    columns = [
+        c for c in ZONE_COLUMNS if c not in (HUGETLB, SWAP) or any(c.value(node.usage) for node in nodes)
+    ]
+    rows = []
+    for depth, node, left_out in _ordered(nodes, sort, limit):
+        indent = "  " * depth
+        if node is None:
+            rows.append([*("" for _ in columns), "", f"{indent}and {left_out} smaller"])
+            continue
+        own = str(node.own_rss_bytes) if in_bytes else format_size(node.own_rss_bytes)
+        name = node.usage.zone.rpartition("/")[2] or "/"
+        rows.append(
+            [
+                *(cell(column, node.usage, in_bytes) for column in columns),
+                own if node.own_processes else "–",
+                indent + printable(name),
+            ]
+        )
+    headers = [*(column.header for column in columns), "OWN", "CGROUP"]
+    return render_rows(headers, rows, [*(column.left for column in columns), False, True])
+
+
+def _ordered(
+    nodes: Sequence[TreeNode], sort: Column, limit: int | None
+) -> Iterator[tuple[int, TreeNode | None, int]]:
+    """(depth, node, 0), or (depth, None, how many were left out); without recursion, however deep it is."""
+    children: dict[str | None, list[TreeNode]] = {}
+    for child in nodes:
+        children.setdefault(child.parent, []).append(child)
+    todo: list[tuple[int, TreeNode | None, int]] = [(0, root, 0) for root in children.get(None, [])]
+    while todo:
+        depth, node, left_out = todo.pop()
+        yield depth, node, left_out
+        if node is None:
+            continue
+        below = children.get(node.usage.zone, [])
+        known = [child for child in below if sort.value(child.usage) is not None]
+        known.sort(key=lambda child: sort.value(child.usage), reverse=not sort.left)
+        below = known + [child for child in below if sort.value(child.usage) is None]
+        shown = below[:limit]
+        if len(shown) < len(below):
+            todo.append((depth + 1, None, len(below) - len(shown)))
+        todo.extend((depth + 1, child, 0) for child in reversed(shown))
+
+
+def tree_document(snapshot: Snapshot, nodes: Sequence[TreeNode]) -> dict[str, Any]:
+    """
+    ``zonerss.snapshot/1`` by cgroup, and beside its zones "tree": every cgroup above them, too, with all that is
+    below it (docs/tree.md). A flat list, parents first: cgroups may be nested deeper than JSON readers go.
+    """
+    return header("zonerss.snapshot/1", snapshot) | {
+        "total": usage_fields(snapshot.total),
+        "zones": [usage_fields(usage) for usage in snapshot.zones],
+        "tree": [
+            usage_fields(node.usage)
+            | {
+                "parent": None if node.parent is None else encodable(node.parent),
+                "depth": node.depth,
+                "own_rss_bytes": node.own_rss_bytes,
+                "own_processes": node.own_processes,
+            }
+            for node in nodes
+        ],
+        "gaps": gap_list(snapshot.gaps),
+    }

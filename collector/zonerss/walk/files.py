@@ -1,0 +1,284 @@
+"""Which file, memfd, tmpfs file or System V segment the frames of some parts hold.
+
+The census by zone knows sets of zones, not files. So the processes in question are walked once more, through
+pagemap, and the frames of each mapped file are marked for that file in a second census. The two censuses are then
+joined frame by frame. In the second one a set says which names one file goes by: on overlayfs the same cached pages
+appear under another device number in each mount, so (device, inode) is no key there; the frames are.
+
+Source: proc_pid_maps(5), proc_pid_map_files(5); mm/shmem.c shmem_kernel_file_setup(), ipc/shm.c newseg().
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from zonerss._core import ffi, lib
+from zonerss.census.census import Census, Parts
+from zonerss.kernel.proc import text_of
+from zonerss.kernel.roots import HOST, Roots
+from zonerss.records import FileKind, Gap, MappedFile, Task
+from zonerss.walk.jobs import walk
+from zonerss.walk.pagemap import PagemapSource
+
+if TYPE_CHECKING:
+    from zonerss.answers.share import Holdings
+    from zonerss.census.usage import Member
+
+_ROOM = 16384
+_DELETED = " (deleted)"
+_SHM_DEST = 0o1000  # include/uapi/linux/shm.h: it goes when the last process detaches
+_TMPFS = 0x01021994  # include/uapi/linux/magic.h
+_RAMFS = 0x858458F6
+_HUGETLBFS = 0x958458F6
+_KIND_WORDS = ((("/memfd:",), FileKind.MEMFD), (("/SYSV",), FileKind.SYSV))
+
+
+@dataclass(frozen=True, slots=True)
+class RawFile:
+    """A mapped file as maps tells it, and where one mapping of it is."""
+
+    name: str
+    device: tuple[int, int]
+    inode: int
+    ipc_namespace: int
+    pid: int
+    start: int
+    end: int
+
+    @property
+    def has_file(self) -> bool:
+        """Not so of [vdso]. The first System V segment of a namespace has the inode 0."""
+        return bool(self.inode) or self.name.startswith("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What asking for a mapped file itself told."""
+
+    name: str
+    links: int
+    size_bytes: int
+    mode: int
+    fs_type: int
+
+
+def name_parts(
+    census: Census,
+    settings: Any,
+    tasks: Sequence[Task],
+    wanted: Collection[int] | None = None,
+    roots: Roots = HOST,
+) -> tuple[Holdings, tuple[Gap, ...]]:
+    """
+    What the parts of a census hold, as far as these processes map it.
+
+    :param census: as the walk by zone left it
+    :param settings: from :func:`zonerss.walk.jobs.walk_settings`
+    :param tasks: whose mappings to look at, one of each address space
+    :param wanted: numbers of the sets in question; None: all
+    :return: the holdings of each set, and processes that could not be read
+    """
+    raw, names, gaps = _walk_files(settings, tasks)
+    joints = census.join(names, wanted)
+    aliases = names.parts()
+    file_of = _files(raw, aliases, {joint.other for joint in joints}, roots)
+    holdings: dict[int, dict[MappedFile | None, list[int]]] = {}
+    for joint in joints:
+        files = holdings.setdefault(joint.number, {})
+        pages = files.setdefault(file_of.get(joint.other), [0] * len(joint.pages))
+        for kind, count in enumerate(joint.pages):
+            pages[kind] += count
+    return {
+        number: [(file, tuple(pages)) for file, pages in files.items()] for number, files in holdings.items()
+    }, tuple(gaps)
+
+
+def one_of_each_mm(members: Iterable[Member]) -> list[Task]:
+    """A process for each address space among some."""
+    return list({member.mm: member.task for member in members}.values())
+
+
+def ipc_namespace(pid: int | str, roots: Roots = HOST) -> int | None:
+    """The IPC namespace of a process, by its inode; None: it has left."""
+    try:
+        return os.stat(roots.proc / str(pid) / "ns" / "ipc").st_ino
+    except OSError:
+        return None
+
+
+def _walk_files(settings: Any, tasks: Sequence[Task]) -> tuple[list[RawFile], Census, list[Gap]]:
+    room = _ROOM
+    while True:
+        handle = ffi.new("struct objects **")
+        if lib.objects_create(room, handle):
+            raise MemoryError
+        objects = ffi.gc(handle[0], lib.objects_destroy)
+        census = Census(room)
+        settings.objects = objects
+        try:
+            _, gaps = walk(PagemapSource(), census, None, [(task, 0) for task in tasks], settings)
+            return _raw_files(objects), census, gaps
+        except OSError as err:
+            if err.errno != errno.ENOSPC:
+                raise
+            room *= 4
+        finally:
+            settings.objects = ffi.NULL
+
+
+def _raw_files(objects: Any) -> list[RawFile]:
+    rows, text = lib.objects_all(objects), lib.objects_text(objects)
+    files = []
+    for index in range(lib.objects_count(objects)):
+        row = rows[index]
+        name = text_of(bytes(ffi.buffer(text + row.name, row.name_length)))
+        device = (row.major, row.minor)
+        files.append(RawFile(name, device, row.inode, row.space, row.pid, row.start, row.end))
+    return files
+
+
+def _files(
+    raw: Sequence[RawFile], aliases: Parts, used: Iterable[int], roots: Roots
+) -> dict[int, MappedFile]:
+    """The file of each set of raw files that is in use."""
+    sets = {number: aliases.zones_of(number) for number in used if number}
+    group_of = _groups(raw, map(aliases.zones_of, aliases.filled()))
+    own = _OwnKernel(roots)
+    members: dict[int, list[int]] = {}
+    for index, group in enumerate(group_of):
+        members.setdefault(group, []).append(index)
+    merged: dict[int, MappedFile] = {}
+    files = {}
+    for number, indices in sets.items():
+        group = group_of[indices[0]]
+        if group not in merged:
+            merged[group] = merge([describe(raw[i], own.look(raw[i]), own) for i in members[group]])
+        files[number] = merged[group]
+    return files
+
+
+def _groups(raw: Sequence[RawFile], sets: Iterable[tuple[int, ...]]) -> list[int]:
+    """For each raw file the first that is the same file: the two share frames, and inode or last name."""
+    group = list(range(len(raw)))
+
+    def find(index: int) -> int:
+        while group[index] != index:
+            group[index] = group[group[index]]
+            index = group[index]
+        return index
+
+    for first, *others in sets:
+        for other in others:
+            if may_be_one(raw[first], raw[other]):
+                a, b = find(first), find(other)
+                group[max(a, b)] = min(a, b)
+    return [find(index) for index in range(len(raw))]
+
+
+def may_be_one(a: RawFile, b: RawFile) -> bool:
+    """
+    Whether two files that were seen to share a frame are one.
+
+    A frame that was freed and taken by another file between two looks would make two files one; but they would
+    hardly have one inode number or one last name.
+    """
+    return a.inode == b.inode or _last_name(a.name) == _last_name(b.name)
+
+
+def _last_name(name: str) -> str:
+    return name.removesuffix(_DELETED).rpartition("/")[2]
+
+
+class _OwnKernel:
+    """What has to be asked once: the device of the kernel's internal tmpfs, our IPC namespace, its segments."""
+
+    def __init__(self, roots: Roots) -> None:
+        self._roots = roots
+        fd = os.memfd_create("zonerss", os.MFD_CLOEXEC)
+        try:
+            device = os.fstat(fd).st_dev
+        finally:
+            os.close(fd)
+        self.shm_device = (os.major(device), os.minor(device))
+        self._ipc = ipc_namespace("self", roots)
+        self._ending: frozenset[int] | None = None
+
+    def look(self, raw: RawFile) -> Look | None:
+        """The file of a mapping, by /proc/PID/map_files; None where it cannot be had any more."""
+        path = self._roots.proc / str(raw.pid) / "map_files" / f"{raw.start:x}-{raw.end:x}"
+        seen = ffi.new("struct file_look *")
+        if not raw.has_file or lib.file_look(os.fsencode(path), seen):
+            return None
+        try:
+            name = os.readlink(path)
+        except OSError:
+            return None
+        return Look(name, seen.links, seen.size, seen.mode, seen.fs_type)
+
+    def segment_ends(self, raw: RawFile) -> bool:
+        """Whether a System V segment of our IPC namespace was removed, and waits for the last process to detach."""
+        if raw.ipc_namespace != self._ipc:
+            return False
+        if self._ending is None:
+            self._ending = frozenset(_removed_segments(self._roots))
+        return raw.inode in self._ending
+
+
+def _removed_segments(roots: Roots) -> Iterable[int]:
+    try:
+        rows = (roots.proc / "sysvipc" / "shm").read_text().splitlines()[1:]
+    except OSError:
+        return
+    for row in rows:
+        _key, shmid, perms, *_ = row.split()
+        if int(perms, 8) & _SHM_DEST:
+            yield int(shmid)
+
+
+def describe(raw: RawFile, look: Look | None, own: _OwnKernel) -> MappedFile:
+    """What a mapped file is, and whether it stays when its last mapping goes."""
+    kind, lasts = _kind_of(raw, look, own)
+    name = look.name if look else raw.name.replace("\\012", "\n")
+    if kind is not FileKind.FILE:
+        name = name.removesuffix(_DELETED)
+    return MappedFile(
+        name=name,
+        kind=kind,
+        lasts=lasts,
+        size_bytes=look.size_bytes if look and kind not in (FileKind.DEVICE, FileKind.KERNEL) else None,
+        device=raw.device,
+        inode=raw.inode,
+        ipc_namespace=raw.ipc_namespace or None,
+    )
+
+
+def _kind_of(raw: RawFile, look: Look | None, own: _OwnKernel) -> tuple[FileKind, bool]:
+    if not raw.has_file:
+        return FileKind.KERNEL, True
+    if raw.device == own.shm_device:
+        for prefixes, kind in _KIND_WORDS:
+            if raw.name.startswith(prefixes):
+                return kind, kind is FileKind.SYSV and not own.segment_ends(raw)
+        return FileKind.SHARED, False
+    if not raw.name.startswith("/") or (look and stat.S_ISCHR(look.mode)):
+        return FileKind.DEVICE, False
+    lasts = look.links > 0 if look else not raw.name.endswith(_DELETED)
+    if look and look.fs_type == _HUGETLBFS:
+        return FileKind.HUGETLB, lasts
+    if not lasts:
+        return FileKind.DELETED, False
+    if look and look.fs_type in (_TMPFS, _RAMFS):
+        return FileKind.TMPFS, True
+    return FileKind.FILE, True
+
+
+def merge(same: Sequence[MappedFile]) -> MappedFile:
+    """One file out of what it looked like through several mounts and names: it lasts if it does anywhere."""
+    best = min(same, key=lambda file: (not file.lasts, len(file.name), file.name))
+    aliases = tuple(sorted({file.name for file in same} - {best.name}))
+    return replace(best, aliases=aliases)

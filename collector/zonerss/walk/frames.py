@@ -1,0 +1,140 @@
+"""The pages of one process, one by one: for `zonerss frames` and for programs that want the frames themselves.
+
+Source: /proc/PID/pagemap, /proc/kpageflags and /proc/kpagecount (Documentation/admin-guide/mm/pagemap.rst). On
+kernels built with CONFIG_NO_PAGE_MAPCOUNT (2025 on) kpagecount is an average over a large folio.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from zonerss._core import ffi, lib
+from zonerss.errors import CannotServe, KernelFormatError
+from zonerss.kernel.proc import text_of
+from zonerss.kernel.roots import HOST, Roots
+from zonerss.walk.jobs import walk_settings
+
+PAGE_STRUCT = "=QQQBB6x"
+"""One entry of :class:`VmaPages`: address, pfn, mapcount, kind, huge; 32 bytes, native order (struct's notation)."""
+
+PAGE_ZERO: int = lib.PAGE_ZERO
+"""Kind of an entry that maps the zero page or the huge zero page."""
+PAGE_DEVICE: int = lib.PAGE_DEVICE
+"""Kind of an entry whose frame is no page of memory that counts: device memory, kernel data."""
+MAPCOUNT_UNKNOWN = 0xFFFFFFFFFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Vma:
+    """One row of /proc/PID/maps: addresses [start, end) in bytes."""
+
+    start: int
+    end: int
+    permissions: str
+    """As maps prints it: rwxp or s."""
+    offset: int
+    device: tuple[int, int]
+    inode: int
+    name: str
+    """The path or [name], as the kernel escaped it; empty for plain anonymous memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class VmaPages:
+    """A mapping and its pages."""
+
+    vma: Vma
+    count: int
+    """How many pages there are."""
+    buffer: memoryview
+    """Shape (32 * count,), bytes: entries of PAGE_STRUCT in order of address. kind is a
+    :class:`zonerss.census.census.Kind`, PAGE_ZERO or PAGE_DEVICE; pfn is a swap slot where kind is SWAP; mapcount is
+    MAPCOUNT_UNKNOWN where the kernel does not say; huge is 1 where a PMD or greater maps the page (known only
+    with PAGEMAP_SCAN, Linux 6.7)."""
+
+
+def frames(pid: int, roots: Roots = HOST) -> Iterator[VmaPages]:
+    """
+    The pages of a process, mapping by mapping.
+
+    :param pid: a process, or a thread of one whose first thread has ended
+    :raises CannotServe: there is no such process, it may not be read, or we are not root
+    :raises FramesHidden: frame numbers read as 0
+    :raises KernelFormatError: a row of maps is not of the form that we know
+    """
+    with walk_settings(roots) as settings, _opened(roots, pid) as (maps, pagemap, kpagecount):
+        for raw, vma in _rows(maps):
+            if vma.start >> 63:
+                continue  # [vsyscall]
+            yield _pages(raw, vma, pagemap, kpagecount, settings)
+
+
+def parse_maps(text: bytes) -> list[tuple[Any, Vma]]:
+    """
+    The rows of /proc/PID/maps, each as the core's struct vma and as a record.
+
+    :raises KernelFormatError: a line is not of the form that we know
+    """
+    return list(_rows(text))
+
+
+def _rows(text: bytes) -> Iterator[tuple[Any, Vma]]:
+    bad = ffi.new("size_t *")
+    room = text.count(b"\n")
+    raw = ffi.new("struct vma[]", max(room, 1))
+    rows = lib.maps_parse(ffi.from_buffer(text), len(text), raw, room, bad)
+    if rows < 0:
+        line = text[bad[0] :].split(b"\n", 1)[0]
+        raise KernelFormatError(
+            f"/proc/PID/maps at byte {bad[0]}: a line that is not understood: {line[:200]!r}"
+        )
+    for i in range(rows):
+        row = raw[i]
+        flags = "".join(
+            letter if row.flags & bit else "-"
+            for letter, bit in (("r", lib.VMA_READ), ("w", lib.VMA_WRITE), ("x", lib.VMA_EXEC))
+        )
+        flags += "s" if row.flags & lib.VMA_SHARED else "p"
+        name = text_of(text[row.name : row.name + row.name_length])
+        yield row, Vma(row.start, row.end, flags, row.offset, (row.major, row.minor), row.inode, name)
+
+
+def _pages(raw: Any, vma: Vma, pagemap: int, kpagecount: int, settings: Any) -> VmaPages:
+    room = 512
+    while True:
+        pages = ffi.new("struct page[]", room)
+        count = lib.walk_pages(
+            pagemap, kpagecount, ffi.addressof(raw), settings, vma.start, vma.end, pages, room
+        )
+        if count < 0:
+            raise CannotServe(f"the process has left, or its pages cannot be read: {os.strerror(-count)}")
+        if count <= room:
+            return VmaPages(vma, count, memoryview(ffi.buffer(pages, count * ffi.sizeof("struct page"))))
+        room = count + 512
+
+
+@contextmanager
+def _opened(roots: Roots, pid: int) -> Iterator[tuple[bytes, int, int]]:
+    directory = roots.proc / str(pid)
+    opened: list[int] = []
+    try:
+        try:
+            opened.append(os.open(directory / "pagemap", os.O_RDONLY))
+            maps = (directory / "maps").read_bytes()
+        except FileNotFoundError as err:
+            raise CannotServe(f"there is no process {pid}") from err
+        except OSError as err:
+            raise CannotServe(f"cannot read the memory of process {pid}: {err.strerror}") from err
+        try:
+            opened.append(os.open(roots.proc / "kpagecount", os.O_RDONLY))
+        except OSError:
+            opened.append(-1)  # mapping counts are then unknown
+        yield maps, opened[0], opened[1]
+    finally:
+        for fd in opened:
+            if fd >= 0:
+                os.close(fd)

@@ -1,0 +1,229 @@
+"""Frames from the page tables themselves, copied out of the kernel by a BPF program (bpf/pagetable.bpf.c).
+
+The cheapest source per page, but it must be loaded first. How it works, what it needs and what it was measured to
+cost: docs/pagetable.md. x86-64 only: page table entries are read raw, and their layout is the processor's.
+
+Source: kernel/bpf/task_iter.c (iter/task_vma, Linux 5.12, commit 3d7d72a34e05; one process per link, Linux 6.1,
+commit f0d74c4da1f0; the address space held while it is walked, Linux 6.2 and stable, commit 7ff94f276f8e).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from zonerss._core import check
+from zonerss._core import ffi as core_ffi
+from zonerss.census.census import Census
+from zonerss.errors import CannotServe
+from zonerss.kernel.roots import HOST, Roots
+from zonerss.units import PAGE_BYTES
+
+OBJECT = Path(__file__).resolve().parent.parent / "_core" / "pagetable.bpf.o"
+
+# Measured (docs/pagetable.md, tests/benchmarks/bench_pagetable.py); only their ratio matters.
+LOADING_NS = 8_000_000
+PAGEMAP_NS_PER_PAGE = 15.0
+PAGETABLE_NS_PER_PAGE = 3.5
+
+_RAM_LINE = re.compile(r"^ *([0-9a-f]+)-([0-9a-f]+) : System RAM(?: \(.*\))?$")
+
+
+class NotLoaded(CannotServe):
+    """The page tables cannot be read here; ``stage`` says how far it came."""
+
+    def __init__(self, stage: str, text: str) -> None:
+        super().__init__(text)
+        self.stage = stage
+
+
+STAGES = ("architecture", "built", "namespace", "ram", "bpf", "frames", "iterator", "base", "shape")
+"""What must hold, in the order in which it is found out."""
+
+
+def worth_loading(expected_pages: int, resident: bool) -> bool:
+    """
+    Whether this source will be done before pagemap, loading included.
+
+    :param expected_pages: page table entries about to be walked, as the sum of the processes' RSS estimates them
+    :param resident: it is loaded already, or will serve many snapshots
+    """
+    if resident:
+        return True
+    return expected_pages * (PAGEMAP_NS_PER_PAGE - PAGETABLE_NS_PER_PAGE) > LOADING_NS
+
+
+def read_ram(roots: Roots = HOST) -> list[tuple[int, int]]:
+    """
+    The frames that are memory, as (first, count), in order: "System RAM" of /proc/iomem, nested lines included.
+
+    Memory that a driver has added (DAX, CXL) is a nested "System RAM (kmem)".
+
+    :raises NotLoaded: the file tells no addresses (they read as 0 without CAP_SYS_ADMIN)
+    """
+    ranges = []
+    try:
+        text = (roots.proc / "iomem").read_text("ascii", "replace")
+    except OSError as err:
+        raise NotLoaded("ram", f"cannot read {roots.proc / 'iomem'}: {err.strerror}; run as root") from err
+    for line in text.splitlines():
+        if match := _RAM_LINE.match(line):
+            first = -(-int(match[1], 16) // PAGE_BYTES)
+            end = (int(match[2], 16) + 1) // PAGE_BYTES
+            if end > first:
+                ranges.append((first, end - first))
+    if not ranges:
+        raise NotLoaded("ram", f"{roots.proc / 'iomem'} tells no addresses: run as root, with CAP_SYS_ADMIN")
+    return sorted(ranges)
+
+
+def boot_offset_ns(roots: Roots = HOST) -> int:
+    """
+    What /proc/PID/stat adds to a process's start time in our time namespace (time_namespaces(7), Linux 5.6).
+
+    0 where there are no time namespaces.
+    """
+    try:
+        text = (roots.proc / "self" / "timens_offsets").read_text("ascii")
+    except OSError:
+        return 0
+    for line in text.splitlines():
+        words = line.split()
+        if words[:1] in (["boottime"], ["7"]) and len(words) == 3:
+            return int(words[1]) * 1_000_000_000 + int(words[2])
+    return 0
+
+
+class PageTableSource:
+    """The BPF program, loaded: a source of frames for as long as it is open. Use it as a context manager.
+
+    Holds one program and two maps (128 KiB for each worker) in the kernel, which go when it is closed or when
+    the process ends, however it ends.
+    """
+
+    name = "pagetable"
+
+    def __init__(self, roots: Roots = HOST, workers: int | None = None, bpf_object: Path = OBJECT) -> None:
+        """
+        Load it.
+
+        :param workers: how many threads may walk side by side; None: one for each processor that we may use
+        :param bpf_object: the compiled program
+        :raises NotLoaded: the kernel or our privileges do not allow it, or it was not built; the text says which
+        """
+        _require_here(roots, bpf_object)
+        self._ffi, self._lib = _module()
+        ram = read_ram(roots)
+        stage = self._ffi.new("int *")
+        handle = self._ffi.new("struct pagetable **")
+        ranges = self._ffi.new("struct frame_range[]", ram)
+        path = self._ffi.new("char[]", os.fsencode(bpf_object))
+        try:
+            pagemap_fd = os.open(roots.proc / "self" / "pagemap", os.O_RDONLY)
+        except OSError as err:
+            raise NotLoaded("frames", f"cannot open {roots.proc / 'self/pagemap'}: {err.strerror}") from err
+        options = self._ffi.new("struct pagetable_options *")
+        options.object, options.ram, options.ram_ranges = path, ranges, len(ram)
+        options.workers = workers or min(len(os.sched_getaffinity(0)), 8)
+        options.boot_offset_ns, options.pagemap_fd = boot_offset_ns(roots), pagemap_fd
+        try:
+            error = self._lib.pagetable_open(options, stage, handle)
+        finally:
+            os.close(pagemap_fd)
+        if error:
+            raise NotLoaded(*self._why(stage[0], -error))
+        self._handle = handle[0]
+
+    def _why(self, stage: int, error: int) -> tuple[str, str]:
+        lib, said = self._lib, os.strerror(error)
+        if stage == lib.PAGETABLE_OBJECT:
+            return "built", f"{OBJECT.name} cannot be read ({said}): build zonerss again"
+        if stage == lib.PAGETABLE_LOAD and error == errno.EPERM:
+            return "bpf", (
+                f"the kernel refuses bpf() ({said}): CAP_BPF and CAP_PERFMON (or CAP_SYS_ADMIN) are missing, "
+                "or a seccomp filter or lockdown forbids it"
+            )
+        if stage == lib.PAGETABLE_LOAD:
+            return "bpf", (
+                f"the kernel does not take the BPF program ({said}): it needs Linux 6.1 or later, built with "
+                "CONFIG_DEBUG_INFO_BTF and CONFIG_BPF_JIT"
+            )
+        if stage == lib.PAGETABLE_OLD_ITERATOR:
+            return "iterator", (
+                "this kernel's BPF iterator does not hold on to the memory that it walks, so a process that "
+                "exits could crash it: it needs Linux 6.2, or 6.1 with its fixes"
+            )
+        if stage == lib.PAGETABLE_HIDDEN:
+            return "frames", "the kernel hides frame numbers from us: CAP_SYS_ADMIN is missing"
+        if stage == lib.PAGETABLE_BASE:
+            return "base", (
+                f"where the kernel maps all memory was not found ({said}); is it locked down to confidentiality?"
+            )
+        return "shape", "our own page table did not read back as pagemap has it: this kernel's are not known"
+
+    def walk(self, census: Census, jobs: Any, count: int, settings: Any) -> None:
+        """Walk the jobs; see :class:`zonerss.walk.jobs.Source`."""
+        if self._handle is None:
+            raise ValueError("the source is closed")
+        result = self._lib.walk_pagetable(
+            self._handle,
+            self._borrow("struct census *", census.handle),
+            self._borrow("struct walk_job *", jobs),
+            count,
+            self._borrow("struct walk_settings *", settings),
+        )
+        check(result, "walking the page tables")
+
+    def _borrow(self, kind: str, pointer: Any) -> Any:
+        """The same struct as the other module knows it: both are compiled from one core.h."""
+        return self._ffi.cast(kind, int(core_ffi.cast("uintptr_t", pointer)))
+
+    def counts(self) -> dict[str, int]:
+        """Since it was opened: tables that could not be read, that changed hands while being copied, and reads."""
+        faults, retries, reads = (self._ffi.new("uint64_t *") for _ in range(3))
+        self._lib.pagetable_counts(self._handle, faults, retries, reads)
+        return {"faults": faults[0], "retries": retries[0], "reads": reads[0]}
+
+    def close(self) -> None:
+        """Unload it. A second call does nothing."""
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            self._lib.pagetable_close(handle)
+
+    def __enter__(self) -> PageTableSource:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _require_here(roots: Roots, bpf_object: Path) -> None:
+    """What can be said without asking the kernel."""
+    if os.uname().machine != "x86_64":
+        text = f"page tables of {os.uname().machine} are not known to zonerss, only those of x86_64"
+        raise NotLoaded("architecture", text)
+    if not bpf_object.exists():
+        text = f"{bpf_object.name} was not built: install clang and libbpf-dev, and build zonerss again"
+        raise NotLoaded("built", text)
+    try:
+        own = os.readlink(roots.proc / "self")
+    except OSError as err:
+        raise NotLoaded("namespace", f"cannot read {roots.proc / 'self'}: {err.strerror}") from err
+    if own != str(os.getpid()):
+        text = f"{roots.proc} shows another pid namespace than ours: run zonerss in that one"
+        raise NotLoaded("namespace", text)
+
+
+def _module() -> tuple[Any, Any]:
+    try:
+        from zonerss._core import _pagetable  # type: ignore[attr-defined]
+    except ImportError as err:
+        text = f"zonerss was built without libbpf ({err}): install libbpf-dev, and build zonerss again"
+        raise NotLoaded("built", text) from err
+    return _pagetable.ffi, _pagetable.lib
