@@ -23,25 +23,26 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from zonerss.census.census import Census, Parts
-from zonerss.census.usage import Member, processes_usage, without_others, zones_usage
+from zonerss.census.usage import Member, one_of_each_mm, processes_usage, without_others, zones_usage
 from zonerss.errors import UsageError
 from zonerss.kernel.cgroupfs import MemoryHierarchy, charged_bytes, find_memory_hierarchy
 from zonerss.kernel.names import host_names
 from zonerss.kernel.proc import TaskList, shared_mm_leaders
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.kernel.roster import Roster
-from zonerss.records import Cause, Gap, Grouping, ProcessUsage, Usage, Zone
+from zonerss.records import Cause, Gap, Grouping, Holdings, ProcessUsage, Usage, Zone
 from zonerss.units import PAGE_BYTES
 from zonerss.walk.jobs import Walked, walk, walk_settings
 from zonerss.walk.sources import Sources
-from zonerss.zones.plan import Plan, find_names, make_plan, place_tasks
+from zonerss.zones.labels import find_names
+from zonerss.zones.paths import nested
+from zonerss.zones.plan import Plan, make_plan, place_tasks
 from zonerss.zones.rules import Rule
-from zonerss.zones.ways import WAYS, By, nested, parse_by, zoner
+from zonerss.zones.ways import WAYS, By, parse_by, zoner
 
 if TYPE_CHECKING:
-    from zonerss.answers.explain.bills import Billed
-    from zonerss.answers.share import Holdings
     from zonerss.motion.window import Motion
+    from zonerss.records.bills import Billed
 
 BASES = ("mapped", "incore")
 
@@ -184,7 +185,7 @@ class Session:
         host = host_names(self._roots)
         zoners = [zoner(way, host, self._rules) for way in request.ways]
         places = place_tasks(listed.tasks, zoners)
-        names = find_names(request.names, places)
+        names = find_names(request.names, {place.zones[0].name for place in places})
         if request.alone and names:
             places = [place for place in places if place.zones[0].name in names]
         plan = make_plan(places, mm_of := shared_mm_leaders(listed), by_mm=request.processes)
@@ -255,9 +256,9 @@ class Session:
         """
         Which cgroups pay for the frames of the latest snapshot, by its members' keys.
 
-        None where the kernel does not say (:func:`zonerss.kernel.memcg.read_payers`).
+        None where the kernel does not say (:func:`zonerss.walk.payers.read_payers`).
         """
-        from zonerss.kernel.memcg import read_payers
+        from zonerss.walk.payers import read_payers
 
         return read_payers(self._census, self._census.parts(), self._roots)
 
@@ -269,9 +270,10 @@ class Session:
 
         :param wanted: numbers of the sets in question; None: all
         """
-        from zonerss.walk.files import name_parts, one_of_each_mm
+        from zonerss.walk.files import name_parts
 
-        return name_parts(self._census, self._settings, one_of_each_mm(members), wanted, self._roots)
+        tasks = [member.task for member in one_of_each_mm(members)]
+        return name_parts(self._census, self._settings, tasks, wanted, self._roots)
 
 
 def take_snapshot(

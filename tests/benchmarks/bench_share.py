@@ -23,10 +23,11 @@ from tests.live.cgroups import TestCgroups
 from tests.live.measure import Zone
 from tests.oracle import PAGE
 from zonerss.census.tree import tree_usage
-from zonerss.commands.share import document, measure
+from zonerss.commands.share import measure
 from zonerss.kernel.cgroupfs import charged_bytes, find_memory_hierarchy
 from zonerss.kernel.roots import HOST
-from zonerss.views.document import render_lines
+from zonerss.views.document import render_json
+from zonerss.views.share import document
 
 BIG_PAGES = (200 << 20) // PAGE
 SMALL_FILES, SMALL_PAGES = 7, 1200
@@ -116,7 +117,7 @@ def bench(source: str) -> None:
             {
                 "take": lambda: session.take("cgroup"),
                 "share": lambda: measure(session, "cgroup"),
-                "share, as JSON": lambda: render_lines(document(measure(session, "cgroup"))),
+                "share, as JSON": lambda: render_json(document(measure(session, "cgroup"))),
                 "tree": tree,
             }
         )

@@ -13,7 +13,8 @@ import pytest
 from tests.live.cgroups import stopped
 from tests.live.measure import Zone
 from tests.oracle import PAGE
-from zonerss.answers.explain.account import FLUSH_SECONDS, Account, explain_zone, pay_matrix
+from zonerss.answers.explain.account import FLUSH_SECONDS, explain_zone, pay_matrix
+from zonerss.answers.explain.records import Account
 from zonerss.snapshot import Session
 
 PROJECT = Path(__file__).parents[2]

@@ -17,7 +17,7 @@ from tests.live.measure import Zone
 from tests.oracle import PAGE, pages_of
 from tests.oracle import Kernel as OracleKernel
 from tests.workloads.mem import Mem
-from zonerss.answers.share import FileUsage
+from zonerss.answers.files import FileUsage
 from zonerss.commands.files import measure
 from zonerss.records import FileKind
 

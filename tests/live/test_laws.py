@@ -19,7 +19,7 @@ from tests.live.cgroups import stopped
 from tests.live.measure import Zone
 from tests.oracle import PAGE, RSS_KINDS, Kernel, pages_of, processes, read_file
 from zonerss.census.census import Kind
-from zonerss.walk.frames import MAPCOUNT_UNKNOWN, PAGE_STRUCT
+from zonerss.records.mappings import MAPCOUNT_UNKNOWN, PAGE_STRUCT, VmaPages
 
 RSS = {Kind.ANON, Kind.FILE, Kind.SHMEM}
 
@@ -61,7 +61,7 @@ def pages_by_vma(pid: int) -> dict[tuple[int, int], Counter[Kind]]:
     return {(found.vma.start, found.vma.end): Counter(kinds_of(found)) for found in zonerss.frames(pid)}
 
 
-def kinds_of(found: zonerss.walk.frames.VmaPages) -> bytes:
+def kinds_of(found: VmaPages) -> bytes:
     """The kind of each page: one byte of each entry."""
     assert struct.calcsize(PAGE_STRUCT) == 32
     return bytes(found.buffer)[24::32]

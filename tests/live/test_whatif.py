@@ -19,7 +19,7 @@ from tests.live.cgroups import TestCgroups, pids_in, stopped
 from tests.live.measure import Zone
 from tests.live.test_files import spawn_in_new_ipc_namespace
 from tests.oracle import PAGE
-from zonerss.answers.share import WhatIf
+from zonerss.answers.whatif import WhatIf
 from zonerss.commands.whatif import measure
 
 MIB = 1 << 20

@@ -13,7 +13,7 @@ from zonerss.census.census import Parts
 from zonerss.census.usage import Member, rss_of, usage_of
 from zonerss.records import Usage, Zone
 from zonerss.units import PAGE_BYTES
-from zonerss.zones.ways import ancestors
+from zonerss.zones.paths import ancestors
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,3 +164,13 @@ def _process(member: Member, pages: ZoneSum) -> ProcessUsage:
         **_in_bytes(pages),
         size_bytes=member.size_bytes,
     )
+
+
+def zone_names(members: Iterable[Member]) -> dict[int, str]:
+    """The zone, of the first grouping, of each owner; an owner whose processes were not seen is missing."""
+    return {member.key: member.zones[0].name for member in members}
+
+
+def one_of_each_mm(members: Iterable[Member]) -> list[Member]:
+    """One member for each address space: processes that share one have the same memory."""
+    return list({member.mm: member for member in members}.values())

@@ -7,24 +7,26 @@ each zone maps. --private-shared shows getvmusage's private and shared beside ou
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from zonerss.answers.explain.account import Account, explain_zone, pay_matrix
-from zonerss.commands.options import add_walk_options
+from zonerss.answers.explain.account import explain_zone, pay_matrix
+from zonerss.answers.explain.getvmusage import how_mapped, reserved_bytes
+from zonerss.answers.explain.numbers import Facts, everyones
+from zonerss.answers.explain.process import three_ways
+from zonerss.answers.explain.records import Account
+from zonerss.answers.frames import count_kinds
+from zonerss.census.usage import one_of_each_mm
+from zonerss.commands.options import add_output_options, add_walk_options, process_id
 from zonerss.commands.watching import add_watch_options, put, rounds, turns
 from zonerss.errors import CannotServe, UnknownZone, UsageError
 from zonerss.kernel.roots import HOST
+from zonerss.kernel.smaps import read_smaps, read_statm_rss
 from zonerss.snapshot import Session, Snapshot
-from zonerss.views.document import render_json
-from zonerss.views.explain import (
-    explain_document,
-    matrix_document,
-    number_list,
-    render_chain,
-    render_matrix,
-    render_numbers,
-)
-from zonerss.zones.ways import unescaped
+from zonerss.views.explain import chain, getvmusage, numbers, payers, process
+from zonerss.walk.frames import frames
+from zonerss.zones.labels import find_names
 
 NAME = "explain"
 
@@ -41,11 +43,13 @@ def prepare(parser: argparse.ArgumentParser) -> None:
         "--private-shared", action="store_true", help="getvmusage's private, shared and swap beside ours"
     )
     what.add_argument(
-        "--pid", type=int, metavar="PID", help="one process: RSS by counters, smaps, translations"
+        "--pid",
+        type=process_id,
+        metavar="PID",
+        help="one process: RSS by counters, smaps, page table entries",
     )
     add_walk_options(parser)
-    parser.add_argument("--bytes", action="store_true", help="whole bytes instead of K, M and G")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_output_options(parser)
     add_watch_options(parser, uncertainty=False)
 
 
@@ -61,12 +65,20 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("explain which zone? zonerss show lists those there are")
     by = args.by[0] if args.by else "zone"
     look = _payers if args.payers else _zone
-    for document, lines in rounds(args, lambda session: look(session, by, args)):
-        put(render_json(document) if args.json else "\n".join(lines), args)
+    rounds(args, lambda session: look(session, by, args), lambda found: put(args, *found))
     return 0
 
 
-_Shown = tuple[dict[str, Any], list[str]]
+def _run_process(args: argparse.Namespace) -> int:
+    if args.zone is not None:
+        raise UsageError("explain a zone or a --pid, one at a time")
+    for _ in turns(args):
+        put(args, *_process(args))
+    return 0
+
+
+_Shown = tuple[Callable[[], dict[str, Any]], Callable[[], list[str]]]
+"""What makes the document, and the lines."""
 
 
 def _zone(session: Session, by: str, args: argparse.Namespace) -> _Shown:
@@ -75,18 +87,17 @@ def _zone(session: Session, by: str, args: argparse.Namespace) -> _Shown:
         return _numbers(session, by, account, args)
     if args.private_shared:
         return _how_mapped(session, by, account, args)
-    return explain_document(account), render_chain(account, args.bytes)
+    return partial(chain.document, account), partial(chain.render, account, args.bytes)
 
 
 def _numbers(session: Session, by: str, account: Account, args: argparse.Namespace) -> _Shown:
-    from zonerss.answers.explain.numbers import Facts, everyones
-
     name = account.zone.name
     each = session.take((by,), "mapped", (name,), processes=True)
+    chosen = {member.task.pid for member in one_of_each_mm(each.members)}
+    processes = [process for process in each.processes or () if process.pid in chosen]
     incore = session.take((by,), "incore", (name,))
     _check_there(incore, name)
-    processes = _one_of_each_mm(each)
-    numbers = everyones(
+    rows = everyones(
         Facts(
             process_rss_bytes=account.usage.process_rss_bytes,
             pss_bytes=sum(process.proportional_bytes for process in processes),
@@ -98,8 +109,10 @@ def _numbers(session: Session, by: str, account: Account, args: argparse.Namespa
             bill=account.bill,
         )
     )
-    document = explain_document(account, {"numbers": number_list(numbers)})
-    return document, render_numbers(name, numbers, args.bytes)
+    return (
+        lambda: chain.document(account, {"numbers": numbers.fields(rows)}),
+        lambda: numbers.render(name, rows, args.bytes),
+    )
 
 
 def _check_there(snapshot: Snapshot, name: str) -> None:
@@ -107,19 +120,7 @@ def _check_there(snapshot: Snapshot, name: str) -> None:
         raise UnknownZone(f"the processes of the zone {name!r} left before they were walked", name)
 
 
-def _one_of_each_mm(snapshot: Snapshot) -> list[Any]:
-    """Processes that share an address space have one memory: it counts once in a sum."""
-    first = {member.mm: member.task.pid for member in reversed(snapshot.members)}
-    chosen = set(first.values())
-    return [process for process in snapshot.processes or () if process.pid in chosen]
-
-
 def _how_mapped(session: Session, by: str, account: Account, args: argparse.Namespace) -> _Shown:
-    from zonerss.answers.explain.getvmusage import how_mapped
-    from zonerss.answers.explain.reserved import reserved_bytes
-    from zonerss.kernel.smaps import read_smaps
-    from zonerss.views.getvmusage import how_mapped_fields, render_how_mapped
-
     name = account.zone.name
     snapshot = session.take((by,), "incore", (name,))
     _check_there(snapshot, name)
@@ -138,8 +139,9 @@ def _how_mapped(session: Session, by: str, account: Account, args: argparse.Name
         reserved_bytes(rows),
         usage.swap_bytes,
     )
-    return explain_document(account, {"how_mapped": how_mapped_fields(mapped)}), render_how_mapped(
-        name, mapped, args.bytes
+    return (
+        lambda: chain.document(account, {"how_mapped": getvmusage.fields(mapped)}),
+        lambda: getvmusage.render(name, mapped, args.bytes),
     )
 
 
@@ -149,36 +151,14 @@ def _payers(session: Session, by: str, args: argparse.Namespace) -> _Shown:
         raise CannotServe(
             "the kernel does not say who pays for a frame: it has no /proc/kpagecgroup (CONFIG_MEMCG)"
         )
-    zone = None
-    if args.zone is not None:
-        known = {usage.zone for usage in matrix.snapshot.zones}
-        zone = next((name for name in (args.zone, unescaped(args.zone)) if name in known), None)
-        if zone is None:
-            raise UnknownZone(
-                f"no process of this host is in a zone {args.zone!r}; zonerss show lists those there are",
-                args.zone,
-            )
-    return matrix_document(matrix, zone), render_matrix(matrix, zone, args.bytes)
-
-
-def _run_process(args: argparse.Namespace) -> int:
-    if args.zone is not None:
-        raise UsageError("explain a zone or a --pid, one at a time")
-    if not 0 < args.pid < 1 << 31:
-        raise UsageError(f"{args.pid} is no process id")
-    for _ in turns(args):
-        document, lines = _process(args)
-        put(render_json(document) if args.json else "\n".join(lines), args)
-    return 0
+    zone = args.zone
+    if zone is not None:
+        (zone,) = find_names((zone,), {usage.zone for usage in matrix.snapshot.zones})
+    return partial(payers.document, matrix, zone), partial(payers.render, matrix, zone, args.bytes)
 
 
 def _process(args: argparse.Namespace) -> _Shown:
-    from zonerss.answers.explain.process import count_entries, three_ways
-    from zonerss.kernel.smaps import read_smaps, read_statm_rss
-    from zonerss.views.process import render_three_ways, three_ways_document
-    from zonerss.walk.frames import PAGE_DEVICE, PAGE_STRUCT, PAGE_ZERO, frames
-
-    entries = count_entries((pages.buffer for pages in frames(args.pid)), PAGE_STRUCT)
+    entries = count_kinds(frames(args.pid))
     smaps = sum(row.sizes.get("Rss", 0) for row in read_smaps(HOST, args.pid))
-    ways = three_ways(args.pid, read_statm_rss(HOST, args.pid), smaps, entries, PAGE_ZERO, PAGE_DEVICE)
-    return three_ways_document(ways), render_three_ways(ways, args.bytes)
+    ways = three_ways(args.pid, read_statm_rss(HOST, args.pid), smaps, entries)
+    return partial(process.document, ways), partial(process.render, ways, args.bytes)

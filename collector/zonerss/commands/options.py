@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from zonerss.errors import UsageError
@@ -61,7 +62,7 @@ def read_rules(path: str | None) -> tuple[Rule, ...]:
     return parse_rules(text, path)
 
 
-def add_table_options(parser: argparse.ArgumentParser, columns: tuple[Column, ...]) -> None:
+def add_table_options(parser: argparse.ArgumentParser, columns: Sequence[Column]) -> None:
     """--sort, --limit, --json, --bytes: how it is shown."""
     names = ", ".join(column.name for column in columns)
     parser.add_argument("--sort", metavar="COLUMN", help=f"largest first by one of: {names}")
@@ -70,21 +71,32 @@ def add_table_options(parser: argparse.ArgumentParser, columns: tuple[Column, ..
 
 def add_limit_options(parser: argparse.ArgumentParser, help: str) -> None:
     """--limit, --json, --bytes."""
-    parser.add_argument("--limit", type=_count, metavar="N", help=help)
+    parser.add_argument("--limit", type=count, metavar="N", help=help)
+    add_output_options(parser)
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """--json, --bytes."""
     parser.add_argument("--bytes", action="store_true", help="whole bytes instead of K, M and G")
-    parser.add_argument(
-        "--json", action="store_true", help="print JSON, the same for every release of its schema"
-    )
+    parser.add_argument("--json", action="store_true", help="print JSON (docs/json.md)")
 
 
-def _count(text: str) -> int:
+def process_id(text: str) -> int:
+    """A process id, of the command line."""
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 1 << 31):
+        raise argparse.ArgumentTypeError(f"{text!r} is no process id")
+    return int(text)
+
+
+def count(text: str) -> int:
+    """A whole number from 1 on, of the command line."""
     value = int(text) if text.isascii() and text.isdigit() else 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
     return value
 
 
-def column_of(columns: tuple[Column, ...], name: str) -> Column:
+def column_of(columns: Sequence[Column], name: str) -> Column:
     """
     The column of a name, as --sort takes it.
 

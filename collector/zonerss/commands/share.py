@@ -14,38 +14,19 @@ import gc
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
 
-from zonerss.answers.share import Holdings, Pair, SharedPart, cover, pairs, shared_parts, zone_names
+from zonerss.answers.share import Sharing, cover, pairs, shared_parts
+from zonerss.census.usage import one_of_each_mm, zone_names
 from zonerss.commands.options import add_limit_options, add_walk_options, one_way
-from zonerss.commands.show import footer
 from zonerss.commands.watching import add_watch_options, put, rounds
-from zonerss.records import Gap
-from zonerss.snapshot import Session, Snapshot
-from zonerss.views.share import json_name, json_pair, json_part, render_parts, render_sharing
+from zonerss.snapshot import Session
+from zonerss.views.share import document, render
 
 NAME = "share"
 _SHOWN = 10
 _NAMING_BUDGET = 0.03  # of the walk's pages: what naming parts beyond those shown may cost
-
-
-@dataclass(frozen=True, slots=True)
-class Sharing:
-    """What the machine's zones share."""
-
-    snapshot: Snapshot
-    parts: Sequence[SharedPart]
-    """Largest first."""
-    pairs: Sequence[Pair]
-    """Most first, as many as were asked for."""
-    pair_count: int
-    """How many there are."""
-    holdings: Holdings
-    """What the largest of the parts hold."""
-    gaps: tuple[Gap, ...]
 
 
 def prepare(parser: argparse.ArgumentParser) -> None:
@@ -58,31 +39,25 @@ def prepare(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Take a snapshot, name its largest parts, print them."""
     way = one_way(args, NAME)
-    for text in rounds(args, lambda session: _look(session, way, args)):
-        put(text, args)
+    limit = args.limit if args.json else args.limit or _SHOWN
+
+    def look(session: Session) -> Sharing:
+        with _no_garbage_collection():
+            return measure(session, way, args.limit or _SHOWN, None if _colour_width() else limit)
+
+    def show(sharing: Sharing) -> None:
+        with _no_garbage_collection():
+            put(
+                args,
+                lambda: document(sharing, limit),
+                lambda: render(sharing, limit, _colour_width(), args.bytes),
+            )
+
+    rounds(args, look, show)
     return 0
 
 
-def _look(session: Session, way: str, args: argparse.Namespace) -> str:
-    limit = args.limit if args.json else args.limit or _SHOWN
-    # A hundred thousand tuples and no cycle among them: looking for one would take longer than making them.
-    with _no_garbage_collection():
-        sharing = measure(session, way, args.limit or _SHOWN, None if _colour_width() else limit)
-        return _text(sharing, limit, args)
-
-
-def _text(sharing: Sharing, limit: int | None, args: argparse.Namespace) -> str:
-    if args.json:
-        from zonerss.views.document import render_lines
-
-        return render_lines(document(sharing, args.limit))
-    shared = [part for part in sharing.parts if len(part.zones) > 1][:limit]
-    pairs = sharing.pairs[:limit] if not _colour_width() else sharing.pairs
-    lines = render_sharing(sharing.snapshot.zones, pairs, sharing.pair_count, _colour_width(), args.bytes)
-    lines += ["", *render_parts(shared, sharing.holdings, args.bytes)] if shared else []
-    return "\n".join([*lines, "", *footer(sharing.snapshot)])
-
-
+# A hundred thousand tuples and no cycle among them: looking for one would take longer than making them.
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
     was = gc.isenabled()
@@ -115,7 +90,7 @@ def measure(session: Session, way: str, surely: int = _SHOWN, pair_limit: int | 
     # Private memory needs no name: where it is shared, a fork shares it.
     unknown = [part for part in parts if len(part.keys) > 1 and part.file_bytes + part.shmem_bytes]
     cost_of: dict[int, int] = {}
-    for member in {member.mm: member for member in snapshot.members}.values():
+    for member in one_of_each_mm(snapshot.members):
         cost_of[member.key] = cost_of.get(member.key, 0) + member.rss_pages
     chosen, wanted = cover(
         [(part.number, part.keys) for part in unknown],
@@ -127,20 +102,3 @@ def measure(session: Session, way: str, surely: int = _SHOWN, pair_limit: int | 
         return Sharing(snapshot, parts, most, pair_count, {}, ())
     holdings, gaps = session.holdings([m for m in snapshot.members if m.key in chosen], wanted)
     return Sharing(snapshot, parts, most, pair_count, holdings, gaps)
-
-
-def document(sharing: Sharing, limit: int | None = None) -> dict[str, Any]:
-    """``zonerss.sharing/1``: the parts, and what each two zones both map (docs/share.md)."""
-    from zonerss.views.document import gap_list, header, usage_fields
-
-    snapshot = sharing.snapshot
-    quoted = {usage.zone: json_name(usage.zone) for usage in snapshot.zones}
-    return header("zonerss.sharing/1", snapshot) | {
-        "total": usage_fields(snapshot.total),
-        "zones": [usage_fields(usage) for usage in snapshot.zones],
-        "parts": [
-            json_part(part, quoted, sharing.holdings.get(part.number)) for part in sharing.parts[:limit]
-        ],
-        "pairs": [json_pair(pair, quoted) for pair in sharing.pairs[:limit]],
-        "gaps": gap_list((*snapshot.gaps, *sharing.gaps)),
-    }

@@ -11,32 +11,20 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 
+from zonerss.census.tree import tree_usage
 from zonerss.commands.options import add_table_options, add_walk_options, column_of
 from zonerss.commands.watching import add_watch_options, put, snapshots
 from zonerss.errors import UsageError
-from zonerss.records import Grouping, ProcessUsage, Usage
+from zonerss.kernel.cgroupfs import charged_bytes, find_memory_hierarchy
+from zonerss.kernel.names import host_names
+from zonerss.kernel.roots import HOST
 from zonerss.snapshot import Snapshot
-from zonerss.units import format_percent, format_size, memory_bytes
-from zonerss.views.columns import (
-    ANON,
-    FILE,
-    HUGETLB,
-    PROCESS_COLUMNS,
-    RSS,
-    SHMEM,
-    SWAP,
-    UNCERTAINTY,
-    ZONE,
-    ZONE_COLUMNS,
-    Column,
-)
-from zonerss.views.gaps import gap_sentence
-from zonerss.views.table import render_table, sort_records
+from zonerss.views import tree
+from zonerss.views.columns import RSS, ZONE, ZONE_COLUMNS, Column
+from zonerss.views.show import document, render
 from zonerss.zones.ways import COLLECTIVES
 
 NAME = "show"
-_PROCESSES = 15  # that -a shows without --limit; as prstat
-_BY_HEADERS = {"user": "USERNAME", "euser": "USERNAME", "command": "PROCESS", "cgroup": "CGROUP"}
 
 
 def prepare(parser: argparse.ArgumentParser) -> None:
@@ -87,19 +75,15 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--alone says to walk the processes of some zones only: name them with --zone")
     if args.tree and (args.by or args.zone or args.processes):
         raise UsageError("--tree shows all cgroups: it takes no --by, no --zone and no -a")
-    for snapshot in snapshots(args, _ways(args), alone=args.alone, processes=args.processes):
-        put(_text(snapshot, sort, args), args)
+    show = _show_tree if args.tree else _show
+    snapshots(
+        args,
+        _ways(args),
+        lambda snapshot: show(snapshot, sort, args),
+        alone=args.alone,
+        processes=args.processes,
+    )
     return 0
-
-
-def _text(snapshot: Snapshot, sort: Column, args: argparse.Namespace) -> str:
-    if args.tree:
-        return _tree(snapshot, sort, args)
-    if args.json:
-        return _json(snapshot, sort, args.limit)
-    if args.processes and not args.by:
-        snapshot = replace(snapshot, groupings=snapshot.groupings[1:])
-    return "\n".join(render(snapshot, sort, args.limit, args.bytes))
 
 
 def _ways(args: argparse.Namespace) -> Sequence[str]:
@@ -109,86 +93,20 @@ def _ways(args: argparse.Namespace) -> Sequence[str]:
     return tuple(args.by or (("zone", "user") if args.processes else ("zone",)))
 
 
-def _tree(snapshot: Snapshot, sort: Column, args: argparse.Namespace) -> str:
-    from zonerss.census.tree import tree_usage
-    from zonerss.kernel.cgroupfs import charged_bytes, find_memory_hierarchy
-    from zonerss.kernel.roots import HOST
-    from zonerss.views.tree import render_tree, tree_document
+def _show(snapshot: Snapshot, sort: Column, args: argparse.Namespace) -> None:
+    def lines() -> list[str]:
+        first = 1 if args.processes and not args.by else 0  # -a is processes and users: not their zones
+        tables = replace(snapshot, groupings=snapshot.groupings[first:])
+        return render(tables, sort, args.limit, args.bytes, host_names(HOST).users)
 
+    put(args, lambda: document(snapshot, sort, args.limit), lines)
+
+
+def _show_tree(snapshot: Snapshot, sort: Column, args: argparse.Namespace) -> None:
     hierarchy = find_memory_hierarchy(HOST)
     nodes = tree_usage(snapshot.parts, snapshot.members, lambda path: charged_bytes(hierarchy, path))
-    if args.json:
-        from zonerss.views.document import render_lines
-
-        return render_lines(tree_document(snapshot, nodes))
-    return "\n".join([*render_tree(nodes, sort, args.limit, args.bytes), "", *footer(snapshot)])
-
-
-def _json(snapshot: Snapshot, sort: Column, limit: int | None) -> str:
-    from zonerss.views.document import render_json, snapshot_document
-
-    groupings = tuple(
-        Grouping(grouping.by, tuple(sort_records(grouping.zones, sort, limit)))
-        for grouping in snapshot.groupings
+    put(
+        args,
+        lambda: tree.document(snapshot, nodes),
+        lambda: tree.render(snapshot, nodes, sort, args.limit, args.bytes),
     )
-    sorted_snapshot = replace(snapshot, zones=groupings[0].zones, groupings=groupings)
-    document = snapshot_document(sorted_snapshot)
-    if snapshot.processes is not None:
-        from zonerss.views.document import process_fields
-
-        processes = sort_records(snapshot.processes, RSS, limit)
-        document["processes"] = [process_fields(process) for process in processes]
-    return render_json(document)
-
-
-def render(
-    snapshot: Snapshot, sort: Column = RSS, limit: int | None = None, in_bytes: bool = False
-) -> list[str]:
-    """The tables of a snapshot, one for each grouping, and what is to be said below them."""
-    lines: list[str] = []
-    if snapshot.processes is not None:
-        rows = sort_records(snapshot.processes, RSS, limit or _PROCESSES)
-        lines += [*render_table(_process_columns(rows), rows, in_bytes), ""]
-    for grouping in snapshot.groupings:
-        lines += [*render_zones(grouping, sort, limit, in_bytes), ""]
-    return [*lines, *footer(snapshot)]
-
-
-def render_zones(grouping: Grouping, sort: Column, limit: int | None, in_bytes: bool) -> list[str]:
-    """The table of one grouping; columns in which every zone has nothing (hugetlb, swap) are left out."""
-    rows = sort_records(grouping.zones, sort, limit)
-    columns = [*(c for c in ZONE_COLUMNS if _worth_showing(c, grouping.zones)), _zone_column(grouping.by)]
-    if any(usage.uncertainty_bytes is not None for usage in grouping.zones):
-        columns.insert(columns.index(RSS) + 1, UNCERTAINTY)
-    return render_table(columns, rows, in_bytes)
-
-
-def _process_columns(rows: Sequence[ProcessUsage]) -> list[Column]:
-    return [c for c in PROCESS_COLUMNS if c not in (HUGETLB, SWAP) or any(c.value(row) for row in rows)]
-
-
-def _worth_showing(column: Column, usages: tuple[Usage, ...]) -> bool:
-    return column not in (HUGETLB, SWAP) or any(column.value(usage) for usage in usages)
-
-
-def _zone_column(by: str) -> Column:
-    header = _BY_HEADERS.get(by, "ZONE" if by == "zone" else by.partition("=")[0].upper())
-    return Column(ZONE.name, header, ZONE.help, ZONE.value, left=True)
-
-
-def footer(snapshot: Snapshot) -> list[str]:
-    """The last lines, as prstat ends with its totals: all zones together, the walk, and what is missing."""
-    total = snapshot.total
-    kinds = ", ".join(f"{format_size(column.value(total))} {column.name}" for column in (ANON, FILE, SHMEM))
-    took_ms = (snapshot.ended - snapshot.began).total_seconds() * 1000
-    lines = [
-        f"Total: {total.processes} processes, {format_size(total.rss_bytes)} ({kinds}), "
-        f"{format_percent(total.rss_bytes, memory_bytes())} of memory; "
-        f"{format_size(total.process_rss_bytes)} by summing process RSS.",
-        f"Read {snapshot.walk_pages:,} page table entries by {snapshot.source} in {took_ms:.0f} ms"
-        f"{'' if snapshot.basis == 'mapped' else f'; basis {snapshot.basis}'}.",
-    ]
-    if snapshot.uncertainty == "net":
-        lines.append("± is net, no bound: what RSS grew or shrank by; changes cannot be traced here.")
-    missing = gap_sentence(snapshot.gaps)
-    return [*lines, missing] if missing else lines

@@ -15,17 +15,20 @@ import signal
 import sys
 import termios
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from zonerss.commands.options import add_walk_options, column_of, one_way, read_rules
-from zonerss.commands.watching import count, interval, ticks
+from zonerss.answers.explain.account import explain_zone
+from zonerss.census.tree import tree_usage
+from zonerss.commands.options import add_walk_options, column_of, count, one_way, read_rules
+from zonerss.commands.watching import interval, ticks
 from zonerss.errors import CannotServe, UsageError
-from zonerss.snapshot import Session
-from zonerss.views.columns import RSS
-from zonerss.views.top import TOP_COLUMNS, History, Mode, batch_lines
-
-if TYPE_CHECKING:
-    from zonerss.views.top_app import Look
+from zonerss.kernel.names import host_names
+from zonerss.kernel.roots import HOST
+from zonerss.snapshot import Session, Snapshot
+from zonerss.views.columns import RSS, Column
+from zonerss.views.document import render_json
+from zonerss.views.explain import chain
+from zonerss.views.show import document
+from zonerss.views.top import TOP_COLUMNS, History, Look, Mode, batch_lines, tree_lines
 
 NAME = "top"
 _PR_SET_PDEATHSIG = 1
@@ -72,10 +75,10 @@ def run(args: argparse.Namespace) -> int:
     on_terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
     if args.batch or args.json or not on_terminal:
         with _session(args) as session:
-            return _batch(session, way, sort.name, seconds, times, args)
+            return _batch(session, way, sort, seconds, times, args)
     if times:
         raise UsageError("a count is for --batch: on a terminal, q ends top")
-    return guarded(lambda: _screen(way, sort.name, seconds, args))
+    return guarded(lambda: _screen(way, sort, seconds, args))
 
 
 def _session(args: argparse.Namespace) -> Session:
@@ -83,22 +86,21 @@ def _session(args: argparse.Namespace) -> Session:
 
 
 def _batch(
-    session: Session, way: str, sort: str, seconds: float, times: int | None, args: argparse.Namespace
+    session: Session, way: str, sort: Column, seconds: float, times: int | None, args: argparse.Namespace
 ) -> int:
     history = History()
     for _ in ticks(seconds, times):
-        snapshot = session.take((way,), args.basis)
-        history.add(snapshot)
-        if args.json:
-            import json
-
-            from zonerss.views.document import snapshot_document
-
-            print(json.dumps(snapshot_document(snapshot, args.limit)))
-        else:
-            print("\n".join(batch_lines(snapshot, history, column_of(TOP_COLUMNS, sort), args.limit)))
-        sys.stdout.flush()
+        _show(session.take((way,), args.basis), history, sort, args)
     return 0
+
+
+def _show(snapshot: Snapshot, history: History, sort: Column, args: argparse.Namespace) -> None:
+    history.add(snapshot)
+    if args.json:
+        print(render_json(document(snapshot, limit=args.limit), compact=True))
+    else:
+        print("\n".join(batch_lines(snapshot, history, sort, args.limit)))
+    sys.stdout.flush()
 
 
 class SessionCamera:
@@ -110,24 +112,16 @@ class SessionCamera:
 
     def take(self, mode: Mode, zone: str | None) -> Look:
         """See :class:`zonerss.views.top_app.Camera`."""
-        from zonerss.views.top_app import Look
-
         if mode is Mode.TREE:
-            from zonerss.census.tree import tree_usage
-            from zonerss.views.top import tree_lines
-
             snapshot = self._session.take(("cgroup",))
             return Look(snapshot, tree_lines(tree_usage(snapshot.parts, snapshot.members, lambda path: None)))
         if mode is Mode.EXPLAIN and zone is not None:
-            from zonerss.answers.explain.account import explain_zone
-            from zonerss.views.explain import render_chain
-
             account = explain_zone(self._session, zone, self._way)
-            return Look(self._session.take((self._way,)), render_chain(account))
+            return Look(self._session.take((self._way,)), chain.render(account))
         return Look(self._session.take((self._way,), processes=mode is Mode.PROCESSES))
 
 
-def _screen(way: str, sort: str, seconds: float, args: argparse.Namespace) -> int:
+def _screen(way: str, sort: Column, seconds: float, args: argparse.Namespace) -> int:
     try:
         from zonerss.views.top_app import TopApp
     except ImportError as err:
@@ -137,8 +131,8 @@ def _screen(way: str, sort: str, seconds: float, args: argparse.Namespace) -> in
     for name in ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
     with _session(args) as session:
-        app = TopApp(SessionCamera(session, way), seconds)
-        app.sort = column_of(TOP_COLUMNS, sort)
+        app = TopApp(SessionCamera(session, way), seconds, host_names(HOST).users)
+        app.sort = sort
         try:
             failure = app.run()
         finally:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from zonerss.commands.options import read_rules
+from zonerss.commands.options import count, read_rules
 from zonerss.errors import UnknownZone, UsageError
 from zonerss.snapshot import Session, Snapshot
+from zonerss.views.document import render_json
 from zonerss.views.text import printable
 
 Found = TypeVar("Found")
@@ -50,14 +50,6 @@ def interval(text: str) -> float:
     return seconds
 
 
-def count(text: str) -> int:
-    """How many times, of the command line."""
-    value = int(text) if text.isascii() and text.isdigit() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
-    return value
-
-
 def ticks(seconds: float, times: int | None = None) -> Iterator[int]:
     """0, 1, 2, ... at each interval's beginning; one that was missed is left out, not caught up with."""
     due, done = time.monotonic(), 0
@@ -83,9 +75,11 @@ def turns(args: argparse.Namespace) -> Iterator[int]:
     return iter((0,))
 
 
-def rounds(args: argparse.Namespace, look: Callable[[Session], Found]) -> Iterator[Found]:
+def rounds(args: argparse.Namespace, look: Callable[[Session], Found], show: Callable[[Found], None]) -> None:
     """
-    What was looked for, once or with --watch again and again, all with one session.
+    Look and show what was found, once or with --watch again and again, all with one session.
+
+    What one round found is forgotten before the next round looks: a snapshot owns the memory of its frames.
 
     A zone that is not there at first was misspelled. One that is not there any more may come back (a container that
     starts anew), so that is said, and the watch goes on.
@@ -104,12 +98,15 @@ def rounds(args: argparse.Namespace, look: Callable[[Session], Found]) -> Iterat
                     raise
                 _put_sentence(str(gone), args)
                 continue
-            yield found
+            show(found)
+            del found
 
 
-def snapshots(args: argparse.Namespace, by: Sequence[str], **wanted: Any) -> Iterator[Snapshot]:
+def snapshots(
+    args: argparse.Namespace, by: Sequence[str], show: Callable[[Snapshot], None], **wanted: Any
+) -> None:
     """
-    The snapshot that was asked for, or with --watch one after the other.
+    Show the snapshot that was asked for, or with --watch one after the other; see :func:`rounds`.
 
     Of several zones that were named, those that are gone later on are left out, as they are from the table of all.
 
@@ -131,20 +128,30 @@ def snapshots(args: argparse.Namespace, by: Sequence[str], **wanted: Any) -> Ite
             is_first = False
             return found
 
-    return rounds(args, look)
+    rounds(args, look, show)
 
 
-def put(text: str, args: argparse.Namespace) -> None:
-    """Print one of the rounds: over the last one on a terminal, below it elsewhere; JSON one document a line."""
-    if args.watch is None:
-        print(text)
-    elif args.json:
-        print(json.dumps(json.loads(text)))
-    elif sys.stdout.isatty():
-        print(f"\x1b[H\x1b[J{text}")
+def put(
+    args: argparse.Namespace, document: Callable[[], dict[str, Any]], lines: Callable[[], Sequence[str]]
+) -> None:
+    """
+    Print what one round found, as the document or as lines, whichever --json asks for; the other one is not made.
+
+    With --watch a document is one line, and lines go over those of the last round on a terminal, below them elsewhere.
+    """
+    watching = args.watch is not None
+    if args.json:
+        print(render_json(document(), compact=watching))
     else:
-        print(f"{text}\n")
+        _put_text("\n".join(lines()), watching)
     sys.stdout.flush()
+
+
+def _put_text(text: str, watching: bool) -> None:
+    if not watching:
+        print(text)
+    else:
+        print(f"\x1b[H\x1b[J{text}" if sys.stdout.isatty() else f"{text}\n")
 
 
 def _put_sentence(sentence: str, args: argparse.Namespace) -> None:
@@ -152,4 +159,5 @@ def _put_sentence(sentence: str, args: argparse.Namespace) -> None:
     if args.json:
         print(f"zonerss: {printable(sentence)}", file=sys.stderr)
     else:
-        put(printable(sentence), args)
+        _put_text(printable(sentence), watching=True)
+        sys.stdout.flush()

@@ -12,21 +12,20 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
 
-from zonerss.answers.share import WhatIf, sets_within, whatif, zone_names
-from zonerss.census.usage import Member
+from zonerss.answers.whatif import WhatIf, sets_within, whatif
+from zonerss.census.usage import Member, zone_names
 from zonerss.commands.options import add_limit_options, add_walk_options, one_way
-from zonerss.commands.show import footer
 from zonerss.commands.watching import add_watch_options, put, rounds
 from zonerss.records import Gap
 from zonerss.snapshot import Session, Snapshot
-from zonerss.units import format_size
-from zonerss.views.table import render_rows
-from zonerss.views.text import encodable, printable
+from zonerss.views.whatif import document, render
+from zonerss.walk.files import ipc_namespace
+from zonerss.zones.labels import find_names
 
 NAME = "whatif"
-_SHOWN = 10
+
+Found = tuple[Snapshot, WhatIf, tuple[Gap, ...]]
 
 
 def prepare(parser: argparse.ArgumentParser) -> None:
@@ -47,20 +46,20 @@ def run(args: argparse.Namespace) -> int:
     """Take a snapshot, work it out, print it."""
     way = one_way(args, NAME)
     without = list(dict.fromkeys(args.without))
-    for snapshot, answer, gaps in rounds(args, lambda session: measure(session, way, without)):
-        put(_text(snapshot, answer, gaps, args), args)
+
+    def show(found: Found) -> None:
+        snapshot, answer, gaps = found
+        put(
+            args,
+            lambda: document(snapshot, answer, args.limit, gaps),
+            lambda: render(snapshot, answer, args.limit, args.bytes),
+        )
+
+    rounds(args, lambda session: measure(session, way, without), show)
     return 0
 
 
-def _text(snapshot: Snapshot, answer: WhatIf, gaps: tuple[Gap, ...], args: argparse.Namespace) -> str:
-    if args.json:
-        from zonerss.views.document import render_json
-
-        return render_json(document(snapshot, answer, args.limit, gaps))
-    return "\n".join([*render(answer, args.limit or _SHOWN, args.bytes), "", *footer(snapshot)])
-
-
-def measure(session: Session, way: str, without: Sequence[str]) -> tuple[Snapshot, WhatIf, tuple[Gap, ...]]:
+def measure(session: Session, way: str, without: Sequence[str]) -> Found:
     """
     What would come back if these zones ended.
 
@@ -68,6 +67,7 @@ def measure(session: Session, way: str, without: Sequence[str]) -> tuple[Snapsho
     """
     snapshot = session.take(way, zone=without)
     names = zone_names(snapshot.members)
+    without = find_names(without, names.values())
     keys = {key for key, name in names.items() if name in without}
     ending = [member for member in snapshot.members if member.key in keys]
     holdings, gaps = session.holdings(ending, sets_within(snapshot.parts, keys))
@@ -78,66 +78,7 @@ def measure(session: Session, way: str, without: Sequence[str]) -> tuple[Snapsho
 
 def _ending_ipc(ending: Sequence[Member], staying: Sequence[Member]) -> frozenset[int]:
     """IPC namespaces that only processes of the ending zones are in; a namespace ends with its last process."""
-    from zonerss.walk.files import ipc_namespace
-
     there, elsewhere = (
         frozenset(ipc_namespace(member.task.pid) for member in members) for members in (ending, staying)
     )
     return frozenset(space for space in there - elsewhere - {ipc_namespace("self")} if space is not None)
-
-
-def render(answer: WhatIf, limit: int, in_bytes: bool = False) -> list[str]:
-    """The four sums, what would be left of which file, and who keeps the rest."""
-    size = str if in_bytes else format_size
-    sums = [
-        ["FREED", size(answer.freed_bytes), "free at once"],
-        ["RECLAIMABLE", size(answer.reclaimable_bytes), "page cache that nobody maps any more"],
-        ["STAYS", size(answer.stays_bytes), "tmpfs files and System V segments"],
-        ["KEPT", size(answer.kept_bytes), "mapped by others, too"],
-    ]
-    if answer.swap_bytes:
-        sums.append(["SWAP", size(answer.swap_bytes), "beside it: swap slots"])
-    if answer.hugetlb_bytes:
-        sums.append(["HUGETLB", size(answer.hugetlb_bytes), "beside it: huge pages of a pool"])
-    lines = render_rows(
-        ["WITHOUT", "SIZE", " ".join(map(printable, answer.without))], sums, [True, False, True]
-    )
-    if answer.left:
-        rows = [
-            [size(count), fate, kind or "–", printable(name)]
-            for fate, name, kind, count in answer.left[:limit]
-        ]
-        lines += ["", *render_rows(["SIZE", "FATE", "KIND", "OF"], rows, [False, True, True, True])]
-    if answer.kept_by:
-        rows = [[size(count), printable(name)] for name, count in answer.kept_by[:limit]]
-        lines += ["", *render_rows(["SIZE", "KEPT BY"], rows, [False, True])]
-    return lines
-
-
-def document(
-    snapshot: Snapshot, answer: WhatIf, limit: int | None = None, gaps: tuple[Gap, ...] = ()
-) -> dict[str, Any]:
-    """``zonerss.whatif/1`` (docs/whatif.md)."""
-    from zonerss.views.document import gap_list, header
-
-    return header("zonerss.whatif/1", snapshot) | {
-        "without": [encodable(name) for name in answer.without],
-        "rss_bytes": answer.rss_bytes,
-        "freed_bytes": answer.freed_bytes,
-        "reclaimable_bytes": answer.reclaimable_bytes,
-        "stays_bytes": answer.stays_bytes,
-        "kept_bytes": answer.kept_bytes,
-        "kept_by": [{"zone": encodable(name), "bytes": size} for name, size in answer.kept_by[:limit]],
-        "swap_bytes": answer.swap_bytes,
-        "hugetlb_bytes": answer.hugetlb_bytes,
-        "left": [
-            {
-                "fate": str(fate),
-                "name": encodable(name) if kind else None,
-                "kind": kind and str(kind),
-                "bytes": size,
-            }
-            for fate, name, kind, size in answer.left[:limit]
-        ],
-        "gaps": gap_list((*snapshot.gaps, *gaps)),
-    }

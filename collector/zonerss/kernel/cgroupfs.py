@@ -12,7 +12,7 @@ proc_cgroup_show(), cgroup_show_path().
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -153,11 +153,17 @@ def children(hierarchy: MemoryHierarchy, path: str) -> tuple[str, ...]:
     return tuple(f"{path.rstrip('/')}/{name}" for name in names)
 
 
-def walk(hierarchy: MemoryHierarchy, path: str = "/") -> Iterator[str]:
-    """A cgroup and all below it, parents first. However deep: no recursion."""
+def walk(hierarchy: MemoryHierarchy, path: str = "/", without: Collection[str] = ()) -> Iterator[str]:
+    """
+    A cgroup and all below it, parents first, however deep.
+
+    :param without: cgroups that are left out, with all below them
+    """
     todo = [path]
     while todo:
         here = todo.pop()
+        if here in without:
+            continue
         yield here
         todo.extend(reversed(children(hierarchy, here)))
 

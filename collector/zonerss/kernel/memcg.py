@@ -12,48 +12,14 @@ Two habits of the kernel that show here. Its charge counters run ahead of use by
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from zonerss._core import check, ffi, lib
-from zonerss.answers.explain.bills import Bill, Billed, pays
-from zonerss.census.census import Census, Parts
 from zonerss.errors import KernelFormatError
 from zonerss.kernel.cgroupfs import MemoryHierarchy, directory, walk
-from zonerss.kernel.roots import Roots
+from zonerss.records.bills import Bill
 
 _TOTAL = "total_"
-
-
-def read_payers(census: Census, parts: Parts, roots: Roots) -> tuple[Billed, ...] | None:
-    """
-    Which cgroup is charged for the frames of a census, as they are now.
-
-    :param parts: the parts of this census, not restarted since
-    :return: one :class:`Billed` for each set of zones and payer; None where the kernel has no /proc/kpagecgroup
-        (no memory controller, or Linux before 4.3)
-
-    Source: /proc/kpagecgroup, one inode number a frame; of a frame whose cgroup was removed the nearest
-    ancestor that still stands (mm/memcontrol.c page_cgroup_ino()).
-    """
-    try:
-        fd = os.open(roots.proc / "kpagecgroup", os.O_RDONLY)
-    except OSError:
-        return None
-    rows, count = ffi.new("struct payer **"), ffi.new("size_t *")
-    try:
-        check(lib.census_payers(census.handle, fd, rows, count), "reading who pays for each frame")
-    finally:
-        os.close(fd)
-    held = ffi.gc(rows[0], lib.payers_free)
-    paths: dict[int, tuple[int, ...]] = {}
-    billed = []
-    for i in range(count[0]):
-        row = held[i]
-        if row.set not in paths:
-            paths[row.set] = parts.zones_of(row.set)
-        billed.append(Billed(paths[row.set], row.inode, tuple(row.pages)))
-    return tuple(billed)
 
 
 def cgroup_inodes(hierarchy: MemoryHierarchy) -> dict[int, str]:
@@ -72,15 +38,15 @@ def cgroup_inodes(hierarchy: MemoryHierarchy) -> dict[int, str]:
     return inodes
 
 
-def cgroup_processes(hierarchy: MemoryHierarchy, path: str, without: Iterable[str] = ()) -> frozenset[int]:
+def cgroup_processes(hierarchy: MemoryHierarchy, path: str, without: Collection[str] = ()) -> frozenset[int]:
     """
     The processes of a cgroup and of all below it that have memory of their own, as cgroup.procs lists them now.
 
     :param without: cgroups below it that are left out, with all that is below them
     """
     found: set[int] = set()
-    for inner in walk(hierarchy, path):
-        where = directory(hierarchy, inner) if pays(inner, path, without) else None
+    for inner in walk(hierarchy, path, without):
+        where = directory(hierarchy, inner)
         text = None if where is None else _read(where / "cgroup.procs")
         found.update(int(line) for line in (text or b"").split())
     return frozenset(found)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from zonerss.kernel.roots import Roots
-from zonerss.zones.schemes import Names
+from zonerss.records import Names
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -12,13 +12,13 @@ import platform
 import re
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from zonerss._core import ffi, lib
 from zonerss.errors import ZonerssError
 from zonerss.kernel.cgroupfs import find_memory_hierarchy
 from zonerss.kernel.roots import HOST, Roots
+from zonerss.records.facts import Fact, Probe
 from zonerss.units import PAGE_BYTES
 from zonerss.walk.pagetable import STAGES, NotLoaded, PageTableSource
 
@@ -34,34 +34,6 @@ CAPABILITIES = {
 _NETLINK_CONNECTOR = 11  # include/uapi/linux/netlink.h
 _CN_IDX_PROC = 1  # include/uapi/linux/connector.h
 _LOCKDOWN = re.compile(r"\[(\w+)\]")
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """One thing that was tried."""
-
-    name: str
-    """For programs: stays the same from release to release."""
-    holds: bool | None
-    """None: could not be tried, because something before it failed."""
-    text: str
-    """What was found, in words."""
-    fix: str = ""
-    """What to do about it, where it does not hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """The facts of one part of zonerss."""
-
-    name: str
-    serves: bool
-    facts: tuple[Fact, ...]
-
-    @property
-    def why_not(self) -> Fact | None:
-        """The first fact that keeps it from serving."""
-        return None if self.serves else next((fact for fact in self.facts if fact.holds is False), None)
 
 
 def probe_host(roots: Roots = HOST) -> tuple[Probe, ...]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from zonerss.answers.explain.reserved import SmapsRow
 from zonerss.errors import CannotServe, KernelFormatError
 from zonerss.kernel.roots import Roots
+from zonerss.records.mappings import SmapsRow
 from zonerss.units import pages_to_bytes
 
 _HEADER = re.compile(

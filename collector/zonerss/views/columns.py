@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pwd
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,12 +24,14 @@ class Column:
     """A size in bytes."""
     left: bool = False
     """Aligned to the left: text."""
+    optional: bool = False
+    """Left out of a table where no record has any of it."""
     text: Callable[[Any], str] | None = None
     """How its value is shown where neither a size nor a plain word does; never asked for an unknown one."""
 
 
-def _size(name: str, header: str, field: str, help: str) -> Column:
-    return Column(name, header, help, lambda record: getattr(record, field), size=True)
+def _size(name: str, header: str, field: str, help: str, optional: bool = False) -> Column:
+    return Column(name, header, help, lambda record: getattr(record, field), size=True, optional=optional)
 
 
 NPROC = Column("processes", "NPROC", "processes", lambda record: record.processes)
@@ -43,8 +44,8 @@ SHARED = _size("shared", "SHARED", "shared_bytes", "of it: mapped by others, too
 PROPORTIONAL = _size(
     "proportional", "PROP", "proportional_bytes", "each frame divided among those that map it"
 )
-HUGETLB = _size("hugetlb", "HUGETLB", "hugetlb_bytes", "beside rss: hugetlb pages")
-SWAP = _size("swap", "SWAP", "swap_bytes", "swap slots that page tables point at, each once")
+HUGETLB = _size("hugetlb", "HUGETLB", "hugetlb_bytes", "hugetlb pages, which are not in rss", optional=True)
+SWAP = _size("swap", "SWAP", "swap_bytes", "swap slots that page tables refer to, each once", optional=True)
 CHARGED = _size("charged", "CHARGED", "charged_bytes", "what the kernel bills the cgroup")
 PROCESS_RSS = _size(
     "process_rss", "PSRSS", "process_rss_bytes", "the sum of the processes' own RSS: too much"
@@ -89,33 +90,49 @@ SIZE = _size("size", "SIZE", "size_bytes", "virtual size")
 COMMAND = Column("command", "PROCESS", "the kernel's name of it", lambda record: record.command, left=True)
 
 
-def user_name(uid: int | None) -> str:
-    """The login name of a user id, the number where it has none, a dash where it is unknown."""
-    if uid is None:
-        return "–"
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+def process_columns(users: Mapping[int, str]) -> tuple[Column, ...]:
+    """
+    What ps has.
+
+    :param users: the login name of a user id, where it has one; asked only for users that are met
+    """
+    return (
+        PID,
+        user_column(users),
+        SIZE,
+        RSS,
+        ANON,
+        FILE,
+        SHMEM,
+        EXCLUSIVE,
+        PROPORTIONAL,
+        HUGETLB,
+        SWAP,
+        ZONE,
+        COMMAND,
+    )
 
 
-USERNAME = Column("user", "USERNAME", "real user", lambda record: user_name(record.uid), left=True)
+def user_column(users: Mapping[int, str]) -> Column:
+    """The login name, the number where a user has none, a dash where the user is unknown; users as above."""
 
-PROCESS_COLUMNS = (
-    PID,
-    USERNAME,
-    SIZE,
-    RSS,
-    ANON,
-    FILE,
-    SHMEM,
-    EXCLUSIVE,
-    PROPORTIONAL,
-    HUGETLB,
-    SWAP,
-    ZONE,
-    COMMAND,
-)
+    def name(record: Any) -> str:
+        return "–" if record.uid is None else users.get(record.uid) or str(record.uid)
+
+    return Column("user", "USERNAME", "real user", name, left=True)
+
+
+def shown(columns: Sequence[Column], records: Iterable[Any]) -> list[Column]:
+    """The columns without the optional ones of which no record has anything: hugetlb and swap on most hosts."""
+    records = tuple(records)
+    return [c for c in columns if not c.optional or any(c.value(record) for record in records)]
+
+
+def sizes(in_bytes: bool) -> Callable[[int | None], str]:
+    """How sizes are shown: in whole bytes, or as K, M and G; a dash where unknown."""
+    return lambda size_bytes: (
+        format_size(size_bytes) if size_bytes is None or not in_bytes else str(size_bytes)
+    )
 
 
 def cell(column: Column, record: Any, in_bytes: bool = False) -> str:
@@ -125,6 +142,6 @@ def cell(column: Column, record: Any, in_bytes: bool = False) -> str:
         return "–"
     if column.text:
         return column.text(value)
-    if column.size and not in_bytes:
-        return format_size(value)
+    if column.size:
+        return sizes(in_bytes)(value)
     return printable(str(value))

@@ -3,32 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from zonerss.records import Gap, Grouping, ProcessUsage, Usage
+from zonerss.records import Gap, ProcessUsage, Usage
 from zonerss.snapshot import Snapshot
 from zonerss.views.text import encodable
-
-
-def snapshot_document(snapshot: Snapshot, limit: int | None = None) -> dict[str, Any]:
-    """``zonerss.snapshot/1``: what each zone uses. limit: only the first zones of each grouping."""
-    document = header("zonerss.snapshot/1", snapshot) | {
-        "total": usage_fields(snapshot.total),
-        "zones": [usage_fields(usage) for usage in snapshot.zones[:limit]],
-    }
-    if len(snapshot.groupings) > 1:
-        document["groupings"] = [_grouping(grouping, limit) for grouping in snapshot.groupings]
-    return document | {"gaps": gap_list(snapshot.gaps)}
-
-
-def processes_document(snapshot: Snapshot, processes: Iterable[ProcessUsage]) -> dict[str, Any]:
-    """``zonerss.processes/1``: what each process maps."""
-    return header("zonerss.processes/1", snapshot) | {
-        "processes": [process_fields(process) for process in processes],
-        "gaps": gap_list(snapshot.gaps),
-    }
 
 
 def header(schema: str, snapshot: Snapshot) -> dict[str, Any]:
@@ -73,10 +54,6 @@ def usage_fields(usage: Usage) -> dict[str, Any]:
     }
 
 
-def _grouping(grouping: Grouping, limit: int | None) -> dict[str, Any]:
-    return {"by": grouping.by, "zones": [usage_fields(usage) for usage in grouping.zones[:limit]]}
-
-
 def process_fields(process: ProcessUsage) -> dict[str, Any]:
     """What one process maps."""
     return {
@@ -103,12 +80,8 @@ def gap_list(gaps: Iterable[Gap]) -> list[dict[str, Any]]:
     ]
 
 
-def render_json(document: dict[str, Any]) -> str:
-    """The document as text, two spaces deep, ASCII only."""
-    return json.dumps(document, indent=2)
-
-
-_CHUNK = 512
+class Listing(dict[str, Any]):
+    """A document with lists that may be long: written with each of their entries on a line of its own."""
 
 
 class Json(str):
@@ -117,21 +90,20 @@ class Json(str):
     __slots__ = ()
 
 
-def render_lines(document: dict[str, Any]) -> str:
-    """The document as text, one line for each field and each entry of a list: for those that may be long."""
-    return "".join(_chunks(document))
+def render_json(document: dict[str, Any], compact: bool = False) -> str:
+    """
+    The document as text, ASCII only.
+
+    :param compact: on one line; else indented by two, or as a :class:`Listing` is
+    """
+    if not isinstance(document, Listing):
+        return json.dumps(document) if compact else json.dumps(document, indent=2)
+    fields = (f"{json.dumps(name)}: {_value(value, compact)}" for name, value in document.items())
+    return f"{{{', '.join(fields)}}}" if compact else "{\n  " + ",\n  ".join(fields) + "\n}"
 
 
-def _chunks(document: dict[str, Any]) -> Iterator[str]:
-    before = "{\n"
-    for name, value in document.items():
-        yield f"{before}  {json.dumps(name)}: "
-        before = ",\n"
-        if not isinstance(value, list) or not value:
-            yield json.dumps(value)
-            continue
-        for start in range(0, len(value), _CHUNK):
-            entries = (e if isinstance(e, Json) else json.dumps(e) for e in value[start : start + _CHUNK])
-            yield (",\n    " if start else "[\n    ") + ",\n    ".join(entries)
-        yield "\n  ]"
-    yield "\n}"
+def _value(value: Any, compact: bool) -> str:
+    if not isinstance(value, list) or not value:
+        return json.dumps(value)
+    entries = (entry if isinstance(entry, Json) else json.dumps(entry) for entry in value)
+    return f"[{', '.join(entries)}]" if compact else "[\n    " + ",\n    ".join(entries) + "\n  ]"

@@ -6,14 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from zonerss.answers.share import Holding, Holdings, Pair, SharedPart
+from zonerss.answers.share import Pair, SharedPart, Sharing
 from zonerss.census.census import Kind
 from zonerss.census.usage import rss_of
-from zonerss.records import FileKind, MappedFile, Usage
+from zonerss.records import FileKind, Holding, Holdings, MappedFile, Usage
 from zonerss.units import format_size, pages_to_bytes
-from zonerss.views.document import Json
+from zonerss.views.columns import sizes
+from zonerss.views.document import Json, Listing, gap_list, header, usage_fields
+from zonerss.views.footer import footer
 from zonerss.views.table import render_rows
-from zonerss.views.text import cells, encodable, printable
+from zonerss.views.text import cells, encodable, printable, some_names
 
 _CELL = 7  # columns of a terminal for one size and a blank
 _LABEL = 24
@@ -21,7 +23,21 @@ _NAMED = 3
 _COLD, _HOT = (24, 32, 72), (200, 40, 24)
 
 
-def render_sharing(
+def render(sharing: Sharing, limit: int | None, width: int, in_bytes: bool = False) -> list[str]:
+    """
+    The pairs, the largest shared parts, and the last lines.
+
+    :param limit: so many parts, and pairs where they are a list
+    :param width: columns of a terminal that shows colours; 0: there is none
+    """
+    shared = [part for part in sharing.parts if len(part.zones) > 1][:limit]
+    pairs = sharing.pairs if width else sharing.pairs[:limit]
+    lines = render_pairs(sharing.snapshot.zones, pairs, sharing.pair_count, width, in_bytes)
+    lines += ["", *render_parts(shared, sharing.holdings, in_bytes)] if shared else []
+    return [*lines, "", *footer(sharing.snapshot)]
+
+
+def render_pairs(
     zones: Sequence[Usage], pairs: Sequence[Pair], pair_count: int, width: int, in_bytes: bool = False
 ) -> list[str]:
     """
@@ -37,7 +53,8 @@ def render_sharing(
         return _heat_map(zones, pairs, min(room, len(zones), 40), width)
     if not pairs:
         return ["No two zones map a page in common."]
-    rows = [[_size(pair.bytes, in_bytes), *map(printable, pair.zones)] for pair in pairs]
+    size = sizes(in_bytes)
+    rows = [[size(pair.bytes), *map(printable, pair.zones)] for pair in pairs]
     lines = render_rows(["SHARED", "ZONE", "ZONE"], rows, [False, True, True])
     left_out = pair_count - len(pairs)
     return [*lines, f"and {left_out} more pairs"] if left_out else lines
@@ -88,11 +105,10 @@ def render_parts(parts: Sequence[SharedPart], holdings: Holdings, in_bytes: bool
     """A table of parts: how much, what, and whose."""
     rows = [
         [
-            _size(part.bytes, in_bytes),
+            sizes(in_bytes)(part.bytes),
             str(len(part.zones)),
             what_it_is(part, holdings.get(part.number)),
-            " ".join(map(printable, part.zones[:_NAMED]))
-            + (f" and {len(part.zones) - _NAMED} more" if len(part.zones) > _NAMED else ""),
+            some_names(part.zones),
         ]
         for part in parts
     ]
@@ -124,6 +140,22 @@ def short_name(file: MappedFile | None) -> str:
         return "shared anonymous"
     name = file.name.rpartition("/")[2] or file.name
     return f"{name} (deleted)" if file.kind is FileKind.DELETED else name
+
+
+def document(sharing: Sharing, limit: int | None = None) -> dict[str, Any]:
+    """``zonerss.sharing/1``: the parts, and what each two zones both map (docs/share.md)."""
+    snapshot = sharing.snapshot
+    quoted = {usage.zone: json_name(usage.zone) for usage in snapshot.zones}
+    fields = {
+        "total": usage_fields(snapshot.total),
+        "zones": [usage_fields(usage) for usage in snapshot.zones],
+        "parts": [
+            json_part(part, quoted, sharing.holdings.get(part.number)) for part in sharing.parts[:limit]
+        ],
+        "pairs": [json_pair(pair, quoted) for pair in sharing.pairs[:limit]],
+        "gaps": gap_list((*snapshot.gaps, *sharing.gaps)),
+    }
+    return Listing(header("zonerss.sharing/1", snapshot) | fields)
 
 
 def json_name(zone: str) -> str:
@@ -163,7 +195,3 @@ def _held_fields(part: SharedPart, held: Sequence[Holding] | None) -> list[dict[
     if anon:
         rows.append({"kind": "anon", "name": None, "bytes": pages_to_bytes(anon)})
     return sorted(rows, key=lambda row: (-row["bytes"], row["name"] or ""))
-
-
-def _size(size_bytes: int, in_bytes: bool) -> str:
-    return str(size_bytes) if in_bytes else format_size(size_bytes)

@@ -4,6 +4,7 @@ that would drive a terminal, and bytes that are no UTF-8."""
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
 _UNSAFE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
@@ -22,6 +23,12 @@ def _visible(char: str) -> str:
     if 0xDC80 <= code <= 0xDCFF:  # surrogateescape: the byte itself
         return f"\\x{code - 0xDC00:02x}"
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def some_names(names: Sequence[str], most: int = 3) -> str:
+    """The first names, safe to print, and how many more there are."""
+    text = " ".join(map(printable, names[:most]))
+    return f"{text} and {len(names) - most} more" if len(names) > most else text
 
 
 def encodable(text: str) -> str:

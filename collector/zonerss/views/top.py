@@ -6,13 +6,14 @@ Pure: from snapshots to rows and lines of text. The screen is :mod:`zonerss.view
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from zonerss.answers.share import pairs, zone_names
+from zonerss.answers.share import pairs
 from zonerss.census.tree import TreeNode
+from zonerss.census.usage import zone_names
 from zonerss.records import Usage
 from zonerss.snapshot import Snapshot
 from zonerss.units import format_percent, format_size, memory_bytes
@@ -27,13 +28,13 @@ from zonerss.views.columns import (
     SHARED,
     SIZE,
     UNCERTAINTY,
-    USERNAME,
     ZONE,
     Column,
     cell,
+    user_column,
 )
 from zonerss.views.gaps import gap_sentence
-from zonerss.views.table import render_rows, sort_records
+from zonerss.views.table import render_rows, render_table, sort_records
 from zonerss.views.text import printable
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -65,7 +66,6 @@ TREND = Column("trend", "TREND", "rss in the latest snapshots, from 0", lambda r
 TOP_COLUMNS = (RSS, UNCERTAINTY, CHURN, EXCLUSIVE, SHARED, NPROC)
 """What zones can be sorted by, in the order of the key."""
 SHOWN = (NPROC, RSS, UNCERTAINTY, CHURN, EXCLUSIVE, SHARED, TREND, ZONE)
-PROCESSES_SHOWN = (PID, USERNAME, SIZE, RSS, EXCLUSIVE, PROPORTIONAL, COMMAND)
 WIDE = 100
 """Columns of a terminal from which on CHARGED and PROP are shown as well."""
 
@@ -79,6 +79,15 @@ class Mode(StrEnum):
     SHARING = "sharing"
     EXPLAIN = "explain"
     HELP = "help"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What came of one look at the machine."""
+
+    snapshot: Snapshot
+    lines: Sequence[str] = ()
+    """Of the modes that need more than the snapshot (tree, explain)."""
 
 
 def shown_columns(width: int) -> tuple[Column, ...]:
@@ -176,14 +185,13 @@ def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return render_rows(headers, rows, [False] * (len(headers) - 1) + [True])
 
 
-def process_lines(snapshot: Snapshot, zone: str) -> list[str]:
-    """The processes of a zone, largest first."""
-    from zonerss.views.table import render_table
-
+def process_lines(snapshot: Snapshot, zone: str, users: Mapping[int, str]) -> list[str]:
+    """The processes of a zone, largest first; users: login names by user id."""
     rows = [process for process in snapshot.processes or () if process.zone == zone]
     if not rows:
         return [f"{printable(zone)} has no process any more."]
-    return render_table(PROCESSES_SHOWN, sort_records(rows, RSS))
+    columns = (PID, user_column(users), SIZE, RSS, EXCLUSIVE, PROPORTIONAL, COMMAND)
+    return render_table(columns, sort_records(rows, RSS))
 
 
 def tree_lines(nodes: Sequence[TreeNode]) -> list[str]:

@@ -7,8 +7,7 @@ meanwhile. Names are anybody's: all text reaches textual as rich Text, never as 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 from rich.text import Text
@@ -25,6 +24,7 @@ from zonerss.views.text import printable
 from zonerss.views.top import (
     TOP_COLUMNS,
     History,
+    Look,
     Mode,
     headline,
     help_lines,
@@ -33,15 +33,6 @@ from zonerss.views.top import (
     shown_columns,
     zone_rows,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What came of one look at the machine."""
-
-    snapshot: Snapshot
-    lines: Sequence[str] = ()
-    """Of the modes that need more than the snapshot (tree, explain)."""
 
 
 class Camera(Protocol):
@@ -98,10 +89,13 @@ class TopApp(App[str]):
         ("q", "quit"),
     )
 
-    def __init__(self, camera: Camera, interval: float) -> None:
-        """:param interval: seconds from the begin of one snapshot to the begin of the next"""
+    def __init__(self, camera: Camera, interval: float, users: Mapping[int, str]) -> None:
+        """
+        :param interval: seconds from the begin of one snapshot to the begin of the next
+        :param users: login names by user id
+        """
         super().__init__()
-        self.camera, self.interval = camera, interval
+        self.camera, self.interval, self.users = camera, interval, users
         self.mode, self.zone, self.sort, self.paused, self.matching = Mode.ZONES, "", RSS, False, ""
         self.look: Look | None = None
         self.history = History()
@@ -194,7 +188,7 @@ class TopApp(App[str]):
             return [
                 f"Processes of {printable(self.zone)}:",
                 "",
-                *process_lines(self.look.snapshot, self.zone),
+                *process_lines(self.look.snapshot, self.zone, self.users),
             ]
         if self.mode is Mode.SHARING:
             return sharing_lines(self.look.snapshot, self.zone)

@@ -7,11 +7,22 @@ from typing import Any
 
 from zonerss.census.tree import TreeNode
 from zonerss.snapshot import Snapshot
-from zonerss.units import format_size
-from zonerss.views.columns import HUGETLB, SWAP, ZONE_COLUMNS, Column, cell
-from zonerss.views.document import gap_list, header, usage_fields
+from zonerss.views.columns import ZONE_COLUMNS, Column, cell, shown, sizes
+from zonerss.views.document import Listing, gap_list, header, usage_fields
+from zonerss.views.footer import footer
 from zonerss.views.table import render_rows
 from zonerss.views.text import encodable, printable
+
+
+def render(
+    snapshot: Snapshot,
+    nodes: Sequence[TreeNode],
+    sort: Column,
+    limit: int | None = None,
+    in_bytes: bool = False,
+) -> list[str]:
+    """The tree, and the last lines; parameters as for :func:`render_tree`."""
+    return [*render_tree(nodes, sort, limit, in_bytes), "", *footer(snapshot)]
 
 
 def render_tree(
@@ -23,21 +34,19 @@ def render_tree(
     :param nodes: parents first
     :param limit: so many children of each cgroup; the others are counted in a row of their own
     """
-    columns = [
-        c for c in ZONE_COLUMNS if c not in (HUGETLB, SWAP) or any(c.value(node.usage) for node in nodes)
-    ]
+    columns = shown(ZONE_COLUMNS, [node.usage for node in nodes])
+    size = sizes(in_bytes)
     rows = []
     for depth, node, left_out in _ordered(nodes, sort, limit):
         indent = "  " * depth
         if node is None:
             rows.append([*("" for _ in columns), "", f"{indent}and {left_out} smaller"])
             continue
-        own = str(node.own_rss_bytes) if in_bytes else format_size(node.own_rss_bytes)
         name = node.usage.zone.rpartition("/")[2] or "/"
         rows.append(
             [
                 *(cell(column, node.usage, in_bytes) for column in columns),
-                own if node.own_processes else "–",
+                size(node.own_rss_bytes) if node.own_processes else "–",
                 indent + printable(name),
             ]
         )
@@ -68,12 +77,12 @@ def _ordered(
         todo.extend((depth + 1, child, 0) for child in reversed(shown))
 
 
-def tree_document(snapshot: Snapshot, nodes: Sequence[TreeNode]) -> dict[str, Any]:
+def document(snapshot: Snapshot, nodes: Sequence[TreeNode]) -> dict[str, Any]:
     """
     ``zonerss.snapshot/1`` by cgroup, and beside its zones "tree": every cgroup above them, too, with all that is
     below it (docs/tree.md). A flat list, parents first: cgroups may be nested deeper than JSON readers go.
     """
-    return header("zonerss.snapshot/1", snapshot) | {
+    fields = {
         "total": usage_fields(snapshot.total),
         "zones": [usage_fields(usage) for usage in snapshot.zones],
         "tree": [
@@ -88,3 +97,4 @@ def tree_document(snapshot: Snapshot, nodes: Sequence[TreeNode]) -> dict[str, An
         ],
         "gaps": gap_list(snapshot.gaps),
     }
+    return Listing(header("zonerss.snapshot/1", snapshot) | fields)

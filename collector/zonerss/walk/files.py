@@ -15,19 +15,15 @@ import os
 import stat
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zonerss._core import ffi, lib
 from zonerss.census.census import Census, Parts
 from zonerss.kernel.proc import text_of
 from zonerss.kernel.roots import HOST, Roots
-from zonerss.records import FileKind, Gap, MappedFile, Task
+from zonerss.records import FileKind, Gap, Holdings, MappedFile, Task
 from zonerss.walk.jobs import walk
 from zonerss.walk.pagemap import PagemapSource
-
-if TYPE_CHECKING:
-    from zonerss.answers.share import Holdings
-    from zonerss.census.usage import Member
 
 _ROOM = 16384
 _DELETED = " (deleted)"
@@ -96,11 +92,6 @@ def name_parts(
     return {
         number: [(file, tuple(pages)) for file, pages in files.items()] for number, files in holdings.items()
     }, tuple(gaps)
-
-
-def one_of_each_mm(members: Iterable[Member]) -> list[Task]:
-    """A process for each address space among some."""
-    return list({member.mm: member.task for member in members}.values())
 
 
 def ipc_namespace(pid: int | str, roots: Roots = HOST) -> int | None:

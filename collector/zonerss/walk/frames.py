@@ -9,52 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from zonerss._core import ffi, lib
 from zonerss.errors import CannotServe, KernelFormatError
 from zonerss.kernel.proc import text_of
 from zonerss.kernel.roots import HOST, Roots
+from zonerss.records.mappings import Vma, VmaPages
 from zonerss.walk.jobs import walk_settings
-
-PAGE_STRUCT = "=QQQBB6x"
-"""One entry of :class:`VmaPages`: address, pfn, mapcount, kind, huge; 32 bytes, native order (struct's notation)."""
-
-PAGE_ZERO: int = lib.PAGE_ZERO
-"""Kind of an entry that maps the zero page or the huge zero page."""
-PAGE_DEVICE: int = lib.PAGE_DEVICE
-"""Kind of an entry whose frame is no page of memory that counts: device memory, kernel data."""
-MAPCOUNT_UNKNOWN = 0xFFFFFFFFFFFFFFFF
-
-
-@dataclass(frozen=True, slots=True)
-class Vma:
-    """One row of /proc/PID/maps: addresses [start, end) in bytes."""
-
-    start: int
-    end: int
-    permissions: str
-    """As maps prints it: rwxp or s."""
-    offset: int
-    device: tuple[int, int]
-    inode: int
-    name: str
-    """The path or [name], as the kernel escaped it; empty for plain anonymous memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class VmaPages:
-    """A mapping and its pages."""
-
-    vma: Vma
-    count: int
-    """How many pages there are."""
-    buffer: memoryview
-    """Shape (32 * count,), bytes: entries of PAGE_STRUCT in order of address. kind is a
-    :class:`zonerss.census.census.Kind`, PAGE_ZERO or PAGE_DEVICE; pfn is a swap slot where kind is SWAP; mapcount is
-    MAPCOUNT_UNKNOWN where the kernel does not say; huge is 1 where a PMD or greater maps the page (known only
-    with PAGEMAP_SCAN, Linux 6.7)."""
 
 
 def frames(pid: int, roots: Roots = HOST) -> Iterator[VmaPages]:

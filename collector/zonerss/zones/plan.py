@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from zonerss.errors import UnknownZone
 from zonerss.records import Task, Zone
-from zonerss.zones.ways import label, unescaped
+from zonerss.zones.labels import label
 
 
 class Place(NamedTuple):
@@ -53,26 +52,6 @@ def place_tasks(tasks: Sequence[Task], zoners: Iterable[Callable[[Task], Zone]])
         labelled = dict(zip(distinct, label(distinct), strict=True))
         columns.append([labelled[zone] for zone in zones])
     return list(map(Place, tasks, zip(*columns, strict=True)))
-
-
-def find_names(wanted: Sequence[str], places: Iterable[Place]) -> tuple[str, ...]:
-    """
-    The zones of the first grouping that are meant, which may be spelled as tables and JSON show them.
-
-    :raises UnknownZone: there is none of that name
-    """
-    known = {place.zones[0].name for place in places}
-    found = []
-    for name in wanted:
-        match = next((spelling for spelling in (name, unescaped(name)) if spelling in known), None)
-        if match is None:
-            import difflib  # slow to import, and seldom needed
-
-            close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-            hint = f"did you mean {' or '.join(close)}?" if close else "zonerss show lists those there are"
-            raise UnknownZone(f"no process of this host is in a zone {name!r}; {hint}", name)
-        found.append(match)
-    return tuple(found)
 
 
 def make_plan(places: Iterable[Place], mm_of: Mapping[int, int], by_mm: bool) -> Plan:

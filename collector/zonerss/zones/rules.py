@@ -74,7 +74,7 @@ def _rules(document: dict[str, Any], text: str, file: str) -> list[Rule]:
 
 
 def _rule(entry: dict[str, Any], number: int, text: str, file: str) -> Rule:
-    at = _Place(text, number)
+    at = _Position(text, number)
     for key in entry:
         if key not in ("match", "name"):
             raise _error(text, file, at.key(key), f"unknown key {key!r}; a rule has match and name")
@@ -99,7 +99,7 @@ def _rule(entry: dict[str, Any], number: int, text: str, file: str) -> Rule:
     return Rule(match=match, name=entry["name"])
 
 
-class _Place:
+class _Position:
     """Where a rule and its keys stand in the text: tomllib tells values, not places."""
 
     def __init__(self, text: str, number: int) -> None:

@@ -9,39 +9,12 @@ whether a cgroup exists. Where each scheme is documented: docs/zones.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+
+from zonerss.records import Names, Zone
 
 SHORT_ID = 12
 """Digits of an id that stands for a name, as the engines themselves show it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """What people call things; each mapping is asked only for what is met, so it may read on demand."""
-
-    containers: Mapping[str, str] = field(default_factory=dict)
-    """Full container id to name; of a container in a pod NAMESPACE/POD/CONTAINER."""
-    rootless: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
-    """User id to the names of the containers that this user's own engines run; by full id again."""
-    pods: Mapping[str, str] = field(default_factory=dict)
-    """Pod uid as Kubernetes writes it (with dashes) to NAMESPACE/POD; podman's 64 digits to the pod's
-    name."""
-    machines: Mapping[str, str] = field(default_factory=dict)
-    """Scope or service unit to the machine that systemd-machined has registered for it."""
-    users: Mapping[int, str] = field(default_factory=dict)
-    """User id to login name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a cgroup path stands for."""
-
-    cgroup: str
-    """The ancestor that is the container, service, ... itself."""
-    name: str
-    id: str | None
-    kind: str
 
 
 _ENGINES = {
@@ -74,12 +47,12 @@ _MARK = re.compile(r"[0-9a-f]{64}|kubepods|libpod_parent|lxc|machine-|spawn@|\.l
 _ESCAPE = re.compile(r"(?:\\x[0-9a-f]{2})+")
 
 
-def find_container(path: str, names: Names) -> Found | None:
+def find_container(path: str, names: Names) -> Zone | None:
     """The outermost container, pod or machine on a cgroup path; None where there is none."""
     if _MARK.search(path) is None:
         return None
     parts = path.split("/")[1:]
-    pod: Found | None = None
+    pod: Zone | None = None
     for index, part in enumerate(parts):
         here = "/" + "/".join(parts[: index + 1])
         before = parts[:index]
@@ -92,7 +65,7 @@ def find_container(path: str, names: Names) -> Found | None:
     return pod
 
 
-def find_unit(path: str, names: Names) -> Found | None:
+def find_unit(path: str, names: Names) -> Zone | None:
     """
     The outermost service, scope or session on a cgroup path; None where there is none.
 
@@ -100,7 +73,7 @@ def find_unit(path: str, names: Names) -> Found | None:
     own.
     """
     user = ""
-    manager: Found | None = None
+    manager: Zone | None = None
     parts = path.split("/")[1:]
     for index, part in enumerate(parts):
         here = "/" + "/".join(parts[: index + 1])
@@ -108,13 +81,13 @@ def find_unit(path: str, names: Names) -> Found | None:
             uid = match["uid"]
             user = (names.users.get(int(uid)) or uid) + "/"
         elif _USER_MANAGER.fullmatch(part) and manager is None:
-            manager = Found(here, f"{user}{part}", None, "service")
+            manager = Zone(f"{user}{part}", here, None, "service")
         elif match := _UNIT.fullmatch(part):
             return _unit(here, part, match["type"], user)
     return manager
 
 
-def unescape(name: str) -> str:
+def systemd_unescape(name: str) -> str:
     r"""
     A unit name without systemd's \xNN escapes, which stand for bytes of UTF-8.
 
@@ -125,15 +98,15 @@ def unescape(name: str) -> str:
     )
 
 
-def _unit(cgroup: str, unit: str, kind: str, user: str) -> Found:
+def _unit(cgroup: str, unit: str, kind: str, user: str) -> Zone:
     if user and (match := _SESSION.fullmatch(unit)):
-        return Found(cgroup, user + match["name"], unit, "session")
+        return Zone(user + match["name"], cgroup, unit, "session")
     if user and (match := _APP_SCOPE.fullmatch(unit) or _APP_SERVICE.fullmatch(unit)):
-        return Found(cgroup, user + unescape(match["name"]), unit, "app")
-    return Found(cgroup, user + unit, None, kind)
+        return Zone(user + systemd_unescape(match["name"]), cgroup, unit, "app")
+    return Zone(user + unit, cgroup, None, kind)
 
 
-def _find_pod(part: str, before: Sequence[str], here: str, names: Names) -> Found | None:
+def _find_pod(part: str, before: Sequence[str], here: str, names: Names) -> Zone | None:
     if match := _POD_SLICE.fullmatch(part):
         uid = match["uid"].replace("_", "-")
     elif "kubepods" in before and (match := _POD.fullmatch(part)):
@@ -144,14 +117,12 @@ def _find_pod(part: str, before: Sequence[str], here: str, names: Names) -> Foun
         uid = part
     else:
         return None
-    return Found(here, names.pods.get(uid) or f"pod-{_short(uid)}", uid, "pod")
+    return Zone(names.pods.get(uid) or f"pod-{_short(uid)}", here, uid, "pod")
 
 
-def _find_engine(
-    part: str, before: Sequence[str], here: str, names: Names, pod: Found | None
-) -> Found | None:
+def _find_engine(part: str, before: Sequence[str], here: str, names: Names, pod: Zone | None) -> Zone | None:
     if part == "conmon" and (pod or before[-1:] == ["libpod_parent"]):
-        return Found(here, f"{pod.name}/conmon" if pod else "conmon", pod.id if pod else None, "monitor")
+        return Zone(f"{pod.name}/conmon" if pod else "conmon", here, pod.id if pod else None, "monitor")
     match = _CONTAINER.fullmatch(part)
     if match is None:
         return None
@@ -162,12 +133,12 @@ def _find_engine(
     id = match["id"]
     name = _container_name(id, before, names) or _unnamed(id, pod)
     if conmon:
-        return Found(here, f"{name}/conmon", id, "monitor")
+        return Zone(f"{name}/conmon", here, id, "monitor")
     in_kubernetes = pod is not None and not re.fullmatch(r"[0-9a-f]{64}", pod.id or "")
-    return Found(here, name, id, "kubernetes" if in_kubernetes else _ENGINES.get(engine, "container"))
+    return Zone(name, here, id, "kubernetes" if in_kubernetes else _ENGINES.get(engine, "container"))
 
 
-def _find_lxc(part: str, before: Sequence[str], here: str) -> Found | None:
+def _find_lxc(part: str, before: Sequence[str], here: str) -> Zone | None:
     above = before[-1] if before else ""
     if match := _LXC.fullmatch(part):
         name, is_monitor = match["name"], match["part"] == "monitor"
@@ -175,18 +146,18 @@ def _find_lxc(part: str, before: Sequence[str], here: str) -> Found | None:
         name, is_monitor = part, above == "lxc.monitor"
     else:
         return None
-    return Found(here, f"{name}/monitor", None, "monitor") if is_monitor else Found(here, name, None, "lxc")
+    return Zone(f"{name}/monitor", here, None, "monitor") if is_monitor else Zone(name, here, None, "lxc")
 
 
-def _find_machine(part: str, here: str, names: Names) -> Found | None:
+def _find_machine(part: str, here: str, names: Names) -> Zone | None:
     match = _MACHINE.fullmatch(part) or _NSPAWN.fullmatch(part) or _LIBVIRT.fullmatch(part)
     if match is None:
         return None
-    name = names.machines.get(part) or unescape(match["name"])
+    name = names.machines.get(part) or systemd_unescape(match["name"])
     domain = _DOMAIN.fullmatch(name)
     if domain is None:
-        return Found(here, name, None, "machine")
-    return Found(here, domain["name"], name, "lxc" if domain["driver"] == "lxc" else "vm")
+        return Zone(name, here, None, "machine")
+    return Zone(domain["name"], here, name, "lxc" if domain["driver"] == "lxc" else "vm")
 
 
 def _container_name(id: str, before: Sequence[str], names: Names) -> str | None:
@@ -196,7 +167,7 @@ def _container_name(id: str, before: Sequence[str], names: Names) -> str | None:
     return names.containers.get(id)
 
 
-def _unnamed(id: str, pod: Found | None) -> str:
+def _unnamed(id: str, pod: Zone | None) -> str:
     return _short(id) if pod is None else f"{pod.name}/{_short(id)}"
 
 

@@ -11,15 +11,14 @@ The path schemes and where each is documented: docs/zones.md.
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from zonerss.errors import UsageError
-from zonerss.records import Task, Zone
+from zonerss.records import Names, Task, Zone
+from zonerss.zones.paths import ancestors
 from zonerss.zones.rules import Rule
-from zonerss.zones.schemes import SHORT_ID, Found, Names, find_container, find_unit
+from zonerss.zones.schemes import find_container, find_unit
 
 WAYS = ("zone", "cgroup", "depth=N", "slice", "session", "user", "euser", "command", "WAY/WAY")
 """What --by takes. zone: containers, services, sessions. cgroup: every cgroup that holds a process. depth=N:
@@ -36,9 +35,6 @@ GLOBAL = Zone(name="global", kind="global")
 
 ROOT_SLICE = Zone(name="-.slice", kind="slice")
 """Whatever is in no slice; systemd's name for the root."""
-
-
-_ESCAPE = re.compile(r"\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +59,6 @@ class By:
         if self.both:
             return any(way.needs_uids for way in self.both)
         return self.way in ("user", "euser")
-
-    def zone_of(self, task: Task, names: Names | None = None, rules: Sequence[Rule] = ()) -> Zone:
-        """
-        The zone of one process. Its name is not yet unique: see :func:`label`.
-
-        :raises ValueError: by user or euser, and the task carries no uid
-        """
-        return zoner(self, names or Names(), rules)(task)
 
 
 def parse_by(text: str) -> By:
@@ -107,81 +95,16 @@ def zoner(by: By, names: Names, rules: Sequence[Rule] = ()) -> Callable[[Task], 
         return lambda task: Zone(name=task.command, kind="command")
     if by.way in ("user", "euser"):
         return _user_zoner(by.way, names)
-    place = _PLACES.get(by.way) or _at_depth(by.depth or 0)
+    zone_of_cgroup = _WAYS_OF_CGROUPS.get(by.way) or _at_depth(by.depth or 0)
     seen: dict[str, Zone] = {}
 
     def zone_of(task: Task) -> Zone:
         zone = seen.get(task.cgroup)
         if zone is None:
-            zone = seen[task.cgroup] = place(task.cgroup, names, rules)
+            zone = seen[task.cgroup] = zone_of_cgroup(task.cgroup, names, rules)
         return zone
 
     return zone_of
-
-
-def label(zones: Iterable[Zone]) -> tuple[Zone, ...]:
-    """
-    The same zones in the same order, renamed where two different ones have one name.
-
-    All but one that has nothing to be told by get "@" and their short id, then the full id, then the cgroup,
-    as far as is needed. Depends only on which zones there are, not on their order.
-    """
-    zones = tuple(zones)
-    names = {zone: zone.name for zone in zones}
-    for tell_apart in (_short_id, _full_id, _cgroup, _everything):
-        taken = Counter(names.values())
-        if len(taken) == len(names):
-            break
-        for zone, name in names.items():
-            if taken[name] > 1 and (mark := tell_apart(zone)):
-                names[zone] = f"{zone.name}@{mark}"
-    return tuple(zone if names[zone] == zone.name else replace(zone, name=names[zone]) for zone in zones)
-
-
-def unescaped(name: str) -> str:
-    """
-    A zone's name from its spelling in a table or in JSON: \\xNN, \\uNNNN and \\UNNNNNNNN undone.
-
-    systemd's unit names hold such sequences themselves, so a name is looked for as it stands first.
-    """
-    raw = _ESCAPE.sub(lambda match: _unescape_one(match[0]), name)
-    return raw.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
-
-
-def _unescape_one(escape: str) -> str:
-    code = int(escape[2:], 16)
-    if escape[1] == "x" and code >= 0x80:
-        return chr(0xDC00 + code)  # a byte that is no UTF-8
-    return chr(code) if code < 0x110000 and not 0xD800 <= code < 0xDC80 else escape
-
-
-def ancestors(path: str) -> tuple[str, ...]:
-    """
-    The cgroups from the root down to a path, itself included: "/a/b" gives "/", "/a", "/a/b".
-
-    Leading ".." (a cgroup outside of the reader's namespace) count as components.
-    """
-    if path == "/":
-        return ("/",)
-    parts = path.split("/")
-    return ("/", *("/".join(parts[:end]) for end in range(2, len(parts) + 1)))
-
-
-def nested(zones: Iterable[Zone]) -> dict[Zone, tuple[str, ...]]:
-    """
-    For each zone that is a cgroup, the cgroups of the zones nearest below it, sorted.
-
-    A zone is its cgroup less these, and its charge likewise: the kernel charges a cgroup for all that is
-    below it.
-    """
-    zones = tuple(zones)
-    paths = {zone.cgroup for zone in zones if zone.cgroup is not None}
-    below: dict[str, list[str]] = {path: [] for path in paths}
-    for path in sorted(paths):
-        nearest = next((above for above in reversed(ancestors(path)[:-1]) if above in paths), None)
-        if nearest is not None:
-            below[nearest].append(path)
-    return {zone: tuple(below[zone.cgroup]) for zone in zones if zone.cgroup is not None}
 
 
 def _user_zoner(way: str, names: Names) -> Callable[[Task], Zone]:
@@ -208,8 +131,8 @@ def _by_zone(path: str, names: Names, rules: Sequence[Rule]) -> Zone:
     for rule in rules:
         if zone := rule.zone_of(path):
             return zone
-    if found := find_container(path, names) or find_unit(path, names):
-        return _zone(found)
+    if zone := find_container(path, names) or find_unit(path, names):
+        return zone
     if path == "/":
         return GLOBAL
     return _cgroup_zone(_topmost(path))
@@ -220,15 +143,11 @@ def _by_cgroup(path: str, names: Names, rules: Sequence[Rule]) -> Zone:
 
 
 def _at_depth(depth: int) -> Callable[[str, Names, Sequence[Rule]], Zone]:
-    def place(path: str, names: Names, rules: Sequence[Rule]) -> Zone:
+    def ancestor(path: str, names: Names, rules: Sequence[Rule]) -> Zone:
         line = ancestors(path)
         return _cgroup_zone(line[min(depth, len(line) - 1)])
 
-    return place
-
-
-def _zone(found: Found) -> Zone:
-    return Zone(name=found.name, cgroup=found.cgroup, id=found.id, kind=found.kind)
+    return ancestor
 
 
 def _cgroup_zone(path: str) -> Zone:
@@ -252,18 +171,16 @@ def _by_session(path: str, names: Names, rules: Sequence[Rule]) -> Zone:
     container = find_container(path, names)
     if container is None or container.cgroup == path:
         return _by_zone(path, names, ())
-    unit = find_unit(path.removeprefix(container.cgroup), Names())  # Its users are its own, not this host's.
+    unit = find_unit(
+        path.removeprefix(container.cgroup or ""), Names()
+    )  # its users are its own, not this host's
     if unit is None:
-        return _zone(container)
-    return Zone(
-        name=f"{container.name}/{unit.name}",
-        cgroup=container.cgroup + unit.cgroup,
-        id=container.id,
-        kind=unit.kind,
-    )
+        return container
+    cgroup = f"{container.cgroup}{unit.cgroup}"
+    return Zone(name=f"{container.name}/{unit.name}", cgroup=cgroup, id=container.id, kind=unit.kind)
 
 
-_PLACES: Mapping[str, Callable[[str, Names, Sequence[Rule]], Zone]] = {
+_WAYS_OF_CGROUPS: Mapping[str, Callable[[str, Names, Sequence[Rule]], Zone]] = {
     "zone": _by_zone,
     "cgroup": _by_cgroup,
     "slice": _by_slice,
@@ -276,19 +193,3 @@ def _topmost(path: str) -> str:
     parts = path.split("/")[1:]
     count = next((index for index, part in enumerate(parts) if part != ".."), len(parts))
     return "/" + "/".join(parts[: count + 1])
-
-
-def _short_id(zone: Zone) -> str | None:
-    return zone.id[:SHORT_ID] if zone.id and re.fullmatch(r"[0-9a-f]{64}", zone.id) else zone.id
-
-
-def _full_id(zone: Zone) -> str | None:
-    return zone.id
-
-
-def _cgroup(zone: Zone) -> str | None:
-    return zone.cgroup
-
-
-def _everything(zone: Zone) -> str:
-    return f"{zone.kind}:{zone.id or ''}:{zone.cgroup or ''}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from zonerss.errors import UsageError
-from zonerss.records import Task
-from zonerss.zones.schemes import Names
-from zonerss.zones.ways import COLLECTIVES, label, parse_by, zoner
+from zonerss.records import Names, Task
+from zonerss.zones.labels import label
+from zonerss.zones.ways import COLLECTIVES, parse_by, zoner
 
 
 def task(cgroup: str, uid: int) -> Task:

@@ -36,9 +36,9 @@ def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
         (["web", "--basis", "incore"], "explain starts from what page tables map"),
         (["web", "--by", "zone", "--by", "user"], "explain takes one --by"),
         (["web", "--pid", "1"], "a zone or a --pid, one at a time"),
-        (["--pid", "0"], "0 is no process id"),
+        (["--pid", "0"], "is no process id"),
         (["--pid", "-7"], "is no process id"),
-        (["--pid", "x"], "invalid int value"),
+        (["--pid", "x"], "'x' is no process id"),
         (["web", "--numbers", "--private-shared"], "not allowed with"),
     ],
 )

@@ -1,40 +1,26 @@
-"""ps: the table of processes."""
+"""ps: its options."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 from tests.unit.builders import KIB, process, snapshot
 
 from zonerss.commands import main
 
-HEADERS = ["PID", "USERNAME", "SIZE", "RSS", "ANON", "FILE", "SHMEM", "EXCL", "PROP", "ZONE", "PROCESS"]
-
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = (process(7, command="a\x1b[2J\nb"), process(8, uid=None, rss_bytes=97 * KIB))
-    monkeypatch.setattr("zonerss.commands.ps.snapshots", lambda *a, **k: [snapshot(processes=rows)])
+    rows = (process(7, uid=1), process(8, uid=None, rss_bytes=97 * KIB))
+    monkeypatch.setattr(
+        "zonerss.commands.ps.snapshots", lambda args, by, show, **k: show(snapshot(processes=rows))
+    )
 
 
-def test_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_largest_first(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ps"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == [
-        "PID",
-        "USERNAME",
-        "SIZE",
-        "RSS",
-        "ANON",
-        "FILE",
-        "SHMEM",
-        "EXCL",
-        "PROP",
-        "ZONE",
-        "PROCESS",
-    ]
-    assert lines[1].split() == ["8", "–", "1024K", "97K", "23K", "31K", "7K", "11K", "29K", "web", "httpd"]
-    assert lines[2].endswith("a\\x1b[2J\\x0ab")
-    assert lines[3] == ""
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[:3]] == ["PID", "8", "7"]
 
 
 def test_sort_and_limit(capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,3 +28,8 @@ def test_sort_and_limit(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split()[:4] == ["8", "–", str(1024 * KIB), str(97 * KIB)]
     assert lines[2] == ""
+
+
+def test_json_is_sorted_likewise(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ps", "--json", "--sort", "user"]) == 0
+    assert [row["pid"] for row in json.loads(capsys.readouterr().out)["processes"]] == [7, 8]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -89,8 +90,9 @@ def test_wrong_usage_is_one_sentence(
 
 
 def test_one_session_that_follows_for_all_rounds() -> None:
-    numbers = iter(range(3))
-    assert list(watching.rounds(options(), lambda session: next(numbers))) == [0, 1, 2]
+    numbers, shown = iter(range(3)), []
+    watching.rounds(options(), lambda session: next(numbers), shown.append)
+    assert shown == [0, 1, 2]
     (session,) = Session.made
     assert session.options == {"lasting": True, "follow": True, "uncertainty": False}
 
@@ -103,14 +105,14 @@ def test_uncertainty_is_told_where_asked_for_and_in_a_watch_of_a_verb_that_tells
     asked: bool | None, watch: float | None, told: bool
 ) -> None:
     given = options(uncertainty=asked, watch=watch, count=watch and 2)
-    list(watching.rounds(given, lambda session: None))
+    watching.rounds(given, lambda session: None, lambda found: None)
     assert [session.options["uncertainty"] for session in Session.made] == [told]
 
 
 def test_a_zone_that_is_not_there_at_first_ends_it() -> None:
     Session.there = [set()]
     with pytest.raises(UnknownZone):
-        list(watching.snapshots(options(zone=["web"]), ("zone",)))
+        watching.snapshots(options(zone=["web"]), ("zone",), lambda snapshot: None)
 
 
 @pytest.mark.parametrize("json", [False, True])
@@ -124,13 +126,17 @@ def test_a_zone_that_is_gone_is_told_and_may_come_back(
             return "here"
         raise UnknownZone("gone\x1b", "web")
 
-    assert list(watching.rounds(options(json=json), look)) == ["here", "here"]
+    shown: list[str] = []
+    watching.rounds(options(json=json), look, shown.append)
+    assert shown == ["here", "here"]
     assert capsys.readouterr() == (("", "zonerss: gone\\x1b\n") if json else ("gone\\x1b\n\n", ""))
 
 
 def test_of_several_zones_those_that_are_gone_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     Session.there = [{"web", "db"}, {"db"}, {"web", "db"}]
-    assert len(list(watching.snapshots(options(zone=["web", "db"]), ("zone",)))) == 3
+    shown: list[Any] = []
+    watching.snapshots(options(zone=["web", "db"]), ("zone",), shown.append)
+    assert len(shown) == 3
     (session,) = Session.made
     assert session.asked == [["web", "db"], ["web", "db"], ["db"], ["web", "db"]]
     assert capsys.readouterr() == ("", "")
@@ -139,12 +145,34 @@ def test_of_several_zones_those_that_are_gone_are_left_out(capsys: pytest.Captur
 def test_a_round_is_a_line_of_json_a_text_below_or_a_text_over_the_last(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    watching.put('{\n  "a": [\n    1\n  ]\n}', options(json=True))
+    def put(**given: Any) -> None:
+        watching.put(options(**given), lambda: {"a": [1]}, lambda: ["a", "b"])
+
+    put(json=True)
     assert capsys.readouterr().out == '{"a": [1]}\n'
-    watching.put("a\nb", options())
+    put(json=True, watch=None)
+    assert capsys.readouterr().out == '{\n  "a": [\n    1\n  ]\n}\n'
+    put()
     assert capsys.readouterr().out == "a\nb\n\n"
-    watching.put("a\nb", options(watch=None))
+    put(watch=None)
     assert capsys.readouterr().out == "a\nb\n"
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    watching.put("a\nb", options())
+    put()
     assert capsys.readouterr().out == "\x1b[H\x1b[Ja\nb\n"
+
+
+class Memory:
+    """Stands for what a snapshot holds."""
+
+
+def test_what_one_round_found_is_gone_when_the_next_one_looks() -> None:
+    last: list[weakref.ref[Memory]] = []
+
+    def look(session: Session) -> Memory:
+        assert [held() for held in last] == [None] * len(last)
+        found = Memory()
+        last.append(weakref.ref(found))
+        return found
+
+    watching.rounds(options(), look, lambda found: None)
+    assert len(last) == 3

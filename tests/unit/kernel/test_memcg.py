@@ -1,14 +1,11 @@
-"""Bills from recorded trees, of both versions of cgroups; payers from a recorded kpagecgroup."""
+"""Bills from recorded trees, of both versions of cgroups."""
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
 import pytest
 
-from zonerss.answers.explain.bills import Billed
-from zonerss.census.census import Census
 from zonerss.errors import KernelFormatError
 from zonerss.kernel.cgroupfs import MemoryHierarchy
 from zonerss.kernel.memcg import (
@@ -16,9 +13,7 @@ from zonerss.kernel.memcg import (
     cgroup_processes,
     parse_stat,
     read_bill,
-    read_payers,
 )
-from zonerss.kernel.roots import Roots
 
 # The fields of Linux 6.1, as Documentation/admin-guide/cgroup-v2.rst lists them.
 STAT_V2 = """\
@@ -90,7 +85,6 @@ def test_a_bill_of_version_2(tmp_path):
     assert bill.charged_bytes == 4046848
     assert bill.anon_bytes == 229376
     assert bill.cache_bytes == 3256320
-    assert bill.mapped_file_bytes == 196608
     assert bill.kernel_bytes == 126976
     assert bill.swap_bytes == 12288
     assert bill.dying == 3
@@ -118,7 +112,7 @@ def test_a_bill_of_version_1(tmp_path):
     assert bill.version == 1
     assert bill.charged_bytes == 1925120
     assert bill.anon_bytes == 184320
-    assert bill.cache_bytes == bill.mapped_file_bytes == 1638400
+    assert bill.cache_bytes == 1638400
     assert bill.stat["inactive_file"] == 29
     assert bill.kernel_bytes == 36864
     assert bill.swap_bytes == 8192
@@ -176,59 +170,3 @@ def test_processes_of_a_cgroup_and_below(tmp_path):
     assert cgroup_processes(v2(tmp_path), "/a") == {3, 5, 7, 11}
     assert cgroup_processes(v2(tmp_path), "/a", ("/a/c",)) == {3, 5, 7}
     assert cgroup_processes(v2(tmp_path), "/gone") == set()
-
-
-# ---- payers --------------------------------------------------------------------------------------------
-
-
-def kpagecgroup(root: Path, inodes: dict[int, int], frames: int) -> Roots:
-    words = struct.pack(f"={frames}Q", *(inodes.get(pfn, 0) for pfn in range(frames)))
-    (root / "kpagecgroup").write_bytes(words)
-    return Roots(proc=root)
-
-
-def test_frames_by_set_and_payer(tmp_path):
-    census = Census(2)
-    census.mark(0, [1, 2, 3, 4095, 4096, 9000], [0, 0, 1, 1, 2, 0])
-    census.mark(1, [3, 4, 9000], [1, 1, 0])
-    roots = kpagecgroup(tmp_path, {1: 7, 2: 7, 3: 8, 4: 8, 4095: 8, 4096: 7}, 5000)
-    found = read_payers(census, census.parts(), roots)
-    assert set(found) == {
-        Billed((0,), 7, (2, 0, 1, 0, 0)),
-        Billed((0,), 8, (0, 1, 0, 0, 0)),
-        Billed((0, 1), 8, (0, 1, 0, 0, 0)),
-        Billed((1,), 8, (0, 1, 0, 0, 0)),
-        Billed((0, 1), 0, (1, 0, 0, 0, 0)),  # beyond the file: nobody's
-    }
-    assert len(found) == 5
-
-
-def test_swap_slots_have_no_payer(tmp_path):
-    census = Census(1)
-    census.mark(0, [1, 1], [0, 4])
-    found = read_payers(census, census.parts(), kpagecgroup(tmp_path, {1: 7}, 10))
-    assert found == (Billed((0,), 7, (1, 0, 0, 0, 0)),)
-
-
-def test_frames_of_an_earlier_census_are_forgotten(tmp_path):
-    census = Census(1)
-    census.mark(0, [1, 2], [0, 0])
-    census.restart(1)
-    census.mark(0, [2], [0])
-    found = read_payers(census, census.parts(), kpagecgroup(tmp_path, {1: 7, 2: 7}, 10))
-    assert found == (Billed((0,), 7, (1, 0, 0, 0, 0)),)
-
-
-def test_many_payers(tmp_path):
-    """More than the table begins with."""
-    census = Census(1)
-    census.mark(0, range(5000), [0] * 5000)
-    found = read_payers(
-        census, census.parts(), kpagecgroup(tmp_path, {pfn: pfn + 1 for pfn in range(5000)}, 5000)
-    )
-    assert {(row.inode, row.pages[0]) for row in found} == {(inode, 1) for inode in range(1, 5001)}
-
-
-def test_no_kpagecgroup(tmp_path):
-    census = Census(1)
-    assert read_payers(census, census.parts(), Roots(proc=tmp_path)) is None

@@ -12,7 +12,7 @@ import pytest
 
 from zonerss.kernel.names import OnDemand, host_names
 from zonerss.kernel.roots import Roots
-from zonerss.zones.schemes import Names
+from zonerss.records import Names
 
 ID = "0123456789abcdef" * 4
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\ntoor:x:0:0::/t:/bin/sh\n"

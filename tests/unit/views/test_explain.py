@@ -6,23 +6,15 @@ from dataclasses import replace
 
 from tests.unit.builders import snapshot, usage
 
-from zonerss.answers.explain.account import Account, Drift, Matrix, Payer
-from zonerss.answers.explain.bills import Bill
 from zonerss.answers.explain.chain import Chain, Payment, Step
 from zonerss.answers.explain.getvmusage import HowMapped
 from zonerss.answers.explain.numbers import Number
 from zonerss.answers.explain.process import ThreeWays
+from zonerss.answers.explain.records import Account, Drift, Matrix, Payer
 from zonerss.records import Zone
-from zonerss.views.explain import (
-    explain_document,
-    hint,
-    matrix_document,
-    render_chain,
-    render_matrix,
-    render_numbers,
-)
-from zonerss.views.getvmusage import render_how_mapped
-from zonerss.views.process import render_three_ways, three_ways_document
+from zonerss.records.bills import Bill
+from zonerss.views.explain import chain, getvmusage, numbers, payers, process
+from zonerss.views.explain.payers import hint
 
 MIB = 1 << 20
 EVIL = "/a\x1b[2J\nb"
@@ -60,7 +52,7 @@ ACCOUNT = Account(
 
 
 def test_the_chain():
-    lines = render_chain(replace(ACCOUNT, shares=object()))
+    lines = chain.render(replace(ACCOUNT, shares=object()))
     assert lines == [
         "zone web",
         "",
@@ -72,7 +64,7 @@ def test_the_chain():
         "+    23M  page cache of this cgroup that no process maps",
         "+  7168K  kernel memory: page tables, stacks, slab",
         "+  2048K  billed here, mapped by db only",
-        "+     4K  residual; bound ±512K (64 pages a cpu): holds",
+        "+     4K  not explained (within the kernel's own rounding, 512K)",
         "=   135M  charged to /web (memory.usage_in_bytes)",
         "",
     ]
@@ -80,27 +72,27 @@ def test_the_chain():
 
 def test_what_is_to_be_said_about_it():
     moved = replace(ACCOUNT, drift=Drift((42,), (), -8192), attempts=3)
-    assert render_chain(moved)[-2:] == [
+    assert chain.render(moved)[-2:] == [
         "The kernel does not say who pays for a frame (no /proc/kpagecgroup), so no step can tell.",
         "Drift while it was measured: 1 processes came, 0 left, the bill changed by -8,192 bytes; taken 3 times.",
     ]
     no_bill = replace(ACCOUNT, bill=None, drift=None, shares=object())
-    assert "ends at its RSS" in render_chain(no_bill)[-1]
+    assert "ends at its RSS" in chain.render(no_bill)[-1]
     too_far = replace(ACCOUNT, chain=replace(CHAIN, residual_bytes=-MIB))
-    assert any("DOES NOT HOLD" in line for line in render_chain(too_far))
+    assert any("NOT EXPLAINED" in line for line in chain.render(too_far))
 
 
 def test_names_are_hostile():
-    chain = replace(CHAIN, zone=EVIL, cgroup=EVIL, steps=(Step("billed_to_others", -4096, EVIL),))
-    text = "\n".join(render_chain(replace(ACCOUNT, chain=chain)))
+    evil = replace(CHAIN, zone=EVIL, cgroup=EVIL, steps=(Step("billed_to_others", -4096, EVIL),))
+    text = "\n".join(chain.render(replace(ACCOUNT, chain=evil)))
     assert "\x1b" not in text
     assert r"/a\x1b[2J\x0ab" in text
-    document = explain_document(replace(ACCOUNT, chain=replace(chain, zone="/\udcff")))
+    document = chain.document(replace(ACCOUNT, chain=replace(evil, zone="/\udcff")))
     assert document["zone"] == r"/\xff"
 
 
 def test_the_document_adds_up():
-    document = explain_document(ACCOUNT)
+    document = chain.document(ACCOUNT)
     assert document["schema"] == "zonerss.explain/1"
     total = document["process_rss_bytes"] + sum(step["bytes"] for step in document["steps"])
     assert total + document["residual_bytes"] == document["charged_bytes"]
@@ -112,7 +104,7 @@ def test_the_document_adds_up():
 
 def test_numbers():
     rows = (Number("ps, prstat", 3 * MIB, "sum", "all"), Number("kubelet", None, "usage", "some"))
-    assert render_numbers("web", rows) == [
+    assert numbers.render("web", rows) == [
         "zone web",
         "",
         "WHO          SIZE  FORMULA  ANSWERS",
@@ -149,13 +141,13 @@ def test_the_matrix():
         Payment("web", None, 4096, 0),
     )
     matrix = Matrix(snapshot(), cells, PAYERS)
-    assert render_matrix(matrix, "web") == [
+    assert payers.render(matrix, "web") == [
         "ZONE   MAPS  EXCL  PAYER  WHY",
         "web   2048K    0K  /db    db touched these first, and pays",
         "web      4K    0K  –",
     ]
-    assert len(render_matrix(matrix, None)) == 4
-    document = matrix_document(matrix, None)
+    assert len(payers.render(matrix, None)) == 4
+    document = payers.document(matrix, None)
     assert document["schema"] == "zonerss.payers/1"
     assert document["payments"][2]["cgroup"] is None
     assert document["payers"][3]["removed_bytes"] == 5 * MIB
@@ -163,7 +155,7 @@ def test_the_matrix():
 
 def test_how_mapped():
     mapped = HowMapped(7 * MIB, 5 * MIB, MIB, 11 * MIB, MIB, 9 * MIB, 3 * MIB, 0)
-    assert render_how_mapped("web", mapped) == [
+    assert getvmusage.render("web", mapped) == [
         "zone web, basis incore",
         "",
         "WHO         WHAT           SIZE  MEANS",
@@ -188,7 +180,7 @@ def test_one_process():
         Step("hugetlb", 2 * MIB),
     )
     ways = ThreeWays(42, 100 * 4096, 102 * 4096, 169 * 4096 + 2 * MIB, steps)
-    assert render_three_ways(ways, in_bytes=True) == [
+    assert process.render(ways, in_bytes=True) == [
         "process 42",
         "",
         "     BYTES  WHAT",
@@ -199,7 +191,7 @@ def test_one_process():
         "+  2097152  hugetlb pages, which smaps tells beside Rss",
         "=  2789376  by translations: every entry that maps anything (rm_asrss)",
     ]
-    document = three_ways_document(ways)
+    document = process.document(ways)
     assert (
         document["statm_bytes"] + sum(s["bytes"] for s in document["steps"]) == document["translations_bytes"]
     )

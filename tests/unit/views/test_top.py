@@ -15,6 +15,7 @@ from zonerss.errors import CannotServe
 from zonerss.views.columns import RSS
 from zonerss.views.top import (
     History,
+    Look,
     Mode,
     batch_lines,
     headline,
@@ -87,8 +88,8 @@ def test_fewer_columns_in_less_room():
 
 def test_processes_and_sharing_in_lines():
     looked = of_two(processes=(process(1), process(2, zone="other")))
-    assert len(process_lines(looked, "web")) == 2
-    assert process_lines(looked, NASTY) == ["bad\\x1b[2J[red]name[/] has no process any more."]
+    assert len(process_lines(looked, "web", {})) == 2
+    assert process_lines(looked, NASTY, {}) == ["bad\\x1b[2J[red]name[/] has no process any more."]
     assert sharing_lines(looked, "web") == ["web shares no page with another zone."]
 
 
@@ -120,8 +121,6 @@ class Camera:
         self.taken = threading.Semaphore(0)
 
     def take(self, mode: Mode, zone: str | None):
-        from zonerss.views.top_app import Look
-
         self.asked.append((mode, zone))
         if self.fails:
             raise CannotServe(self.fails)
@@ -136,7 +135,7 @@ def drive(script: Callable, size: tuple[int, int] = (80, 24), interval: float = 
 
     async def run():
         camera = Camera()
-        app = TopApp(camera, interval)
+        app = TopApp(camera, interval, {})
         async with app.run_test(size=size) as pilot:
             await until(pilot, lambda: app.look is not None and app.zones.row_count == 2)
             await script(app, pilot, camera)
@@ -285,7 +284,7 @@ def test_what_cannot_be_done_is_one_sentence_at_the_end():
     async def run():
         camera = Camera()
         camera.fails = "no such thing here"
-        app = TopApp(camera, 0.05)
+        app = TopApp(camera, 0.05, {})
         async with app.run_test() as pilot:
             await until(pilot, lambda: app.return_value is not None)
         return app.return_value
@@ -307,8 +306,6 @@ def test_what_a_mode_cannot_show_leads_back_to_the_zones():
 
 def test_a_snapshot_of_another_mode_is_not_shown():
     async def script(app, pilot, camera):
-        from zonerss.views.top_app import Look
-
         app._take(Look(replace(of_two(), zones=())), Mode.TREE)
         assert app.zones.row_count == 2
 

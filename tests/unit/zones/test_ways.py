@@ -14,11 +14,10 @@ from zonerss.errors import UsageError
 from zonerss.kernel.cgroupfs import cgroup_path, charged_bytes, find_memory_hierarchy
 from zonerss.kernel.names import host_names
 from zonerss.kernel.roots import Roots
-from zonerss.records import Task, Zone
-from zonerss.views.text import encodable, printable
+from zonerss.records import Names, Task, Zone
+from zonerss.zones.paths import ancestors
 from zonerss.zones.rules import parse_rules
-from zonerss.zones.schemes import Names, unescape
-from zonerss.zones.ways import By, ancestors, label, nested, parse_by, unescaped, zoner
+from zonerss.zones.ways import By, parse_by, zoner
 
 TREES = Path(__file__).parents[2] / "fixtures" / "zones"
 ID = "0123456789abcdef" * 4
@@ -32,7 +31,7 @@ def task(cgroup: str = "/", *, uid: int | None = 0, euid: int | None = 0, comman
 
 
 def zone(cgroup: str, by: str = "zone", names: Names | None = None) -> Zone:
-    return parse_by(by).zone_of(task(cgroup), names)
+    return zoner(parse_by(by), names or Names())(task(cgroup))
 
 
 @pytest.mark.parametrize("tree", sorted(path.name for path in TREES.iterdir() if path.is_dir()))
@@ -131,16 +130,16 @@ def test_by_cgroup_and_depth() -> None:
 def test_by_user_takes_names_and_keeps_the_number() -> None:
     names = Names(users={1000: "alice"})
     alice = task(uid=1000, euid=0)
-    assert By("user").zone_of(alice, names) == Zone(name="alice", cgroup=None, id="1000", kind="user")
-    assert By("euser").zone_of(alice, names) == Zone(name="0", cgroup=None, id="0", kind="user")
+    assert zoner(By("user"), names)(alice) == Zone(name="alice", cgroup=None, id="1000", kind="user")
+    assert zoner(By("euser"), names)(alice) == Zone(name="0", cgroup=None, id="0", kind="user")
     assert parse_by("user").needs_uids
     assert not parse_by("zone").needs_uids
     with pytest.raises(ValueError, match="user was not read"):
-        By("user").zone_of(task(uid=None))
+        zoner(By("user"), names)(task(uid=None))
 
 
 def test_by_command() -> None:
-    assert parse_by("command").zone_of(task(command="a b\n")).name == "a b\n"
+    assert zoner(parse_by("command"), Names())(task(command="a b\n")).name == "a b\n"
 
 
 @pytest.mark.parametrize(
@@ -184,93 +183,6 @@ def test_by_session_does_not_give_this_hosts_user_names_to_a_containers_users() 
     session = "/user.slice/user-1000.slice/session-1.scope"
     assert zone(session, "session", names).name == "alice/session-1"
     assert zone(f"/lxc.payload.c1{session}", "session", names).name == "c1/1000/session-1"
-
-
-def test_ancestors() -> None:
-    assert ancestors("/") == ("/",)
-    assert ancestors("/a") == ("/", "/a")
-    assert ancestors("/a/b") == ("/", "/a", "/a/b")
-    assert ancestors("/../../a") == ("/", "/..", "/../..", "/../../a")
-
-
-def test_nested_gives_only_the_nearest() -> None:
-    paths = ["/", "/a", "/a/b", "/a/b/c/d", "/a2", "/e/f"]
-    zones = [Zone(name=path, cgroup=path) for path in paths]
-    below = {above.cgroup: inner for above, inner in nested([*zones, Zone(name="global")]).items()}
-    assert below == {
-        "/": ("/a", "/a2", "/e/f"),
-        "/a": ("/a/b",),
-        "/a/b": ("/a/b/c/d",),
-        "/a/b/c/d": (),
-        "/a2": (),
-        "/e/f": (),
-    }
-
-
-def test_nested_with_two_zones_of_one_cgroup() -> None:
-    one, two, inner = (
-        Zone(name="one", cgroup="/a"),
-        Zone(name="two", cgroup="/a"),
-        Zone(name="i", cgroup="/a/b"),
-    )
-    assert nested([one, two, inner]) == {one: ("/a/b",), two: ("/a/b",), inner: ()}
-
-
-def test_label_leaves_distinct_names_alone() -> None:
-    zones = (Zone(name="a", id=ID), Zone(name="b", id=ID))
-    assert label(zones) == zones
-
-
-def test_label_tells_two_containers_of_one_name_apart() -> None:
-    far = "f" * 64
-    one, two = Zone(name="web", cgroup="/1", id=ID), Zone(name="web", cgroup="/2", id=far)
-    assert [found.name for found in label([one, two])] == ["web@0123456789ab", "web@ffffffffffff"]
-    assert [found.name for found in label([two, one])] == ["web@ffffffffffff", "web@0123456789ab"]
-
-
-def test_label_uses_the_full_id_where_the_short_one_does_not_tell() -> None:
-    one, two = Zone(name="web", cgroup="/1", id=ID), Zone(name="web", cgroup="/2", id=OTHER)
-    assert [found.name for found in label([one, two])] == [f"web@{ID}", f"web@{OTHER}"]
-
-
-def test_label_keeps_global_and_renames_the_container_called_so() -> None:
-    container, root = Zone(name="global", cgroup="/1", id=ID), Zone(name="global", kind="global")
-    assert [found.name for found in label([container, root])] == ["global@0123456789ab", "global"]
-
-
-def test_label_takes_the_cgroup_where_there_is_no_id() -> None:
-    zones = [Zone(name="x.service", cgroup=path) for path in ("/a/x.service", "/b/x.service")]
-    assert [found.name for found in label(zones)] == ["x.service@/a/x.service", "x.service@/b/x.service"]
-
-
-def test_label_of_a_name_that_another_label_would_take() -> None:
-    zones = [
-        Zone(name="web", cgroup="/1", id=ID),
-        Zone(name="web", cgroup="/2", id=OTHER),
-        Zone(name=f"web@{ID}", cgroup="/3", id="c" * 64),
-    ]
-    assert len({found.name for found in label(zones)}) == 3
-
-
-some_text = st.sampled_from(["a", "b", "a@x", "a@/c", ""])
-some_zones = st.builds(
-    Zone,
-    name=some_text,
-    cgroup=st.none() | st.sampled_from(["/c", "/d", "/e"]),
-    id=st.none() | st.sampled_from([ID, OTHER, "x", "/c"]),
-    kind=st.sampled_from(["cgroup", "docker"]),
-)
-
-
-@settings(deadline=None)
-@given(st.lists(some_zones), st.randoms())
-def test_label_is_unique_deterministic_and_changes_only_names(zones: list[Zone], random) -> None:  # type: ignore[no-untyped-def]
-    labelled = dict(zip(zones, label(zones), strict=True))
-    assert len({found.name for found in labelled.values()}) == len(labelled)
-    for before, after in labelled.items():
-        assert (before.cgroup, before.id, before.kind) == (after.cgroup, after.id, after.kind)
-    shuffled = random.sample(zones, len(zones))
-    assert dict(zip(shuffled, label(shuffled), strict=True)) == labelled
 
 
 components = st.one_of(
@@ -335,13 +247,6 @@ def test_hostile_names_survive() -> None:
     assert zone(f"{deep}/x.service/y").cgroup == f"{deep}/x.service"
 
 
-def test_unescape() -> None:
-    assert unescape(r"web\x2d1") == "web-1"
-    assert unescape(r"caf\xc3\xa9") == "café"
-    assert unescape(r"\xff") == "\udcff"
-    assert unescape(r"a\x2g\x") == r"a\x2g\x"
-
-
 def test_rules_come_first_and_own_what_is_below() -> None:
     rules = parse_rules(
         "[[rule]]\nmatch = '^/batch/(?P<team>[^/]+)/job-([0-9]+)'\nname = '{team}:{2}'\n", "rules.toml"
@@ -352,10 +257,3 @@ def test_rules_come_first_and_own_what_is_below() -> None:
     )
     assert zone_of(task("/batch/ads/other")).cgroup == "/batch"
     assert zoner(parse_by("cgroup"), Names(), rules)(task("/batch/ads/job-17")).kind == "cgroup"
-
-
-@pytest.mark.parametrize("raw", [b"a\nb\x1b[2J\xff", b"plain", b"caf\xc3\xa9 \xe2\x80\xae", b"\x7f\x80"])
-def test_a_name_is_found_by_what_is_shown_of_it(raw: bytes) -> None:
-    name = raw.decode("utf-8", "surrogateescape")
-    assert unescaped(printable(name)) == name
-    assert unescaped(encodable(name)) == name

@@ -14,12 +14,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from zonerss.answers.explain.bills import Bill, Billed, less, pays
+from zonerss.answers.explain.bills import less, pays
 from zonerss.answers.explain.chain import (
-    Chain,
-    Payment,
     Shares,
     chain,
     charged_frames,
@@ -27,51 +24,20 @@ from zonerss.answers.explain.chain import (
     residual_bound,
     shares_of,
 )
+from zonerss.answers.explain.records import Account, Drift, Matrix, Payer
+from zonerss.census.usage import zone_names
 from zonerss.errors import UnknownZone
 from zonerss.kernel.cgroupfs import MemoryHierarchy, find_memory_hierarchy
 from zonerss.kernel.memcg import cgroup_inodes, cgroup_processes, read_bill
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.records import Cause, Usage, Zone
+from zonerss.records.bills import Bill, Billed
 from zonerss.snapshot import Session, Snapshot
-from zonerss.zones.ways import nested
+from zonerss.zones.paths import nested
 
 ATTEMPTS = 3
 FLUSH_SECONDS = 2.2
 """memory.stat is brought up to date every two seconds (mm/memcontrol.c, FLUSH_TIME)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """What changed between the walk and the reading of the bill."""
-
-    came: tuple[int, ...]
-    """Processes that are in the zone now and were not walked."""
-    left: tuple[int, ...]
-    """Processes that were walked and are not there any more."""
-    charged_bytes: int
-    """By how much the bill grew."""
-
-    @property
-    def processes_changed(self) -> bool:
-        """Whether any came or left."""
-        return bool(self.came or self.left)
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """One zone, explained."""
-
-    snapshot: Snapshot
-    zone: Zone
-    usage: Usage
-    chain: Chain
-    bill: Bill | None
-    """The zone's own: without the zones below it."""
-    shares: Shares | None
-    """Who pays for what; None where the kernel does not say who pays for a frame."""
-    drift: Drift | None
-    """None where the zone has no bill."""
-    attempts: int
 
 
 def explain_zone(session: Session, name: str, by: str = "zone", roots: Roots = HOST) -> Account:
@@ -142,15 +108,9 @@ def _shares(
     inodes: dict[int, str],
     is_own: Callable[[str], bool],
 ) -> Shares:
-    return shares_of(zone.name, billed, zone_of_keys(snapshot), lambda inode: path_of(inodes, inode), is_own)
-
-
-def zone_of_keys(snapshot: Snapshot) -> list[str | None]:
-    """The zone of the first grouping of each zone number of a snapshot's parts."""
-    names: list[str | None] = [None] * snapshot.parts.zones
-    for member in snapshot.members:
-        names[member.key] = member.zones[0].name
-    return names
+    return shares_of(
+        zone.name, billed, zone_names(snapshot.members), lambda inode: path_of(inodes, inode), is_own
+    )
 
 
 def path_of(inodes: dict[int, str], inode: int) -> str:
@@ -176,32 +136,6 @@ def _drift(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Payer:
-    """One cgroup that pays for mapped frames."""
-
-    cgroup: str | None
-    """None: nobody pays."""
-    zone: str | None
-    """The zone on whose bill it is."""
-    bytes: int
-    """Frames that anybody maps and it pays for."""
-    removed_bytes: int | None
-    """Of it: charges of cgroups below it that were removed, which outlive them. None: the kernel does not say."""
-    processes: int
-    """In it and below it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Matrix:
-    """Who pays for what each zone maps."""
-
-    snapshot: Snapshot
-    payments: tuple[Payment, ...]
-    payers: tuple[Payer, ...]
-    """Largest first."""
-
-
 def pay_matrix(session: Session, by: str = "zone", roots: Roots = HOST) -> Matrix | None:
     """The matrix of zones and payers; None where the kernel does not say who pays."""
     snapshot = session.take((by,))
@@ -210,7 +144,7 @@ def pay_matrix(session: Session, by: str = "zone", roots: Roots = HOST) -> Matri
         return None
     hierarchy = find_memory_hierarchy(roots)
     inodes = cgroup_inodes(hierarchy)
-    cells = payments(billed, zone_of_keys(snapshot), lambda inode: path_of(inodes, inode))
+    cells = payments(billed, zone_names(snapshot.members), lambda inode: path_of(inodes, inode))
     zones = tuple(dict.fromkeys(member.zones[0] for member in snapshot.members))
     payers = []
     for inode in {row.inode for row in billed}:

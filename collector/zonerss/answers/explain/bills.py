@@ -5,57 +5,10 @@ A bill is the kernel's answer to another question than ours: not who maps a page
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 
-from zonerss.zones.ways import ancestors
-
-
-@dataclass(frozen=True, slots=True)
-class Bill:
-    """What the kernel says of one cgroup and all below it, or of it less some of those."""
-
-    version: int
-    """Of the cgroup hierarchy: 1 or 2. The names in ``stat`` depend on it."""
-    charged_bytes: int | None
-    """memory.current, or memory.usage_in_bytes on version 1."""
-    stat: Mapping[str, int]
-    """memory.stat, in bytes but for counts of events; on version 1 the total_ figures, without that prefix."""
-    own: Mapping[str, int] | None
-    """Version 1: the figures of the cgroup alone, without those below it; version 2 does not tell them."""
-    kernel_bytes: int | None
-    """All kernel memory: memory.stat's kernel (since Linux 5.18), or memory.kmem.usage_in_bytes on version 1."""
-    swap_bytes: int | None
-    """memory.swap.current; on version 1 memsw less usage."""
-    dying: int | None
-    """Version 2: cgroups below it that were removed and still hold charges or are otherwise referred to."""
-
-    @property
-    def anon_bytes(self) -> int | None:
-        """Anonymous memory that page tables map (NR_ANON_MAPPED): anon, or rss on version 1."""
-        return self.stat.get("anon" if self.version == 2 else "rss")
-
-    @property
-    def cache_bytes(self) -> int | None:
-        """Page cache, tmpfs and shared memory included, mapped or not (NR_FILE_PAGES)."""
-        return self.stat.get("file" if self.version == 2 else "cache")
-
-    @property
-    def mapped_file_bytes(self) -> int | None:
-        """Page cache that page tables map (NR_FILE_MAPPED)."""
-        return self.stat.get("file_mapped" if self.version == 2 else "mapped_file")
-
-
-@dataclass(frozen=True, slots=True)
-class Billed:
-    """Frames that one set of zones maps and one cgroup pays for."""
-
-    keys: tuple[int, ...]
-    """The set: zone numbers of the census."""
-    inode: int
-    """Of the cgroup's directory; 0: nobody is charged."""
-    pages: tuple[int, ...]
-    """Indexed by :class:`zonerss.census.census.Kind`."""
+from zonerss.records.bills import Bill
+from zonerss.zones.paths import ancestors
 
 
 def less(bill: Bill, inner: Iterable[Bill]) -> Bill:

@@ -17,12 +17,12 @@ but for the residual: what a bill holds in stock for the processors. The residua
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from zonerss.answers.explain.bills import Bill, Billed
 from zonerss.census.census import Kind
 from zonerss.census.usage import rss_of
+from zonerss.records.bills import Bill, Billed
 from zonerss.units import pages_to_bytes
 
 BATCH_PAGES = 64
@@ -96,7 +96,7 @@ class Shares:
 def shares_of(
     zone: str,
     billed: Iterable[Billed],
-    zone_of_key: Sequence[str | None],
+    zone_of_key: Mapping[int, str],
     path_of: Callable[[int], str],
     is_own: Callable[[str], bool],
 ) -> Shares:
@@ -104,7 +104,7 @@ def shares_of(
     Sort the frames that anybody maps by what they are to a zone.
 
     :param billed: all frames of a census by set and payer
-    :param zone_of_key: the zone of each zone number of the census; None: of none
+    :param zone_of_key: the zone of each owner that has one
     :param path_of: what to call the cgroup of an inode, not 0
     :param is_own: whether a cgroup's charges are on the zone's bill
     """
@@ -113,7 +113,7 @@ def shares_of(
     nobody = anon = files = 0
     for row in billed:
         size = pages_to_bytes(rss_of(row.pages))
-        zones = {name for key in row.keys if (name := zone_of_key[key]) is not None}
+        zones = {zone_of_key[key] for key in row.keys if key in zone_of_key}
         path = path_of(row.inode) if row.inode else None
         if path is not None and is_own(path):
             anon += pages_to_bytes(row.pages[Kind.ANON])
@@ -239,7 +239,7 @@ class Payment:
 
 
 def payments(
-    billed: Iterable[Billed], zone_of_key: Sequence[str | None], path_of: Callable[[int], str]
+    billed: Iterable[Billed], zone_of_key: Mapping[int, str], path_of: Callable[[int], str]
 ) -> tuple[Payment, ...]:
     """The matrix of zones and payers, by zone and then largest first; parameters as for :func:`shares_of`."""
     sizes: Counter[tuple[str, str | None]] = Counter()
@@ -248,7 +248,7 @@ def payments(
         size = pages_to_bytes(rss_of(row.pages))
         if not size:
             continue
-        zones = {name for key in row.keys if (name := zone_of_key[key]) is not None}
+        zones = {zone_of_key[key] for key in row.keys if key in zone_of_key}
         path = path_of(row.inode) if row.inode else None
         for zone in zones:
             sizes[zone, path] += size

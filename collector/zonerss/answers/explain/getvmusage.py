@@ -1,16 +1,23 @@
-"""How a zone maps its memory, as getvmusage tells it, beside who maps it, as we tell it: pure.
+"""A zone's private, shared and swap as getvmusage tells them, beside ours. Pure.
 
-getvmusage calls a page private where it was reached through a MAP_PRIVATE mapping, so that every program's libc is
-private; we call a page exclusive where no other zone maps it. Neither follows from the other.
+getvmusage calls a page private where it was reached through a MAP_PRIVATE mapping, so every program's libc is private.
+zonerss calls a page exclusive where no other zone maps it. Neither follows from the other.
+
+getvmusage's swap is what is reserved, not what is used. Private mappings reserve what their processes could write, so
+fork doubles it; shared anonymous memory counts once in a zone, whoever attaches it. Linux marks the first with
+VM_ACCOUNT (VmFlags "ac").
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from zonerss.census.census import NO_GROUP, Parts
+from zonerss.census.ranges import Range, stretches
 from zonerss.census.usage import rss_of
+from zonerss.records.mappings import SmapsRow
 from zonerss.units import pages_to_bytes
 
 
@@ -49,7 +56,7 @@ def how_mapped(
     :param by_mapping: :attr:`zonerss.snapshot.Snapshot.by_mapping`
     :param keys: the zone's numbers in the snapshot's parts
     :param exclusive_bytes: by the same basis
-    :param reserved: from :func:`zonerss.answers.explain.reserved.reserved_bytes`
+    :param reserved: from :func:`reserved_bytes`
     """
     own, count = set(keys), by_mapping.zones // 2
     group_of = [(z >= count) if z % count in own else NO_GROUP for z in range(by_mapping.zones)]
@@ -67,3 +74,23 @@ def how_mapped(
         swap_shared_bytes=reserved[1],
         swap_used_bytes=swap_used_bytes,
     )
+
+
+def reserved_bytes(processes: Iterable[Iterable[SmapsRow]]) -> tuple[int, int]:
+    """
+    What the processes of one zone reserve.
+
+    :param processes: the mappings of each address space
+    :return: getvmusage's swap_private and swap_shared, in bytes
+    """
+    private = 0
+    numbers: dict[tuple[bytes, int], int] = defaultdict(lambda: len(numbers))
+    shared: list[Range] = []
+    for rows in processes:
+        for row in rows:
+            size = row.end - row.start
+            if row.is_shared_anon:
+                shared.append(Range(numbers[row.file], 0, row.offset, size))
+            elif not row.shared and "ac" in row.flags:
+                private += size
+    return private, sum(stretch.pages for cut in stretches(shared).values() for stretch in cut)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from zonerss.answers.explain.bills import Bill
+from zonerss.records.bills import Bill
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,12 @@ smaps tells beside it.
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from zonerss.answers.explain.chain import Step
 from zonerss.census.census import RSS_KINDS, Kind
+from zonerss.records.mappings import PAGE_DEVICE, PAGE_ZERO
 from zonerss.units import pages_to_bytes
 
 
@@ -35,35 +34,18 @@ class ThreeWays:
     steps: tuple[Step, ...]
 
 
-def count_entries(buffers: Iterable[memoryview], page_struct: str) -> Counter[int]:
-    """
-    Page table entries by kind: :class:`zonerss.census.census.Kind`, or lib.PAGE_ZERO and lib.PAGE_DEVICE.
-
-    :param buffers: of :class:`zonerss.walk.frames.VmaPages`
-    :param page_struct: their layout: address, pfn, mapcount, kind, huge
-    """
-    kinds: Counter[int] = Counter()
-    for buffer in buffers:
-        kinds.update(entry[3] for entry in struct.iter_unpack(page_struct, buffer))
-    return kinds
-
-
-def three_ways(
-    pid: int, statm_bytes: int, smaps_bytes: int, entries: Counter[int], zero: int, device: int
-) -> ThreeWays:
+def three_ways(pid: int, statm_bytes: int, smaps_bytes: int, entries: Counter[int]) -> ThreeWays:
     """
     Join the three.
 
-    :param entries: from :func:`count_entries`
-    :param zero: the kind of entries that map the zero page
-    :param device: the kind of entries that map device memory
+    :param entries: from :func:`zonerss.answers.frames.count_kinds`
     """
     rss = pages_to_bytes(sum(entries[kind] for kind in RSS_KINDS))
     steps = (
         Step("counter_lag", smaps_bytes - statm_bytes),
         Step("changed_meanwhile", rss - smaps_bytes),
-        Step("zero_page", pages_to_bytes(entries[zero])),
-        Step("device", pages_to_bytes(entries[device])),
+        Step("zero_page", pages_to_bytes(entries[PAGE_ZERO])),
+        Step("device", pages_to_bytes(entries[PAGE_DEVICE])),
         Step("hugetlb", pages_to_bytes(entries[Kind.HUGETLB])),
     )
     total = statm_bytes + sum(step.bytes for step in steps)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from zonerss.answers.explain.bills import Bill
 from zonerss.answers.explain.numbers import Facts, everyones
+from zonerss.records.bills import Bill
 
 V2 = Bill(
     version=2,

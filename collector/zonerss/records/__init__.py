@@ -7,7 +7,8 @@ Unknown is None, never 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -186,3 +187,28 @@ class MappedFile:
     """Of a System V segment: the inode of the IPC namespace that ends with it at the latest."""
     aliases: tuple[str, ...] = ()
     """Its other names."""
+
+
+Holding = tuple[MappedFile | None, tuple[int, ...]]
+"""The pages of a part that belong to one file, by :class:`zonerss.census.census.Kind`.
+
+None: private memory, or a file that was not found."""
+Holdings = Mapping[int, Sequence[Holding]]
+"""What is in each part, by the number of its set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What people call things; each mapping is asked only for what is met, so it may read on demand."""
+
+    containers: Mapping[str, str] = field(default_factory=dict)
+    """Full container id to name; of a container in a pod NAMESPACE/POD/CONTAINER."""
+    rootless: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    """User id to the names of the containers that this user's own engines run; by full id again."""
+    pods: Mapping[str, str] = field(default_factory=dict)
+    """Pod uid as Kubernetes writes it (with dashes) to NAMESPACE/POD; podman's 64 digits to the pod's
+    name."""
+    machines: Mapping[str, str] = field(default_factory=dict)
+    """Scope or service unit to the machine that systemd-machined has registered for it."""
+    users: Mapping[int, str] = field(default_factory=dict)
+    """User id to login name."""

@@ -1,16 +1,12 @@
-"""show --tree: the text and the document of a tree made by hand; and the options beside it."""
+"""show --tree: the text and the document of a tree made by hand."""
 
 from __future__ import annotations
 
-import argparse
-
-import pytest
 from tests.unit import builders
 
 from zonerss.census.tree import TreeNode
-from zonerss.commands import main, show
 from zonerss.views.columns import RSS
-from zonerss.views.tree import render_tree, tree_document
+from zonerss.views.tree import document, render_tree
 
 KIB = 1024
 
@@ -64,7 +60,7 @@ def test_a_tree_deeper_than_python_recurses() -> None:
 
 
 def test_the_document() -> None:
-    read = tree_document(builders.snapshot(), NODES)
+    read = document(builders.snapshot(), NODES)
     assert read["schema"] == "zonerss.snapshot/1"
     assert [(n["cgroup"], n["parent"]) for n in read["tree"]][2:] == [
         ("/b", "/"),
@@ -72,26 +68,3 @@ def test_the_document() -> None:
         ("/b/d", "/b"),
     ]
     assert (read["tree"][2]["own_rss_bytes"], read["tree"][2]["own_processes"]) == (5 * KIB, 1)
-
-
-@pytest.mark.parametrize("words", [["-t"], ["--by", "zone"], ["--zone", "a"], ["-a"]])
-def test_a_tree_is_of_all_cgroups(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["show", "--tree", *words]) == 2
-    out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
-
-
-@pytest.mark.parametrize(
-    ("words", "ways"),
-    [
-        ([], ("zone",)),
-        (["-Z", "-J", "-T", "-t"], ("zone", "slice", "session", "user")),
-        (["-a"], ("zone", "user")),
-        (["--tree"], ("cgroup",)),
-        (["--collectives"], tuple(show.COLLECTIVES)),
-    ],
-)
-def test_the_options_of_prstat(words: list[str], ways: tuple[str, ...]) -> None:
-    parser = argparse.ArgumentParser()
-    show.prepare(parser)
-    assert show._ways(parser.parse_args(words)) == ways

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tests.unit import builders
 
-from zonerss.answers.share import Fate, WhatIf
-from zonerss.commands.whatif import document, render
+from zonerss.answers.whatif import Fate, WhatIf
 from zonerss.records import FileKind
+from zonerss.views.whatif import document, render_answer
 
 KIB = 1024
 ANSWER = WhatIf(
@@ -27,7 +27,7 @@ ANSWER = WhatIf(
 
 
 def test_the_sums_what_is_left_and_who_keeps_the_rest() -> None:
-    assert render(ANSWER, 10) == [
+    assert render_answer(ANSWER, 10) == [
         "WITHOUT      SIZE  web e\\x1b[0m",
         "FREED         24K  free at once",
         "RECLAIMABLE  400K  page cache that nobody maps any more",
@@ -49,14 +49,14 @@ def test_swap_and_huge_pages_where_there_are_any() -> None:
     import dataclasses
 
     answer = dataclasses.replace(ANSWER, swap_bytes=3 * KIB, hugetlb_bytes=2048 * KIB, left=(), kept_by=())
-    assert render(answer, 10)[5:] == [
+    assert render_answer(answer, 10)[5:] == [
         "SWAP            3K  beside it: swap slots",
         "HUGETLB      2048K  beside it: huge pages of a pool",
     ]
 
 
 def test_a_limit() -> None:
-    lines = render(ANSWER, 1)
+    lines = render_answer(ANSWER, 1)
     assert "/dev/shm/x" not in "".join(lines)
     assert "cron" not in "".join(lines)
 

@@ -6,14 +6,14 @@ from dataclasses import asdict
 from typing import Any
 
 from zonerss.answers.explain.getvmusage import HowMapped
-from zonerss.units import format_size
+from zonerss.views.columns import sizes
 from zonerss.views.table import render_rows
 from zonerss.views.text import printable
 
 
-def render_how_mapped(zone: str, mapped: HowMapped, in_bytes: bool = False) -> list[str]:
+def render(zone: str, mapped: HowMapped, in_bytes: bool = False) -> list[str]:
     """One table; both pairs add up to the same."""
-    size = str if in_bytes else format_size
+    size = sizes(in_bytes)
     rows = [
         ["getvmusage", "rss_private", size(mapped.rss_private_bytes), "through MAP_PRIVATE: libc is private"],
         ["", "rss_shared", size(mapped.rss_shared_bytes), "through MAP_SHARED: files, tmpfs, shared memory"],
@@ -30,6 +30,6 @@ def render_how_mapped(zone: str, mapped: HowMapped, in_bytes: bool = False) -> l
     return [f"zone {printable(zone)}, basis incore", "", *table, *(["", note] if mapped.both_bytes else [])]
 
 
-def how_mapped_fields(mapped: HowMapped) -> dict[str, Any]:
+def fields(mapped: HowMapped) -> dict[str, Any]:
     """The same for JSON."""
     return asdict(mapped)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tests.unit import builders
 
-from zonerss.answers.share import FileUsage
-from zonerss.commands.files import document, render
+from zonerss.answers.files import FileUsage
 from zonerss.records import FileKind, MappedFile
+from zonerss.views.files import document, render_files
 
 KIB = 1024
 USAGES = (
@@ -29,7 +29,7 @@ USAGES = (
 
 
 def test_the_files_of_a_zone() -> None:
-    lines = render(USAGES, "web")
+    lines = render_files(USAGES, "web")
     assert lines[0].split() == ["SIZE", "EXCL", "KIND", "FILE", "ALSO", "MAPPED", "BY"]
     assert lines[1].split() == [
         "1200K",
@@ -48,14 +48,14 @@ def test_the_files_of_a_zone() -> None:
 
 
 def test_the_files_of_all_in_bytes() -> None:
-    lines = render(USAGES, None, in_bytes=True)
+    lines = render_files(USAGES, None, in_bytes=True)
     assert lines[0].split() == ["SIZE", "EXCL", "KIND", "FILE", "MAPPED", "BY"]
     assert lines[1].split()[:2] == ["1228800", "0"]
     assert lines[1].endswith("web db a and 2 more")
 
 
 def test_no_files() -> None:
-    assert render((), "web") == ["No file is mapped."]
+    assert render_files((), "web") == ["No file is mapped."]
 
 
 def test_the_document() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from zonerss.answers.explain.process import ThreeWays
-from zonerss.units import format_size
+from zonerss.views.columns import sizes
 from zonerss.views.table import render_rows
 
 _SAYS = {
@@ -17,9 +17,9 @@ _SAYS = {
 }
 
 
-def render_three_ways(ways: ThreeWays, in_bytes: bool = False) -> list[str]:
+def render(ways: ThreeWays, in_bytes: bool = False) -> list[str]:
     """The sum, one line a step; steps of nothing are left out but for the lag."""
-    size = str if in_bytes else format_size
+    size = sizes(in_bytes)
     rows = [["", size(ways.statm_bytes), "by the kernel's counters (statm): what ps prints"]]
     for step in ways.steps:
         if step.bytes or step.name == "counter_lag":
@@ -33,7 +33,7 @@ def render_three_ways(ways: ThreeWays, in_bytes: bool = False) -> list[str]:
     return [f"process {ways.pid}", "", *table]
 
 
-def three_ways_document(ways: ThreeWays) -> dict[str, Any]:
+def document(ways: ThreeWays) -> dict[str, Any]:
     """``zonerss.explain-process/1``: statm_bytes + all steps = translations_bytes."""
     return {
         "schema": "zonerss.explain-process/1",

@@ -6,13 +6,12 @@ import json
 
 from tests.unit import builders
 
-from zonerss.answers.share import pairs, shared_parts, zone_names
+from zonerss.answers.share import Sharing, pairs, shared_parts
 from zonerss.census.census import Census, Kind
-from zonerss.census.usage import Member
-from zonerss.commands.share import Sharing, document
+from zonerss.census.usage import Member, zone_names
 from zonerss.records import FileKind, MappedFile, Task, Zone
-from zonerss.views.document import render_lines
-from zonerss.views.share import render_parts, render_sharing
+from zonerss.views.document import render_json
+from zonerss.views.share import document, render_pairs, render_parts
 
 LIBC = MappedFile("/usr/lib/libc.so.6", FileKind.FILE, True)
 GONE = MappedFile("/tmp/x\x1b[2J", FileKind.DELETED, False)
@@ -61,7 +60,7 @@ def test_parts_with_what_they_hold() -> None:
 
 def test_pairs_as_a_list_where_there_are_no_colours() -> None:
     found = sharing()
-    assert render_sharing(found.snapshot.zones, found.pairs[:2], found.pair_count, width=0) == [
+    assert render_pairs(found.snapshot.zones, found.pairs[:2], found.pair_count, width=0) == [
         "SHARED  ZONE  ZONE",
         " 1248K  db    web",
         "   20K  db    evil\\x0a\\xff",
@@ -70,12 +69,12 @@ def test_pairs_as_a_list_where_there_are_no_colours() -> None:
 
 
 def test_no_pairs() -> None:
-    assert render_sharing((), (), 0, 0) == ["No two zones map a page in common."]
+    assert render_pairs((), (), 0, 0) == ["No two zones map a page in common."]
 
 
 def test_pairs_as_a_heat_map_on_a_terminal() -> None:
     found = sharing()
-    lines = render_sharing(found.snapshot.zones, found.pairs, found.pair_count, width=100)
+    lines = render_pairs(found.snapshot.zones, found.pairs, found.pair_count, width=100)
     assert len(lines) == 4
     assert "1248K" in lines[1]
     assert "\x1b[" in lines[1]
@@ -85,19 +84,17 @@ def test_pairs_as_a_heat_map_on_a_terminal() -> None:
 
 def test_too_narrow_for_a_heat_map() -> None:
     found = sharing()
-    assert render_sharing(found.snapshot.zones, found.pairs, found.pair_count, width=40)[0].startswith(
-        "SHARED"
-    )
+    assert render_pairs(found.snapshot.zones, found.pairs, found.pair_count, width=40)[0].startswith("SHARED")
 
 
 def test_the_heat_map_leaves_out_the_smaller_zones() -> None:
     found = sharing()
-    lines = render_sharing(found.snapshot.zones, found.pairs, found.pair_count, width=29 + 2 * 7)
+    lines = render_pairs(found.snapshot.zones, found.pairs, found.pair_count, width=29 + 2 * 7)
     assert lines[-1] == "and 1 smaller zones"
 
 
 def test_the_document() -> None:
-    read = json.loads(render_lines(document(sharing())))
+    read = json.loads(render_json(document(sharing())))
     assert read["schema"] == "zonerss.sharing/1"
     assert read["parts"][0] == {
         "zones": ["db", "web"],
@@ -114,11 +111,11 @@ def test_the_document() -> None:
     assert read["parts"][1]["holds"] == [{"kind": "anon", "name": None, "bytes": 11 * 4096}]
     assert read["pairs"][0] == {"zones": ["db", "web"], "bytes": 312 * 4096}
     assert len(read["pairs"]) == 3
-    assert len(json.loads(render_lines(document(sharing(), 1)))["pairs"]) == 1
+    assert len(json.loads(render_json(document(sharing(), 1)))["pairs"]) == 1
 
 
 def test_what_was_not_looked_up_is_null() -> None:
     found = sharing()
     bare = Sharing(found.snapshot, found.parts, found.pairs, found.pair_count, {}, ())
-    read = json.loads(render_lines(document(bare)))
+    read = json.loads(render_json(document(bare)))
     assert [part["holds"] is None for part in read["parts"]] == [True, False, True]

@@ -1,14 +1,13 @@
-"""What `explain` shows: the chain, everyone's numbers, the matrix of payers, one process."""
+"""The chain of a zone, from the sum of its processes' RSS to what the kernel charges: a sum, or a document."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
-from zonerss.answers.explain.account import Account, Matrix, Payer
-from zonerss.answers.explain.chain import Chain, Payment, Step
-from zonerss.answers.explain.numbers import Number
+from zonerss.answers.explain.chain import Chain, Step
+from zonerss.answers.explain.records import Account
 from zonerss.units import format_size
+from zonerss.views.columns import sizes
 from zonerss.views.document import gap_list, header
 from zonerss.views.gaps import gap_sentence
 from zonerss.views.table import render_rows
@@ -42,9 +41,9 @@ def say(step: Step) -> str:
     return text.format(cgroup=printable(step.cgroup or ""), zones=" and ".join(map(printable, step.zones)))
 
 
-def render_chain(account: Account, in_bytes: bool = False) -> list[str]:
+def render(account: Account, in_bytes: bool = False) -> list[str]:
     """The chain as a sum that one can follow with a finger, and what is to be said about it."""
-    chain, size = account.chain, _sizes(in_bytes)
+    chain, size = account.chain, sizes(in_bytes)
     rows = [["", size(chain.process_rss_bytes), f"sum of process RSS ({chain.processes} processes)"]]
     for step in chain.steps:
         if step.bytes or step.name == "counted_again":
@@ -62,17 +61,11 @@ def render_chain(account: Account, in_bytes: bool = False) -> list[str]:
     return [f"zone {printable(chain.zone)}", "", *table, "", *_remarks(account)]
 
 
-def _sizes(in_bytes: bool) -> Callable[[int | None], str]:
-    def size(value: int | None) -> str:
-        return format_size(value) if value is None or not in_bytes else str(value)
-
-    return size
-
-
 def _residual(chain: Chain) -> str:
     bound = format_size(chain.residual_bound_bytes)
-    holds = "holds" if chain.holds else "DOES NOT HOLD"
-    return f"residual; bound ±{bound} (64 pages a cpu): {holds}"
+    if chain.holds:
+        return f"not explained (within the kernel's own rounding, {bound})"
+    return f"NOT EXPLAINED (more than the kernel's own rounding, {bound})"
 
 
 def _remarks(account: Account) -> list[str]:
@@ -93,7 +86,7 @@ def _remarks(account: Account) -> list[str]:
     return [*lines, missing] if missing else lines
 
 
-def explain_document(account: Account, extra: dict[str, Any] | None = None) -> dict[str, Any]:
+def document(account: Account, extra: dict[str, Any] | None = None) -> dict[str, Any]:
     """``zonerss.explain/1``: process_rss_bytes + all steps + residual_bytes = charged_bytes."""
     chain, drift = account.chain, account.drift
     return (
@@ -126,94 +119,3 @@ def _step_fields(step: Step) -> dict[str, Any]:
         "cgroup": None if step.cgroup is None else encodable(step.cgroup),
     }
     return fields | ({"zones": [encodable(zone) for zone in step.zones]} if step.zones else {})
-
-
-def render_numbers(zone: str, numbers: Sequence[Number], in_bytes: bool = False) -> list[str]:
-    """One table: who says what, by which formula, in answer to which question."""
-    size = _sizes(in_bytes)
-    rows = [[number.name, size(number.bytes), number.formula, number.answers] for number in numbers]
-    table = render_rows(
-        ["WHO", "BYTES" if in_bytes else "SIZE", "FORMULA", "ANSWERS"], rows, [True, False, True, True]
-    )
-    return [f"zone {printable(zone)}", "", *table]
-
-
-def number_list(numbers: Sequence[Number]) -> list[dict[str, Any]]:
-    """The same for JSON."""
-    return [
-        {"name": number.name, "bytes": number.bytes, "formula": number.formula, "answers": number.answers}
-        for number in numbers
-    ]
-
-
-LARGE_BYTES = 1 << 20
-"""Cells of the matrix from here on get a hint."""
-
-
-def hint(payment: Payment, payers: Sequence[Payer]) -> str:
-    """Why this cgroup pays for what that zone maps, and what follows, in a few words."""
-    if payment.cgroup is None:
-        return "in no bill: touched before there was one, or since freed"
-    payer = next((payer for payer in payers if payer.cgroup == payment.cgroup), None)
-    if payer is None or payer.zone == payment.zone:
-        return "its own" if not (payer and payer.removed_bytes) else _outlives(payer)
-    if payer.cgroup == "/":
-        return "the root cgroup: on no limit"
-    if payer.removed_bytes:
-        return _outlives(payer)
-    if not payer.processes:
-        return "no process is left in it: the charge outlives them"
-    if payer.zone is not None:
-        return f"{printable(payer.zone)} touched these first, and pays"
-    return "touched first by processes of that cgroup"
-
-
-def _outlives(payer: Payer) -> str:
-    return f"{format_size(payer.removed_bytes)} of it by removed cgroups below: charges outlive them"
-
-
-def render_matrix(matrix: Matrix, zone: str | None, in_bytes: bool = False) -> list[str]:
-    """Zones, who pays for what they map, and why."""
-    size = _sizes(in_bytes)
-    rows = [
-        [
-            printable(payment.zone),
-            size(payment.bytes),
-            size(payment.exclusive_bytes),
-            "–" if payment.cgroup is None else printable(payment.cgroup),
-            hint(payment, matrix.payers) if payment.bytes >= LARGE_BYTES else "",
-        ]
-        for payment in matrix.payments
-        if zone in (None, payment.zone)
-    ]
-    lines = render_rows(["ZONE", "MAPS", "EXCL", "PAYER", "WHY"], rows, [True, False, False, True, True])
-    missing = gap_sentence(matrix.snapshot.gaps)
-    return [*lines, "", missing] if missing else lines
-
-
-def matrix_document(matrix: Matrix, zone: str | None) -> dict[str, Any]:
-    """``zonerss.payers/1``: who pays for what each zone maps."""
-    return header("zonerss.payers/1", matrix.snapshot) | {
-        "payments": [
-            {
-                "zone": encodable(payment.zone),
-                "cgroup": None if payment.cgroup is None else encodable(payment.cgroup),
-                "bytes": payment.bytes,
-                "exclusive_bytes": payment.exclusive_bytes,
-                "hint": encodable(hint(payment, matrix.payers)),
-            }
-            for payment in matrix.payments
-            if zone in (None, payment.zone)
-        ],
-        "payers": [
-            {
-                "cgroup": None if payer.cgroup is None else encodable(payer.cgroup),
-                "zone": None if payer.zone is None else encodable(payer.zone),
-                "bytes": payer.bytes,
-                "removed_bytes": payer.removed_bytes,
-                "processes": payer.processes,
-            }
-            for payer in matrix.payers
-        ],
-        "gaps": gap_list(matrix.snapshot.gaps),
-    }

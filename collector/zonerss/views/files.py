@@ -1,0 +1,68 @@
+"""Which files are mapped: a table, or a document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from zonerss.answers.files import FileUsage
+from zonerss.records import Gap
+from zonerss.snapshot import Snapshot
+from zonerss.views.columns import sizes
+from zonerss.views.document import Listing, gap_list, header
+from zonerss.views.footer import footer
+from zonerss.views.table import render_rows
+from zonerss.views.text import encodable, printable, some_names
+
+
+def render(
+    snapshot: Snapshot, files: Sequence[FileUsage], zone: str | None, in_bytes: bool = False
+) -> list[str]:
+    """The table, and the last lines; parameters as for :func:`render_files`."""
+    return [*render_files(files, zone, in_bytes), "", *footer(snapshot)]
+
+
+def render_files(files: Sequence[FileUsage], zone: str | None, in_bytes: bool = False) -> list[str]:
+    """One row for each file; zone: whose, None: all zones'."""
+    if not files:
+        return ["No file is mapped."]
+    size = sizes(in_bytes)
+    rows = [
+        [
+            size(usage.bytes),
+            size(usage.exclusive_bytes),
+            usage.file.kind if usage.file else "–",
+            printable(usage.file.name) if usage.file else "(not found again)",
+            some_names([name for name, _ in usage.mapped_by if name != zone]) or "–",
+        ]
+        for usage in files
+    ]
+    headers = ["SIZE", "EXCL", "KIND", "FILE", "MAPPED BY" if zone is None else "ALSO MAPPED BY"]
+    return render_rows(headers, rows, [False, False, True, True, True])
+
+
+def document(
+    snapshot: Snapshot, zone: str | None, files: Sequence[FileUsage], gaps: tuple[Gap, ...] = ()
+) -> dict[str, Any]:
+    """``zonerss.files/1`` (docs/files.md)."""
+    fields = {
+        "zone": None if zone is None else encodable(zone),
+        "files": [_fields(usage) for usage in files],
+        "gaps": gap_list((*snapshot.gaps, *gaps)),
+    }
+    return Listing(header("zonerss.files/1", snapshot) | fields)
+
+
+def _fields(usage: FileUsage) -> dict[str, Any]:
+    file = usage.file
+    return {
+        "name": file and encodable(file.name),
+        "kind": file and str(file.kind),
+        "aliases": [encodable(name) for name in file.aliases] if file else [],
+        "inode": file and file.inode,
+        "size_bytes": file and file.size_bytes,
+        "bytes": usage.bytes,
+        "exclusive_bytes": usage.exclusive_bytes,
+        "shared_bytes": usage.bytes - usage.exclusive_bytes,
+        "mapped_by": [{"zone": encodable(name), "bytes": size} for name, size in usage.mapped_by],
+    }

@@ -1,0 +1,33 @@
+"""What each process maps: a table, or a document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from zonerss.records import ProcessUsage
+from zonerss.snapshot import Snapshot
+from zonerss.views.columns import Column, shown
+from zonerss.views.document import gap_list, header, process_fields
+from zonerss.views.footer import footer
+from zonerss.views.table import render_table
+
+
+def render(
+    snapshot: Snapshot, processes: Sequence[ProcessUsage], columns: Sequence[Column], in_bytes: bool = False
+) -> list[str]:
+    """
+    The table.
+
+    :param processes: those of the snapshot that are to be shown, in this order
+    :param columns: from :func:`zonerss.views.columns.process_columns`
+    """
+    return [*render_table(shown(columns, processes), processes, in_bytes), "", *footer(snapshot)]
+
+
+def document(snapshot: Snapshot, processes: Sequence[ProcessUsage]) -> dict[str, Any]:
+    """``zonerss.processes/1`` (docs/json.md)."""
+    return header("zonerss.processes/1", snapshot) | {
+        "processes": [process_fields(process) for process in processes],
+        "gaps": gap_list(snapshot.gaps),
+    }

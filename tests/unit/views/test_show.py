@@ -1,0 +1,101 @@
+"""show: the tables, whole, and the JSON, field by field: it is the contract."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests.unit.builders import KIB, snapshot, usage
+
+from zonerss.records import Cause, Gap, Grouping
+from zonerss.views.document import render_json
+from zonerss.views.show import document, render
+
+ZONE = {
+    "zone": "web",
+    "cgroup": "/web",
+    "id": None,
+    "kind": "cgroup",
+    "processes": 3,
+    "process_rss_bytes": 101 * KIB,
+    "rss_bytes": 61 * KIB,
+    "anon_bytes": 23 * KIB,
+    "file_bytes": 31 * KIB,
+    "shmem_bytes": 7 * KIB,
+    "hugetlb_bytes": 0,
+    "exclusive_bytes": 41 * KIB,
+    "shared_bytes": 20 * KIB,
+    "proportional_bytes": 47 * KIB,
+    "swap_bytes": 0,
+    "charged_bytes": 53 * KIB,
+    "uncertainty_bytes": None,
+}
+
+
+def test_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sysconf", lambda name: 1000)
+    gaps = (Gap(1, "open", Cause.REFUSED), Gap(7, "list", Cause.BEGAN), Gap(8, "list", Cause.BEGAN))
+    lines = render(
+        snapshot(usage(), usage("db\x1b[2J", anon_bytes=50_000 * KIB, charged_bytes=None), gaps=gaps)
+    )
+    assert lines == [
+        "NPROC  RSS  MEMORY  EXCL  SHARED  PROP  ANON  FILE  SHMEM  CHARGED  PSRSS  ZONE",
+        "    3  49M   1251%   41K     49M   47K   49M   31K     7K        –   101K  db\\x1b[2J",
+        "    3  61K    1.5%   41K     20K   47K   23K   31K     7K      53K   101K  web",
+        "",
+        "Total: 3 processes, 61K (23K anon, 31K file, 7K shmem), 1.5% of memory; 101K by summing process RSS.",
+        "Read 1,234 page table entries by pagemap in 17 ms.",
+        "Not counted: 2 processes that began after the listing (pid 7, 8); 1 process that may not be read (pid 1).",
+    ]
+
+
+def test_swap_and_hugetlb_have_columns_where_there_is_any() -> None:
+    lines = render(snapshot(usage(swap_bytes=4 * KIB), usage("db", hugetlb_bytes=2048 * KIB)))
+    assert lines[0].endswith("SHMEM  HUGETLB  SWAP  CHARGED  PSRSS  ZONE")
+
+
+def test_whole_bytes() -> None:
+    assert str(61 * KIB) in render(snapshot(), in_bytes=True)[1]
+
+
+def test_snapshot() -> None:
+    read = json.loads(render_json(document(snapshot(gaps=(Gap(1, "open", Cause.REFUSED, "why"),)))))
+    assert {key: value for key, value in read["zones"][0].items() if key in ZONE} == ZONE
+    assert read["total"]["zone"] == "total"
+    del read["zones"], read["total"]
+    assert read == {
+        "schema": "zonerss.snapshot/1",
+        "began": "2026-11-22T12:00:00.000250Z",
+        "ended": "2026-11-22T12:00:00.017250Z",
+        "source": "pagemap",
+        "basis": "mapped",
+        "by": "zone",
+        "page_size": 4096,
+        "uncertainty": None,
+        "gaps": [{"pid": 1, "step": "open", "cause": "refused", "detail": "why"}],
+    }
+
+
+def test_unknown_is_null_and_never_zero() -> None:
+    unknown = usage(exclusive_bytes=None, proportional_bytes=None, charged_bytes=None)
+    (zone,) = document(snapshot(unknown))["zones"]
+    assert [zone[f"{name}_bytes"] for name in ("exclusive", "shared", "proportional", "charged")] == [
+        None
+    ] * 4
+
+
+def test_several_groupings() -> None:
+    both = (Grouping("zone", (usage(),)), Grouping("user", (usage("root"),)))
+    read = document(snapshot(groupings=both))
+    assert [(g["by"], g["zones"][0]["zone"]) for g in read["groupings"]] == [
+        ("zone", "web"),
+        ("user", "root"),
+    ]
+
+
+def test_hostile_names() -> None:
+    hostile = b"a\nb\x1b[2J\xff".decode("utf-8", "surrogateescape")
+    text = render_json(document(snapshot(usage(hostile, cgroup=hostile))))
+    assert text.isascii()
+    assert "\x1b" not in text
+    assert json.loads(text)["zones"][0]["zone"] == "a\nb\x1b[2J\\xff"

@@ -1,0 +1,64 @@
+"""Payers from a recorded kpagecgroup."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+from zonerss.census.census import Census
+from zonerss.kernel.roots import Roots
+from zonerss.records.bills import Billed
+from zonerss.walk.payers import read_payers
+
+
+def kpagecgroup(root: Path, inodes: dict[int, int], frames: int) -> Roots:
+    words = struct.pack(f"={frames}Q", *(inodes.get(pfn, 0) for pfn in range(frames)))
+    (root / "kpagecgroup").write_bytes(words)
+    return Roots(proc=root)
+
+
+def test_frames_by_set_and_payer(tmp_path):
+    census = Census(2)
+    census.mark(0, [1, 2, 3, 4095, 4096, 9000], [0, 0, 1, 1, 2, 0])
+    census.mark(1, [3, 4, 9000], [1, 1, 0])
+    roots = kpagecgroup(tmp_path, {1: 7, 2: 7, 3: 8, 4: 8, 4095: 8, 4096: 7}, 5000)
+    found = read_payers(census, census.parts(), roots)
+    assert set(found) == {
+        Billed((0,), 7, (2, 0, 1, 0, 0)),
+        Billed((0,), 8, (0, 1, 0, 0, 0)),
+        Billed((0, 1), 8, (0, 1, 0, 0, 0)),
+        Billed((1,), 8, (0, 1, 0, 0, 0)),
+        Billed((0, 1), 0, (1, 0, 0, 0, 0)),  # beyond the file: nobody's
+    }
+    assert len(found) == 5
+
+
+def test_swap_slots_have_no_payer(tmp_path):
+    census = Census(1)
+    census.mark(0, [1, 1], [0, 4])
+    found = read_payers(census, census.parts(), kpagecgroup(tmp_path, {1: 7}, 10))
+    assert found == (Billed((0,), 7, (1, 0, 0, 0, 0)),)
+
+
+def test_frames_of_an_earlier_census_are_forgotten(tmp_path):
+    census = Census(1)
+    census.mark(0, [1, 2], [0, 0])
+    census.restart(1)
+    census.mark(0, [2], [0])
+    found = read_payers(census, census.parts(), kpagecgroup(tmp_path, {1: 7, 2: 7}, 10))
+    assert found == (Billed((0,), 7, (1, 0, 0, 0, 0)),)
+
+
+def test_many_payers(tmp_path):
+    """More than the table begins with."""
+    census = Census(1)
+    census.mark(0, range(5000), [0] * 5000)
+    found = read_payers(
+        census, census.parts(), kpagecgroup(tmp_path, {pfn: pfn + 1 for pfn in range(5000)}, 5000)
+    )
+    assert {(row.inode, row.pages[0]) for row in found} == {(inode, 1) for inode in range(1, 5001)}
+
+
+def test_no_kpagecgroup(tmp_path):
+    census = Census(1)
+    assert read_payers(census, census.parts(), Roots(proc=tmp_path)) is None

@@ -1,0 +1,28 @@
+"""Spellings of cgroups; whole recorded trees are in test_ways.py."""
+
+from __future__ import annotations
+
+from zonerss.records import Names, Zone
+from zonerss.zones.schemes import find_container, find_unit, systemd_unescape
+
+ID = "0123456789abcdef" * 4
+
+
+def test_a_path_stands_for_a_zone() -> None:
+    found = find_container(f"/system.slice/docker-{ID}.scope/x", Names(containers={ID: "web"}))
+    assert found == Zone("web", f"/system.slice/docker-{ID}.scope", ID, "docker")
+    assert find_unit("/system.slice/a.service/b", Names()) == Zone(
+        "a.service", "/system.slice/a.service", None, "service"
+    )
+
+
+def test_a_path_that_stands_for_nothing() -> None:
+    assert find_container("/batch/1", Names()) is None
+    assert find_unit("/batch/1", Names()) is None
+
+
+def test_systemd_unescape() -> None:
+    assert systemd_unescape(r"web\x2d1") == "web-1"
+    assert systemd_unescape(r"caf\xc3\xa9") == "café"
+    assert systemd_unescape(r"\xff") == "\udcff"
+    assert systemd_unescape(r"a\x2g\x") == r"a\x2g\x"
