@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from zonerss.answers.share import pairs, shared_parts, whatif
+from zonerss.answers.share import pairs, shared_parts
+from zonerss.answers.whatif import whatif
 from zonerss.census.census import NO_GROUP
 from zonerss.census.tree import tree_usage
 from zonerss.snapshot import Snapshot
