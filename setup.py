@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: the C core is built by cffi, the BPF objects by clang (where there is one)."""
+"""What pyproject.toml cannot say: the C core is built by cffi, the BPF skeleton by bpf/build."""
 
 import subprocess
 from pathlib import Path

@@ -379,7 +379,7 @@ static long try_base(uint32_t i, void *context)
 
 // Run once by BPF_PROG_RUN, in the thread that has put the secret into its memory: the top table of any process
 // lies in the map of all memory, at most as many GiB above its base as there is memory.
-SEC("raw_tp")
+SEC("raw_tp/find_base") // bpftool 7.1 (gen skeleton -L) crashes where the tracepoint has no name
 int find_base(void *context)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();

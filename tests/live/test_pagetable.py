@@ -29,7 +29,7 @@ from tests.workloads.mem import MemError
 from tests.workloads.postgres import Postgres, programs
 from zonerss.records import Gap
 from zonerss.snapshot import Session, Snapshot
-from zonerss.walk.pagetable import NotLoaded, PageTableSource
+from zonerss.walk.pagetable import PageTableSource
 
 EPERM = 1
 PAGE = 4096
@@ -383,17 +383,3 @@ def test_without_the_btf_file():
     facts = {fact["name"]: fact["holds"] for fact in found["pagetable"]["facts"]}
     assert facts["btf"] is False
     assert found["pagetable"]["serves"]
-
-
-def test_without_the_object(tmp_path):
-    with pytest.raises(NotLoaded, match="was not built") as caught:
-        PageTableSource(bpf_object=tmp_path / "pagetable.bpf.o")
-    assert caught.value.stage == "built"
-
-
-def test_an_object_that_is_none(tmp_path):
-    path = tmp_path / "pagetable.bpf.o"
-    path.write_bytes(b"\x7fELF and then nothing")
-    with pytest.raises(NotLoaded) as caught:
-        PageTableSource(bpf_object=path)
-    assert caught.value.stage == "built"

@@ -1,7 +1,7 @@
-"""Build script of the page table walker: a module of its own, because it needs libbpf and the core does not.
+"""Build script of the page table walker: a module of its own, because it needs the BPF skeleton and the core does not.
 
-It is imported only when that source of frames is chosen (zonerss.walk.pagetable), so that a cold start never
-loads libbpf. The census and the jobs are compiled in once more; what both modules share are addresses of structs.
+It is imported only when that source of frames is chosen (zonerss.walk.pagetable). The census and the jobs are compiled
+in once more; what both modules share are addresses of structs.
 """
 
 from pathlib import Path
@@ -19,10 +19,9 @@ pagetable.set_source(
     '#include "core.h"\n#include "pagetable.h"\n',
     sources=[str((HERE / name).relative_to(HERE.parents[2])) for name in SOURCES],
     include_dirs=[str(HERE)],
-    libraries=["bpf"],
     extra_compile_args=FLAGS,
     extra_link_args=["-pthread"],
-    optional=True,  # without libbpf-dev the package is built without this source of frames
+    optional=True,  # without the BPF skeleton (bpf/build) the package is built without this source of frames
 )
 
 if __name__ == "__main__":

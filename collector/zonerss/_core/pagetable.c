@@ -14,8 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <bpf/bpf.h>
-
 #include "agenda.h"
 #include "census.h"
 #include "jobs.h"
@@ -412,29 +410,6 @@ static void drain(struct walker *w)
 }
 
 // ---- a job ----
-
-// An iterator over the VMAs of one thread's process; Linux 6.1 (f0d74c4da1f0). A process is named by its leader; where
-// the leader has ended, all threads are met, which is as good: the first does all, the others find nothing left.
-int pagetable_iterate(const struct pagetable *pagetable, pid_t pid, pid_t leader, int *link_fd)
-{
-	union bpf_iter_link_info info = { 0 };
-	if (pid == leader)
-		info.task.tid = pid;
-	else
-		info.task.pid = leader;
-	LIBBPF_OPTS(bpf_link_create_opts, options, .iter_info = &info, .iter_info_len = sizeof(info));
-	int link = bpf_link_create(pagetable->walk_fd, 0, BPF_TRACE_ITER, &options);
-	if (link < 0)
-		return -errno;
-	int fd = bpf_iter_create(link);
-	if (fd < 0) {
-		fd = -errno;
-		close(link);
-		return fd;
-	}
-	*link_fd = link;
-	return fd;
-}
 
 static bool same_process(const struct walker *w)
 {

@@ -12,7 +12,6 @@ struct frame_range {
 };
 
 struct pagetable_options {
-	const char *object;		// path of pagetable.bpf.o
 	uint32_t workers;		// threads that will walk at once, at most
 	const struct frame_range *ram;	// frames that are memory, in order
 	size_t ram_ranges;
@@ -21,7 +20,7 @@ struct pagetable_options {
 };
 
 // How far loading came; pagetable_open() says the last one that it tried.
-enum pagetable_stage { PAGETABLE_OBJECT, PAGETABLE_LOAD, PAGETABLE_OLD_ITERATOR, PAGETABLE_HIDDEN, PAGETABLE_BASE,
+enum pagetable_stage { PAGETABLE_SETUP, PAGETABLE_LOAD, PAGETABLE_OLD_ITERATOR, PAGETABLE_HIDDEN, PAGETABLE_BASE,
 		       PAGETABLE_SELF, PAGETABLE_READY };
 
 // Load the program and find the kernel's map of memory. 0 or a negative errno; *stage: where it failed.

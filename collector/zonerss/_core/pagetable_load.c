@@ -1,8 +1,9 @@
-// Loads bpf/pagetable.bpf.c into the kernel and finds out where the kernel keeps its map of all memory.
+// Loads bpf/pagetable.bpf.c into the kernel and finds out where the kernel keeps its map of all memory. All calls of bpf(2)
+// are here.
 //
-// libbpf's ordinary way reads the kernel's whole BTF (5 MB) to find the offset of each field: 24 ms. Its other way (the one
-// of "light skeletons") makes a small loader program out of the object and runs that in the kernel, which looks the
-// offsets up in the BTF that it has in memory anyway: 6 ms.
+// pagetable.lskel.h is what `bpftool gen skeleton -L` makes of the compiled program (bpf/build): a loader program and its
+// data. The kernel runs the loader, which creates the maps and programs and looks the offsets of struct fields up in
+// the BTF that the kernel has in memory. So libbpf is not needed at run time, only its headers to build this file.
 
 #include <cpuid.h>
 #include <errno.h>
@@ -13,133 +14,54 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
-#include <bpf/skel_internal.h>
-
 #include "pagetable_object.h"
+#include "../../../bpf/.output/pagetable.lskel.h"
 
-#define MAPS 2
-#define PROGRAMS 2
 #define GIB_BITS 30
 #define SEARCH_GIB 65536 // 64 TiB, all that 4-level tables can map
 
-// What the loader program reads and fills in; the order is that of the object.
-struct loader {
-	struct bpf_loader_ctx context;
-	struct bpf_map_desc maps[MAPS];
-	struct bpf_prog_desc programs[PROGRAMS];
-};
-
-static void loader_close(const struct loader *loader)
+static int load(struct pagetable *pagetable)
 {
-	for (int i = 0; i < MAPS; i++)
-		if (loader->maps[i].map_fd > 0)
-			close(loader->maps[i].map_fd);
-	for (int i = 0; i < PROGRAMS; i++)
-		if (loader->programs[i].prog_fd > 0)
-			close(loader->programs[i].prog_fd);
-}
-
-static int quiet(enum libbpf_print_level level, const char *format, va_list arguments)
-{
-	(void)level, (void)format, (void)arguments;
+	struct pagetable_bpf *bpf = pagetable->bpf = pagetable_bpf__open();
+	if (!bpf)
+		return -ENOMEM;
+	bpf->maps.buffers.max_entries = pagetable->workers;
+	int error = pagetable_bpf__load(bpf);
+	if (error)
+		return error;
+	pagetable->state = &bpf->bss->state;
+	void *buffers = mmap(NULL, (size_t)pagetable->workers * PAGETABLE_BUFFER_BYTES, PROT_READ | PROT_WRITE,
+			     MAP_SHARED, bpf->maps.buffers.map_fd, 0);
+	if (buffers == MAP_FAILED)
+		return -errno;
+	pagetable->buffers = buffers;
 	return 0;
 }
 
-// Position of a map or a program in the object, or -1.
-static int map_index(struct bpf_object *object, const char *name)
+// An iterator over the VMAs of one thread's process; Linux 6.1 (f0d74c4da1f0). A process is named by its leader; where
+// the leader has ended, all threads are met, which is as good: the first does all, the others find nothing left.
+int pagetable_iterate(const struct pagetable *pagetable, pid_t pid, pid_t leader, int *link_fd)
 {
-	struct bpf_map *map;
-	int i = 0;
-	bpf_object__for_each_map(map, object) {
-		if (strstr(bpf_map__name(map), name))
-			return i;
-		i++;
+	union bpf_iter_link_info info = {};
+	union bpf_attr link = {}, iterator = {};
+	if (pid == leader)
+		info.task.tid = pid;
+	else
+		info.task.pid = leader;
+	link.link_create.prog_fd = pagetable->bpf->progs.walk_vma.prog_fd;
+	link.link_create.attach_type = BPF_TRACE_ITER;
+	link.link_create.iter_info = (uintptr_t)&info;
+	link.link_create.iter_info_len = sizeof(info);
+	*link_fd = skel_sys_bpf(BPF_LINK_CREATE, &link, sizeof(link));
+	if (*link_fd < 0)
+		return -errno;
+	iterator.iter_create.link_fd = *link_fd;
+	int fd = skel_sys_bpf(BPF_ITER_CREATE, &iterator, sizeof(iterator));
+	if (fd < 0) {
+		fd = -errno;
+		close(*link_fd);
 	}
-	return -1;
-}
-
-static int program_index(struct bpf_object *object, const char *name)
-{
-	struct bpf_program *program;
-	int i = 0;
-	bpf_object__for_each_program(program, object) {
-		if (!strcmp(bpf_program__name(program), name))
-			return i;
-		i++;
-	}
-	return -1;
-}
-
-static int loader_run(struct bpf_object *object, struct loader *loader)
-{
-	struct gen_loader_opts code = { .sz = sizeof(code) };
-	int error = bpf_object__gen_loader(object, &code);
-	if (!error)
-		error = bpf_object__load(object);
-	if (error)
-		return error;
-	struct bpf_load_and_run_opts run = {
-		.ctx = &loader->context,
-		.data = code.data,
-		.insns = code.insns,
-		.data_sz = code.data_sz,
-		.insns_sz = code.insns_sz,
-	};
-	error = bpf_load_and_run(&run);
-	return error < 0 ? error : 0;
-}
-
-static void *map_memory(int fd, size_t bytes)
-{
-	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	return memory == MAP_FAILED ? NULL : memory;
-}
-
-static size_t state_bytes(void)
-{
-	size_t page = sysconf(_SC_PAGESIZE);
-	return (sizeof(struct pagetable_state) + page - 1) & ~(page - 1);
-}
-
-// Takes the descriptors over from the loader; *find_fd is for the caller to close.
-static int adopt(struct pagetable *pagetable, struct bpf_object *object, struct loader *loader, int *find_fd)
-{
-	int buffers = map_index(object, "buffers"), state = map_index(object, ".bss");
-	int walk = program_index(object, "walk_vma"), find = program_index(object, "find_base");
-	if (buffers < 0 || state < 0 || walk < 0 || find < 0)
-		return -EINVAL;
-	pagetable->buffers_fd = loader->maps[buffers].map_fd;
-	pagetable->state_fd = loader->maps[state].map_fd;
-	pagetable->walk_fd = loader->programs[walk].prog_fd;
-	*find_fd = loader->programs[find].prog_fd;
-	memset(loader, 0, sizeof(*loader));
-	pagetable->buffers = map_memory(pagetable->buffers_fd, (size_t)pagetable->workers * PAGETABLE_BUFFER_BYTES);
-	pagetable->state = map_memory(pagetable->state_fd, state_bytes());
-	return pagetable->buffers && pagetable->state ? 0 : -ENOMEM;
-}
-
-static int load(struct pagetable *pagetable, const char *path, int *find_fd, int *stage)
-{
-	struct loader loader = { .context.sz = sizeof(loader) };
-	libbpf_print_fn_t print = libbpf_set_print(quiet);
-	*stage = PAGETABLE_OBJECT;
-	struct bpf_object *object = bpf_object__open_file(path, NULL);
-	int error = object ? 0 : -errno;
-	if (!error) {
-		int buffers = map_index(object, "buffers");
-		*stage = PAGETABLE_LOAD;
-		if (buffers >= 0 && buffers < MAPS)
-			loader.maps[buffers].max_entries = pagetable->workers;
-		error = loader_run(object, &loader);
-		if (!error)
-			error = adopt(pagetable, object, &loader, find_fd);
-		loader_close(&loader);
-		bpf_object__close(object);
-	}
-	libbpf_set_print(print);
-	return error;
+	return fd;
 }
 
 // Where a page of ours is. 0: the kernel does not tell.
@@ -153,7 +75,7 @@ static uint64_t frame_of(int pagemap_fd, const void *address)
 
 // Lets the kernel look for a secret that lies in a page of ours. A wrong base would show us any memory as if it were
 // page tables; that 128 random bits are found in a wrong place will not happen.
-static int find_base(struct pagetable *pagetable, int find_fd, int pagemap_fd, const uint64_t *secret, int *stage)
+static int find_base(struct pagetable *pagetable, int pagemap_fd, const uint64_t *secret, int *stage)
 {
 	struct pagetable_search *search = &pagetable->state->search;
 	struct pagetable_settings *settings = &pagetable->state->settings;
@@ -168,8 +90,9 @@ static int find_base(struct pagetable *pagetable, int find_fd, int pagemap_fd, c
 	if (search->limit > SEARCH_GIB)
 		search->limit = SEARCH_GIB;
 	*stage = PAGETABLE_BASE;
-	LIBBPF_OPTS(bpf_test_run_opts, run);
-	int error = bpf_prog_test_run_opts(find_fd, &run);
+	union bpf_attr run = {};
+	run.test.prog_fd = pagetable->bpf->progs.find_base.prog_fd;
+	int error = skel_sys_bpf(BPF_PROG_RUN, &run, sizeof(run)) ? -errno : 0;
 	memset(search->secret, 0, sizeof(search->secret));
 	if (error)
 		return error;
@@ -246,34 +169,34 @@ static int make_twins(struct pagetable *pagetable)
 
 int pagetable_open(const struct pagetable_options *options, int *stage, struct pagetable **ret)
 {
-	*stage = PAGETABLE_OBJECT;
+	*stage = PAGETABLE_SETUP;
 	struct pagetable *pagetable = calloc(1, sizeof(*pagetable));
 	size_t ram_bytes = options->ram_ranges * sizeof(*pagetable->ram);
 	if (!pagetable)
 		return -ENOMEM;
 	pthread_mutex_init(&pagetable->lock, NULL);
-	pagetable->walk_fd = pagetable->buffers_fd = pagetable->state_fd = -1;
 	pagetable->workers = options->workers < 1 ? 1 : options->workers;
 	if (pagetable->workers > PAGETABLE_WORKERS)
 		pagetable->workers = PAGETABLE_WORKERS;
 	pagetable->boot_offset_ns = options->boot_offset_ns;
 	pagetable->ram = ram_bytes ? malloc(ram_bytes) : NULL;
 	uint64_t *secret = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
-	int find_fd = -1, error = pagetable->ram && secret != MAP_FAILED ? 0 : -ENOMEM;
+	int error = pagetable->ram && secret != MAP_FAILED ? 0 : -ENOMEM;
 	if (!error) {
 		memcpy(pagetable->ram, options->ram, ram_bytes);
 		pagetable->ram_ranges = options->ram_ranges;
 		error = make_twins(pagetable);
 	}
+	if (!error)
+		error = getrandom(secret, 16, 0) == 16 ? 0 : -EIO;
 	if (!error) {
-		error = getrandom(secret, 16, 0) == 16 ? load(pagetable, options->object, &find_fd, stage) : -EIO;
+		*stage = PAGETABLE_LOAD;
+		error = load(pagetable);
 	}
 	if (!error)
-		error = find_base(pagetable, find_fd, options->pagemap_fd, secret, stage);
+		error = find_base(pagetable, options->pagemap_fd, secret, stage);
 	if (!error)
 		error = find_shape(pagetable, secret, options->pagemap_fd, stage);
-	if (find_fd >= 0)
-		close(find_fd);
 	if (secret != MAP_FAILED)
 		munmap(secret, 4096);
 	if (error) {
@@ -291,12 +214,7 @@ void pagetable_close(struct pagetable *pagetable)
 		return;
 	if (pagetable->buffers)
 		munmap(pagetable->buffers, (size_t)pagetable->workers * PAGETABLE_BUFFER_BYTES);
-	if (pagetable->state)
-		munmap(pagetable->state, state_bytes());
-	int fds[] = { pagetable->walk_fd, pagetable->buffers_fd, pagetable->state_fd };
-	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
+	pagetable_bpf__destroy(pagetable->bpf);
 	for (uint32_t i = 0; i < pagetable->workers; i++)
 		twins_destroy(&pagetable->twins[i]);
 	pthread_mutex_destroy(&pagetable->lock);

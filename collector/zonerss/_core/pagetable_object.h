@@ -10,10 +10,9 @@
 #include "../../../bpf/pagetable.h"
 
 struct pagetable {
-	int walk_fd; // the program
-	int buffers_fd, state_fd; // its maps
+	struct pagetable_bpf *bpf; // programs and maps: pagetable.lskel.h, which bpf/build makes
 	char *buffers;
-	struct pagetable_state *state;
+	struct pagetable_state *state; // in a map of bpf
 	uint32_t workers;
 	int64_t boot_offset_ns;
 	struct frame_range *ram;

@@ -172,7 +172,7 @@ def probe_pagetable(roots: Roots = HOST, load: Callable[[Roots], PageTableSource
 
 _STAGE_TEXTS = {
     "architecture": "this is an x86_64, whose page tables are known",
-    "built": "the BPF program and libbpf are there",
+    "built": "the BPF program is built in",
     "namespace": "/proc shows our own pid namespace",
     "ram": "/proc/iomem tells which frames are memory",
     "bpf": "the kernel takes the BPF program",

@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -22,8 +21,6 @@ from zonerss.census.census import Census
 from zonerss.errors import CannotServe
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.units import PAGE_BYTES
-
-OBJECT = Path(__file__).resolve().parent.parent / "_core" / "pagetable.bpf.o"
 
 # Measured (docs/pagetable.md, tests/benchmarks/bench_pagetable.py); only their ratio matters.
 LOADING_NS = 8_000_000
@@ -101,33 +98,32 @@ def boot_offset_ns(roots: Roots = HOST) -> int:
 class PageTableSource:
     """The BPF program, loaded: a source of frames for as long as it is open. Use it as a context manager.
 
-    Holds one program and two maps (128 KiB for each worker) in the kernel, which go when it is closed or when
+    Holds two programs and two maps (128 KiB for each worker) in the kernel, which go when it is closed or when
     the process ends, however it ends.
     """
 
     name = "pagetable"
 
-    def __init__(self, roots: Roots = HOST, workers: int | None = None, bpf_object: Path = OBJECT) -> None:
+    def __init__(self, roots: Roots = HOST, workers: int | None = None) -> None:
         """
         Load it.
 
         :param workers: how many threads may walk side by side; None: one for each processor that we may use
-        :param bpf_object: the compiled program
         :raises NotLoaded: the kernel or our privileges do not allow it, or it was not built; the text says which
         """
-        _require_here(roots, bpf_object)
+        _require_architecture()
         self._ffi, self._lib = _module()
+        _require_own_proc(roots)
         ram = read_ram(roots)
         stage = self._ffi.new("int *")
         handle = self._ffi.new("struct pagetable **")
         ranges = self._ffi.new("struct frame_range[]", ram)
-        path = self._ffi.new("char[]", os.fsencode(bpf_object))
         try:
             pagemap_fd = os.open(roots.proc / "self" / "pagemap", os.O_RDONLY)
         except OSError as err:
             raise NotLoaded("frames", f"cannot open {roots.proc / 'self/pagemap'}: {err.strerror}") from err
         options = self._ffi.new("struct pagetable_options *")
-        options.object, options.ram, options.ram_ranges = path, ranges, len(ram)
+        options.ram, options.ram_ranges = ranges, len(ram)
         options.workers = workers or min(len(os.sched_getaffinity(0)), 8)
         options.boot_offset_ns, options.pagemap_fd = boot_offset_ns(roots), pagemap_fd
         try:
@@ -140,8 +136,8 @@ class PageTableSource:
 
     def _why(self, stage: int, error: int) -> tuple[str, str]:
         lib, said = self._lib, os.strerror(error)
-        if stage == lib.PAGETABLE_OBJECT:
-            return "built", f"{OBJECT.name} cannot be read ({said}): build zonerss again"
+        if stage == lib.PAGETABLE_SETUP:
+            return "bpf", f"there is no memory to load the BPF program into ({said})"
         if stage == lib.PAGETABLE_LOAD and error == errno.EPERM:
             return "bpf", (
                 f"the kernel refuses bpf() ({said}): CAP_BPF and CAP_PERFMON (or CAP_SYS_ADMIN) are missing, "
@@ -203,14 +199,13 @@ class PageTableSource:
         self.close()
 
 
-def _require_here(roots: Roots, bpf_object: Path) -> None:
-    """What can be said without asking the kernel."""
+def _require_architecture() -> None:
     if os.uname().machine != "x86_64":
         text = f"page tables of {os.uname().machine} are not known to zonerss, only those of x86_64"
         raise NotLoaded("architecture", text)
-    if not bpf_object.exists():
-        text = f"{bpf_object.name} was not built: install clang and libbpf-dev, and build zonerss again"
-        raise NotLoaded("built", text)
+
+
+def _require_own_proc(roots: Roots) -> None:
     try:
         own = os.readlink(roots.proc / "self")
     except OSError as err:
@@ -224,6 +219,9 @@ def _module() -> tuple[Any, Any]:
     try:
         from zonerss._core import _pagetable  # type: ignore[attr-defined]
     except ImportError as err:
-        text = f"zonerss was built without libbpf ({err}): install libbpf-dev, and build zonerss again"
+        text = (
+            f"zonerss was built without the BPF program ({err}): "
+            "install clang, bpftool and libbpf-dev, and build zonerss again"
+        )
         raise NotLoaded("built", text) from err
     return _pagetable.ffi, _pagetable.lib

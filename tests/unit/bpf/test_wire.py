@@ -12,9 +12,8 @@ from typing import Any
 import cffi
 import pytest
 
-from zonerss.walk.pagetable import OBJECT
-
 PROJECT = Path(__file__).resolve().parents[3]
+OBJECT = PROJECT / "bpf" / ".output" / "pagetable.bpf.o"
 STRUCTS = ("pagetable_piece", "pagetable_worker", "pagetable_search", "pagetable_settings", "pagetable_state")
 BPFTOOL = shutil.which("bpftool") or shutil.which("bpftool", path="/usr/sbin:/sbin")
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from zonerss.errors import CannotServe
 from zonerss.kernel.roots import Roots
+from zonerss.walk import pagetable
 from zonerss.walk.pagetable import (
     STAGES,
     NotLoaded,
@@ -110,13 +112,22 @@ def test_another_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(caught.value, CannotServe)
 
 
-def test_proc_of_another_pid_namespace(roots: Roots, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_built_without_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", "host", "6", "1", "x86_64")))
+    monkeypatch.setitem(sys.modules, "zonerss._core._pagetable", None)
+    monkeypatch.delattr("zonerss._core._pagetable", raising=False)
+    with pytest.raises(NotLoaded, match="built without the BPF program") as caught:
+        PageTableSource()
+    assert caught.value.stage == "built"
+
+
+def test_proc_of_another_pid_namespace(roots: Roots, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", "host", "6", "1", "x86_64")))
     (roots.proc / "self").rmdir()
     (roots.proc / "self").symlink_to(str(os.getpid() + 1))
-    (tmp_path / "object").write_bytes(b"")
+    monkeypatch.setattr(pagetable, "_module", lambda: (None, None))
     with pytest.raises(NotLoaded, match="another pid namespace") as caught:
-        PageTableSource(roots, bpf_object=tmp_path / "object")
+        PageTableSource(roots)
     assert caught.value.stage == "namespace"
 
 
