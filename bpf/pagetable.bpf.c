@@ -136,26 +136,25 @@ static uint32_t tid_in_namespace(struct task_struct *task)
 	return number.nr;
 }
 
-static struct pagetable_worker *worker_of_reader(uint32_t *index)
+// The index of the worker whose thread reads; PAGETABLE_WORKERS: none. It is no static function, so the verifier checks it
+// by itself and takes its result for any number (Linux 5.6). As a static function it made the verifier follow the rest of
+// walk_vma once for each worker: 13,900 instructions in 15.5 ms instead of 1,050 in 2.4 ms.
+__attribute__((noinline)) uint32_t worker_of_reader(void)
 {
 	uint32_t root_tid = bpf_get_current_pid_tgid();
 	uint32_t tid;
 
-	for (int i = 0; i < PAGETABLE_WORKERS; i++) {
-		if (state.workers[i].root_tid == root_tid) {
-			*index = i;
-			return &state.workers[i];
-		}
-	}
+	for (int i = 0; i < PAGETABLE_WORKERS; i++)
+		if (state.workers[i].root_tid == root_tid)
+			return i;
 	tid = tid_in_namespace((struct task_struct *)bpf_get_current_task());
 	for (int i = 0; tid && i < PAGETABLE_WORKERS; i++) {
 		if (state.workers[i].tid == tid) {
 			state.workers[i].root_tid = root_tid;
-			*index = i;
-			return &state.workers[i];
+			return i;
 		}
 	}
-	return 0;
+	return PAGETABLE_WORKERS;
 }
 
 static bool table_read(struct pagetable_worker *worker, uint64_t table, uint64_t address, int shift, uint64_t *entry)
@@ -335,13 +334,16 @@ int walk_vma(struct bpf_iter__task_vma *context)
 	struct task_struct *task = context->task;
 	struct vm_area_struct *vma = context->vma;
 	struct pagetable_worker *worker;
-	uint32_t index = 0;
+	uint32_t index;
 	uint64_t start;
 
 	if (!task || !vma)
 		return 0;
-	worker = worker_of_reader(&index);
-	if (!worker || !same_mm(worker, task, vma))
+	index = worker_of_reader();
+	if (index >= PAGETABLE_WORKERS)
+		return 0;
+	worker = &state.workers[index];
+	if (!same_mm(worker, task, vma))
 		return 0;
 	start = vma->vm_start;
 	worker->end = vma->vm_end;
