@@ -7,8 +7,5 @@ from setuptools import setup
 
 subprocess.run([Path(__file__).resolve().parent / "bpf" / "build"], check=True)
 setup(
-    cffi_modules=[
-        "collector/zonerss/_core/build.py:census",
-        "collector/zonerss/_core/build_pagetable.py:pagetable",
-    ]
+    cffi_modules=["collector/zonerss/_core/build.py:census"],
 )

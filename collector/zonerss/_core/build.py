@@ -5,8 +5,10 @@ from pathlib import Path
 from cffi import FFI
 
 HERE = Path(__file__).resolve().parent
-HEADERS = ("core.h", "explain.h")
-SOURCES = (
+PROJECT = HERE.parents[2]
+SKELETON = PROJECT / "bpf" / ".output" / "pagetable.lskel.h"
+HEADERS = ["core.h", "explain.h"]
+SOURCES = [
     "census.c",
     "parts.c",
     "tasks.c",
@@ -20,7 +22,10 @@ SOURCES = (
     "tree.c",
     "objects.c",
     "join.c",
-)
+]
+if SKELETON.exists():  # else bpf/build has said what is missing, and lib has no pagetable_open()
+    HEADERS.append("pagetable.h")
+    SOURCES += ["pagetable.c", "pagetable_load.c", "twins.c"]
 FLAGS = [
     "-O2",
     "-g",
@@ -45,7 +50,7 @@ for header in HEADERS:
 census.set_source(
     "zonerss._core._census",
     "".join(f'#include "{header}"\n' for header in HEADERS),
-    sources=[str((HERE / name).relative_to(HERE.parents[2])) for name in SOURCES],
+    sources=[str((HERE / name).relative_to(PROJECT)) for name in SOURCES],
     include_dirs=[str(HERE)],
     extra_compile_args=FLAGS,
     extra_link_args=["-pthread"],

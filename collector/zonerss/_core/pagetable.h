@@ -1,5 +1,5 @@
-// Page tables by BPF, as Python sees it: no guards and no includes, because cffi reads this very file
-// (build_pagetable.py). The structs without a body belong to the core (core.h): their address is all that comes here.
+// Page tables by BPF, as Python sees it: no guards and no includes, because cffi reads this very file (build.py). The
+// structs without a body are those of core.h.
 
 struct census;
 struct walk_job;

@@ -15,12 +15,14 @@ import re
 from types import TracebackType
 from typing import Any
 
-from zonerss._core import check
-from zonerss._core import ffi as core_ffi
+from zonerss._core import check, ffi, lib
 from zonerss.census.census import Census
 from zonerss.errors import CannotServe
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.units import PAGE_BYTES
+
+BUILT = hasattr(lib, "pagetable_open")
+"""Whether clang and bpftool were there when zonerss was built (bpf/build)."""
 
 # Measured (docs/pagetable.md, tests/benchmarks/bench_pagetable.py); only their ratio matters.
 LOADING_NS = 8_000_000
@@ -111,23 +113,21 @@ class PageTableSource:
         :param workers: how many threads may walk side by side; None: one for each processor that we may use
         :raises NotLoaded: the kernel or our privileges do not allow it, or it was not built; the text says which
         """
-        _require_architecture()
-        self._ffi, self._lib = _module()
-        _require_own_proc(roots)
+        _require_here(roots)
         ram = read_ram(roots)
-        stage = self._ffi.new("int *")
-        handle = self._ffi.new("struct pagetable **")
-        ranges = self._ffi.new("struct frame_range[]", ram)
+        stage = ffi.new("int *")
+        handle = ffi.new("struct pagetable **")
+        ranges = ffi.new("struct frame_range[]", ram)
         try:
             pagemap_fd = os.open(roots.proc / "self" / "pagemap", os.O_RDONLY)
         except OSError as err:
             raise NotLoaded("frames", f"cannot open {roots.proc / 'self/pagemap'}: {err.strerror}") from err
-        options = self._ffi.new("struct pagetable_options *")
+        options = ffi.new("struct pagetable_options *")
         options.ram, options.ram_ranges = ranges, len(ram)
         options.workers = workers or min(len(os.sched_getaffinity(0)), 8)
         options.boot_offset_ns, options.pagemap_fd = boot_offset_ns(roots), pagemap_fd
         try:
-            error = self._lib.pagetable_open(options, stage, handle)
+            error = lib.pagetable_open(options, stage, handle)
         finally:
             os.close(pagemap_fd)
         if error:
@@ -135,7 +135,7 @@ class PageTableSource:
         self._handle = handle[0]
 
     def _why(self, stage: int, error: int) -> tuple[str, str]:
-        lib, said = self._lib, os.strerror(error)
+        said = os.strerror(error)
         if stage == lib.PAGETABLE_SETUP:
             return "bpf", f"there is no memory to load the BPF program into ({said})"
         if stage == lib.PAGETABLE_LOAD and error == errno.EPERM:
@@ -165,30 +165,21 @@ class PageTableSource:
         """Walk the jobs; see :class:`zonerss.walk.jobs.Source`."""
         if self._handle is None:
             raise ValueError("the source is closed")
-        result = self._lib.walk_pagetable(
-            self._handle,
-            self._borrow("struct census *", census.handle),
-            self._borrow("struct walk_job *", jobs),
-            count,
-            self._borrow("struct walk_settings *", settings),
+        check(
+            lib.walk_pagetable(self._handle, census.handle, jobs, count, settings), "walking the page tables"
         )
-        check(result, "walking the page tables")
-
-    def _borrow(self, kind: str, pointer: Any) -> Any:
-        """The same struct as the other module knows it: both are compiled from one core.h."""
-        return self._ffi.cast(kind, int(core_ffi.cast("uintptr_t", pointer)))
 
     def counts(self) -> dict[str, int]:
         """Since it was opened: tables that could not be read, that changed hands while being copied, and reads."""
-        faults, retries, reads = (self._ffi.new("uint64_t *") for _ in range(3))
-        self._lib.pagetable_counts(self._handle, faults, retries, reads)
+        faults, retries, reads = (ffi.new("uint64_t *") for _ in range(3))
+        lib.pagetable_counts(self._handle, faults, retries, reads)
         return {"faults": faults[0], "retries": retries[0], "reads": reads[0]}
 
     def close(self) -> None:
         """Unload it. A second call does nothing."""
         handle, self._handle = self._handle, None
         if handle is not None:
-            self._lib.pagetable_close(handle)
+            lib.pagetable_close(handle)
 
     def __enter__(self) -> PageTableSource:
         return self
@@ -199,13 +190,17 @@ class PageTableSource:
         self.close()
 
 
-def _require_architecture() -> None:
+def _require_here(roots: Roots) -> None:
+    """What can be said without asking the kernel."""
     if os.uname().machine != "x86_64":
         text = f"page tables of {os.uname().machine} are not known to zonerss, only those of x86_64"
         raise NotLoaded("architecture", text)
-
-
-def _require_own_proc(roots: Roots) -> None:
+    if not BUILT:
+        text = (
+            "zonerss was built without the BPF program: "
+            "install clang, bpftool and libbpf-dev, and build zonerss again"
+        )
+        raise NotLoaded("built", text)
     try:
         own = os.readlink(roots.proc / "self")
     except OSError as err:
@@ -213,15 +208,3 @@ def _require_own_proc(roots: Roots) -> None:
     if own != str(os.getpid()):
         text = f"{roots.proc} shows another pid namespace than ours: run zonerss in that one"
         raise NotLoaded("namespace", text)
-
-
-def _module() -> tuple[Any, Any]:
-    try:
-        from zonerss._core import _pagetable  # type: ignore[attr-defined]
-    except ImportError as err:
-        text = (
-            f"zonerss was built without the BPF program ({err}): "
-            "install clang, bpftool and libbpf-dev, and build zonerss again"
-        )
-        raise NotLoaded("built", text) from err
-    return _pagetable.ffi, _pagetable.lib

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -114,8 +113,7 @@ def test_another_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_built_without_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", "host", "6", "1", "x86_64")))
-    monkeypatch.setitem(sys.modules, "zonerss._core._pagetable", None)
-    monkeypatch.delattr("zonerss._core._pagetable", raising=False)
+    monkeypatch.setattr(pagetable, "BUILT", False)
     with pytest.raises(NotLoaded, match="built without the BPF program") as caught:
         PageTableSource()
     assert caught.value.stage == "built"
@@ -125,7 +123,7 @@ def test_proc_of_another_pid_namespace(roots: Roots, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", "host", "6", "1", "x86_64")))
     (roots.proc / "self").rmdir()
     (roots.proc / "self").symlink_to(str(os.getpid() + 1))
-    monkeypatch.setattr(pagetable, "_module", lambda: (None, None))
+    monkeypatch.setattr(pagetable, "BUILT", True)
     with pytest.raises(NotLoaded, match="another pid namespace") as caught:
         PageTableSource(roots)
     assert caught.value.stage == "namespace"
