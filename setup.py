@@ -6,6 +6,4 @@ from pathlib import Path
 from setuptools import setup
 
 subprocess.run([Path(__file__).resolve().parent / "bpf" / "build"], check=True)
-setup(
-    cffi_modules=["collector/zonerss/_core/build.py:census"],
-)
+setup(cffi_modules=["collector/zonerss/_core/build.py:core"])

@@ -32,7 +32,7 @@ typedef uint32_t __wsum;
 
 #include "pagetable.h"
 
-_Static_assert(sizeof(struct pagetable_piece) == 16, "user space counts on it");
+_Static_assert(sizeof(struct pagetable_copy) == 16, "user space counts on it");
 
 enum { BPF_MAP_TYPE_ARRAY = 2, BPF_F_MMAPABLE = 1 << 10 };
 
@@ -202,30 +202,30 @@ static bool descend(struct pagetable_worker *worker, uint64_t *leaf)
 	return true;
 }
 
-static uint64_t *put_piece(struct pagetable_worker *worker, char *buffer, uint32_t entries, uint8_t shift)
+static uint64_t *put_copy(struct pagetable_worker *worker, char *buffer, uint32_t entries, uint8_t shift)
 {
 	uint32_t used = worker->used;
-	struct pagetable_piece *piece;
+	struct pagetable_copy *copy;
 
-	if (used > PAGETABLE_BUFFER_BYTES - sizeof(*piece) - TABLE_ENTRIES * sizeof(uint64_t))
+	if (used > PAGETABLE_BUFFER_BYTES - sizeof(*copy) - TABLE_ENTRIES * sizeof(uint64_t))
 		return 0;
-	piece = (struct pagetable_piece *)(buffer + used);
-	piece->address = worker->cursor;
-	piece->entries = entries;
-	piece->shift = shift;
-	piece->traits = worker->traits;
-	return (uint64_t *)(piece + 1);
+	copy = (struct pagetable_copy *)(buffer + used);
+	copy->address = worker->cursor;
+	copy->entries = entries;
+	copy->shift = shift;
+	copy->traits = worker->traits;
+	return (uint64_t *)(copy + 1);
 }
 
 // An entry that maps memory itself, or that holds a huge page under migration. false: no room.
 static bool put_leaf(struct pagetable_worker *worker, char *buffer, uint64_t entry, uint8_t shift)
 {
-	uint64_t *to = put_piece(worker, buffer, 1, shift);
+	uint64_t *to = put_copy(worker, buffer, 1, shift);
 
 	if (!to)
 		return false;
 	*to = entry;
-	worker->used += sizeof(struct pagetable_piece) + sizeof(*to);
+	worker->used += sizeof(struct pagetable_copy) + sizeof(*to);
 	worker->cursor = ((worker->cursor >> shift) + 1) << shift;
 	return true;
 }
@@ -245,7 +245,7 @@ static bool put_table(struct pagetable_worker *worker, char *buffer, uint64_t en
 	asm volatile("" : "+r"(bytes));
 	if (bytes > TABLE_ENTRIES * sizeof(*to))
 		return false;
-	to = put_piece(worker, buffer, bytes / sizeof(*to), PAGE_SHIFT);
+	to = put_copy(worker, buffer, bytes / sizeof(*to), PAGE_SHIFT);
 	if (!to)
 		return false;
 	if (bpf_probe_read_kernel(to, bytes, (void *)(table_of(entry) + first * sizeof(*to)))) {
@@ -258,7 +258,7 @@ static bool put_table(struct pagetable_worker *worker, char *buffer, uint64_t en
 		worker->retries++; // the cursor stays: look again
 		return true;
 	}
-	worker->used += sizeof(struct pagetable_piece) + bytes;
+	worker->used += sizeof(struct pagetable_copy) + bytes;
 	worker->cursor = stop;
 	return true;
 }

@@ -2,7 +2,7 @@
 // includes, because cffi reads this very file.
 //
 // A worker is one thread that reads one iterator. It owns one element of the map `buffers`, into which the program
-// puts pieces back to back, and one struct pagetable_worker, in which the program notes where it stands.
+// puts copies of page tables back to back, and one struct pagetable_worker, in which the program notes where it stands.
 
 enum pagetable_limit {
 	PAGETABLE_WORKERS = 16,
@@ -10,7 +10,7 @@ enum pagetable_limit {
 	PAGETABLE_STEPS = 4096,		  // table entries looked at in one hold of the mmap lock
 };
 
-// What kind of frames a piece can hold; decided per VMA.
+// What kind of frames a table copy can hold; decided per VMA.
 enum pagetable_trait {
 	PAGETABLE_BACKED = 1,	// not plain anonymous memory: a file, or pages that a driver put there
 	PAGETABLE_SHARED = 2,	// writes go to the file
@@ -22,7 +22,7 @@ enum pagetable_trait {
 };
 
 // Raw page table entries of one address range, in order. `entries` 64-bit words follow.
-struct pagetable_piece {
+struct pagetable_copy {
 	uint64_t address;
 	uint16_t entries;
 	uint8_t shift;	// of one entry: 12, 21 or 30

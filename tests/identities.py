@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zonerss.answers.share import pairs, shared_parts
 from zonerss.answers.whatif import whatif
-from zonerss.census.census import NO_GROUP
+from zonerss.census.parts import NO_GROUP
 from zonerss.census.tree import tree_usage
 from zonerss.snapshot import Snapshot
 from zonerss.units import PAGE_BYTES
@@ -16,10 +16,10 @@ def assert_identities(snapshot: Snapshot) -> None:
         total = snapshot.total.rss_bytes
         usages = {usage.zone: usage for usage in grouping.zones}
         names = dict(enumerate(usages))
-        number = {name: key for key, name in names.items()}
-        group_of = [NO_GROUP] * snapshot.parts.zones
+        number = {name: index for index, name in names.items()}
+        group_of = [NO_GROUP] * snapshot.parts.owners
         for member in snapshot.members:
-            group_of[member.key] = number[member.zones[position].name]
+            group_of[member.owner] = number[member.zones[position].name]
         parts = snapshot.parts.project(group_of, len(names))
 
         found = shared_parts(parts, names)

@@ -22,9 +22,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from zonerss.census.census import Census, Parts
+from zonerss.census.census import Census, CensusPool
+from zonerss.census.parts import Parts
 from zonerss.census.usage import Member, one_of_each_mm, processes_usage, without_others, zones_usage
-from zonerss.errors import UsageError
+from zonerss.errors import CannotServe, UsageError
 from zonerss.kernel.cgroupfs import MemoryHierarchy, charged_bytes, find_memory_hierarchy
 from zonerss.kernel.names import host_names
 from zonerss.kernel.proc import TaskList, shared_mm_leaders
@@ -32,7 +33,8 @@ from zonerss.kernel.roots import HOST, Roots
 from zonerss.kernel.roster import Roster
 from zonerss.records import Cause, Gap, Grouping, Holdings, ProcessUsage, Usage, Zone
 from zonerss.units import PAGE_BYTES
-from zonerss.walk.jobs import Walked, walk, walk_settings
+from zonerss.walk.host import Host, find_host
+from zonerss.walk.jobs import Walked, walk
 from zonerss.walk.sources import Sources
 from zonerss.zones.labels import find_names
 from zonerss.zones.paths import nested
@@ -41,7 +43,7 @@ from zonerss.zones.rules import Rule
 from zonerss.zones.ways import WAYS, By, parse_by, zoner
 
 if TYPE_CHECKING:
-    from zonerss.motion.window import Motion
+    from zonerss.motion.window import Windows
     from zonerss.records.bills import Billed
 
 BASES = ("mapped", "incore")
@@ -75,13 +77,52 @@ class Snapshot:
     walk_pages: int
     """Page table entries that map memory, of all address spaces walked."""
     parts: Parts = field(repr=False, compare=False)
-    """The parts; their zone numbers are the members' keys."""
+    """The parts of the census; their owners are the members'."""
     members: tuple[Member, ...] = field(repr=False, compare=False)
     """The processes that were walked."""
     uncertainty: str | None = None
     """How the uncertainty was found: traced (a bound), net (less than one); None: it was not asked for."""
     by_mapping: Parts | None = field(repr=False, compare=False, default=None)
-    """Basis incore: the parts with each zone twice, as z what it maps privately, as z + parts.zones what shared."""
+    """Basis incore: the parts with each owner twice, as o what it maps privately, as o + parts.owners what shared."""
+    frames: Census | None = field(repr=False, compare=False, default=None)
+    """Which set of owners maps each frame: 4 bytes a frame, held for as long as this snapshot is. None: not kept."""
+    host: Host | None = field(repr=False, compare=False, default=None)
+    """Where it was taken; None likewise."""
+
+    def payers(self) -> tuple[Billed, ...] | None:
+        """
+        Which cgroups are charged for these frames, as they are now.
+
+        None where the kernel does not say (:func:`zonerss.walk.payers.read_payers`).
+
+        :raises CannotServe: this snapshot has not kept its frames
+        """
+        from zonerss.walk.payers import read_payers
+
+        frames, host = self._kept()
+        return read_payers(frames, self.parts, host.roots)
+
+    def holdings(
+        self, members: Iterable[Member] | None = None, wanted: Collection[int] | None = None
+    ) -> tuple[Holdings, tuple[Gap, ...]]:
+        """
+        Which files the parts hold, as far as these of the members map them; their mappings are looked at once more.
+
+        :param members: None: all
+        :param wanted: numbers of the sets in question; None: all
+        :return: the holdings of each set, and processes that could not be read
+        :raises CannotServe: this snapshot has not kept its frames
+        """
+        from zonerss.walk.files import name_parts
+
+        frames, host = self._kept()
+        tasks = [member.task for member in one_of_each_mm(self.members if members is None else members)]
+        return name_parts(frames, host, tasks, wanted)
+
+    def _kept(self) -> tuple[Census, Host]:
+        if self.frames is None or self.host is None:
+            raise CannotServe("this snapshot has not kept its frames: take one of now to ask whose they are")
+        return self.frames, self.host
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +147,7 @@ class _Walk:
     """What came of walking the page tables."""
 
     source: str
+    frames: Census
     found: Sequence[Walked]
     """One for each walk of the plan."""
     gaps: Sequence[Gap]
@@ -115,7 +157,8 @@ class _Walk:
 class Session:
     """Takes snapshots, and keeps between them what makes the next one cheaper; use it as a context manager.
 
-    It holds the census' memory, the source of frames and a few open files; not for several threads at once.
+    It holds the source of frames and the memory of its snapshots' frames, which is used again once a snapshot is
+    given up; not for several threads at once.
     """
 
     def __init__(
@@ -139,15 +182,15 @@ class Session:
         :raises CannotServe: not root, or the kernel lacks what every source needs
         """
         self._source, self._rules, self._roots = source, rules, roots
+        self._host = find_host(roots, threads)
+        self._censuses = CensusPool()
         with ExitStack() as stack:
-            self._settings = stack.enter_context(walk_settings(roots, threads))
-            self._sources = Sources(roots, threads, lasting)
+            self._sources = Sources(self._host, lasting)
             stack.callback(self._sources.close)
             self._roster = Roster(roots, follow)
             stack.callback(self._roster.close)
-            self._motion = _load_motion(roots, stack) if uncertainty else None
+            self._windows = _load_windows(roots, stack) if uncertainty else None
             self._open = stack.pop_all()
-        self._census = Census(0)
 
     def close(self) -> None:
         """Give back what is held."""
@@ -175,39 +218,39 @@ class Session:
         if basis not in BASES:
             raise UsageError(f"there is no basis {basis!r}; say {' or '.join(BASES)}")
         names = (zone,) if isinstance(zone, str) else tuple(zone or ())
-        with self._motion or nullcontext():
+        with self._windows or nullcontext():
             return self._look(_Request(ways, basis, names, alone, processes))
 
     def _look(self, request: _Request) -> Snapshot:
         began = datetime.now(UTC)
         hierarchy = find_memory_hierarchy(self._roots)
         listed = self._roster.read(hierarchy, request.want_users)
-        host = host_names(self._roots)
-        zoners = [zoner(way, host, self._rules) for way in request.ways]
-        places = place_tasks(listed.tasks, zoners)
-        names = find_names(request.names, {place.zones[0].name for place in places})
+        called = host_names(self._roots)
+        zoners = [zoner(way, called, self._rules) for way in request.ways]
+        placed = place_tasks(listed.tasks, zoners)
+        names = find_names(request.names, {zones[0].name for _, zones in placed})
         if request.alone and names:
-            places = [place for place in places if place.zones[0].name in names]
-        plan = make_plan(places, mm_of := shared_mm_leaders(listed), by_mm=request.processes)
+            placed = [one for one in placed if one[1][0].name in names]
+        plan = make_plan(placed, mm_of := shared_mm_leaders(listed), by_mm=request.processes)
 
-        if self._motion:
-            self._motion.listed(listed)
+        if self._windows:
+            self._windows.listed(listed)
         walked = self._walk(listed, plan)
-        if self._motion:
-            met_pages = _met_pages(plan, walked.found)
-            self._motion.walked(listed, mm_of, met_pages, hierarchy, zoners, request.want_users)
-        parts, by_mapping, cache_gaps = self._parts(request, listed, plan)
+        members = _members(plan, walked.found)
+        if self._windows:
+            met_pages = {member.task.pid: member.rss_pages for member in members}
+            self._windows.walked(listed, mm_of, met_pages, hierarchy, zoners, request.want_users)
+        parts, by_mapping, cache_gaps = self._parts(request, walked.frames, listed, plan)
         appeared = [Gap(pid, "list", Cause.BEGAN) for pid in self._roster.appeared()]
 
-        members = _members(plan, walked.found, listed)
-        tell = self._motion.tell if self._motion and request.basis == "mapped" else None
+        tell = self._windows.tell if self._windows and request.basis == "mapped" else None
         groupings, totals = [], []
         for position, way in enumerate(request.ways):
             charge = _charger(hierarchy, {member.zones[position] for member in members})
             chosen = names if position == 0 else ()
             usages, total = zones_usage(parts, members, position, charge, chosen)
             if tell:
-                usages, total = tell(usages, total, position, places)
+                usages, total = tell(usages, total, position, placed)
             if request.alone:
                 usages, total = tuple(map(without_others, usages)), without_others(total)
             groupings.append(Grouping(str(way), usages))
@@ -228,52 +271,31 @@ class Session:
             walk_pages=sum(found.rss_pages + found.hugetlb_pages for found in walked.found),
             parts=parts,
             members=members,
-            uncertainty=str(self._motion.method) if self._motion and tell else None,
+            uncertainty=str(self._windows.method) if self._windows and tell else None,
             by_mapping=by_mapping,
+            frames=walked.frames,
+            host=self._host,
         )
 
     def _walk(self, listed: TaskList, plan: Plan) -> _Walk:
-        """Mark the frames of every address space of the plan in the census."""
+        """Mark the frames of every address space of the plan in a census."""
         source = self._sources.choose(self._source, sum(task.rss_pages for task, _ in plan.walks))
-        self._census.restart(len(plan.mms))
+        frames = self._censuses.lend(len(plan.mms))
         began_ns = time.monotonic_ns()
-        found, gaps = walk(source, self._census, listed, plan.walks, self._settings)
-        return _Walk(source.name, found, gaps, time.monotonic_ns() - began_ns)
+        found, gaps = walk(source.begin, frames, listed, plan.walks, self._host)
+        return _Walk(source.name, frames, found, gaps, time.monotonic_ns() - began_ns)
 
     def _parts(
-        self, request: _Request, listed: TaskList, plan: Plan
+        self, request: _Request, frames: Census, listed: TaskList, plan: Plan
     ) -> tuple[Parts, Parts | None, Sequence[Gap]]:
         """What the census found. Basis incore: files count where they are cached, mapped by a page table or not."""
-        parts = self._census.parts()
+        parts = frames.parts()
         if request.basis == "mapped":
             return parts, None, ()
         from zonerss.walk.incore import incore_parts
 
-        by_mapping, gaps = incore_parts(parts, listed, plan.walks, self._settings, self._roots)
-        return by_mapping.project([*range(parts.zones)] * 2, parts.zones), by_mapping, gaps
-
-    def payers(self) -> tuple[Billed, ...] | None:
-        """
-        Which cgroups pay for the frames of the latest snapshot, by its members' keys.
-
-        None where the kernel does not say (:func:`zonerss.walk.payers.read_payers`).
-        """
-        from zonerss.walk.payers import read_payers
-
-        return read_payers(self._census, self._census.parts(), self._roots)
-
-    def holdings(
-        self, members: Iterable[Member], wanted: Collection[int] | None = None
-    ) -> tuple[Holdings, tuple[Gap, ...]]:
-        """
-        Which files the parts of the latest snapshot hold, as far as these of its members map them.
-
-        :param wanted: numbers of the sets in question; None: all
-        """
-        from zonerss.walk.files import name_parts
-
-        tasks = [member.task for member in one_of_each_mm(members)]
-        return name_parts(self._census, self._settings, tasks, wanted, self._roots)
+        by_mapping, gaps = incore_parts(parts, listed, plan.walks, self._host)
+        return by_mapping.project([*range(parts.owners)] * 2, parts.owners), by_mapping, gaps
 
 
 def take_snapshot(
@@ -321,33 +343,21 @@ def take_snapshot(
     return SNAPSHOTS.get(kind, take, max_age)
 
 
-def _load_motion(roots: Roots, stack: ExitStack) -> Motion:
-    from zonerss.motion.window import Motion
+def _load_windows(roots: Roots, stack: ExitStack) -> Windows:
+    from zonerss.motion.window import Windows
 
-    motion = Motion(roots)
-    stack.callback(motion.close)
-    return motion
+    windows = Windows(roots)
+    stack.callback(windows.close)
+    return windows
 
 
-def _members(plan: Plan, walked: Sequence[Walked], listed: TaskList) -> tuple[Member, ...]:
+def _members(plan: Plan, walked: Sequence[Walked]) -> tuple[Member, ...]:
     """The processes of which something was seen; the others are gaps, not processes without memory."""
     return tuple(
-        Member(
-            seat.place.task,
-            seat.mm,
-            seat.place.zones,
-            seat.key,
-            walked[seat.walk].rss_pages,
-            listed.vsize_bytes[seat.place.task.pid],
-        )
-        for seat in plan.seats
+        Member(task, seat.mm, zones, seat.owner, walked[seat.walk].rss_pages)
+        for (task, zones), seat in zip(plan.placed, plan.seats, strict=True)
         if walked[seat.walk].vmas
     )
-
-
-def _met_pages(plan: Plan, walked: Sequence[Walked]) -> dict[int, int]:
-    """How many entries the walk met, for each pid of which something was seen."""
-    return {seat.place.task.pid: found.rss_pages for seat in plan.seats if (found := walked[seat.walk]).vmas}
 
 
 def _charger(hierarchy: MemoryHierarchy, zones: Collection[Zone]) -> Callable[[Zone], int | None]:

@@ -27,7 +27,7 @@ FEW = 41  # pages, less than a thread of Linux 6.1 holds back
 
 def test_changes_can_be_traced_and_nobody_hears_of_it(capfd):
     with zonerss.Session("pagemap", uncertainty=True) as session:  # noqa: F811
-        assert session._motion.why_not == ""
+        assert session._windows.why_not == ""
         assert session.take("cgroup").uncertainty == "traced"
     assert capfd.readouterr() == ("", "")
 

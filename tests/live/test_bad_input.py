@@ -267,7 +267,7 @@ def test_control_c(mem, delay):
     mem.map("vmas 10007")
     command = [*ZONERSS, "--json"]
     process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    while "_census" not in Path(f"/proc/{process.pid}/maps").read_text() and process.poll() is None:
+    while "_lib.abi3" not in Path(f"/proc/{process.pid}/maps").read_text() and process.poll() is None:
         time.sleep(0.0005)
     time.sleep(delay)
     process.send_signal(signal.SIGINT)

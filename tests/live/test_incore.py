@@ -371,9 +371,9 @@ def test_private_and_shared_as_getvmusage_tells_them(zone, mem, disk_directory):
     def ask():
         with stopped([zone.path]):
             snapshot = zonerss.take_snapshot(by=("cgroup",), basis="incore", zone=zone.name)
-        keys = [member.key for member in snapshot.members if member.zones[0].name == zone.name]
+        owners = [member.owner for member in snapshot.members if member.zones[0].name == zone.name]
         usage = snapshot.zones[0]
-        return how_mapped(snapshot.by_mapping, keys, usage.exclusive_bytes, (0, 0), 0), usage
+        return how_mapped(snapshot.by_mapping, owners, usage.exclusive_bytes, (0, 0), 0), usage
 
     path = make_file(disk_directory / "file", 421)
     read_pages(path, 0, 421)

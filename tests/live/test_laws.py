@@ -18,7 +18,7 @@ import zonerss
 from tests.live.cgroups import stopped
 from tests.live.measure import Zone
 from tests.oracle import PAGE, RSS_KINDS, Kernel, pages_of, processes, read_file
-from zonerss.census.census import Kind
+from zonerss.census.kinds import Kind
 from zonerss.records.mappings import MAPCOUNT_UNKNOWN, PAGE_STRUCT, VmaPages
 
 RSS = {Kind.ANON, Kind.FILE, Kind.SHMEM}

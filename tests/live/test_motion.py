@@ -92,8 +92,8 @@ def session(request: pytest.FixtureRequest) -> Iterator[zonerss.Session]:
     if reason := cannot_serve(request.param):
         needs.skip("needs_frames" if request.param == "pagemap" else f"needs_{request.param}", reason)
     with zonerss.Session(request.param, uncertainty=True) as session:
-        if session._motion.why_not:
-            needs.skip("needs_bcc", session._motion.why_not)
+        if session._windows.why_not:
+            needs.skip("needs_bcc", session._windows.why_not)
         yield session
 
 

@@ -6,15 +6,14 @@ measure_zones() holds every snapshot against the oracle, so each test here prove
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
 
 import pytest
 
 from tests.live import needs
 from tests.live.measure import measure_zones
 from zonerss.kernel.roots import HOST
-from zonerss.walk.jobs import walk_settings
-from zonerss.walk.pagemap import PagemapSource
+from zonerss.walk.host import find_host
 
 HUGE_PAGES = 512
 
@@ -22,13 +21,12 @@ HUGE_PAGES = 512
 @pytest.fixture(params=["scan", "plain"])
 def measure(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, make_zone: Callable) -> Callable:
     """measure() is a snapshot by the one way of reading, confirmed by the oracle."""
-    if request.param == "scan":
-        with walk_settings(HOST) as settings:
-            if not settings.use_scan:
-                needs.skip("needs_pagemap_scan")
-    monkeypatch.setattr(
-        "zonerss.walk.sources.PagemapSource", partial(PagemapSource, scan=request.param == "scan")
-    )
+    if request.param == "scan" and not find_host(HOST).can_scan:
+        needs.skip("needs_pagemap_scan")
+    if request.param == "plain":
+        monkeypatch.setattr(
+            "zonerss.snapshot.find_host", lambda *given: replace(find_host(*given), can_scan=False)
+        )
     return lambda: measure_zones(make_zone.zones, "pagemap")
 
 

@@ -90,7 +90,7 @@ def compare(zones: list[Zone]) -> Snapshot:
 
 
 def parts_of(snapshot: Snapshot) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    return sorted((part.zones, part.pages) for part in snapshot.parts)
+    return sorted((part.owners, part.pages) for part in snapshot.parts)
 
 
 def gaps_of(snapshot: Snapshot, pids: list[int]) -> list[Gap]:

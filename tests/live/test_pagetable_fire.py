@@ -23,7 +23,7 @@ from tests.live import needs
 from tests.live.cgroups import end_processes, move, stopped
 from tests.live.conftest import cannot_serve
 from tests.workloads.build import build
-from zonerss.census.census import Kind
+from zonerss.census.kinds import Kind
 from zonerss.records import Cause
 from zonerss.snapshot import Session, Snapshot
 

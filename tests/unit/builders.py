@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from zonerss.census.census import Census
-from zonerss.records import Grouping, ProcessUsage, Usage
+from zonerss.census.usage import Member
+from zonerss.records import Grouping, ProcessUsage, Task, Usage, Zone
 from zonerss.snapshot import Snapshot
 
 KIB = 1024
@@ -80,3 +81,24 @@ def snapshot(*usages: Usage, **fields: Any) -> Snapshot:
         ),
         **fields,
     )
+
+
+def members(*names: str) -> tuple[Member, ...]:
+    """A process for each zone, each with an owner and an address space of its own."""
+    return tuple(
+        Member(Task(pid, 0, 0, 0, "x", "/", 0, pid), pid, (Zone(name),), pid - 1, 0)
+        for pid, name in enumerate(names, start=1)
+    )
+
+
+class NoSession:
+    """Stands for a session on a host without root and kernel."""
+
+    def __init__(self, *_: object, **options: object) -> None:
+        pass
+
+    def __enter__(self) -> NoSession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass

@@ -6,7 +6,8 @@ from collections import defaultdict
 
 from hypothesis import strategies as st
 
-from zonerss.census.census import RSS_KINDS, Census, Kind
+from zonerss.census.census import Census
+from zonerss.census.kinds import RSS_KINDS, Kind
 from zonerss.census.usage import Member, zone_names
 from zonerss.records import FileKind, Holdings, MappedFile, Task, Zone
 from zonerss.units import PAGE_BYTES
@@ -33,9 +34,7 @@ Frames = list[tuple[Kind, int | None, frozenset[int]]]
 
 def member(key: int, rss_pages: int = 0) -> Member:
     path = PATHS[key]
-    return Member(
-        Task(key + 1, 0, 0, 0, "x", path, 0, key + 1), key + 1, (Zone(path, path),), key, rss_pages, 0
-    )
+    return Member(Task(key + 1, 0, 0, 0, "x", path, 0, key + 1), key + 1, (Zone(path, path),), key, rss_pages)
 
 
 MEMBERS = [member(key) for key in range(len(PATHS))]
@@ -56,9 +55,9 @@ def censuses(frames: Frames) -> tuple[Census, Census]:
 def holdings(by_zone: Census, by_file: Census) -> Holdings:
     files = by_file.parts()
     held: dict[int, list[tuple[MappedFile | None, tuple[int, ...]]]] = defaultdict(list)
-    for joint in by_zone.join(by_file):
-        file = FILES[files.zones_of(joint.other)[0]] if joint.other else None
-        held[joint.number].append((file, joint.pages))
+    for overlap in by_zone.overlaps(by_file):
+        file = FILES[files.owners_of(overlap.other)[0]] if overlap.other else None
+        held[overlap.number].append((file, overlap.pages))
     return held
 
 

@@ -1,4 +1,6 @@
-"""Build script of the C core: its headers are the cdef and the header at once, so the two cannot drift apart."""
+"""Build script of the C core. Its public headers are the cdef and the header at once, so the two cannot drift apart."""
+
+from __future__ import annotations
 
 from pathlib import Path
 
@@ -7,34 +9,20 @@ from cffi import FFI
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[2]
 SKELETON = PROJECT / "bpf" / ".output" / "pagetable.lskel.h"
-HEADERS = ["core.h", "explain.h"]
-SOURCES = [
-    "census.c",
-    "parts.c",
-    "tasks.c",
-    "maps.c",
-    "jobs.c",
-    "agenda.c",
-    "pagemap.c",
-    "pages.c",
-    "payers.c",
-    "incore.c",
-    "tree.c",
-    "objects.c",
-    "join.c",
-]
-if SKELETON.exists():  # else bpf/build has said what is missing, and lib has no pagetable_open()
-    HEADERS.append("pagetable.h")
-    SOURCES += ["pagetable.c", "pagetable_load.c", "twins.c"]
+HEADERS = (
+    *("kinds.h", "census.h", "parts.h", "overlap.h", "payers.h", "tasks.h", "maps.h", "mapped_files.h"),
+    *("walk.h", "pages.h", "ranges.h", "incore.h"),
+)
+SOURCES = (
+    *("census.c", "parts.c", "overlap.c", "payers.c", "tasks.c", "maps.c", "mapped_files.c"),
+    *("foreign.c", "queue.c", "pool.c", "jobs.c", "pagemap.c", "pages.c", "ranges.c", "incore.c"),
+)
+# Where there is no skeleton, bpf/build has said what is missing, and lib has no pagetable_open().
+PAGETABLE_HEADERS = ("pagetable.h",)
+PAGETABLE_SOURCES = ("pagetable.c", "pagetable_load.c", "seen.c")
 FLAGS = [
-    "-O2",
-    "-g",
-    "-std=gnu17",
-    "-D_GNU_SOURCE",
-    "-Wall",
-    "-Wextra",
-    "-Werror=implicit-function-declaration",
-    "-pthread",
+    *("-O2", "-g", "-std=gnu17", "-D_GNU_SOURCE", "-pthread"),
+    *("-Wall", "-Wextra", "-Werror=implicit-function-declaration"),
 ]
 
 
@@ -44,17 +32,24 @@ def declarations(header: str) -> str:
     return "".join(line for line in lines if not line.startswith("#"))
 
 
-census = FFI()
-for header in HEADERS:
-    census.cdef(declarations(header))
-census.set_source(
-    "zonerss._core._census",
-    "".join(f'#include "{header}"\n' for header in HEADERS),
-    sources=[str((HERE / name).relative_to(PROJECT)) for name in SOURCES],
-    include_dirs=[str(HERE)],
-    extra_compile_args=FLAGS,
-    extra_link_args=["-pthread"],
-)
+def builder(headers: tuple[str, ...], sources: tuple[str, ...]) -> FFI:
+    """What makes the module of these."""
+    ffi = FFI()
+    for header in headers:
+        ffi.cdef(declarations(header))
+    ffi.set_source(
+        "zonerss._core._lib",
+        "".join(f'#include "{header}"\n' for header in headers),
+        sources=[str((HERE / source).relative_to(PROJECT)) for source in sources],
+        include_dirs=[str(HERE)],
+        extra_compile_args=FLAGS,
+        extra_link_args=["-pthread"],
+    )
+    return ffi
 
-if __name__ == "__main__":
-    census.compile(verbose=True)
+
+core = (
+    builder((*HEADERS, *PAGETABLE_HEADERS), (*SOURCES, *PAGETABLE_SOURCES))
+    if SKELETON.exists()
+    else builder(HEADERS, SOURCES)
+)

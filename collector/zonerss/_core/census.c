@@ -1,4 +1,4 @@
-// Which set of zones maps each frame: see census.h for how, DESIGN and docs/theory.md for why.
+// Which set of owners maps each frame: see marker.h for how, docs/theory.md for why.
 
 #include "census.h"
 
@@ -6,6 +6,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+
+#include "array.h"
+#include "marker.h"
+#include "parts.h"
 
 #define SET_LIMIT (UINT32_C(1) << (31 - KIND_BITS)) // so that set - base never looks negative by mistake
 
@@ -40,33 +44,16 @@ static frame_word *chunk_map(void)
 	return (frame_word *)chunk;
 }
 
-// With the lock held.
-static int chunk_note(struct census *census, uint64_t index)
-{
-	if (census->chunk_count == census->chunk_room) {
-		uint64_t room = census->chunk_room * 2 + 64;
-		uint64_t *grown = realloc(census->chunk_index, room * sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		census->chunk_index = grown;
-		census->chunk_room = room;
-	}
-	census->chunk_index[census->chunk_count++] = index;
-	return 0;
-}
-
 frame_word *census_chunk_create(struct census *census, uint64_t index)
 {
 	if (index >= CHUNKS)
 		return NULL;
 	pthread_mutex_lock(&census->lock);
 	frame_word *chunk = atomic_load_explicit(&census->chunks[index], memory_order_relaxed);
-	if (!chunk && !chunk_note(census, index)) {
-		chunk = chunk_map();
-		if (chunk)
-			atomic_store_explicit(&census->chunks[index], chunk, memory_order_release);
-		else
-			census->chunk_count--;
+	if (!chunk && !ARRAY_RESERVE(census->chunk_index, census->chunk_room, census->chunk_count + 1) &&
+	    (chunk = chunk_map())) {
+		census->chunk_index[census->chunk_count++] = index;
+		atomic_store_explicit(&census->chunks[index], chunk, memory_order_release);
 	}
 	pthread_mutex_unlock(&census->lock);
 	return chunk;
@@ -74,7 +61,7 @@ frame_word *census_chunk_create(struct census *census, uint64_t index)
 
 static void chunks_for_each(struct census *census, void (*visit)(frame_word *))
 {
-	for (uint64_t i = 0; i < census->chunk_count; i++)
+	for (size_t i = 0; i < census->chunk_count; i++)
 		visit(atomic_load_explicit(&census->chunks[census->chunk_index[i]], memory_order_relaxed));
 }
 
@@ -90,111 +77,73 @@ static void chunk_clear(frame_word *chunk)
 
 // ---- sets ----
 
-static int sets_reserve(struct census *census, uint32_t room)
+static uint64_t set_hash(const void *sets, uint32_t set)
 {
-	if (room <= census->room)
-		return 0;
-	if (room > SET_LIMIT)
-		return -E2BIG;
-#define GROW(field)                                                                    \
-	do {                                                                           \
-		void *grown = realloc(census->field, room * sizeof(*census->field));   \
-		if (!grown)                                                            \
-			return -ENOMEM;                                                \
-		census->field = grown;                                                 \
-	} while (0)
-	GROW(parent);
-	GROW(zone);
-	GROW(keys);
-	GROW(pages);
-#undef GROW
-	// At most half full. Built anew, so that no deletion is needed.
-	uint32_t slots = 64;
-	while (slots < 2 * room)
-		slots *= 2;
-	uint32_t *table = calloc(slots, sizeof(*table));
-	if (!table)
-		return -ENOMEM;
-	free(census->table);
-	census->table = table;
-	census->table_mask = slots - 1;
-	census->room = room;
-	for (uint32_t set = 1; set < census->sets; set++) {
-		uint32_t i = census->keys[set].lo & census->table_mask;
-		while (table[i])
-			i = (i + 1) & census->table_mask;
-		table[i] = set;
-	}
-	return 0;
+	return ((const struct set *)sets)[set].key.lo; // random as it is
 }
 
-// Parents have smaller numbers than children, and what was made before the zone came cannot hold it.
-static bool set_holds(const struct census *census, uint32_t set, uint32_t zone, uint32_t zone_first)
+static bool set_same(const void *sets, uint32_t set, const void *key)
 {
-	for (; set && set >= zone_first; set = census->parent[set])
-		if (census->zone[set] == zone)
+	const struct owner_key *own = &((const struct set *)sets)[set].key, *wanted = key;
+	return own->lo == wanted->lo && own->hi == wanted->hi;
+}
+
+// Parents have smaller numbers than children, and what was made before the owner came cannot hold it.
+static bool set_holds(const struct census *census, uint32_t set, uint32_t owner)
+{
+	for (; set && set >= census->owner_first[owner]; set = census->sets[set].parent)
+		if (census->sets[set].owner == owner)
 			return true;
 	return false;
 }
 
-// The set with one zone more, made if it is new. 0: no memory. With the lock held.
-static uint32_t set_with(struct census *census, uint32_t set, uint32_t zone)
+// The set with one owner more, made if it is new. 0: no memory. With the lock held.
+static uint32_t set_with(struct census *census, uint32_t set, uint32_t owner)
 {
-	if (set_holds(census, set, zone, census->zone_first[zone]))
+	if (set_holds(census, set, owner))
 		return set;
-	struct zone_key key = census->keys[set];
-	key.lo += census->zone_keys[zone].lo;
-	key.hi += census->zone_keys[zone].hi;
-	uint32_t i = key.lo & census->table_mask;
-	for (uint32_t found; (found = census->table[i]); i = (i + 1) & census->table_mask)
-		if (census->keys[found].lo == key.lo && census->keys[found].hi == key.hi)
-			return found;
-	if (census->sets == census->room) {
-		if (sets_reserve(census, census->room * 2))
-			return 0;
-		for (i = key.lo & census->table_mask; census->table[i];)
-			i = (i + 1) & census->table_mask;
-	}
-	uint32_t made = census->sets++;
-	census->parent[made] = set;
-	census->zone[made] = zone;
-	census->keys[made] = key;
-	memset(census->pages[made], 0, sizeof(census->pages[made]));
-	census->table[i] = made;
+	struct owner_key key = census->sets[set].key;
+	key.lo += census->owner_keys[owner].lo;
+	key.hi += census->owner_keys[owner].hi;
+	uint32_t found = table_find(&census->table, key.lo, set_same, census->sets, &key);
+	if (found != TABLE_NONE)
+		return found;
+	uint32_t made = census->set_count;
+	if (made >= SET_LIMIT || ARRAY_RESERVE(census->sets, census->set_room, made + 1))
+		return 0;
+	census->sets[made] = (struct set){ .parent = set, .owner = owner, .key = key };
+	if (table_add(&census->table, key.lo, made, set_hash, census->sets))
+		return 0;
+	census->set_count++;
 	return made;
 }
 
 // ---- census ----
 
-int census_restart(struct census *census, uint32_t zones)
+int census_restart(struct census *census, uint32_t owners)
 {
-	uint32_t used = census->sets;
-	if (census->base + (uint64_t)used + SET_LIMIT > (UINT32_C(1) << (32 - KIND_BITS)) - 1) {
+	uint64_t used = census->set_count;
+	if (ARRAY_RESERVE(census->owner_keys, census->owner_room, owners + UINT64_C(1)) ||
+	    ARRAY_RESERVE(census->owner_first, census->first_room, owners + UINT64_C(1)))
+		return -ENOMEM;
+	if (census->base + used + SET_LIMIT > (UINT32_C(1) << (32 - KIND_BITS)) - 1) {
 		chunks_for_each(census, chunk_clear);
 		census->base = 1;
 	} else {
 		census->base += used; // what the frames say now is of the past
 	}
-	struct zone_key *keys = realloc(census->zone_keys, (zones + 1) * sizeof(*keys));
-	if (!keys)
-		return -ENOMEM;
-	census->zone_keys = keys;
-	uint32_t *first = realloc(census->zone_first, (zones + 1) * sizeof(*census->zone_first));
-	if (!first)
-		return -ENOMEM;
-	census->zone_first = first;
-	for (uint32_t zone = 0; zone < zones; zone++) {
-		keys[zone].lo = next_random(&census->seed);
-		keys[zone].hi = next_random(&census->seed);
-		first[zone] = UINT32_MAX;
+	for (uint32_t owner = 0; owner < owners; owner++) {
+		census->owner_keys[owner].lo = next_random(&census->seed);
+		census->owner_keys[owner].hi = next_random(&census->seed);
+		census->owner_first[owner] = UINT32_MAX;
 	}
-	census->zones = zones;
-	census->sets = 1;
-	memset(census->table, 0, (census->table_mask + UINT64_C(1)) * sizeof(*census->table));
+	census->owners = owners;
+	census->set_count = 1;
+	table_clear(&census->table);
 	return 0;
 }
 
-int census_create(uint32_t zones, struct census **ret)
+int census_create(uint32_t owners, struct census **ret)
 {
 	struct census *census = calloc(1, sizeof(*census));
 	if (!census)
@@ -204,13 +153,10 @@ int census_create(uint32_t zones, struct census **ret)
 	if (getrandom(&census->seed, sizeof(census->seed), 0) != sizeof(census->seed))
 		census->seed = (uintptr_t)census;
 	census->chunks = lazy_memory(CHUNKS * sizeof(*census->chunks));
-	int error = census->chunks ? sets_reserve(census, 1024) : -ENOMEM;
+	int error = census->chunks ? ARRAY_RESERVE(census->sets, census->set_room, 1024) : -ENOMEM;
 	if (!error) {
-		memset(&census->keys[0], 0, sizeof(census->keys[0]));
-		memset(census->pages[0], 0, sizeof(census->pages[0]));
-		census->parent[0] = 0;
-		census->zone[0] = UINT32_MAX;
-		error = census_restart(census, zones);
+		census->sets[0] = (struct set){ .owner = UINT32_MAX };
+		error = census_restart(census, owners);
 	}
 	if (error) {
 		census_destroy(census);
@@ -228,66 +174,58 @@ void census_destroy(struct census *census)
 		chunks_for_each(census, chunk_unmap);
 		munmap((void *)census->chunks, CHUNKS * sizeof(*census->chunks));
 	}
-	free(census->zone_keys);
-	free(census->zone_first);
+	free(census->owner_keys);
+	free(census->owner_first);
 	free(census->chunk_index);
-	free(census->parent);
-	free(census->zone);
-	free(census->keys);
-	free(census->pages);
-	free(census->table);
+	free(census->sets);
+	table_free(&census->table);
 	pthread_mutex_destroy(&census->lock);
 	free(census);
 }
 
 // ---- marking ----
 
-static int marker_reserve(struct marker *marker, uint32_t room)
+static int marker_reserve(struct marker *marker, size_t room)
 {
-	if (room <= marker->room)
+	size_t had = marker->room, next_room = had, moved_room = had;
+	if (room <= had)
 		return 0;
 	room += room / 2 + 1024;
-	uint64_t *next = realloc(marker->next, room * sizeof(*next));
-	if (!next)
+	if (ARRAY_RESERVE(marker->next, next_room, room) || ARRAY_RESERVE(marker->moved, moved_room, room))
 		return -ENOMEM;
-	marker->next = next;
-	void *moved = realloc(marker->moved, room * sizeof(*marker->moved));
-	if (!moved)
-		return -ENOMEM;
-	marker->moved = moved;
-	memset(next + marker->room, 0, (room - marker->room) * sizeof(*next));
-	memset(marker->moved + marker->room, 0, (room - marker->room) * sizeof(*marker->moved));
-	marker->room = room;
+	memset(marker->next + had, 0, (next_room - had) * sizeof(*marker->next));
+	memset(marker->moved + had, 0, (moved_room - had) * sizeof(*marker->moved));
+	marker->room = next_room;
 	return 0;
 }
 
 int marker_init(struct marker *marker, struct census *census)
 {
-	*marker = (struct marker){ .census = census, .base = census->base, .zone = UINT32_MAX };
+	*marker = (struct marker){ .census = census, .base = census->base, .owner = UINT32_MAX };
 	return marker_reserve(marker, 1);
 }
 
-void marker_zone(struct marker *marker, uint32_t zone)
+void marker_owner(struct marker *marker, uint32_t owner)
 {
-	if (zone == marker->zone)
+	if (owner == marker->owner)
 		return;
 	struct census *census = marker->census;
-	marker->zone = zone;
+	marker->owner = owner;
 	marker->stamp++;
 	pthread_mutex_lock(&census->lock);
-	if (census->zone_first[zone] == UINT32_MAX)
-		census->zone_first[zone] = census->sets;
+	if (census->owner_first[owner] == UINT32_MAX)
+		census->owner_first[owner] = census->set_count;
 	pthread_mutex_unlock(&census->lock);
 }
 
-// What a set becomes with the marker's zone, noted for the next time. 0: no memory.
+// What a set becomes with the marker's owner, noted for the next time. 0: no memory.
 static uint32_t marker_next(struct marker *marker, uint32_t set)
 {
 	if (set < marker->room && marker->next[set] >> 32 == marker->stamp)
 		return (uint32_t)marker->next[set];
 	struct census *census = marker->census;
 	pthread_mutex_lock(&census->lock);
-	uint32_t next = set_with(census, set, marker->zone);
+	uint32_t next = set_with(census, set, marker->owner);
 	pthread_mutex_unlock(&census->lock);
 	uint32_t top = next > set ? next : set;
 	if (!next || marker_reserve(marker, top + 1)) {
@@ -303,12 +241,11 @@ static uint32_t marker_next(struct marker *marker, uint32_t set)
 bool marker_move(struct marker *marker, frame_word *slot, uint32_t word)
 {
 	for (;;) {
-		uint32_t set = (word >> KIND_BITS) - marker->base;
-		uint32_t kind = word & ((1 << KIND_BITS) - 1);
+		uint32_t set = word_mark(word) - marker->base, kind = word_kind(word);
 		uint32_t next = marker_next(marker, set);
 		if (!next || next == set)
 			return true;
-		uint32_t moved = (marker->base + next) << KIND_BITS | kind;
+		uint32_t moved = word_of(marker->base + next, kind);
 		if (atomic_compare_exchange_strong_explicit(slot, &word, moved, memory_order_relaxed,
 							    memory_order_relaxed)) {
 			marker->moved[set][kind]--;
@@ -327,8 +264,8 @@ void marker_first(struct marker *marker, uint64_t pfn, enum kind kind)
 		return;
 	}
 	uint32_t word = atomic_load_explicit(slot, memory_order_relaxed);
-	uint32_t made = (marker->base + next) << KIND_BITS | kind;
-	while ((int32_t)((word >> KIND_BITS) - marker->base) < 0)
+	uint32_t made = word_of(marker->base + next, kind);
+	while (mark_is_new(word_mark(word), marker->base))
 		if (atomic_compare_exchange_weak_explicit(slot, &word, made, memory_order_relaxed,
 							  memory_order_relaxed)) {
 			marker->moved[next][kind]++;
@@ -337,17 +274,12 @@ void marker_first(struct marker *marker, uint64_t pfn, enum kind kind)
 	marker_move(marker, slot, word);
 }
 
-static bool word_is_new(const struct marker *marker, uint32_t word)
-{
-	return (int32_t)((word >> KIND_BITS) - marker->base) < 0;
-}
-
 // Two neighbours at once, the first of an even number. false: one of them is not new.
 static inline bool pair_first(struct marker *marker, frame_word *slot, uint32_t made)
 {
 	_Atomic(uint64_t) *pair = (_Atomic(uint64_t) *)slot;
 	uint64_t words = atomic_load_explicit(pair, memory_order_relaxed), both = (uint64_t)made << 32 | made;
-	return word_is_new(marker, words) && word_is_new(marker, words >> 32) &&
+	return mark_is_new(word_mark(words), marker->base) && mark_is_new(word_mark(words >> 32), marker->base) &&
 	       atomic_compare_exchange_strong_explicit(pair, &words, both, memory_order_relaxed, memory_order_relaxed);
 }
 
@@ -373,7 +305,7 @@ static inline bool eight_first(struct marker *marker, frame_word *slot, uint32_t
 static void chunk_run(struct marker *marker, frame_word *slot, uint64_t pfn, uint64_t count, enum kind kind, bool alone)
 {
 	uint32_t next = marker_next(marker, 0);
-	uint32_t made = (marker->base + next) << KIND_BITS | kind;
+	uint32_t made = word_of(marker->base + next, kind);
 	int64_t fresh = 0;
 	for (uint64_t i = 0; next && i < count; i++) {
 		if (alone && i + LANES <= count && eight_first(marker, slot + i, made)) {
@@ -409,25 +341,86 @@ int marker_deinit(struct marker *marker)
 {
 	struct census *census = marker->census;
 	pthread_mutex_lock(&census->lock);
-	uint32_t sets = marker->room < census->sets ? marker->room : census->sets;
-	for (uint32_t set = 1; set < sets; set++)
+	size_t sets = marker->room < census->set_count ? marker->room : census->set_count;
+	for (size_t set = 1; set < sets; set++)
 		for (int kind = 0; kind < KINDS; kind++)
-			census->pages[set][kind] += marker->moved[set][kind];
+			census->sets[set].pages[kind] += marker->moved[set][kind];
 	pthread_mutex_unlock(&census->lock);
 	free(marker->next);
 	free(marker->moved);
 	return marker->error;
 }
 
+// ---- streaks ----
+
+uint32_t census_word(struct census *census, uint64_t pfn)
+{
+	const frame_word *slot = census_slot(census, pfn);
+	return slot ? atomic_load_explicit(slot, memory_order_relaxed) : 0;
+}
+
+void streak_begin(struct streak *streak, const struct marker *marker)
+{
+	*streak = (struct streak){ .chunks = marker->census->chunks, .base = marker->base, .kind = KINDS,
+				   .ours = MARK_NONE, .alone = MARK_NONE, .from = MARK_NONE, .into = MARK_NONE };
+}
+
+// The set of our owner alone, if the marker has come across it.
+static void streak_learn_alone(struct streak *streak, const struct marker *marker)
+{
+	if (marker->next[0] >> 32 == marker->stamp && streak->kind < KINDS)
+		streak->alone = streak->base + (uint32_t)marker->next[0];
+}
+
+void streak_kind(struct streak *streak, const struct marker *marker, uint32_t kind)
+{
+	streak->kind = kind;
+	streak->alone = MARK_NONE;
+	streak_learn_alone(streak, marker);
+}
+
+void streak_settle(struct streak *streak, struct marker *marker)
+{
+	if (streak->fresh)
+		marker->moved[streak->alone - streak->base][streak->kind] += streak->fresh;
+	for (int kind = 0; streak->from != MARK_NONE && kind < KINDS; kind++) {
+		marker->moved[streak->from - streak->base][kind] -= streak->moved[kind];
+		marker->moved[streak->into - streak->base][kind] += streak->moved[kind];
+	}
+	streak->fresh = 0;
+	memset(streak->moved, 0, sizeof(streak->moved));
+}
+
+// A frame was of this set before it was taken: others of that set go the same way, which the marker has noted.
+static void streak_remember(struct streak *streak, struct marker *marker, uint32_t before)
+{
+	uint32_t mark = word_mark(before), set = mark - streak->base;
+	if ((int32_t)set <= 0 || set >= marker->room || marker->next[set] >> 32 != marker->stamp ||
+	    mark == streak->from || (uint32_t)marker->next[set] == set)
+		return;
+	streak_settle(streak, marker);
+	streak->from = mark;
+	streak->into = streak->base + (uint32_t)marker->next[set];
+}
+
+void streak_learn(struct streak *streak, struct marker *marker, uint64_t pfn, uint32_t before)
+{
+	uint32_t mark = word_mark(census_word(marker->census, pfn)), set = mark - streak->base;
+	if ((int32_t)set > 0 && marker_is_in(marker, set))
+		streak->ours = mark;
+	streak_remember(streak, marker, before);
+	streak_learn_alone(streak, marker);
+}
+
 // ---- for Python ----
 
-int census_mark(struct census *census, uint32_t zone, const uint64_t *pfns, const uint8_t *kinds, size_t count)
+int census_mark(struct census *census, uint32_t owner, const uint64_t *pfns, const uint8_t *kinds, size_t count)
 {
 	struct marker marker;
-	int error = zone < census->zones ? marker_init(&marker, census) : -EINVAL;
+	int error = owner < census->owners ? marker_init(&marker, census) : -EINVAL;
 	if (error)
 		return error;
-	marker_zone(&marker, zone);
+	marker_owner(&marker, owner);
 	for (size_t i = 0; i < count; i++) {
 		if (kinds[i] >= KINDS || pfns[i] >= SWAP_FRAMES) {
 			marker_deinit(&marker);
@@ -438,21 +431,20 @@ int census_mark(struct census *census, uint32_t zone, const uint64_t *pfns, cons
 	return marker_deinit(&marker);
 }
 
-uint32_t census_sets(const struct census *census)
+int census_parts(const struct census *census, struct parts **ret)
 {
-	return census->sets;
-}
-
-void census_export(const struct census *census, uint32_t *parent, uint32_t *zone, uint64_t *pages)
-{
-	memcpy(parent, census->parent, census->sets * sizeof(*parent));
-	memcpy(zone, census->zone, census->sets * sizeof(*zone));
-	memcpy(pages, census->pages, census->sets * sizeof(*census->pages));
+	int error = parts_create(census->owners, census->set_count, ret);
+	for (size_t set = 0; !error && set < census->set_count; set++) {
+		const struct set *own = &census->sets[set];
+		(*ret)->parent[set] = own->parent;
+		(*ret)->owner[set] = own->owner;
+		memcpy((*ret)->pages[set], own->pages, sizeof(own->pages));
+	}
+	return error;
 }
 
 uint64_t census_bytes(const struct census *census)
 {
-	uint64_t per_set = sizeof(*census->parent) + sizeof(*census->zone) + sizeof(*census->keys) + sizeof(*census->pages);
-	return census->chunk_count * CHUNK_FRAMES * sizeof(frame_word) + census->room * per_set +
-	       (census->table_mask + UINT64_C(1)) * sizeof(*census->table);
+	return census->chunk_count * CHUNK_FRAMES * sizeof(frame_word) + census->set_room * sizeof(*census->sets) +
+	       (census->table.mask + UINT64_C(1)) * sizeof(*census->table.slots);
 }

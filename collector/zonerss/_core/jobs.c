@@ -1,46 +1,62 @@
 #include "jobs.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "files.h"
+#include "foreign.h"
+#include "tasks.h"
 
-int job_open(struct walk_job *job, const struct walk_settings *settings)
+#define STAT_BYTES 1024
+
+static int64_t read_stat(struct worker *worker, int dir, struct task *task)
 {
-	char text[1024];
+	char text[STAT_BYTES];
+	int fd = foreign_openat(worker, dir, "stat", O_RDONLY);
+	if (fd < 0)
+		return -errno;
+	ssize_t length = foreign_read(worker, fd, text, sizeof(text));
+	int error = length < 0 ? -errno : length ? task_parse_stat(text, length, task) : -ESRCH;
+	close(fd);
+	return error;
+}
+
+int job_open(struct worker *worker)
+{
+	char path[16];
 	struct task task = { 0 };
-	snprintf(text, sizeof(text), "%d", job->leader);
-	int dir = openat(settings->proc_fd, text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int64_t length = dir < 0 ? -errno : file_read_at(dir, "stat", text, sizeof(text));
-	if (length > 0 && !task_parse_stat(text, length, &task) && task.start_ticks == job->start_ticks)
+	worker->step = STEP_OPEN;
+	snprintf(path, sizeof(path), "%d", worker->job.leader);
+	int dir = foreign_openat(worker, worker->request->host->proc_fd, path, O_RDONLY | O_DIRECTORY);
+	int64_t error = dir < 0 ? -errno : read_stat(worker, dir, &task);
+	if (!error && task.start_ticks == worker->job.start_ticks)
 		return dir;
-	job_gap(job, STEP_OPEN, length > 0 ? WALK_REUSED : job_cause(length ? length : -ESRCH));
+	job_gap(worker, STEP_OPEN, error ? job_cause(error) : WALK_REUSED);
 	if (dir >= 0)
 		close(dir);
 	return -1;
 }
 
-bool job_still_there(const struct walk_job *job, int dir)
+bool job_still_there(struct worker *worker, int dir)
 {
-	char text[1024];
-	struct task task;
-	int64_t length = file_read_at(dir, "stat", text, sizeof(text));
-	return length > 0 && !task_parse_stat(text, length, &task) && task.start_ticks == job->start_ticks &&
-	       task.vsize_bytes;
+	struct task task = { 0 };
+	return !read_stat(worker, dir, &task) && task.start_ticks == worker->job.start_ticks && task.vsize_bytes;
 }
 
-void job_check_moved(struct walk_job *job, int dir, const struct walk_settings *settings)
+void job_check_moved(struct worker *worker, int dir)
 {
-	char path[64], text[16384];
+	char path[64];
 	size_t listed_length;
-	if (!settings->tasks)
+	struct buffer now = { 0 };
+	if (!worker->request->tasks)
 		return;
-	const char *listed = tasks_cgroup(settings->tasks, job->cgroup, &listed_length);
-	snprintf(path, sizeof(path), "task/%d/cgroup", job->pid);
-	int64_t length = file_read_at(dir, path, text, sizeof(text));
-	if (length >= 0 && ((size_t)length != listed_length || memcmp(text, listed, length)))
-		job_gap(job, STEP_CGROUP, WALK_MOVED);
+	worker->step = STEP_CGROUP;
+	snprintf(path, sizeof(path), "task/%d/cgroup", worker->job.pid);
+	int64_t length = foreign_read_file(worker, dir, path, &now);
+	if (length >= 0) {
+		const char *listed = tasks_cgroup(worker->request->tasks, worker->job.cgroup, &listed_length);
+		if ((size_t)length != listed_length || memcmp(now.bytes, listed, length))
+			job_gap(worker, STEP_CGROUP, WALK_MOVED);
+	}
+	free(now.bytes);
 }

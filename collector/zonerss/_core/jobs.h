@@ -1,17 +1,18 @@
-// Jobs of a walk, shared by the walkers: how threads take them, and how a job is found still to be what was listed.
+// A job of a walk: how it is found still to be what was listed, and how its gaps are noted.
 #pragma once
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core.h"
+#include "pool.h"
 
-static inline void job_gap(struct walk_job *job, enum walk_step step, int error)
+// Notes a gap, unless there is one already or the worker has been left behind.
+static inline void job_gap(struct worker *worker, enum walk_step step, int error)
 {
-	if (!job->step) {
-		job->step = step;
-		job->error = error;
+	if (error != ECANCELED && !worker->job.step) {
+		worker->job.step = step;
+		worker->job.error = error;
 	}
 }
 
@@ -21,11 +22,11 @@ static inline int job_cause(int64_t error)
 	return error == -ENOENT || error == -ESRCH ? WALK_EXITED : (int)-error;
 }
 
-// Open /proc/PID of the job's process and check that it is the one that was listed. -1: it is not; the gap is noted.
-int job_open(struct walk_job *job, const struct walk_settings *settings);
+// Open /proc/PID of the job's process and check that it is the one that was listed. Negative: it is not; the gap is noted.
+int job_open(struct worker *worker);
 
 // Does the process still run? dir: what job_open() gave.
-bool job_still_there(const struct walk_job *job, int dir);
+bool job_still_there(struct worker *worker, int dir);
 
 // After the walk: note a gap if the process has changed its cgroup since it was listed.
-void job_check_moved(struct walk_job *job, int dir, const struct walk_settings *settings);
+void job_check_moved(struct worker *worker, int dir);

@@ -1,12 +1,16 @@
 // The rows of /proc/PID/maps (fs/proc/task_mmu.c, show_map_vma()):
 //   start-end perms offset major:minor inode            name
 
+#include "maps.h"
+
 #include <errno.h>
 #include <stdbool.h>
-#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "core.h"
+#include "array.h"
+#include "vmas.h"
 
 struct cursor {
 	const char *at, *end;
@@ -94,4 +98,26 @@ int64_t maps_parse(const char *text, size_t length, struct vma *vmas, size_t roo
 		row = stop + 1;
 	}
 	return rows;
+}
+
+int64_t vmas_read(struct vmas *vmas, struct worker *worker, int dir, int tid)
+{
+	char path[64];
+	size_t bad;
+	snprintf(path, sizeof(path), "task/%d/maps", tid);
+	int64_t length = foreign_read_file(worker, dir, path, &vmas->text);
+	if (length < 0)
+		return length;
+	int64_t rows = maps_parse(vmas->text.bytes, length, vmas->rows, vmas->room, &bad);
+	if (rows <= (int64_t)vmas->room)
+		return rows;
+	if (ARRAY_RESERVE(vmas->rows, vmas->room, (size_t)rows))
+		return -ENOMEM;
+	return maps_parse(vmas->text.bytes, length, vmas->rows, vmas->room, &bad);
+}
+
+void vmas_free(struct vmas *vmas)
+{
+	free(vmas->text.bytes);
+	free(vmas->rows);
 }

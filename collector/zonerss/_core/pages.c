@@ -1,20 +1,20 @@
 // The pages of one address space, one record each, for `zonerss frames`: no census, no hurry.
 
+#include "pages.h"
+
 #include <errno.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <unistd.h>
 
-#include "core.h"
-#include "kinds.h"
+#include "maps.h"
+#include "pageflags.h"
 #include "scan.h"
+#include "walk.h"
 
 #define WORDS 8192
 #define REGIONS 256
 
 struct pages {
-	const struct walk_settings *settings;
+	const struct walk_host *host;
 	const struct vma *vma;
 	int pagemap_fd, kpagecount_fd;
 	struct page *pages;
@@ -24,12 +24,11 @@ struct pages {
 
 static int class_of(const struct pages *p, uint64_t pfn, uint64_t word)
 {
-	int kind = pfn == p->settings->zero_pfn ? (int)PAGE_ZERO : kind_of_frame(p->settings->kpageflags_fd, pfn);
-	if (kind == PAGE_ZERO || kind == KIND_HUGETLB)
-		return kind;
-	if (word & WORD_FILE)
-		return kind == KIND_SHMEM ? KIND_SHMEM : KIND_FILE;
-	return kind == KIND_ANON && !(p->vma->flags & VMA_SHARED) ? (int)KIND_ANON : (int)PAGE_DEVICE;
+	if (pfn == p->host->zero_pfn)
+		return PAGE_ZERO;
+	int kind = kind_of_frame(p->host->kpageflags_fd, pfn, word & WORD_FILE ? SAYS_FILE : SAYS_ANON);
+	// Pages of a shared mapping belong to a file, or to nobody.
+	return kind == KIND_ANON && p->vma->flags & VMA_SHARED ? (int)PAGE_DEVICE : kind;
 }
 
 static void add(struct pages *p, uint64_t address, uint64_t word, bool huge)
@@ -42,7 +41,7 @@ static void add(struct pages *p, uint64_t address, uint64_t word, bool huge)
 		    !kpage_read(p->kpagecount_fd, page.pfn, &page.mapcount))
 			page.mapcount = UINT64_MAX;
 	} else {
-		page.pfn = swap_frame(word & 31, (word & WORD_PFN) >> SWAP_TYPE_BITS);
+		page.pfn = word_swap_frame(word);
 		page.kind = KIND_SWAP;
 	}
 	if ((size_t)p->count < p->room)
@@ -52,7 +51,7 @@ static void add(struct pages *p, uint64_t address, uint64_t word, bool huge)
 
 static int take(struct pages *p, uint64_t start, uint64_t end, bool huge)
 {
-	uint64_t words[WORDS], page = p->settings->page_bytes;
+	uint64_t words[WORDS], page = p->host->page_bytes;
 	while (start < end) {
 		uint64_t count = (end - start) / page < WORDS ? (end - start) / page : WORDS;
 		ssize_t got = pread(p->pagemap_fd, words, count * sizeof(*words), start / page * sizeof(*words));
@@ -62,23 +61,23 @@ static int take(struct pages *p, uint64_t start, uint64_t end, bool huge)
 			return got ? -errno : -ESRCH;
 		count = got / sizeof(*words);
 		for (uint64_t i = 0; i < count; i++)
-			if (words[i] & WORD_PRESENT || (words[i] & WORD_SWAP && (words[i] & 31) < SWAP_TYPES))
+			if (words[i] & WORD_PRESENT || word_is_swap(words[i]))
 				add(p, start + i * page, words[i], huge);
 		start += count * page;
 	}
 	return 0;
 }
 
-int64_t walk_pages(int pagemap_fd, int kpagecount_fd, const struct vma *vma, const struct walk_settings *settings,
+int64_t pages_read(int pagemap_fd, int kpagecount_fd, const struct vma *vma, const struct walk_host *host,
 		   uint64_t start, uint64_t end, struct page *pages, size_t room)
 {
-	struct pages p = { settings, vma, pagemap_fd, kpagecount_fd, pages, room, 0 };
+	struct pages p = { host, vma, pagemap_fd, kpagecount_fd, pages, room, 0 };
 	struct scan_region regions[REGIONS];
 	int error = 0;
-	if (!settings->use_scan)
+	if (!host->can_scan)
 		error = take(&p, start, end, false);
-	while (settings->use_scan && !error && start < end) {
-		int64_t found = scan_pages(pagemap_fd, &start, end, regions, REGIONS, 0);
+	while (host->can_scan && !error && start < end) {
+		int64_t found = scan_pages(NULL, pagemap_fd, &start, end, regions, REGIONS, 0);
 		error = found < 0 ? (int)found : 0;
 		for (int64_t i = 0; !error && i < found; i++)
 			error = take(&p, regions[i].start, regions[i].end, regions[i].categories & SCAN_HUGE);

@@ -2,24 +2,22 @@
 //
 // Each thread takes a job at a time, the largest first: a BPF iterator over the VMAs of that one process, read until it
 // says that it is done; whenever it says EAGAIN, or is done, the thread's buffer is full of raw page table entries. The
-// census may be marked by several threads at once (census.h), so what the result is does not depend on who took what.
+// census may be marked by several threads at once (marker.h), so what the result is does not depend on who took what.
 //
 // What an entry means is what the kernel's own walkers make of it: arch/x86/include/asm/pgtable{,_64,-2level_types}.h,
 // mm/memory.c (vm_normal_page), fs/proc/task_mmu.c (smaps_pte_entry, pte_to_pagemap_entry).
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "agenda.h"
-#include "census.h"
+#include "foreign.h"
 #include "jobs.h"
-#include "kinds.h"
+#include "marker.h"
+#include "pageflags.h"
 #include "pagetable_object.h"
-#include "twins.h"
+#include "pool.h"
+#include "seen.h"
 
 // Bits of an entry. Where PRESENT is clear but the entry is not, all address bits are inverted (L1TF).
 #define ENTRY_PRESENT (UINT64_C(1) << 0)
@@ -37,43 +35,25 @@
 #define ATTEMPTS 3
 #define RETRIES 10000 // tables that changed hands under one job, before it counts as a gap
 
-enum { ASK = -1 };
-
-// What take_run() can do by itself.
-struct run {
-	uint64_t frame_mask;
-	struct frame_range ram; // frames of one range
-	_Atomic(frame_word *) *chunks; // of the census
-	uint64_t zero_pfn;
-	uint32_t base; // words below are of an earlier census: frames not met yet
-	uint32_t ours; // what the words of some set say that our zone is in
-	uint32_t alone; // the same for the set of our zone alone; UINT32_MAX: not known yet
-	uint64_t bare; // bits of an entry that its twin has
-	uint32_t kind; // of frames not met yet
-	uint32_t from, into; // what frames moved out of last, and where our zone takes them; UINT32_MAX: not known yet
-	uint64_t known; // frames of ours that were met
-	uint64_t fresh; // of these, not met by anybody before
-	uint64_t moved[KINDS]; // of these, moved from one set into the other
-};
+enum { ASK = KINDS }; // each frame has to be asked
 
 struct walker {
-	_Alignas(128) struct pagetable *pagetable;
-	const struct walk_settings *settings;
-	struct agenda *agenda;
+	struct worker worker;
+	struct pagetable *pagetable;
+	const struct walk_host *host;
 
-	struct pagetable_worker *worker; // what the program notes
+	uint32_t slot; // which worker of the program this is
+	struct pagetable_worker *notes; // what the program notes
 	const char *buffer;
 	uint64_t frame_mask;
 	uint64_t migration_mask;
 	struct frame_range ram; // the range of RAM that was met last
 	struct marker marker;
-	struct run run;
-	struct twins *twins;
-	bool only; // there is no other walker
+	struct streak streak;
+	struct seen_tables *seen;
 	struct walk_job *job;
 	uint64_t huge_zero; // frame of the huge zero page once it was met
 	uint64_t reads, faults, retries;
-	int error;
 };
 
 // ---- frames ----
@@ -96,11 +76,11 @@ static inline bool is_ram(struct walker *w, uint64_t pfn)
 
 static bool is_zero(struct walker *w, uint64_t pfn)
 {
-	return pfn == w->settings->zero_pfn || pfn - w->huge_zero < 512;
+	return pfn == w->host->zero_pfn || pfn - w->huge_zero < 512;
 }
 
-// The kind of frames that this piece maps: one for all, or ASK where a private mapping of a file has copies.
-static int kind_of_piece(uint32_t traits)
+// The kind of frames that a table copy maps: one for all, or ASK where a private mapping of a file has copies.
+static int kind_of_copy(uint32_t traits)
 {
 	if (traits & PAGETABLE_HUGETLB)
 		return KIND_HUGETLB;
@@ -113,16 +93,10 @@ static int kind_of_piece(uint32_t traits)
 	return traits & PAGETABLE_SHMEM ? KIND_SHMEM : KIND_FILE;
 }
 
-static int ask_kind(struct walker *w, uint64_t pfn)
-{
-	int kind = kind_of_frame(w->settings->kpageflags_fd, pfn);
-	return kind == PAGE_DEVICE ? (int)KIND_FILE : kind; // it has a struct page, or the entry would be special
-}
-
 // A frame that this census has not met. false: it does not count.
 static bool take_first(struct walker *w, uint64_t pfn, uint64_t entry, uint32_t traits)
 {
-	int kind = kind_of_piece(traits);
+	int kind = kind_of_copy(traits);
 	if (is_zero(w, pfn))
 		return false;
 	// A page of the file itself is neither writable nor dirty in a private mapping.
@@ -130,7 +104,7 @@ static bool take_first(struct walker *w, uint64_t pfn, uint64_t entry, uint32_t 
 	    entry & (ENTRY_WRITABLE | ENTRY_DIRTY | ENTRY_SAVED_DIRTY))
 		kind = KIND_ANON;
 	if (kind == ASK)
-		kind = ask_kind(w, pfn);
+		kind = kind_of_frame(w->host->kpageflags_fd, pfn, SAYS_NOTHING);
 	if (kind == PAGE_ZERO)
 		return false;
 	marker_first(&w->marker, pfn, kind);
@@ -196,6 +170,15 @@ static void take_odd(struct walker *w, uint64_t entry, uint32_t traits)
 		take_frame(w, pfn, entry, traits);
 }
 
+// What take_run() needs, in registers.
+struct run {
+	struct streak streak;
+	uint64_t frame_mask;
+	struct frame_range ram; // frames of one range
+	uint64_t zero_pfn;
+	uint64_t bare; // bits of an entry that is kept as seen
+};
+
 // How many frames above the first of the range an entry's frame is; a huge number if the entry is not plainly
 // present: what is wrong with its flags ends up in the highest bits.
 static inline uint64_t run_offset(const struct run *r, uint64_t entry)
@@ -205,21 +188,6 @@ static inline uint64_t run_offset(const struct run *r, uint64_t entry)
 	return x >> PAGE_SHIFT | x << (64 - PAGE_SHIFT);
 }
 
-// Takes a frame that is not known to be ours, where it is known what becomes of it. false: it is not, or somebody else moved it.
-static inline bool take_other(struct run *r, frame_word *slot, uint32_t word, uint64_t pfn)
-{
-	uint32_t mark = word >> KIND_BITS, kind = word & ((1 << KIND_BITS) - 1);
-	bool known = mark == r->from;
-	if (!known && ((int32_t)(mark - r->base) >= 0 || r->alone == UINT32_MAX || pfn == r->zero_pfn))
-		return false;
-	uint32_t next = known ? r->into << KIND_BITS | kind : r->alone << KIND_BITS | r->kind;
-	if (!atomic_compare_exchange_strong_explicit(slot, &word, next, memory_order_relaxed, memory_order_relaxed))
-		return false;
-	r->moved[kind] += known;
-	r->fresh += !known;
-	return true;
-}
-
 // Takes one entry: what is there is counted. false: it is not plain memory, or its frame must change its set or be
 // asked for its kind.
 static inline bool take_plain(struct run *r, uint64_t entry)
@@ -227,30 +195,22 @@ static inline bool take_plain(struct run *r, uint64_t entry)
 	uint64_t offset = run_offset(r, entry), pfn = offset + r->ram.first;
 	if (offset >= r->ram.count)
 		return !entry;
-	frame_word *chunk = atomic_load_explicit(&r->chunks[pfn >> CHUNK_BITS], memory_order_acquire);
-	if (!chunk)
-		return false;
-	frame_word *slot = chunk + (pfn & (CHUNK_FRAMES - 1));
-	uint32_t word = atomic_load_explicit(slot, memory_order_relaxed), mark = word >> KIND_BITS;
-	if (mark != r->ours && mark != r->alone && !take_other(r, slot, word, pfn))
-		return false;
-	r->known++;
-	return true;
+	return streak_take(&r->streak, pfn, pfn != r->zero_pfn);
 }
 
-// Returns how many entries were taken, up to one that take_plain() will not take. twin: NULL, or the entries' twins.
-static __attribute__((noinline)) uint32_t take_run(struct run *run, const uint64_t *entries, uint64_t *twin,
+// Returns how many entries were taken, up to one that take_plain() will not take. seen: NULL, or what was seen of them.
+static __attribute__((noinline)) uint32_t take_run(struct run *run, const uint64_t *entries, uint64_t *seen,
 						   uint32_t count)
 {
 	struct run r = *run;
 	uint32_t i = 0;
 	while (i < count) {
-		if (twin)
-			i += twins_same(entries + i, twin + i, count - i, r.bare, &r.known);
-		uint32_t stop = i + TWIN_STRIDE < count ? i + TWIN_STRIDE : count;
+		if (seen)
+			i += seen_same(entries + i, seen + i, count - i, r.bare, &r.streak.known);
+		uint32_t stop = i + SEEN_STRIDE < count ? i + SEEN_STRIDE : count;
 		for (; i < stop && take_plain(&r, entries[i]); i++)
-			if (twin)
-				twin[i] = entries[i] & r.bare;
+			if (seen)
+				seen[i] = entries[i] & r.bare;
 		if (i < stop)
 			break;
 	}
@@ -258,85 +218,43 @@ static __attribute__((noinline)) uint32_t take_run(struct run *run, const uint64
 	return i;
 }
 
-// What the census has noted of a frame; 0: nothing, or it is no RAM.
-static uint32_t word_of(struct walker *w, uint64_t pfn)
+// What was seen of the table that a copy is of; NULL: nothing is kept of it.
+static uint64_t *seen_of(struct walker *w, const struct pagetable_copy *copy)
 {
-	const frame_word *slot = is_ram(w, pfn) ? census_slot(w->marker.census, pfn) : NULL;
-	return slot ? atomic_load_explicit(slot, memory_order_relaxed) : 0;
-}
-
-// Learn from a frame that was just taken: the set it is in now is one of our zone's.
-static void run_follow(struct walker *w, struct run *run, uint64_t pfn)
-{
-	uint32_t mark = word_of(w, pfn) >> KIND_BITS, set = mark - run->base;
-	run->ram = w->ram;
-	if ((int32_t)set > 0 && set < w->marker.room && w->marker.next[set] == ((uint64_t)w->marker.stamp << 32 | set))
-		run->ours = mark;
-}
-
-// What was counted on the way goes to the marker and the job.
-static void run_flush(struct walker *w, struct run *run)
-{
-	w->job->rss_pages += run->known;
-	if (run->fresh)
-		w->marker.moved[run->alone - run->base][run->kind] += run->fresh;
-	for (int kind = 0; run->from != UINT32_MAX && kind < KINDS; kind++) {
-		w->marker.moved[run->from - run->base][kind] -= run->moved[kind];
-		w->marker.moved[run->into - run->base][kind] += run->moved[kind];
-	}
-	run->known = run->fresh = 0;
-	memset(run->moved, 0, sizeof(run->moved));
-}
-
-// A frame was of this set before it was taken: others of that set go the same way, which the marker has noted.
-static void run_remember(struct walker *w, struct run *run, uint32_t word)
-{
-	uint32_t mark = word >> KIND_BITS, set = mark - run->base;
-	if ((int32_t)set <= 0 || set >= w->marker.room || w->marker.next[set] >> 32 != w->marker.stamp ||
-	    mark == run->from || (uint32_t)w->marker.next[set] == set)
-		return;
-	run_flush(w, run);
-	run->from = mark;
-	run->into = run->base + (uint32_t)w->marker.next[set];
-}
-
-// The set of our zone alone, if the marker has come across it.
-static void run_learn(const struct walker *w, struct run *run)
-{
-	if (w->marker.next[0] >> 32 == w->marker.stamp && run->kind < KINDS)
-		run->alone = run->base + (uint32_t)w->marker.next[0];
-}
-
-static uint64_t *twin_of(struct walker *w, const struct pagetable_piece *piece)
-{
-	if (!agenda_has_siblings(w->agenda, w->job) || piece->entries < TWIN_STRIDE)
+	if (copy->entries < SEEN_STRIDE || !worker_has_siblings(&w->worker))
 		return NULL;
-	uint64_t *twin = twins_find(w->twins, w->job->zone, piece->address);
-	return twin ? twin + (piece->address >> PAGE_SHIFT) % TWIN_ENTRIES : NULL;
+	uint64_t *seen = seen_find(w->seen, w->job->owner, copy->address);
+	return seen ? seen + (copy->address >> PAGE_SHIFT) % SEEN_ENTRIES : NULL;
 }
 
-static void take_table(struct walker *w, const struct pagetable_piece *piece, const uint64_t *entries)
+// A present entry that the run did not take.
+static void take_present(struct walker *w, struct run *run, uint64_t entry, uint32_t traits)
 {
-	struct run *run = &w->run;
-	uint32_t count = piece->entries, traits = piece->traits;
-	uint64_t *twin = twin_of(w, piece);
-	run->kind = kind_of_piece(traits);
-	run->alone = UINT32_MAX;
-	run_learn(w, run);
-	for (uint32_t i = 0; (i += take_run(run, entries + i, twin ? twin + i : NULL, count - i)) < count; i++) {
-		uint64_t entry = entries[i];
-		if ((entry & (ENTRY_PRESENT | ENTRY_SPECIAL)) != ENTRY_PRESENT) {
-			take_odd(w, entry, traits);
-			continue;
-		}
-		uint64_t pfn = (entry & w->frame_mask) >> PAGE_SHIFT;
-		uint32_t before = word_of(w, pfn);
-		take_frame(w, pfn, entry, traits);
-		run_follow(w, run, pfn);
-		run_remember(w, run, before);
-		run_learn(w, run);
+	uint64_t pfn = (entry & w->frame_mask) >> PAGE_SHIFT;
+	uint32_t before = is_ram(w, pfn) ? census_word(w->marker.census, pfn) : 0;
+	take_frame(w, pfn, entry, traits);
+	run->ram = w->ram;
+	if (is_ram(w, pfn))
+		streak_learn(&run->streak, &w->marker, pfn, before);
+}
+
+static void take_table(struct walker *w, const struct pagetable_copy *copy, const uint64_t *entries)
+{
+	struct run run = { .streak = w->streak, .frame_mask = w->frame_mask, .ram = w->ram,
+			   .zero_pfn = w->host->zero_pfn, .bare = w->frame_mask | ENTRY_PRESENT | ENTRY_SPECIAL };
+	uint32_t count = copy->entries, traits = copy->traits;
+	uint64_t *seen = seen_of(w, copy);
+	streak_kind(&run.streak, &w->marker, kind_of_copy(traits));
+	for (uint32_t i = 0; (i += take_run(&run, entries + i, seen ? seen + i : NULL, count - i)) < count; i++) {
+		if ((entries[i] & (ENTRY_PRESENT | ENTRY_SPECIAL)) == ENTRY_PRESENT)
+			take_present(w, &run, entries[i], traits);
+		else
+			take_odd(w, entries[i], traits);
 	}
-	run_flush(w, run);
+	streak_settle(&run.streak, &w->marker);
+	w->job->rss_pages += run.streak.known;
+	run.streak.known = 0;
+	w->streak = run.streak;
 }
 
 // The first frame that a leaf of a higher level maps. 0: it maps none that counts.
@@ -357,18 +275,18 @@ static bool leaf_is_huge_zero(struct walker *w, uint64_t pfn, uint64_t entry, ui
 		return true;
 	if (!(entry & ENTRY_SPECIAL) && marker_has(&w->marker, pfn))
 		return false;
-	if (!kpage_read(w->settings->kpageflags_fd, pfn, &flags) || !kpage_has(flags, KPF_ZERO_PAGE))
+	if (!kpage_read(w->host->kpageflags_fd, pfn, &flags) || !kpage_has(flags, KPF_ZERO_PAGE))
 		return false;
 	w->huge_zero = pfn;
 	return true;
 }
 
-static void take_leaf(struct walker *w, const struct pagetable_piece *piece, uint64_t entry)
+static void take_leaf(struct walker *w, const struct pagetable_copy *copy, uint64_t entry)
 {
-	uint32_t traits = piece->traits;
-	uint64_t pages = UINT64_C(1) << (piece->shift - PAGE_SHIFT);
-	uint64_t offset = piece->address >> PAGE_SHIFT & (pages - 1);
-	uint64_t pfn = leaf_pfn(w, entry, piece->shift), before = w->job->rss_pages;
+	uint32_t traits = copy->traits;
+	uint64_t pages = UINT64_C(1) << (copy->shift - PAGE_SHIFT);
+	uint64_t offset = copy->address >> PAGE_SHIFT & (pages - 1);
+	uint64_t pfn = leaf_pfn(w, entry, copy->shift), before = w->job->rss_pages;
 	if (!pfn || traits & PAGETABLE_DEVICE)
 		return;
 	if (leaf_is_huge_zero(w, pfn, entry, traits)) {
@@ -378,13 +296,14 @@ static void take_leaf(struct walker *w, const struct pagetable_piece *piece, uin
 	if (entry & ENTRY_PRESENT && entry & ENTRY_SPECIAL)
 		return;
 	// What the first frame counts as, the others count as, too.
-	int kind = kind_of_piece(traits);
+	int kind = kind_of_copy(traits);
 	take_frame(w, pfn + offset, entry, traits);
 	if (kind == ASK || w->job->rss_pages == before || !is_ram(w, pfn + pages - 1)) {
 		for (uint64_t i = offset + 1; i < pages; i++)
 			take_frame(w, pfn + i, entry, traits);
 	} else {
-		marker_run(&w->marker, pfn + offset + 1, pages - offset - 1, kind, w->only);
+		marker_run(&w->marker, pfn + offset + 1, pages - offset - 1, kind,
+			   worker_count(&w->worker) == 1);
 		w->job->rss_pages += pages - offset - 1;
 	}
 	if (traits & PAGETABLE_HUGETLB) {
@@ -395,194 +314,206 @@ static void take_leaf(struct walker *w, const struct pagetable_piece *piece, uin
 
 static void drain(struct walker *w)
 {
-	const char *at = w->buffer, *end = at + w->worker->used;
+	const char *at = w->buffer, *end = at + w->notes->used;
 	while (at < end) {
-		const struct pagetable_piece *piece = (const struct pagetable_piece *)at;
-		const uint64_t *entries = (const uint64_t *)(piece + 1);
-		w->job->words += piece->entries;
-		if (piece->shift == PAGE_SHIFT)
-			take_table(w, piece, entries);
+		const struct pagetable_copy *copy = (const struct pagetable_copy *)at;
+		const uint64_t *entries = (const uint64_t *)(copy + 1);
+		w->job->entries += copy->entries;
+		if (copy->shift == PAGE_SHIFT)
+			take_table(w, copy, entries);
 		else
-			take_leaf(w, piece, *entries);
-		at = (const char *)(entries + piece->entries);
+			take_leaf(w, copy, *entries);
+		at = (const char *)(entries + copy->entries);
 	}
-	w->worker->used = 0;
+	w->notes->used = 0;
 }
 
 // ---- a job ----
 
 static bool same_process(const struct walker *w)
 {
-	uint64_t ns = w->worker->start_boottime_ns + w->pagetable->boot_offset_ns;
+	uint64_t ns = w->notes->start_boottime_ns + w->pagetable->boot_offset_ns;
 	return ns / (1000000000 / 100) == w->job->start_ticks; // USER_HZ is 100 on x86
 }
 
 // 0: all of it was read; or the cause of a gap.
 static int read_tables(struct walker *w, int fd)
 {
-	struct pagetable_worker *worker = w->worker;
+	struct pagetable_worker *notes = w->notes;
 	for (;;) {
 		char byte;
-		ssize_t got = read(fd, &byte, sizeof(byte));
+		ssize_t got = FOREIGN(&w->worker, read(fd, &byte, sizeof(byte)));
 		int error = got < 0 ? errno : 0;
-		w->reads++;
 		if (error && error != EAGAIN && error != EINTR)
 			return error;
-		if (worker->met && !same_process(w))
+		w->reads++;
+		if (notes->met && !same_process(w))
 			return WALK_REUSED;
 		drain(w);
 		if (!error)
 			break;
-		if (worker->retries > RETRIES)
+		if (notes->retries > RETRIES)
 			return WALK_BUSY;
 	}
-	if (worker->execs)
+	if (notes->execs)
 		return WALK_EXECED;
-	return worker->met && !worker->unfinished ? 0 : WALK_EXITED;
+	return notes->met && !notes->unfinished ? 0 : WALK_EXITED;
 }
 
-static int walk_once(struct walker *w)
+// 0, or the cause of a gap. *fatal: the iterator cannot be had at all.
+static int walk_once(struct walker *w, int *fatal)
 {
-	struct pagetable_worker *worker = w->worker;
-	int link_fd, fd = pagetable_iterate(w->pagetable, w->job->pid, w->job->leader, &link_fd);
+	struct pagetable_worker *notes = w->notes;
+	struct walk_job *job = w->job;
+	int link_fd, fd = pagetable_iterate(w->pagetable, job->pid, job->leader, &link_fd);
 	if (fd < 0) {
-		w->error = fd;
+		*fatal = fd;
 		return -fd;
 	}
-	memset(worker, 0, sizeof(*worker));
-	worker->tid = gettid();
-	w->job->rss_pages = w->job->hugetlb_pages = w->job->swap_pages = w->job->zero_pages = 0;
+	memset(notes, 0, sizeof(*notes));
+	notes->tid = gettid();
+	job->rss_pages = job->hugetlb_pages = job->swap_pages = job->zero_pages = 0;
 	int cause = read_tables(w, fd);
-	w->job->vmas = worker->vmas;
-	w->faults += worker->faults;
-	w->retries += worker->retries;
+	if (cause != ECANCELED) {
+		job->vmas = notes->vmas;
+		w->faults += notes->faults;
+		w->retries += notes->retries;
+	}
 	close(fd);
 	close(link_fd);
 	return cause;
 }
 
-static void walk_job(struct walker *w)
+// Walks again where that may show more. 0, or the cause of a gap.
+static int walk_tables(struct walker *w, int dir, int *fatal)
 {
-	char text[16];
-	snprintf(text, sizeof(text), "%d", w->job->leader);
-	int dir = openat(w->settings->proc_fd, text, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0) {
-		job_gap(w->job, STEP_OPEN, job_cause(-errno));
-		return;
-	}
-	marker_zone(&w->marker, w->job->zone);
-	w->run = (struct run){ .frame_mask = w->frame_mask, .base = w->marker.base, .chunks = w->marker.census->chunks,
-			       .zero_pfn = w->settings->zero_pfn, .ours = UINT32_MAX, .from = UINT32_MAX,
-			       .bare = w->frame_mask | ENTRY_PRESENT | ENTRY_SPECIAL };
-	int cause = walk_once(w);
+	int cause = walk_once(w, fatal);
 	for (int attempt = 1; attempt < ATTEMPTS && (cause == WALK_EXECED || cause == WALK_EXITED); attempt++) {
 		// Seen as unfinished, but alive: it unmapped what was left, or began a new program.
-		if (cause == WALK_EXITED && !job_still_there(w->job, dir))
+		if (cause == WALK_EXITED && !job_still_there(&w->worker, dir))
 			break;
 		if (cause == WALK_EXECED)
-			job_gap(w->job, STEP_TABLES, cause);
-		cause = walk_once(w);
+			job_gap(&w->worker, STEP_TABLES, cause);
+		cause = walk_once(w, fatal);
 	}
 	// Alive, with memory, and yet the kernel would not show it: some kernels shield some processes.
-	if (cause == WALK_EXITED && !w->worker->met && job_still_there(w->job, dir))
-		job_gap(w->job, STEP_OPEN, EACCES);
+	if (cause == WALK_EXITED && !w->notes->met && job_still_there(&w->worker, dir))
+		job_gap(&w->worker, STEP_OPEN, EACCES);
+	return cause;
+}
+
+static int walk_job(struct worker *worker)
+{
+	struct walker *w = (struct walker *)worker;
+	char path[16];
+	int fatal = 0;
+	worker->step = STEP_OPEN;
+	snprintf(path, sizeof(path), "%d", worker->job.leader);
+	int dir = foreign_openat(worker, w->host->proc_fd, path, O_PATH | O_DIRECTORY);
+	if (dir < 0) {
+		job_gap(worker, STEP_OPEN, job_cause(-errno));
+		return 0;
+	}
+	worker->step = STEP_TABLES;
+	marker_owner(&w->marker, worker->job.owner);
+	streak_begin(&w->streak, &w->marker);
+	int cause = walk_tables(w, dir, &fatal);
 	if (cause)
-		job_gap(w->job, cause == WALK_REUSED ? STEP_OPEN : STEP_TABLES, cause);
-	job_check_moved(w->job, dir, w->settings);
+		job_gap(worker, cause == WALK_REUSED ? STEP_OPEN : STEP_TABLES, cause);
+	job_check_moved(worker, dir);
 	close(dir);
+	return fatal;
 }
 
-// ---- threads ----
+// ---- a walk ----
 
-static bool walk_one(void *walker, struct walk_job *job)
+static int slot_take(struct pagetable *pagetable, uint32_t *slot)
 {
-	struct walker *w = walker;
-	w->job = job;
-	walk_job(w);
-	return !w->error;
+	pthread_mutex_lock(&pagetable->lock);
+	uint32_t free = ~pagetable->used & ((UINT32_C(1) << pagetable->workers) - 1);
+	if (free) {
+		*slot = __builtin_ctz(free);
+		pagetable->used |= UINT32_C(1) << *slot;
+	}
+	pthread_mutex_unlock(&pagetable->lock);
+	return free ? 0 : -EAGAIN;
 }
 
-static void *walker_run(void *argument)
+static void slot_give_back(struct walker *w)
 {
-	struct walker *w = argument;
-	agenda_work(w->agenda, walk_one, w);
-	return NULL;
+	memset(w->notes, 0, sizeof(*w->notes)); // the program knows a thread by its number, which another may get
+	pthread_mutex_lock(&w->pagetable->lock);
+	w->pagetable->used &= ~(UINT32_C(1) << w->slot);
+	pthread_mutex_unlock(&w->pagetable->lock);
 }
 
-static int walker_init(struct walker *w, struct pagetable *pagetable, uint32_t index, struct census *census)
+static int walker_init(struct worker *worker)
 {
+	struct walker *w = (struct walker *)worker;
+	struct pagetable *pagetable = worker->source;
+	int error = slot_take(pagetable, &w->slot);
+	if (error)
+		return error;
 	w->pagetable = pagetable;
-	w->worker = &pagetable->state->workers[index];
-	w->buffer = pagetable->buffers + (size_t)index * PAGETABLE_BUFFER_BYTES;
+	w->host = worker->request->host;
+	w->job = &worker->job;
+	w->notes = &pagetable->state->workers[w->slot];
+	w->buffer = pagetable->buffers + (size_t)w->slot * PAGETABLE_BUFFER_BYTES;
 	w->frame_mask = pagetable->state->settings.frame_mask;
 	// MAX_PHYSMEM_BITS less those of the page: bits above are notes about the page (SWP_MIG_YOUNG, SWP_MIG_DIRTY).
 	w->migration_mask = (UINT64_C(1) << (pagetable->state->settings.levels == 5 ? 40 : 34)) - 1;
 	w->huge_zero = UINT64_MAX / 2;
-	w->twins = &pagetable->twins[index];
-	twins_restart(w->twins);
-	memset(w->worker, 0, sizeof(*w->worker));
-	return marker_init(&w->marker, census);
+	w->seen = &pagetable->seen[w->slot];
+	seen_restart(w->seen);
+	memset(w->notes, 0, sizeof(*w->notes));
+	error = marker_init(&w->marker, worker->request->census);
+	if (error)
+		slot_give_back(w);
+	return error;
 }
 
-static int walker_deinit(struct walker *w)
+// The slot of a worker that was left behind is the kernel's to write in until its thread has ended.
+static bool was_left(const struct walker *w)
 {
-	memset(w->worker, 0, sizeof(*w->worker));
+	return atomic_load(&w->worker.state) == WORKER_LEFT;
+}
+
+static int walker_settle(struct worker *worker)
+{
+	struct walker *w = (struct walker *)worker;
+	pthread_mutex_lock(&w->pagetable->lock);
 	w->pagetable->reads += w->reads;
 	w->pagetable->faults += w->faults;
 	w->pagetable->retries += w->retries;
-	int error = marker_deinit(&w->marker);
-	return error ? error : w->error;
+	pthread_mutex_unlock(&w->pagetable->lock);
+	if (!was_left(w))
+		slot_give_back(w);
+	return marker_deinit(&w->marker);
 }
 
-// The first walker is this thread. Where no further thread can be had, the others do its work.
-static int run_walkers(struct walker *walkers, size_t threads)
+static void walker_dispose(struct worker *worker)
 {
-	pthread_t ids[PAGETABLE_WORKERS];
-	size_t started = 1;
-	while (started < threads && !pthread_create(&ids[started], NULL, walker_run, &walkers[started]))
-		started++;
-	walker_run(&walkers[0]);
-	for (size_t i = 1; i < started; i++)
-		pthread_join(ids[i], NULL);
-	int error = 0;
-	for (size_t i = 0; i < threads; i++) {
-		int failed = walker_deinit(&walkers[i]);
-		error = error ? error : failed;
-	}
-	return error;
+	struct walker *w = (struct walker *)worker;
+	if (was_left(w))
+		slot_give_back(w);
 }
 
-static size_t threads_for(const struct pagetable *pagetable, size_t count, const struct walk_settings *settings)
+static void source_release(void *source)
 {
-	size_t threads = settings->threads < 1 ? 1 : settings->threads;
-	if (threads > pagetable->workers)
-		threads = pagetable->workers;
-	return threads > count ? (count ? count : 1) : threads;
+	pagetable_close(source);
 }
 
-int walk_pagetable(struct pagetable *pagetable, struct census *census, struct walk_job *jobs, size_t count,
-		   const struct walk_settings *settings)
+int pagetable_walk(struct pagetable *pagetable, const struct walk_request *request, struct walk **ret)
 {
-	struct walker walkers[PAGETABLE_WORKERS] = { 0 };
-	size_t threads = threads_for(pagetable, count, settings), begun = 0;
-	struct agenda agenda;
-	int error = agenda_init(&agenda, jobs, count, census->zones);
-	if (error)
-		return error;
+	static const struct walk_methods methods = { .walker_bytes = sizeof(struct walker), .init = walker_init,
+						     .walk = walk_job, .settle = walker_settle,
+						     .dispose = walker_dispose, .release = source_release };
+	struct walk_request own = *request;
+	own.threads = own.threads < pagetable->workers ? own.threads : pagetable->workers;
 	pthread_mutex_lock(&pagetable->lock);
-	for (; !error && begun < threads; begun++) {
-		walkers[begun] = (struct walker){ .settings = settings, .agenda = &agenda,
-						  .only = threads == 1 };
-		error = walker_init(&walkers[begun], pagetable, begun, census);
-	}
-	if (!error)
-		error = run_walkers(walkers, threads);
-	else
-		for (size_t i = 0; i + 1 < begun; i++)
-			walker_deinit(&walkers[i]);
+	pagetable->references++;
 	pthread_mutex_unlock(&pagetable->lock);
-	agenda_deinit(&agenda);
-	return error;
+	return walk_begin(&own, &methods, pagetable, ret);
 }
 
 void pagetable_counts(const struct pagetable *pagetable, uint64_t *faults, uint64_t *retries, uint64_t *reads)

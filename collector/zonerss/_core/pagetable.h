@@ -1,9 +1,7 @@
-// Page tables by BPF, as Python sees it: no guards and no includes, because cffi reads this very file (build.py). The
-// structs without a body are those of core.h.
+// Page tables by BPF: a source of frames. No guards and no includes, because cffi reads this very file (build.py).
 
-struct census;
-struct walk_job;
-struct walk_settings;
+struct walk;
+struct walk_request;
 struct pagetable;
 
 struct frame_range {
@@ -25,11 +23,11 @@ enum pagetable_stage { PAGETABLE_SETUP, PAGETABLE_LOAD, PAGETABLE_OLD_ITERATOR, 
 
 // Load the program and find the kernel's map of memory. 0 or a negative errno; *stage: where it failed.
 int pagetable_open(const struct pagetable_options *options, int *stage, struct pagetable **ret);
+// Unloaded as soon as no walk is left.
 void pagetable_close(struct pagetable *pagetable);
 
-// The same as walk_pagemap() of core.h.
-int walk_pagetable(struct pagetable *pagetable, struct census *census, struct walk_job *jobs, size_t count,
-		   const struct walk_settings *settings);
+// Begin a walk; the same as pagemap_walk() of walk.h.
+int pagetable_walk(struct pagetable *pagetable, const struct walk_request *request, struct walk **ret);
 
 // What the program counted since pagetable_open(): tables that could not be read, tables that changed hands
 // while they were copied, reads that gave the mmap lock back in mid-walk.

@@ -108,7 +108,7 @@ static int find_base(struct pagetable *pagetable, int pagemap_fd, const uint64_t
 static bool finds_self(struct pagetable *pagetable, const uint64_t *secret, uint64_t frame)
 {
 	struct pagetable_worker *worker = &pagetable->state->workers[0];
-	const struct pagetable_piece *piece = (const struct pagetable_piece *)pagetable->buffers;
+	const struct pagetable_copy *copy = (const struct pagetable_copy *)pagetable->buffers;
 	uint64_t address = (uintptr_t)secret & ~UINT64_C(4095), entry = 0;
 	int link_fd;
 	char byte;
@@ -121,8 +121,8 @@ static bool finds_self(struct pagetable *pagetable, const uint64_t *secret, uint
 	ssize_t got = read(fd, &byte, sizeof(byte));
 	bool found = got >= 0 || errno == EAGAIN;
 	if (found && worker->used)
-		entry = *(const uint64_t *)(piece + 1);
-	found = found && entry & 1 && piece->address == address && piece->shift == 12 &&
+		entry = *(const uint64_t *)(copy + 1);
+	found = found && entry & 1 && copy->address == address && copy->shift == 12 &&
 		(entry & pagetable->state->settings.frame_mask) >> 12 == frame;
 	close(fd);
 	close(link_fd);
@@ -154,16 +154,16 @@ static int find_shape(struct pagetable *pagetable, const uint64_t *secret, int p
 	return -ENXIO;
 }
 
-#define TWIN_FRAMES 2048 // frames of RAM for one twin, of 4 KiB: two bytes a frame at most
+#define SEEN_FRAMES 2048 // frames of RAM for one table seen, of 4 KiB: two bytes a frame at most
 
-static int make_twins(struct pagetable *pagetable)
+static int make_seen(struct pagetable *pagetable)
 {
 	uint64_t frames = 0;
 	for (size_t i = 0; i < pagetable->ram_ranges; i++)
 		frames += pagetable->ram[i].count;
 	int error = 0;
 	for (uint32_t i = 0; !error && i < pagetable->workers; i++)
-		error = twins_create(&pagetable->twins[i], frames / TWIN_FRAMES / pagetable->workers);
+		error = seen_create(&pagetable->seen[i], frames / SEEN_FRAMES / pagetable->workers);
 	return error;
 }
 
@@ -175,6 +175,7 @@ int pagetable_open(const struct pagetable_options *options, int *stage, struct p
 	if (!pagetable)
 		return -ENOMEM;
 	pthread_mutex_init(&pagetable->lock, NULL);
+	pagetable->references = 1;
 	pagetable->workers = options->workers < 1 ? 1 : options->workers;
 	if (pagetable->workers > PAGETABLE_WORKERS)
 		pagetable->workers = PAGETABLE_WORKERS;
@@ -185,7 +186,7 @@ int pagetable_open(const struct pagetable_options *options, int *stage, struct p
 	if (!error) {
 		memcpy(pagetable->ram, options->ram, ram_bytes);
 		pagetable->ram_ranges = options->ram_ranges;
-		error = make_twins(pagetable);
+		error = make_seen(pagetable);
 	}
 	if (!error)
 		error = getrandom(secret, 16, 0) == 16 ? 0 : -EIO;
@@ -208,16 +209,23 @@ int pagetable_open(const struct pagetable_options *options, int *stage, struct p
 	return 0;
 }
 
-void pagetable_close(struct pagetable *pagetable)
+static void unload(struct pagetable *pagetable)
 {
-	if (!pagetable)
-		return;
 	if (pagetable->buffers)
 		munmap(pagetable->buffers, (size_t)pagetable->workers * PAGETABLE_BUFFER_BYTES);
 	pagetable_bpf__destroy(pagetable->bpf);
 	for (uint32_t i = 0; i < pagetable->workers; i++)
-		twins_destroy(&pagetable->twins[i]);
+		seen_destroy(&pagetable->seen[i]);
 	pthread_mutex_destroy(&pagetable->lock);
 	free(pagetable->ram);
 	free(pagetable);
+}
+
+void pagetable_close(struct pagetable *pagetable)
+{
+	pthread_mutex_lock(&pagetable->lock);
+	bool last = !--pagetable->references;
+	pthread_mutex_unlock(&pagetable->lock);
+	if (last)
+		unload(pagetable);
 }

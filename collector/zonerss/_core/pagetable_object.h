@@ -6,7 +6,7 @@
 #include <sys/types.h>
 
 #include "pagetable.h"
-#include "twins.h"
+#include "seen.h"
 #include "../../../bpf/pagetable.h"
 
 struct pagetable {
@@ -17,10 +17,13 @@ struct pagetable {
 	int64_t boot_offset_ns;
 	struct frame_range *ram;
 	size_t ram_ranges;
-	struct twins twins[PAGETABLE_WORKERS];
-	pthread_mutex_t lock; // one walk at a time
+
+	pthread_mutex_t lock; // for all below
+	uint32_t references; // whoever has opened it, and each walk that is not quite over
+	uint32_t used; // a bit for each worker that a thread has, even one that was left behind
+	struct seen_tables seen[PAGETABLE_WORKERS];
 	uint64_t faults, retries, reads;
 };
 
-// The process whose memory one worker reads; see pagetable.c.
+// An iterator over the VMAs of one process; see pagetable_load.c. A descriptor, or a negative errno.
 int pagetable_iterate(const struct pagetable *pagetable, pid_t pid, pid_t leader, int *link_fd);

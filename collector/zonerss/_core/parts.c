@@ -1,18 +1,45 @@
-// Sums over parts. A part is a set of zones and the pages whose frames exactly these zones map; the sets form a
-// tree in which each node's set is its parent's and one zone more (core.h). So what a zone maps is what hangs below
-// the nodes that add it, and every sum here is one pass over the tree, or one over the path of each part.
+// Sums over parts. What an owner maps is what hangs below the sets that add it, so every sum here is one pass over the tree,
+// or one over the path of each part.
+
+#include "parts.h"
 
 #include <errno.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core.h"
+#include "array.h"
+#include "table.h"
 
-typedef uint64_t kind_pages[KINDS];
+int parts_create(uint32_t owners, uint32_t sets, struct parts **ret)
+{
+	struct parts *parts = calloc(1, sizeof(*parts));
+	if (!parts)
+		return -ENOMEM;
+	size_t room = sets ? sets : 1;
+	*parts = (struct parts){ .owners = owners, .sets = sets };
+	parts->parent = calloc(room, sizeof(*parts->parent));
+	parts->owner = calloc(room, sizeof(*parts->owner));
+	parts->pages = calloc(room, sizeof(*parts->pages));
+	if (!parts->parent || !parts->owner || !parts->pages) {
+		parts_free(parts);
+		return -ENOMEM;
+	}
+	*ret = parts;
+	return 0;
+}
 
-static bool part_empty(const uint64_t *pages)
+void parts_free(struct parts *parts)
+{
+	if (!parts)
+		return;
+	free(parts->parent);
+	free(parts->owner);
+	free(parts->pages);
+	free(parts);
+}
+
+static bool is_empty(const uint64_t *pages)
 {
 	for (int kind = 0; kind < KINDS; kind++)
 		if (pages[kind])
@@ -20,35 +47,42 @@ static bool part_empty(const uint64_t *pages)
 	return true;
 }
 
-int parts_sum(uint32_t sets, const uint32_t *parent, const uint32_t *zone, const uint64_t *pages,
-	      uint32_t zones, struct zone_sum *sums)
+static void add(uint64_t *to, const uint64_t *pages)
 {
-	const kind_pages *own = (const kind_pages *)pages;
-	kind_pages *below = malloc(sets * sizeof(*below));
-	double(*share)[KINDS] = malloc(sets * sizeof(*share));
-	uint32_t *depth = malloc(sets * sizeof(*depth));
+	for (int kind = 0; kind < KINDS; kind++)
+		to[kind] += pages[kind];
+}
+
+static void add_shares(double *to, const double *shares)
+{
+	for (int kind = 0; kind < KINDS; kind++)
+		to[kind] += shares[kind];
+}
+
+int parts_sum(const struct parts *parts, struct owner_sum *sums)
+{
+	size_t room = parts->sets ? parts->sets : 1;
+	uint64_t(*below)[KINDS] = malloc(room * sizeof(*below));
+	double(*share)[KINDS] = calloc(room, sizeof(*share));
+	uint32_t *depth = calloc(room, sizeof(*depth));
 	int error = below && share && depth ? 0 : -ENOMEM;
-	memset(sums, 0, zones * sizeof(*sums));
-	if (!error && sets) {
-		memcpy(below, own, sets * sizeof(*below));
-		depth[0] = 0;
-		for (uint32_t set = 1; set < sets; set++) {
-			depth[set] = depth[parent[set]] + 1;
-			for (int kind = 0; kind < KINDS; kind++)
-				share[set][kind] = (double)own[set][kind] / depth[set];
-		}
-		memset(share[0], 0, sizeof(share[0]));
+	memset(sums, 0, parts->owners * sizeof(*sums));
+	if (!error)
+		memcpy(below, parts->pages, parts->sets * sizeof(*below));
+	for (uint32_t set = 1; !error && set < parts->sets; set++) {
+		depth[set] = depth[parts->parent[set]] + 1;
+		for (int kind = 0; kind < KINDS; kind++)
+			share[set][kind] = (double)parts->pages[set][kind] / depth[set];
 	}
-	for (uint32_t set = sets; !error && set-- > 1;) {
-		struct zone_sum *sum = &sums[zone[set]];
-		for (int kind = 0; kind < KINDS; kind++) {
-			sum->mapped[kind] += below[set][kind];
-			sum->proportional[kind] += share[set][kind];
-			if (!parent[set])
-				sum->exclusive[kind] += own[set][kind];
-			below[parent[set]][kind] += below[set][kind];
-			share[parent[set]][kind] += share[set][kind];
-		}
+	for (uint32_t set = parts->sets; !error && set-- > 1;) {
+		struct owner_sum *sum = &sums[parts->owner[set]];
+		uint32_t parent = parts->parent[set];
+		add(sum->mapped, below[set]);
+		add_shares(sum->proportional, share[set]);
+		if (!parent)
+			add(sum->exclusive, parts->pages[set]);
+		add(below[parent], below[set]);
+		add_shares(share[parent], share[set]);
 	}
 	free(below);
 	free(share);
@@ -56,25 +90,43 @@ int parts_sum(uint32_t sets, const uint32_t *parent, const uint32_t *zone, const
 	return error;
 }
 
-uint32_t parts_filled(uint32_t sets, const uint64_t *pages, uint32_t *filled)
+void parts_together(const struct parts *parts, const uint8_t *chosen, struct owner_sum *sum)
+{
+	memset(sum, 0, sizeof(*sum));
+	for (uint32_t set = 1; set < parts->sets; set++) {
+		bool any = false, all = true;
+		if (is_empty(parts->pages[set]))
+			continue;
+		for (uint32_t at = set; at; at = parts->parent[at]) {
+			any |= chosen[parts->owner[at]] != 0;
+			all &= chosen[parts->owner[at]] != 0;
+		}
+		if (any)
+			add(sum->mapped, parts->pages[set]);
+		if (all)
+			add(sum->exclusive, parts->pages[set]);
+	}
+}
+
+uint32_t parts_filled(const struct parts *parts, uint32_t *filled)
 {
 	uint32_t count = 0;
-	for (uint32_t set = 1; set < sets; set++)
-		if (!part_empty(pages + (size_t)set * KINDS))
+	for (uint32_t set = 1; set < parts->sets; set++)
+		if (!is_empty(parts->pages[set]))
 			filled[count++] = set;
 	return count;
 }
 
-int64_t parts_members(const uint32_t *parent, const uint32_t *zone, uint32_t zones, const uint32_t *numbers,
-		      uint32_t count, uint64_t *ends, uint32_t *members, uint64_t room)
+int64_t parts_members(const struct parts *parts, const uint32_t *numbers, uint32_t count, uint64_t *ends,
+		      uint32_t *members, uint64_t room)
 {
-	size_t words = zones / 64 + 1;
+	size_t words = parts->owners / 64 + 1;
 	uint64_t *there = calloc(words, sizeof(*there)), total = 0;
 	if (!there)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < count; i++) {
-		for (uint32_t set = numbers[i]; set; set = parent[set])
-			there[zone[set] / 64] |= UINT64_C(1) << zone[set] % 64;
+		for (uint32_t set = numbers[i]; set; set = parts->parent[set])
+			there[parts->owner[set] / 64] |= UINT64_C(1) << parts->owner[set] % 64;
 		for (size_t word = 0; word < words; word++)
 			for (; there[word]; there[word] &= there[word] - 1, total++)
 				if (total < room)
@@ -87,12 +139,44 @@ int64_t parts_members(const uint32_t *parent, const uint32_t *zone, uint32_t zon
 
 // ---- projection: each part's path is translated, sorted, and followed down a new tree -----------------
 
-struct projection {
-	uint32_t room, sets;
-	uint32_t *parent, *zone;
-	uint64_t *pages;
-	uint32_t *table, mask; // (parent, zone) -> set
+struct node {
+	uint32_t parent, owner;
+	uint64_t pages[KINDS];
 };
+
+struct projection {
+	struct node *nodes;
+	size_t count, room;
+	struct table table; // by parent and owner
+};
+
+static uint64_t node_hash(const void *nodes, uint32_t index)
+{
+	const struct node *node = (const struct node *)nodes + index;
+	return hash_pair(node->parent, node->owner);
+}
+
+static bool node_same(const void *nodes, uint32_t index, const void *key)
+{
+	const struct node *node = (const struct node *)nodes + index, *wanted = key;
+	return node->parent == wanted->parent && node->owner == wanted->owner;
+}
+
+// The child of a set for an owner, made if it is new; TABLE_NONE: no memory.
+static uint32_t projection_child(struct projection *to, uint32_t parent, uint32_t owner)
+{
+	struct node wanted = { .parent = parent, .owner = owner };
+	uint64_t hash = hash_pair(parent, owner);
+	uint32_t found = table_find(&to->table, hash, node_same, to->nodes, &wanted);
+	if (found != TABLE_NONE)
+		return found;
+	if (to->count == TABLE_NONE - 1 || ARRAY_RESERVE(to->nodes, to->room, to->count + 1))
+		return TABLE_NONE;
+	to->nodes[to->count] = wanted;
+	if (table_add(&to->table, hash, to->count, node_hash, to->nodes))
+		return TABLE_NONE;
+	return to->count++;
+}
 
 static int compare_u32(const void *a, const void *b)
 {
@@ -100,31 +184,20 @@ static int compare_u32(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-// The child of a set for a zone, made if it is new; UINT32_MAX: no room left.
-static uint32_t projection_child(struct projection *to, uint32_t parent, uint32_t zone)
-{
-	uint64_t hash = (parent * UINT64_C(0x9e3779b97f4a7c15)) ^ (zone * UINT64_C(0xc2b2ae3d27d4eb4f));
-	uint32_t i = (uint32_t)(hash >> 29) & to->mask;
-	for (uint32_t set; (set = to->table[i]); i = (i + 1) & to->mask)
-		if (to->parent[set] == parent && to->zone[set] == zone)
-			return set;
-	if (to->sets == to->room)
-		return UINT32_MAX;
-	to->table[i] = to->sets;
-	to->parent[to->sets] = parent;
-	to->zone[to->sets] = zone;
-	memset(to->pages + (size_t)to->sets * KINDS, 0, sizeof(kind_pages));
-	return to->sets++;
-}
-
 // Groups of one part, sorted, each once.
-static size_t part_groups(uint32_t set, const uint32_t *parent, const uint32_t *zone, const uint32_t *group_of,
-			  uint32_t *groups)
+static size_t groups_of(const struct parts *parts, uint32_t set, const uint32_t *group_of, uint32_t *groups)
 {
 	size_t count = 0, kept = 0;
-	for (; set; set = parent[set])
-		if (group_of[zone[set]] != UINT32_MAX)
-			groups[count++] = group_of[zone[set]];
+	bool ascending = true;
+	for (; set; set = parts->parent[set]) {
+		uint32_t group = group_of[parts->owner[set]];
+		if (group == UINT32_MAX)
+			continue;
+		ascending &= !count || groups[count - 1] < group;
+		groups[count++] = group;
+	}
+	if (ascending)
+		return count;
 	qsort(groups, count, sizeof(*groups), compare_u32);
 	for (size_t i = 0; i < count; i++)
 		if (!i || groups[i] != groups[i - 1])
@@ -132,87 +205,160 @@ static size_t part_groups(uint32_t set, const uint32_t *parent, const uint32_t *
 	return kept;
 }
 
-int parts_project(uint32_t sets, const uint32_t *parent, const uint32_t *zone, const uint64_t *pages,
-		  uint32_t zones, const uint32_t *group_of, uint32_t new_room, uint32_t *new_sets,
-		  uint32_t *new_parent, uint32_t *new_zone, uint64_t *new_pages)
+static int project_all(const struct parts *parts, const uint32_t *group_of, uint32_t *groups, struct projection *to)
 {
-	struct projection to = { .room = new_room, .parent = new_parent, .zone = new_zone, .pages = new_pages };
-	uint32_t *groups = malloc((zones + 1) * sizeof(*groups));
-	to.mask = 63;
-	while (to.mask < 2 * (uint64_t)new_room)
-		to.mask = to.mask * 2 + 1;
-	to.table = calloc(to.mask + UINT64_C(1), sizeof(*to.table));
-	int error = groups && to.table ? 0 : -ENOMEM;
-	if (!error && !new_room)
-		error = -ENOSPC;
-	if (!error) {
-		to.sets = 1;
-		new_parent[0] = 0;
-		new_zone[0] = UINT32_MAX;
-		memset(new_pages, 0, sizeof(kind_pages));
-	}
-	for (uint32_t set = 1; !error && set < sets; set++) {
-		const uint64_t *own = pages + (size_t)set * KINDS;
-		if (part_empty(own))
+	if (projection_child(to, 0, UINT32_MAX) == TABLE_NONE) // the empty set
+		return -ENOMEM;
+	for (uint32_t set = 1; set < parts->sets; set++) {
+		if (is_empty(parts->pages[set]))
 			continue;
 		uint32_t at = 0;
-		size_t count = part_groups(set, parent, zone, group_of, groups);
-		for (size_t i = 0; i < count && at != UINT32_MAX; i++)
-			at = projection_child(&to, at, groups[i]);
-		if (at == UINT32_MAX)
-			error = -ENOSPC;
-		for (int kind = 0; !error && at && kind < KINDS; kind++)
-			new_pages[(size_t)at * KINDS + kind] += own[kind];
+		size_t count = groups_of(parts, set, group_of, groups);
+		for (size_t i = 0; i < count; i++)
+			if ((at = projection_child(to, at, groups[i])) == TABLE_NONE)
+				return -ENOMEM;
+		if (at)
+			add(to->nodes[at].pages, parts->pages[set]);
 	}
-	*new_sets = error ? new_room + 1 : to.sets;
-	free(groups);
-	free(to.table);
+	return 0;
+}
+
+int parts_project(const struct parts *parts, const uint32_t *group_of, uint32_t groups, struct parts **ret)
+{
+	struct projection to = { 0 };
+	uint32_t *path = malloc((parts->owners + UINT64_C(1)) * sizeof(*path));
+	int error = path ? project_all(parts, group_of, path, &to) : -ENOMEM;
+	if (!error)
+		error = parts_create(groups, to.count, ret);
+	for (size_t set = 0; !error && set < to.count; set++) {
+		(*ret)->parent[set] = to.nodes[set].parent;
+		(*ret)->owner[set] = to.nodes[set].owner;
+		memcpy((*ret)->pages[set], to.nodes[set].pages, sizeof(to.nodes[set].pages));
+	}
+	free(path);
+	free(to.nodes);
+	table_free(&to.table);
 	return error;
 }
 
-// Adds what hangs below each set of a path to its zone's row, for all zones further up; sets that another path has
+// ---- pairs ----
+
+// Adds what hangs below each set of a path to its owner's row, for all owners further up; sets that another path has
 // had are passed over (below 0). One half of the matrix only, whichever it is: so all the writes of a set lie in one
 // row.
-static void pairs_add_path(const uint32_t *path, size_t length, const uint32_t *zone_at, uint64_t *below, uint32_t zones,
-			   uint64_t *shared)
+static void pairs_add_path(const uint32_t *path, size_t length, const uint32_t *owner_at, uint64_t *below,
+			   uint32_t owners, uint64_t *shared)
 {
 	for (size_t i = 0; i < length && below[path[i]]; i++) {
-		uint64_t *row = shared + (size_t)zone_at[i] * zones, pages = below[path[i]];
+		uint64_t *row = shared + (size_t)owner_at[i] * owners, pages = below[path[i]];
 		for (size_t up = i; up < length; up++)
-			row[zone_at[up]] += pages;
+			row[owner_at[up]] += pages;
 		below[path[i]] = 0;
 	}
 }
 
-int parts_pairs(uint32_t sets, const uint32_t *parent, const uint32_t *zone, const uint64_t *pages,
-		uint32_t zones, uint64_t *shared)
+static void pairs_mirror(uint64_t *shared, size_t owners)
 {
-	uint64_t *below = calloc(sets ? sets : 1, sizeof(*below));
-	uint32_t *path = malloc((zones + 1) * sizeof(*path)), *zone_at = malloc((zones + 1) * sizeof(*zone_at));
-	int error = below && path && zone_at ? 0 : -ENOMEM;
-	memset(shared, 0, (size_t)zones * zones * sizeof(*shared));
-	for (uint32_t set = sets; !error && set-- > 1;) {
-		const uint64_t *own = pages + (size_t)set * KINDS;
+	for (size_t one = 0; one < owners; one++)
+		for (size_t other = 0; other < one; other++) {
+			uint64_t both = shared[one * owners + other] + shared[other * owners + one];
+			shared[one * owners + other] = shared[other * owners + one] = both;
+		}
+}
+
+int parts_pairs(const struct parts *parts, uint64_t *shared)
+{
+	size_t owners = parts->owners;
+	uint64_t *below = calloc(parts->sets ? parts->sets : 1, sizeof(*below));
+	uint32_t *path = malloc((owners + 1) * sizeof(*path)), *owner_at = malloc((owners + 1) * sizeof(*owner_at));
+	int error = below && path && owner_at ? 0 : -ENOMEM;
+	memset(shared, 0, owners * owners * sizeof(*shared));
+	for (uint32_t set = parts->sets; !error && set-- > 1;) {
+		const uint64_t *own = parts->pages[set];
 		below[set] += own[KIND_ANON] + own[KIND_FILE] + own[KIND_SHMEM];
-		below[parent[set]] += below[set];
+		below[parts->parent[set]] += below[set];
 	}
-	for (uint32_t set = sets; !error && set-- > 1;) {
+	for (uint32_t set = parts->sets; !error && set-- > 1;) {
 		size_t length = 0;
 		if (!below[set])
 			continue;
-		for (uint32_t up = set; up; up = parent[up], length++) {
+		for (uint32_t up = set; up; up = parts->parent[up], length++) {
 			path[length] = up;
-			zone_at[length] = zone[up];
+			owner_at[length] = parts->owner[up];
 		}
-		pairs_add_path(path, length, zone_at, below, zones, shared);
+		pairs_add_path(path, length, owner_at, below, owners, shared);
 	}
-	for (size_t one = 0; !error && one < zones; one++)
-		for (size_t other = 0; other < one; other++) {
-			uint64_t both = shared[one * zones + other] + shared[other * zones + one];
-			shared[one * zones + other] = shared[other * zones + one] = both;
-		}
+	if (!error)
+		pairs_mirror(shared, owners);
 	free(below);
 	free(path);
-	free(zone_at);
+	free(owner_at);
+	return error;
+}
+
+// ---- a tree above the owners ----
+
+struct tree {
+	const uint32_t *parent; // of each node; the root is its own
+	uint32_t *stamp;	// the last part that was counted at a node
+	uint32_t *depth;
+};
+
+static uint32_t common_ancestor(const struct tree *tree, uint32_t a, uint32_t b)
+{
+	while (a != b) {
+		uint32_t *lower = tree->depth[a] < tree->depth[b] ? &b : &a;
+		*lower = tree->parent[*lower];
+	}
+	return a;
+}
+
+// One part: once to every node above any of its owners; to those above all of them as their own.
+static void tree_add_part(struct tree *tree, const struct parts *parts, uint32_t set, const uint32_t *node_of,
+			  struct owner_sum *sums)
+{
+	const uint64_t *pages = parts->pages[set];
+	uint32_t owners = 0, top = node_of[parts->owner[set]];
+	for (uint32_t at = set; at; at = parts->parent[at], owners++) {
+		uint32_t node = node_of[parts->owner[at]];
+		top = common_ancestor(tree, top, node);
+		for (; tree->stamp[node] != set; node = tree->parent[node]) {
+			tree->stamp[node] = set;
+			add(sums[node].mapped, pages);
+		}
+	}
+	add(sums[top].exclusive, pages);
+	for (uint32_t at = set; at; at = parts->parent[at])
+		for (int kind = 0; kind < KINDS; kind++)
+			sums[node_of[parts->owner[at]]].proportional[kind] += (double)pages[kind] / owners;
+}
+
+static int tree_depths(const struct tree *tree, uint32_t nodes)
+{
+	for (uint32_t node = 1; node < nodes; node++) {
+		if (tree->parent[node] >= node)
+			return -EINVAL;
+		tree->depth[node] = tree->depth[tree->parent[node]] + 1;
+	}
+	return 0;
+}
+
+int parts_tree(const struct parts *parts, const uint32_t *node_of, uint32_t nodes, const uint32_t *node_parent,
+	       struct owner_sum *sums)
+{
+	struct tree tree = { .parent = node_parent };
+	tree.stamp = calloc(nodes ? nodes : 1, sizeof(*tree.stamp));
+	tree.depth = calloc(nodes ? nodes : 1, sizeof(*tree.depth));
+	int error = tree.stamp && tree.depth ? tree_depths(&tree, nodes) : -ENOMEM;
+	memset(sums, 0, nodes * sizeof(*sums));
+	for (uint32_t set = 1; !error && set < parts->sets; set++)
+		if (!is_empty(parts->pages[set]))
+			tree_add_part(&tree, parts, set, node_of, sums);
+	for (uint32_t node = nodes; !error && node-- > 1;) {
+		add(sums[node_parent[node]].exclusive, sums[node].exclusive);
+		add_shares(sums[node_parent[node]].proportional, sums[node].proportional);
+	}
+	free(tree.stamp);
+	free(tree.depth);
 	return error;
 }

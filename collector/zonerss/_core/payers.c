@@ -1,79 +1,68 @@
-// Who pays for the frames of a census: the memory cgroup that each is charged to, by /proc/kpagecgroup.
+// Who pays for the frames of a census, by /proc/kpagecgroup.
 //
 // One word per frame holds the inode of the cgroup (fs/proc/page.c, kpagecgroup_read(); Linux 4.3, commit
 // 80ae2fdceba8). Words are read a block at a time and only where the block holds a frame of the census, so that a large
 // machine with little mapped costs little.
+
+#include "payers.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "census.h"
-#include "explain.h"
+#include "array.h"
+#include "marker.h"
 
 #define BLOCK_FRAMES 4096
 
 struct payers {
 	struct payer *rows;
-	uint32_t count, room; // room is a power of two
-	uint32_t *table; // open addressing, twice as large: row + 1 by (set, inode); 0 is free
-	uint32_t last; // the row that was counted last: neighbours are often alike
+	size_t count, room;
+	struct table table;  // by set and inode
+	struct payer *last; // the row that was counted last: neighbours are often alike
 };
 
-static uint32_t payers_place(const struct payers *p, uint32_t set, uint64_t inode)
+static uint64_t payer_hash(const void *rows, uint32_t index)
 {
-	uint64_t hash = (inode * UINT64_C(0x9e3779b97f4a7c15)) ^ (set * UINT64_C(0xbf58476d1ce4e5b9));
-	uint32_t mask = p->room * 2 - 1;
-	for (uint32_t at = (hash ^ hash >> 32) & mask;; at = (at + 1) & mask) {
-		const struct payer *row = &p->rows[p->table[at] - 1];
-		if (!p->table[at] || (row->set == set && row->inode == inode))
-			return at;
-	}
+	const struct payer *row = (const struct payer *)rows + index;
+	return hash_pair(row->inode, row->set);
 }
 
-static int payers_grow(struct payers *p)
+static bool payer_same(const void *rows, uint32_t index, const void *key)
 {
-	uint32_t room = p->room ? p->room * 2 : 256;
-	uint32_t *table = calloc(room * 2, sizeof(*table));
-	struct payer *rows = realloc(p->rows, room * sizeof(*rows));
-	if (rows)
-		p->rows = rows;
-	if (!rows || !table) {
-		free(table);
-		return -ENOMEM;
-	}
-	free(p->table);
-	p->table = table;
-	p->room = room;
-	for (uint32_t i = 0; i < p->count; i++)
-		table[payers_place(p, rows[i].set, rows[i].inode)] = i + 1;
-	return 0;
+	const struct payer *row = (const struct payer *)rows + index, *wanted = key;
+	return row->set == wanted->set && row->inode == wanted->inode;
+}
+
+static struct payer *payer_of(struct payers *p, uint32_t set, uint64_t inode)
+{
+	struct payer wanted = { .set = set, .inode = inode };
+	uint64_t hash = hash_pair(inode, set);
+	uint32_t found = table_find(&p->table, hash, payer_same, p->rows, &wanted);
+	if (found != TABLE_NONE)
+		return &p->rows[found];
+	if (ARRAY_RESERVE(p->rows, p->room, p->count + 1))
+		return NULL;
+	p->rows[p->count] = wanted;
+	if (table_add(&p->table, hash, p->count, payer_hash, p->rows))
+		return NULL;
+	return &p->rows[p->count++];
 }
 
 static int payers_count(struct payers *p, uint32_t set, uint32_t kind, uint64_t inode)
 {
-	struct payer *last = &p->rows[p->last];
-	if (p->count && last->set == set && last->inode == inode) {
-		last->pages[kind]++;
-		return 0;
-	}
-	if (p->count == p->room && payers_grow(p))
+	if (!p->last || p->last->set != set || p->last->inode != inode)
+		p->last = payer_of(p, set, inode);
+	if (!p->last)
 		return -ENOMEM;
-	uint32_t at = payers_place(p, set, inode);
-	if (!p->table[at]) {
-		p->rows[p->count] = (struct payer){ .set = set, .inode = inode };
-		p->table[at] = ++p->count;
-	}
-	p->last = p->table[at] - 1;
-	p->rows[p->last].pages[kind]++;
+	p->last->pages[kind]++;
 	return 0;
 }
 
-static uint32_t set_of(const struct census *census, uint32_t word)
+static uint32_t block_set(const struct census *census, const frame_word *words, uint32_t at)
 {
-	uint32_t set = (word >> KIND_BITS) - census->base;
-	return (int32_t)set > 0 ? set : 0;
+	return set_of(census, atomic_load_explicit(&words[at], memory_order_relaxed));
 }
 
 // first: the frame number of words[0]. Frames that the file does not reach are nobody's.
@@ -81,9 +70,9 @@ static int payers_block(struct payers *p, const struct census *census, int fd, u
 {
 	uint64_t inodes[BLOCK_FRAMES];
 	uint32_t from = 0, to = BLOCK_FRAMES;
-	while (from < to && !set_of(census, atomic_load_explicit(&words[from], memory_order_relaxed)))
+	while (from < to && !block_set(census, words, from))
 		from++;
-	while (to > from && !set_of(census, atomic_load_explicit(&words[to - 1], memory_order_relaxed)))
+	while (to > from && !block_set(census, words, to - 1))
 		to--;
 	memset(inodes + from, 0, (to - from) * sizeof(*inodes));
 	for (uint32_t at = from; at < to;) {
@@ -98,7 +87,7 @@ static int payers_block(struct payers *p, const struct census *census, int fd, u
 	}
 	for (uint32_t i = from; i < to; i++) {
 		uint32_t word = atomic_load_explicit(&words[i], memory_order_relaxed), set = set_of(census, word);
-		if (set && payers_count(p, set, word & ((1 << KIND_BITS) - 1), inodes[i]))
+		if (set && payers_count(p, set, word_kind(word), inodes[i]))
 			return -ENOMEM;
 	}
 	return 0;
@@ -107,14 +96,14 @@ static int payers_block(struct payers *p, const struct census *census, int fd, u
 int census_payers(const struct census *census, int kpagecgroup_fd, struct payer **ret, size_t *count)
 {
 	struct payers p = { 0 };
-	int error = payers_grow(&p);
-	for (uint64_t i = 0; !error && i < census->chunk_count; i++) {
+	int error = 0;
+	for (size_t i = 0; !error && i < census->chunk_count; i++) {
 		uint64_t first = census->chunk_index[i] << CHUNK_BITS;
-		const frame_word *words = atomic_load_explicit(&census->chunks[census->chunk_index[i]], memory_order_relaxed);
+		const frame_word *words = census_chunk(census, census->chunk_index[i]);
 		for (uint64_t at = 0; !error && first < SWAP_FRAMES && at < CHUNK_FRAMES; at += BLOCK_FRAMES)
 			error = payers_block(&p, census, kpagecgroup_fd, first + at, words + at);
 	}
-	free(p.table);
+	table_free(&p.table);
 	if (error) {
 		free(p.rows);
 		return error;

@@ -4,7 +4,8 @@
 
 #include <errno.h>
 #include <stdint.h>
-#include <sys/ioctl.h>
+
+#include "foreign.h"
 
 enum scan_category { SCAN_PRESENT = 1 << 3, SCAN_SWAPPED = 1 << 4, SCAN_PFNZERO = 1 << 5, SCAN_HUGE = 1 << 6 };
 
@@ -33,8 +34,8 @@ struct scan_arg {
 
 // Regions of [*at, end) that hold something, by category; *at becomes where the scan ended. Returns their number
 // or a negative errno: -ENOTTY where the kernel has no such call, -ESRCH where the address space has gone.
-static inline int64_t scan_pages(int pagemap_fd, uint64_t *at, uint64_t end, struct scan_region *regions,
-				 uint64_t room, uint64_t max_pages)
+static inline int64_t scan_pages(struct worker *worker, int pagemap_fd, uint64_t *at, uint64_t end,
+				 struct scan_region *regions, uint64_t room, uint64_t max_pages)
 {
 	struct scan_arg arg = {
 		.size = sizeof(arg),
@@ -48,7 +49,7 @@ static inline int64_t scan_pages(int pagemap_fd, uint64_t *at, uint64_t end, str
 	};
 	int found;
 	do
-		found = ioctl(pagemap_fd, SCAN_IOCTL, &arg);
+		found = FOREIGN(worker, ioctl(pagemap_fd, SCAN_IOCTL, &arg));
 	while (found < 0 && errno == EINTR);
 	if (found < 0)
 		return -errno;

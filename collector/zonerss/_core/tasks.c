@@ -1,20 +1,21 @@
 // Who is there: the processes of a /proc, with what the census needs to know of each.
 
+#include "tasks.h"
+
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/kcmp.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "core.h"
-#include "files.h"
+#include "array.h"
+#include "foreign.h"
+#include "table.h"
 
 #define PF_KTHREAD UINT64_C(0x00200000) // include/linux/sched.h
 
@@ -25,78 +26,54 @@ struct text {
 struct task_list {
 	struct task *tasks;
 	size_t count, room;
-	struct text *texts; // of /proc/PID/cgroup, each once
+	// Texts of /proc/PID/cgroup: many tasks, few texts, each kept once.
+	struct text *texts;
 	size_t text_count, text_room;
 	char *bytes;
 	size_t used, bytes_room;
-	uint32_t *table; // open addressing over texts, index + 1
-	size_t mask;
+	struct table table; // texts by content
+	struct buffer buffer; // what is being read
 };
 
-static int grow(void **array, size_t *room, size_t needed, size_t size)
+// ---- cgroup texts ----
+
+static uint64_t text_hash(const void *owner, uint32_t index)
 {
-	if (needed <= *room)
-		return 0;
-	size_t more = *room * 2 > needed ? *room * 2 : needed + 64;
-	void *grown = realloc(*array, more * size);
-	if (!grown)
-		return -ENOMEM;
-	*array = grown;
-	*room = more;
-	return 0;
+	const struct task_list *list = owner;
+	return hash_bytes(0, list->bytes + list->texts[index].offset, list->texts[index].length);
 }
 
-// ---- cgroup texts: many tasks, few texts ----
+struct text_key {
+	const char *bytes;
+	size_t length;
+};
 
-static size_t text_slot(const struct task_list *list, const char *bytes, size_t length)
+static bool text_same(const void *owner, uint32_t index, const void *key)
 {
-	uint64_t hash = UINT64_C(0xcbf29ce484222325); // FNV-1a
-	for (size_t i = 0; i < length; i++)
-		hash = (hash ^ (unsigned char)bytes[i]) * UINT64_C(0x100000001b3);
-	size_t slot = hash & list->mask;
-	for (; list->table[slot]; slot = (slot + 1) & list->mask) {
-		const struct text *text = &list->texts[list->table[slot] - 1];
-		if (text->length == length && !memcmp(list->bytes + text->offset, bytes, length))
-			break;
-	}
-	return slot;
-}
-
-static int texts_rehash(struct task_list *list)
-{
-	size_t slots = 256;
-	while (slots < 4 * (list->text_count + 1))
-		slots *= 2;
-	uint32_t *table = calloc(slots, sizeof(*table));
-	if (!table)
-		return -ENOMEM;
-	free(list->table);
-	list->table = table;
-	list->mask = slots - 1;
-	for (size_t i = 0; i < list->text_count; i++)
-		table[text_slot(list, list->bytes + list->texts[i].offset, list->texts[i].length)] = i + 1;
-	return 0;
+	const struct task_list *list = owner;
+	const struct text_key *wanted = key;
+	const struct text *text = &list->texts[index];
+	return text->length == wanted->length && !memcmp(list->bytes + text->offset, wanted->bytes, text->length);
 }
 
 // The index of a text, noted if it is new. Negative errno.
 static int64_t text_intern(struct task_list *list, const char *bytes, size_t length)
 {
-	if (!list->table || list->mask < 2 * (list->text_count + 1)) {
-		int error = texts_rehash(list);
-		if (error)
-			return error;
-	}
-	size_t slot = text_slot(list, bytes, length);
-	if (list->table[slot])
-		return list->table[slot] - 1;
-	if (grow((void **)&list->texts, &list->text_room, list->text_count + 1, sizeof(*list->texts)) ||
-	    grow((void **)&list->bytes, &list->bytes_room, list->used + length, 1))
+	struct text_key key = { bytes, length };
+	uint64_t hash = hash_bytes(0, bytes, length);
+	uint32_t found = table_find(&list->table, hash, text_same, list, &key);
+	if (found != TABLE_NONE)
+		return found;
+	if (ARRAY_RESERVE(list->texts, list->text_room, list->text_count + 1) ||
+	    ARRAY_RESERVE(list->bytes, list->bytes_room, list->used + length + 1))
 		return -ENOMEM;
-	memcpy(list->bytes + list->used, bytes, length);
+	if (length)
+		memcpy(list->bytes + list->used, bytes, length);
 	list->texts[list->text_count] = (struct text){ list->used, length };
+	if (table_add(&list->table, hash, list->text_count, text_hash, list))
+		return -ENOMEM;
 	list->used += length;
-	list->table[slot] = ++list->text_count;
-	return list->text_count - 1;
+	return list->text_count++;
 }
 
 // ---- one task ----
@@ -143,21 +120,20 @@ int task_parse_stat(const char *text, size_t length, struct task *ret)
 	return 0;
 }
 
-static int read_users(int dir, struct task *task)
+static int read_users(struct task_list *list, int dir, struct task *task)
 {
-	char text[2048];
-	int64_t length = file_read_at(dir, "status", text, sizeof(text) - 1);
+	int64_t length = foreign_read_file(NULL, dir, "status", &list->buffer);
 	if (length < 0)
 		return length;
-	text[length] = 0;
-	const char *line = strstr(text, "\nUid:");
+	list->buffer.bytes[length] = 0; // there is room: it grows before it is full
+	const char *line = strstr(list->buffer.bytes, "\nUid:");
 	if (!line || sscanf(line, "\nUid: %u %u", &task->uid, &task->euid) != 2)
 		return -EINVAL;
 	return 0;
 }
 
 // A process whose first thread has ended shows neither maps nor pagemap there, but its other threads live on.
-static int32_t living_thread(int dir)
+static int32_t living_thread(struct task_list *list, int dir)
 {
 	int fd = openat(dir, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *threads = fd < 0 ? NULL : fdopendir(fd);
@@ -168,13 +144,13 @@ static int32_t living_thread(int dir)
 	}
 	int32_t found = 0;
 	for (struct dirent *entry; !found && (entry = readdir(threads));) {
-		char path[sizeof(entry->d_name) + 8], text[1024];
+		char path[sizeof(entry->d_name) + 8];
 		struct task thread;
 		if (!isdigit((unsigned char)entry->d_name[0]))
 			continue;
 		snprintf(path, sizeof(path), "%s/stat", entry->d_name);
-		int64_t length = file_read_at(fd, path, text, sizeof(text));
-		if (length > 0 && !task_parse_stat(text, length, &thread) && thread.vsize_bytes)
+		int64_t length = foreign_read_file(NULL, fd, path, &list->buffer);
+		if (length > 0 && !task_parse_stat(list->buffer.bytes, length, &thread) && thread.vsize_bytes)
 			found = thread.pid;
 	}
 	closedir(threads);
@@ -184,12 +160,12 @@ static int32_t living_thread(int dir)
 // Of the thread that is walked: version 1 says "/" of a leader that has ended.
 static int read_cgroup(struct task_list *list, int dir, bool want_cgroups, struct task *task)
 {
-	char path[64], text[16384];
+	char path[64];
 	snprintf(path, sizeof(path), "task/%d/cgroup", task->walk_tid);
-	int64_t length = want_cgroups ? file_read_at(dir, path, text, sizeof(text)) : 0;
+	int64_t length = want_cgroups ? foreign_read_file(NULL, dir, path, &list->buffer) : 0;
 	if (length < 0)
 		return length;
-	int64_t index = text_intern(list, text, length);
+	int64_t index = text_intern(list, list->buffer.bytes, length);
 	if (index < 0)
 		return index;
 	task->cgroup = index;
@@ -199,23 +175,20 @@ static int read_cgroup(struct task_list *list, int dir, bool want_cgroups, struc
 // 1: a process with memory of its own; 0: none, or gone; negative errno: could not be read.
 static int read_task(struct task_list *list, int dir, bool want_users, bool want_cgroups, struct task *task)
 {
-	char text[1024];
-	int64_t length = file_read_at(dir, "stat", text, sizeof(text));
+	int64_t length = foreign_read_file(NULL, dir, "stat", &list->buffer);
 	if (length <= 0)
 		return length == -ENOENT || length == -ESRCH ? 0 : length;
-	int error = task_parse_stat(text, length, task);
+	int error = task_parse_stat(list->buffer.bytes, length, task);
 	if (error)
 		return error;
 	if (task->flags & PF_KTHREAD)
 		return 0;
 	task->walk_tid = task->pid;
-	if (!task->vsize_bytes) {
-		if (task->threads < 2 || !(task->walk_tid = living_thread(dir)))
-			return 0;
-	}
+	if (!task->vsize_bytes && (task->threads < 2 || !(task->walk_tid = living_thread(list, dir))))
+		return 0;
 	error = read_cgroup(list, dir, want_cgroups, task);
 	if (!error && want_users)
-		error = read_users(dir, task);
+		error = read_users(list, dir, task);
 	if (error)
 		return error == -ENOENT || error == -ESRCH ? 0 : error;
 	return 1;
@@ -224,7 +197,7 @@ static int read_task(struct task_list *list, int dir, bool want_users, bool want
 // A process of the directory fd, if it has memory of its own and is still there. 0 or -ENOMEM.
 static int list_add(struct task_list *list, int fd, const char *name, int want_users, int want_cgroups)
 {
-	int error = grow((void **)&list->tasks, &list->room, list->count + 1, sizeof(*list->tasks));
+	int error = ARRAY_RESERVE(list->tasks, list->room, list->count + 1);
 	int dir = error ? -1 : openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return error; // it left
@@ -238,33 +211,29 @@ static int list_add(struct task_list *list, int fd, const char *name, int want_u
 	return found == -ENOMEM ? found : 0;
 }
 
-int tasks_read(int proc_fd, int want_users, int want_cgroups, struct task_list **ret)
+static int list_all(struct task_list *list, int proc_fd, int want_users, int want_cgroups)
 {
-	int fd = openat(proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), error = 0;
 	DIR *proc = fd < 0 ? NULL : fdopendir(fd);
-	struct task_list *list = proc ? calloc(1, sizeof(*list)) : NULL;
-	int error = list ? 0 : errno ? -errno : -ENOMEM;
+	if (!proc) {
+		error = -errno;
+		if (fd >= 0)
+			close(fd);
+		return error;
+	}
 	for (struct dirent *entry; !error && (entry = readdir(proc));)
 		if (isdigit((unsigned char)entry->d_name[0]))
 			error = list_add(list, fd, entry->d_name, want_users, want_cgroups);
-	if (proc)
-		closedir(proc);
-	else if (fd >= 0)
-		close(fd);
-	if (error) {
-		tasks_free(list);
-		return error;
-	}
-	*ret = list;
-	return 0;
+	closedir(proc);
+	return error;
 }
 
-int tasks_read_some(int proc_fd, const int32_t *pids, size_t count, int want_users, int want_cgroups,
-		    struct task_list **ret)
+int tasks_read(int proc_fd, const int32_t *pids, size_t count, int want_users, int want_cgroups,
+	       struct task_list **ret)
 {
 	struct task_list *list = calloc(1, sizeof(*list));
-	int error = list ? 0 : -ENOMEM;
-	for (size_t i = 0; !error && i < count; i++) {
+	int error = !list ? -ENOMEM : pids ? 0 : list_all(list, proc_fd, want_users, want_cgroups);
+	for (size_t i = 0; pids && !error && i < count; i++) {
 		char name[16];
 		snprintf(name, sizeof(name), "%d", pids[i]);
 		error = list_add(list, proc_fd, name, want_users, want_cgroups);
@@ -284,7 +253,8 @@ void tasks_free(struct task_list *list)
 	free(list->tasks);
 	free(list->texts);
 	free(list->bytes);
-	free(list->table);
+	free(list->buffer.bytes);
+	table_free(&list->table);
 	free(list);
 }
 

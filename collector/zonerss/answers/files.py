@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from zonerss.census.census import Kind, Parts
+from zonerss.census.kinds import Kind
+from zonerss.census.parts import Parts
 from zonerss.records import Holdings, MappedFile
 from zonerss.units import pages_to_bytes
 
@@ -43,7 +44,7 @@ def files_usage(
     """
     tallies: dict[MappedFile | None, _Tally] = {}
     for number, held in holdings.items():
-        zones = [names[key] for key in parts.zones_of(number)]
+        zones = [names[owner] for owner in parts.owners_of(number)]
         ours = zone is None or zone in zones
         for file, pages in held:
             count = pages[Kind.FILE] + pages[Kind.SHMEM] + pages[Kind.HUGETLB]

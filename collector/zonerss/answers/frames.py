@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from zonerss.census.census import Kind
+from zonerss.census.kinds import Kind
 from zonerss.records.mappings import PAGE_DEVICE, PAGE_STRUCT, PAGE_ZERO, Vma, VmaPages
 from zonerss.units import pages_to_bytes
 

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from zonerss.census.census import Kind, Parts
-from zonerss.census.usage import rss_of
+from zonerss.census.kinds import Kind, rss_of
+from zonerss.census.parts import Parts
 from zonerss.records import Gap, Holdings
 from zonerss.snapshot import Snapshot
 from zonerss.units import pages_to_bytes
@@ -26,7 +26,7 @@ class SharedPart(NamedTuple):
 
     number: int
     """Of the set in the parts."""
-    keys: tuple[int, ...]
+    owners: tuple[int, ...]
     """The zone numbers, ascending."""
     zones: tuple[str, ...]
     anon_bytes: int
@@ -69,11 +69,11 @@ def shared_parts(parts: Parts, names: Mapping[int, str]) -> list[SharedPart]:
     return [
         SharedPart(
             number,
-            keys,
-            tuple(map(names.__getitem__, keys)),
+            owners,
+            tuple(map(names.__getitem__, owners)),
             *(pages_to_bytes(sizes[number][1][kind]) for kind in (Kind.ANON, Kind.FILE, Kind.SHMEM)),
         )
-        for number, keys in zip(order, parts.members(order), strict=True)
+        for number, owners in zip(order, parts.members(order), strict=True)
     ]
 
 

@@ -14,8 +14,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from zonerss.census.census import Kind, Parts
-from zonerss.census.usage import rss_of
+from zonerss.census.kinds import Kind, rss_of
+from zonerss.census.parts import Parts
 from zonerss.records import FileKind, Holdings, MappedFile
 from zonerss.units import pages_to_bytes
 
@@ -77,7 +77,9 @@ def sets_within(parts: Parts, zones: Collection[int]) -> list[int]:
     """The numbers of the parts that only these zones map."""
     inside, filled = frozenset(zones), list(parts.filled())
     return [
-        number for number, keys in zip(filled, parts.members(filled), strict=True) if inside.issuperset(keys)
+        number
+        for number, owners in zip(filled, parts.members(filled), strict=True)
+        if inside.issuperset(owners)
     ]
 
 
@@ -101,8 +103,8 @@ def whatif(
     kept = swap = hugetlb = 0
     kept_by: dict[str, int] = {}
     filled = parts.filled()
-    for (number, pages), keys in zip(filled.items(), parts.members(filled), strict=True):
-        zones = frozenset(names[key] for key in keys)
+    for (number, pages), owners in zip(filled.items(), parts.members(filled), strict=True):
+        zones = frozenset(names[owner] for owner in owners)
         if zones.isdisjoint(ending):
             continue
         if others := zones - ending:

@@ -1,8 +1,8 @@
-"""Which zones map which stretch of a file: intervals to stretches, pure.
+"""Which owners map which stretch of a file: intervals to stretches, pure.
 
-The basis incore counts a page of a file once for every zone that has it in a mapped range and no anon page in its
+The basis incore counts a page of a file once for every owner that has it in a mapped range and no anon page in its
 place, if it is in the page cache. Whether a page table maps it does not matter, so frames need not be known: within
-one file the ranges of all zones cut it into stretches of one set of zones each, and a stretch counts for its set as
+one file the ranges of all owners cut it into stretches of one set of owners each, and a stretch counts for its set as
 many pages as it has in the page cache.
 """
 
@@ -14,52 +14,52 @@ from typing import NamedTuple
 
 
 class Range(NamedTuple):
-    """Pages of a file that a zone maps."""
+    """Pages of a file that a owner maps."""
 
     file: int
-    zone: int
+    owner: int
     first: int
     pages: int
 
 
 class Stretch(NamedTuple):
-    """Pages of a file that one set of zones maps, and no other zone."""
+    """Pages of a file that one set of owners maps, and no other owner."""
 
     first: int
     pages: int
-    zones: tuple[int, ...]
+    owners: tuple[int, ...]
     """Ascending."""
 
 
 def stretches(ranges: Iterable[Range]) -> dict[int, list[Stretch]]:
     """
-    Cut each file where the set of zones changes.
+    Cut each file where the set of owners changes.
 
-    :param ranges: in any order; they may overlap and repeat, in one zone and between zones
+    :param ranges: in any order; they may overlap and repeat, in one owner and between owners
     :return: the stretches of each file in order of offset, neighbours of one set joined
     """
     borders: dict[int, dict[int, Counter[int]]] = defaultdict(lambda: defaultdict(Counter))
-    for file, zone, first, pages in dict.fromkeys(ranges):
+    for file, owner, first, pages in dict.fromkeys(ranges):
         if pages > 0:
-            borders[file][first][zone] += 1
-            borders[file][first + pages][zone] -= 1
+            borders[file][first][owner] += 1
+            borders[file][first + pages][owner] -= 1
     return {file: _sweep(at) for file, at in borders.items()}
 
 
-# borders: at which page how many ranges of each zone begin (positive) or end.
+# borders: at which page how many ranges of each owner begin (positive) or end.
 def _sweep(borders: dict[int, Counter[int]]) -> list[Stretch]:
     found: list[Stretch] = []
     depth: Counter[int] = Counter()
-    zones: tuple[int, ...] = ()
+    owners: tuple[int, ...] = ()
     start = 0
     for page in sorted(borders):
-        before = zones
-        for zone, change in borders[page].items():
-            depth[zone] += change
-            if not depth[zone]:
-                del depth[zone]
-        zones = tuple(sorted(depth))
-        if zones == before:
+        before = owners
+        for owner, change in borders[page].items():
+            depth[owner] += change
+            if not depth[owner]:
+                del depth[owner]
+        owners = tuple(sorted(depth))
+        if owners == before:
             continue
         if before:
             found.append(Stretch(start, page - start, before))

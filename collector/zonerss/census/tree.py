@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from zonerss.census.census import Parts
-from zonerss.census.usage import Member, rss_of, usage_of
+from zonerss.census.kinds import rss_of
+from zonerss.census.parts import Parts
+from zonerss.census.usage import Member, usage_of
 from zonerss.records import Usage, Zone
 from zonerss.units import PAGE_BYTES
 from zonerss.zones.paths import ancestors
@@ -40,19 +41,21 @@ def tree_usage(
     :param members: whose zones, in the first grouping, are cgroups (--by cgroup)
     :param charge: what the kernel charges a cgroup with all that is below it
     """
-    zone_of = {member.key: member.zones[0] for member in members}
+    zone_of = {member.owner: member.zones[0] for member in members}
     paths = _paths(zone.cgroup or "/" for zone in zone_of.values())
     number = {path: index for index, path in enumerate(paths)}
     above = [number[_parent(path) or "/"] for path in paths]
-    node_of = [number[zone_of[key].cgroup or "/"] if key in zone_of else 0 for key in range(parts.zones)]
+    node_of = [
+        number[zone_of[owner].cgroup or "/"] if owner in zone_of else 0 for owner in range(parts.owners)
+    ]
     sums = parts.tree(node_of, above)
     own_rss = [0] * len(paths)
-    for key, zone in enumerate(parts.sums()):  # each zone is a cgroup, and each cgroup one zone
-        own_rss[node_of[key]] += rss_of(zone.mapped) * PAGE_BYTES
+    for owner, own in enumerate(parts.sums()):  # each zone is a cgroup, and each cgroup one zone
+        own_rss[node_of[owner]] += rss_of(own.mapped) * PAGE_BYTES
     processes, process_rss = [0] * len(paths), [0] * len(paths)
     for member in members:
-        processes[node_of[member.key]] += 1
-        process_rss[node_of[member.key]] += member.rss_pages
+        processes[node_of[member.owner]] += 1
+        process_rss[node_of[member.owner]] += member.rss_pages
     own_processes = tuple(processes)
     for index in range(len(paths) - 1, 0, -1):
         processes[above[index]] += processes[index]

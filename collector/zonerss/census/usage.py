@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
-from zonerss.census.census import NO_GROUP, RSS_KINDS, Kind, Parts, ZoneSum
+from zonerss.census.kinds import RSS_KINDS, Kind, rss_of
+from zonerss.census.parts import NO_GROUP, OwnerSum, Parts
 from zonerss.records import ProcessUsage, Task, Usage, Zone
 from zonerss.units import PAGE_BYTES, pages_to_bytes
 
@@ -24,17 +25,10 @@ class Member:
     """The lowest pid that has its address space."""
     zones: tuple[Zone, ...]
     """Its zone in each grouping."""
-    key: int
-    """The zone number that the census knew it by."""
+    owner: int
+    """What its frames were marked for in the census."""
     rss_pages: int
     """Page table entries that map memory."""
-    size_bytes: int
-    """Virtual size."""
-
-
-def rss_of(pages: Sequence[int]) -> int:
-    """Pages that count as rss, of a row indexed by :class:`zonerss.census.census.Kind`."""
-    return sum(pages[kind] for kind in RSS_KINDS)
 
 
 def zones_usage(
@@ -54,26 +48,23 @@ def zones_usage(
     """
     zones = tuple(dict.fromkeys(member.zones[position] for member in members))
     number = {zone: index for index, zone in enumerate(zones)}
-    group_of = [NO_GROUP] * parts.zones
-    for member in members:
-        group_of[member.key] = number[member.zones[position]]
-    sums = parts.project(group_of, len(zones)).sums()
-
+    group_of = [NO_GROUP] * parts.owners
     processes, rss_pages = [0] * len(zones), [0] * len(zones)
     for member in members:
-        processes[number[member.zones[position]]] += 1
-        rss_pages[number[member.zones[position]]] += member.rss_pages
-    wanted = set(names)
+        group = group_of[member.owner] = number[member.zones[position]]
+        processes[group] += 1
+        rss_pages[group] += member.rss_pages
+    grouped = parts.project(group_of, len(zones))
+    sums, wanted = grouped.sums(), set(names)
     chosen = [n for n, zone in enumerate(zones) if not wanted or zone.name in wanted]
     usages = [usage_of(zones[n], processes[n], rss_pages[n], sums[n], charge(zones[n])) for n in chosen]
-    proportional_pages = sum(sums[n].proportional[kind] for n in chosen for kind in RSS_KINDS)
+    shares = sum(sums[n].proportional[kind] for n in chosen for kind in RSS_KINDS)
+    total = _total(grouped.together(chosen), usages, shares)
     usages.sort(key=lambda usage: (-usage.rss_bytes, usage.zone))
-    inside = frozenset(chosen)
-    keys = frozenset(key for key, group in enumerate(group_of) if group in inside)
-    return tuple(usages), _total(parts, keys, usages, proportional_pages)
+    return tuple(usages), total
 
 
-def usage_of(zone: Zone, processes: int, rss_pages: int, pages: ZoneSum, charged: int | None) -> Usage:
+def usage_of(zone: Zone, processes: int, rss_pages: int, pages: OwnerSum, charged: int | None) -> Usage:
     """What a zone uses, from pages to bytes; rss_pages: the sum of its processes' own."""
     return Usage(
         zone=zone.name,
@@ -97,7 +88,7 @@ class _Bytes(TypedDict):
     swap_bytes: int
 
 
-def _in_bytes(pages: ZoneSum) -> _Bytes:
+def _in_bytes(pages: OwnerSum) -> _Bytes:
     """The fields that a zone's usage and a process's have in common."""
     return _Bytes(
         anon_bytes=pages_to_bytes(pages.mapped[Kind.ANON]),
@@ -110,13 +101,12 @@ def _in_bytes(pages: ZoneSum) -> _Bytes:
     )
 
 
-def _proportional(pages: ZoneSum) -> int:
+def _proportional(pages: OwnerSum) -> int:
     return round(sum(pages.proportional[kind] for kind in RSS_KINDS) * PAGE_BYTES)
 
 
 # Some zones taken as one: what they map, each frame once, and what would go with all of them.
-def _total(parts: Parts, keys: frozenset[int], usages: Sequence[Usage], proportional_pages: float) -> Usage:
-    together = parts.project([0 if key in keys else 1 for key in range(parts.zones)], 2).sums()[0]
+def _total(together: OwnerSum, usages: Sequence[Usage], proportional_pages: float) -> Usage:
     charges = [usage.charged_bytes for usage in usages]
     known = [charge for charge in charges if charge is not None]
     total = usage_of(
@@ -135,16 +125,16 @@ def without_others(usage: Usage) -> Usage:
 
 
 def processes_usage(
-    parts: Parts, members: Sequence[Member], mm_of_key: Sequence[int], names: Iterable[str] = ()
+    parts: Parts, members: Sequence[Member], mm_of_owner: Sequence[int], names: Iterable[str] = ()
 ) -> tuple[ProcessUsage, ...]:
     """
     What each process maps, largest rss first; exclusive and proportional are among address spaces.
 
-    :param mm_of_key: the address space of each zone number of ``parts``
+    :param mm_of_owner: the address space of each owner
     :param names: if any, only processes of these zones of the first grouping
     """
-    mms = {mm: index for index, mm in enumerate(dict.fromkeys(mm_of_key))}
-    sums = parts.project([mms[mm] for mm in mm_of_key], len(mms)).sums()
+    mms = {mm: index for index, mm in enumerate(dict.fromkeys(mm_of_owner))}
+    sums = parts.project([mms[mm] for mm in mm_of_owner], len(mms)).sums()
     wanted = set(names)
     usages = [
         _process(member, sums[mms[member.mm]])
@@ -154,7 +144,7 @@ def processes_usage(
     return tuple(sorted(usages, key=lambda usage: (-usage.rss_bytes, usage.pid)))
 
 
-def _process(member: Member, pages: ZoneSum) -> ProcessUsage:
+def _process(member: Member, pages: OwnerSum) -> ProcessUsage:
     return ProcessUsage(
         pid=member.task.pid,
         zone=member.zones[0].name,
@@ -162,13 +152,13 @@ def _process(member: Member, pages: ZoneSum) -> ProcessUsage:
         command=member.task.command,
         rss_bytes=pages_to_bytes(member.rss_pages),
         **_in_bytes(pages),
-        size_bytes=member.size_bytes,
+        size_bytes=member.task.size_bytes,
     )
 
 
 def zone_names(members: Iterable[Member]) -> dict[int, str]:
     """The zone, of the first grouping, of each owner; an owner whose processes were not seen is missing."""
-    return {member.key: member.zones[0].name for member in members}
+    return {member.owner: member.zones[0].name for member in members}
 
 
 def one_of_each_mm(members: Iterable[Member]) -> list[Member]:

@@ -1,7 +1,7 @@
-"""What this kernel and these privileges allow, source by source, and what to do about each no.
+"""What this kernel and these privileges allow, source by source, and what to do where something is missing.
 
-`zonerss --source auto` takes the best of the sources that serve; nothing here changes what the figures are, only
-what they cost and which of them are known. Exits with 1 if no source of frames serves.
+`zonerss --source auto` takes the fastest source that can serve. All sources give the same figures; what is missing here
+changes only their cost and which of them are known. Exits with 1 if no source of frames can serve.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Why the numbers do not add up: from what ps says of a zone to what the kernel bills it, one exact step at a time.
+"""Why the numbers disagree: from the sum of a zone's RSS to the charge of its cgroup, one exact step at a time.
 
---numbers puts everyone's number for the zone side by side, each with its formula. --payers shows who pays for what
-each zone maps. --private-shared shows getvmusage's private and shared beside ours. --pid explains one process.
+--numbers lists what each tool prints for the zone, with its formula. --payers shows which cgroup is charged for what
+each zone maps. --private-shared shows getvmusage's private and shared beside exclusive and shared. --pid explains one
+process.
 """
 
 from __future__ import annotations
@@ -33,14 +34,18 @@ NAME = "explain"
 
 def prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
-    parser.add_argument(
-        "zone", nargs="?", metavar="ZONE", help="the zone; zonerss show lists those there are"
-    )
+    parser.add_argument("zone", nargs="?", metavar="ZONE", help="the zone; zonerss show lists them")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--numbers", action="store_true", help="everyone's number, with its formula")
-    what.add_argument("--payers", action="store_true", help="who pays for what each zone (or ZONE) maps")
     what.add_argument(
-        "--private-shared", action="store_true", help="getvmusage's private, shared and swap beside ours"
+        "--numbers", action="store_true", help="what each tool prints for the zone, with its formula"
+    )
+    what.add_argument(
+        "--payers", action="store_true", help="which cgroup is charged for what each zone (or ZONE) maps"
+    )
+    what.add_argument(
+        "--private-shared",
+        action="store_true",
+        help="getvmusage's private, shared and swap beside ours",
     )
     what.add_argument(
         "--pid",
@@ -54,15 +59,17 @@ def prepare(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Explain a zone, all zones' payers, or a process."""
+    """Explain a zone, who is charged for what all zones map, or a process."""
     if args.basis != "mapped":
-        raise UsageError("explain starts from what page tables map; --numbers tells the basis incore, too")
+        raise UsageError(
+            "explain counts what page tables map: it takes no --basis; --numbers shows incore, too"
+        )
     if len(args.by or ()) > 1:
         raise UsageError("explain takes one --by")
     if args.pid is not None:
         return _run_process(args)
     if args.zone is None and not args.payers:
-        raise UsageError("explain which zone? zonerss show lists those there are")
+        raise UsageError("name the zone to explain; zonerss show lists them")
     by = args.by[0] if args.by else "zone"
     look = _payers if args.payers else _zone
     rounds(args, lambda session: look(session, by, args), lambda found: put(args, *found))
@@ -71,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run_process(args: argparse.Namespace) -> int:
     if args.zone is not None:
-        raise UsageError("explain a zone or a --pid, one at a time")
+        raise UsageError("explain takes a zone or a --pid, not both")
     for _ in turns(args):
         put(args, *_process(args))
     return 0
@@ -134,7 +141,7 @@ def _how_mapped(session: Session, by: str, account: Account, args: argparse.Name
     usage = snapshot.zones[0]
     mapped = how_mapped(
         snapshot.by_mapping or snapshot.parts,
-        [member.key for member in members],
+        [member.owner for member in members],
         usage.exclusive_bytes or 0,
         reserved_bytes(rows),
         usage.swap_bytes,
@@ -149,7 +156,7 @@ def _payers(session: Session, by: str, args: argparse.Namespace) -> _Shown:
     matrix = pay_matrix(session, by)
     if matrix is None:
         raise CannotServe(
-            "the kernel does not say who pays for a frame: it has no /proc/kpagecgroup (CONFIG_MEMCG)"
+            "the kernel does not tell which cgroup a frame is charged to: it has no /proc/kpagecgroup (CONFIG_MEMCG)"
         )
     zone = args.zone
     if zone is not None:

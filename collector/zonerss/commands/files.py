@@ -1,8 +1,8 @@
 """Which files are mapped: how much of each a zone maps, how much no other zone maps, and who else does.
 
-Files are told apart by their frames, so one lower file of several overlay mounts is one file, by whatever name and
-device it goes in each. Deleted files, memfds, tmpfs files, System V segments and shared anonymous memory are files
-here, too: KIND says which.
+Files are told apart by their frames, so the lower file of several overlay mounts is one file, whatever its name and
+device number in each. Deleted files, memfds, tmpfs files, System V segments and shared anonymous memory are listed,
+too: KIND says which.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ Found = tuple[Snapshot, Sequence[FileUsage], tuple[Gap, ...]]
 
 def prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
-    parser.add_argument("zone", nargs="?", metavar="ZONE", help="the files of this zone; without it, of all")
+    parser.add_argument("zone", nargs="?", metavar="ZONE", help="the files of this zone (default: of all)")
     add_walk_options(parser)
-    add_limit_options(parser, "show the N largest files only")
+    add_limit_options(parser, "show only the N largest files")
     add_watch_options(parser, uncertainty=False)
 
 
@@ -56,7 +56,7 @@ def measure(session: Session, way: str, zone: str | None) -> Found:
     :raises UnknownZone: there is no such zone
     """
     snapshot = session.take(way, zone=zone)
-    holdings, gaps = session.holdings(snapshot.members)
+    holdings, gaps = snapshot.holdings()
     names = zone_names(snapshot.members)
     if zone is not None:
         (zone,) = find_names((zone,), names.values())

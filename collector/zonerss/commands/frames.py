@@ -1,7 +1,8 @@
 """The pages of one process, mapping by mapping.
 
-For each mapping: pages present by kind, in huge pages, of the zero page, in swap; and how many pages are mapped how
-often, on the whole machine (the kernel's mapcount). --pfn lists runs of frames: they are a secret of the host's.
+For each mapping: its present pages by kind, those in huge pages, of the zero page and in swap; and how many pages have
+which mapcount (how often they are mapped, host-wide). --pfn lists runs of frame numbers, which are sensitive host
+information.
 """
 
 from __future__ import annotations

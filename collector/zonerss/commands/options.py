@@ -18,8 +18,8 @@ def add_walk_options(parser: argparse.ArgumentParser, by: bool = True) -> None:
             "--by",
             action="append",
             metavar="WAY",
-            help="zone (default), cgroup, depth=N, slice, session, user, euser, command, or two of them: "
-            "zone/user; may be given several times, all from one walk",
+            help="how to group processes into zones: zone (default), cgroup, depth=N, slice, session, user, euser, "
+            "command, or two of them as in zone/user; may be repeated: all groupings come from one walk",
         )
     parser.add_argument(
         "--source",
@@ -30,12 +30,12 @@ def add_walk_options(parser: argparse.ArgumentParser, by: bool = True) -> None:
     parser.add_argument(
         "--basis", default="mapped", metavar="BASIS", help="what counts: mapped (default) or incore"
     )
-    parser.add_argument("--rules", metavar="FILE", help="names for cgroups that zonerss does not know (TOML)")
+    parser.add_argument("--rules", metavar="FILE", help="a TOML file with names for cgroups (docs/zones.md)")
 
 
 def one_way(args: argparse.Namespace, verb: str) -> str:
     """
-    The one --by of a verb that cannot do with several, and tells of mapped memory only.
+    The one --by of a verb that takes only one, and only mapped memory.
 
     :raises UsageError: there are several, or another basis
     """
@@ -43,7 +43,7 @@ def one_way(args: argparse.Namespace, verb: str) -> str:
     if len(ways) > 1:
         raise UsageError(f"{verb} takes one --by only")
     if args.basis != "mapped":
-        raise UsageError(f"{verb} tells of what page tables map: it takes no --basis but mapped")
+        raise UsageError(f"{verb} counts what page tables map: it takes no --basis but mapped")
     return str(ways[0])
 
 
@@ -82,17 +82,17 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
 
 
 def process_id(text: str) -> int:
-    """A process id, of the command line."""
+    """A process id, from the command line."""
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 1 << 31):
-        raise argparse.ArgumentTypeError(f"{text!r} is no process id")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a process id")
     return int(text)
 
 
 def count(text: str) -> int:
-    """A whole number from 1 on, of the command line."""
+    """A whole number of at least 1, from the command line."""
     value = int(text) if text.isascii() and text.isdigit() else 0
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return value
 
 
@@ -105,4 +105,4 @@ def column_of(columns: Sequence[Column], name: str) -> Column:
     for column in columns:
         if column.name == name:
             return column
-    raise UsageError(f"cannot sort by {name!r}; say one of {', '.join(c.name for c in columns)}")
+    raise UsageError(f"cannot sort by {name!r}; choose one of {', '.join(c.name for c in columns)}")

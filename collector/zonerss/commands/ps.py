@@ -1,7 +1,7 @@
 """What each process maps.
 
-RSS counts page table entries, as smaps does. EXCL is what no other process maps (USS), PROP each frame divided by
-the number of processes that map it (PSS), both from the page tables of all processes.
+RSS counts page table entries, as smaps does. EXCL is what no other process maps (USS). PROP is each frame divided by
+the number of processes that map it (PSS). Both come from the page tables of all processes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     add_walk_options(parser)
     parser.add_argument(
-        "--zone", action="append", metavar="NAME", help="show processes of this zone only; may be repeated"
+        "--zone", action="append", metavar="NAME", help="show only processes of this zone; may be repeated"
     )
     add_table_options(parser, process_columns({}))
     add_watch_options(parser, uncertainty=False)

@@ -1,10 +1,11 @@
 """Who shares what with whom.
 
-How much memory each two zones both map, and the largest parts: some zones, what these and no others map, and what it
-is. On a terminal the pairs are a heat map; elsewhere, with NO_COLOR set or in little room, a list.
+Two tables: how much memory each pair of zones has in common, and the largest parts (a set of zones, and what exactly
+these zones map). On a terminal the pairs are a heat map. Elsewhere, with NO_COLOR set or in a narrow terminal, they are
+a list.
 
-A part is the answer to "with whom": a page that three zones map is in the part of the three, and in each of their
-three pairs.
+A page shared by A, B and C is listed once as the set {A,B,C}, and again in the pairs AB, AC and BC. Sets add up; pairs
+do not.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ from zonerss.views.share import document, render
 
 NAME = "share"
 _SHOWN = 10
-_NAMING_BUDGET = 0.03  # of the walk's pages: what naming parts beyond those shown may cost
+_NAMING_BUDGET = 0.03  # of the walk's pages: how many may be walked again to name parts beyond those shown
 
 
 def prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     add_walk_options(parser)
-    add_limit_options(parser, "show the N largest parts and pairs only; on paper 10, in JSON all")
+    add_limit_options(parser, "show only the N largest parts and pairs (default: 10 in text, all in JSON)")
     add_watch_options(parser, uncertainty=False)
 
 
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-# A hundred thousand tuples and no cycle among them: looking for one would take longer than making them.
+# There may be a hundred thousand tuples. They have no cycles, and looking for some takes longer than making the tuples.
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
     was = gc.isenabled()
@@ -80,25 +81,25 @@ def measure(session: Session, way: str, surely: int = _SHOWN, pair_limit: int | 
     """
     Take a snapshot and find what its parts hold.
 
-    :param surely: so many of the largest shared parts are named; others where that costs little
-    :param pair_limit: so many pairs are enough
+    :param surely: so many of the largest shared parts are named at any cost; others where that costs little
+    :param pair_limit: at most so many pairs
     """
     snapshot = session.take(way)
     names = zone_names(snapshot.members)
     parts = shared_parts(snapshot.parts, names)
     most, pair_count = pairs(snapshot.parts, names, pair_limit)
     # Private memory needs no name: where it is shared, a fork shares it.
-    unknown = [part for part in parts if len(part.keys) > 1 and part.file_bytes + part.shmem_bytes]
+    unknown = [part for part in parts if len(part.owners) > 1 and part.file_bytes + part.shmem_bytes]
     cost_of: dict[int, int] = {}
     for member in one_of_each_mm(snapshot.members):
-        cost_of[member.key] = cost_of.get(member.key, 0) + member.rss_pages
+        cost_of[member.owner] = cost_of.get(member.owner, 0) + member.rss_pages
     chosen, wanted = cover(
-        [(part.number, part.keys) for part in unknown],
+        [(part.number, part.owners) for part in unknown],
         cost_of,
         surely,
         round(snapshot.walk_pages * _NAMING_BUDGET),
     )
     if not wanted:
         return Sharing(snapshot, parts, most, pair_count, {}, ())
-    holdings, gaps = session.holdings([m for m in snapshot.members if m.key in chosen], wanted)
+    holdings, gaps = snapshot.holdings([m for m in snapshot.members if m.owner in chosen], wanted)
     return Sharing(snapshot, parts, most, pair_count, holdings, gaps)

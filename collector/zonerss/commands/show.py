@@ -1,8 +1,8 @@
 """What each zone uses: every frame once per zone, charged in full to every zone that maps it.
 
-RSS is the zone's memory by that rule. EXCL is what would be free if the zone ended, SHARED what others map, too.
-PSRSS is the sum of its processes' RSS, as ps tells it, which counts a shared page once a process. CHARGED is what
-the kernel bills its cgroup: whoever touched a page first pays for all of it.
+RSS is the zone's memory by that rule. EXCL is what no other zone maps: it is freed or reclaimable if the zone ends.
+SHARED is what other zones map, too. PSRSS is the sum of its processes' RSS, as ps tells it, which counts a shared page
+once per process. CHARGED is the cgroup's bill: the first cgroup to touch a page is charged for all of it.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ def prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     add_walk_options(parser)
     parser.add_argument(
-        "--zone", action="append", metavar="NAME", help="show this zone only; may be given several times"
+        "--zone", action="append", metavar="NAME", help="show only this zone; may be repeated"
     )
     parser.add_argument(
         "--alone",
         action="store_true",
-        help="with --zone: walk the processes of these zones only, which is cheaper; EXCL, SHARED and PROP, for "
-        "which all others must be walked, are then unknown",
+        help="with --zone: walk only the processes of these zones, which is faster; EXCL, SHARED and PROP are then "
+        "unknown, because they need a walk of all processes",
     )
     _add_collectives(parser)
     parser.add_argument(
-        "--tree", action="store_true", help="every cgroup with all that is below it, each frame once"
+        "--tree", action="store_true", help="every cgroup with all below it, each frame counted once"
     )
     add_table_options(parser, (*ZONE_COLUMNS, ZONE))
     add_watch_options(parser)
 
 
 def _add_collectives(parser: argparse.ArgumentParser) -> None:
-    """The options of prstat; several make several tables, all from one walk."""
+    """The options of prstat; several of them make several tables, all from one walk."""
     group = parser.add_argument_group("collectives, as prstat has them")
     for option, way, help in (
         ("-Z", "zone", "zones: --by zone"),
@@ -63,8 +63,8 @@ def _add_collectives(parser: argparse.ArgumentParser) -> None:
         dest="by",
         action="store_const",
         const=list(COLLECTIVES),
-        help="all that getvmusage takes: zones, slices, sessions, users and effective users, "
-        "in each zone and in all",
+        help="all groupings that getvmusage has: zones, slices, sessions, users and effective users, "
+        "in each zone and on the whole host",
     )
 
 
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     """Take a snapshot and print it."""
     sort = column_of((*ZONE_COLUMNS, ZONE), args.sort) if args.sort else RSS
     if args.alone and not args.zone:
-        raise UsageError("--alone says to walk the processes of some zones only: name them with --zone")
+        raise UsageError("--alone needs --zone: it walks only the processes of the zones that are named")
     if args.tree and (args.by or args.zone or args.processes):
         raise UsageError("--tree shows all cgroups: it takes no --by, no --zone and no -a")
     show = _show_tree if args.tree else _show

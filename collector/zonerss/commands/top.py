@@ -1,8 +1,8 @@
-"""What each zone uses, live: zones by rss with what changes in them, how far each figure can be trusted, and a trend.
+"""What each zone uses, live: the zones with their uncertainty, how fast their memory changes, and a trend.
 
-Keys: arrows, Enter (processes), m (shared with whom), e (explain), t (tree), s (sort), / (filter), Space (pause),
-? (help), q. Where the output is no terminal, or with --batch, tables are printed one below the other, as prstat does:
-`zonerss top 5 12` is twelve of them, five seconds apart.
+Keys: arrows, Enter (processes), m (with whom it shares), e (explain), t (tree), s (sort), / (filter), Space (pause),
+? (help), q. With --batch, or where the output is not a terminal, tables are printed one below the other, as prstat
+does: `zonerss top 5 12` prints twelve of them, five seconds apart.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def prepare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sort", metavar="COLUMN", default=RSS.name, help=f"largest first by one of: {names}"
     )
-    parser.add_argument("--limit", type=count, metavar="N", help="--batch: the first N zones only")
-    parser.add_argument("--batch", action="store_true", help="print tables, as into a pipe or a file")
-    parser.add_argument("--json", action="store_true", help="--batch: print JSON, one snapshot a line")
+    parser.add_argument("--limit", type=count, metavar="N", help="with --batch: only the first N zones")
+    parser.add_argument("--batch", action="store_true", help="print tables one below the other")
+    parser.add_argument("--json", action="store_true", help="with --batch: print JSON, one snapshot per line")
     parser.add_argument(
         "--interval",
         "-i",
@@ -59,15 +59,17 @@ def prepare(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help=f"seconds between snapshots (default {_INTERVAL:g})",
     )
-    parser.add_argument("-n", dest="times", type=count, metavar="N", help="--batch: N snapshots, then end")
-    parser.add_argument("interval", nargs="?", type=interval, help="as --interval; prstat's form")
-    parser.add_argument("count", nargs="?", type=count, help="as -n, with --batch or into a pipe")
+    parser.add_argument(
+        "-n", dest="times", type=count, metavar="N", help="with --batch: stop after N snapshots"
+    )
+    parser.add_argument("interval", nargs="?", type=interval, help="the same as --interval, as prstat has it")
+    parser.add_argument("count", nargs="?", type=count, help="the same as -n")
 
 
 def run(args: argparse.Namespace) -> int:
     """Show zones until told to stop."""
     if (args.every and args.interval) or (args.times and args.count):
-        raise UsageError("say the interval and the count once: as options or as prstat has them")
+        raise UsageError("the interval or the count is given twice: give it as an option or as an argument")
     sort = column_of(TOP_COLUMNS, args.sort)
     way = one_way(args, NAME)
     seconds, times = args.every or args.interval or _INTERVAL, args.times or args.count
@@ -77,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         with _session(args) as session:
             return _batch(session, way, sort, seconds, times, args)
     if times:
-        raise UsageError("a count is for --batch: on a terminal, q ends top")
+        raise UsageError("a count needs --batch: on a terminal, q ends top")
     return guarded(lambda: _screen(way, sort, seconds, args))
 
 
@@ -126,8 +128,7 @@ def _screen(way: str, sort: Column, seconds: float, args: argparse.Namespace) ->
         from zonerss.views.top_app import TopApp
     except ImportError as err:
         raise CannotServe("textual is missing: run vm/provision, or use top --batch") from err
-    # Where these are in the environment (readline puts them there), textual would take them for the terminal's size for
-    # ever and not follow when it changes.
+    # readline puts these into the environment. textual takes them for the terminal's size and does not follow a change.
     for name in ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
     with _session(args) as session:
@@ -144,10 +145,10 @@ def _screen(way: str, sort: Column, seconds: float, args: argparse.Namespace) ->
 
 def guarded(run_screen: Callable[[], int]) -> int:
     """
-    Run a full-screen program in a child process, so that the terminal is put right however it ends.
+    Run a full-screen program in a child process, so that the terminal is restored however it ends.
 
-    A program that is killed cannot put back what it has asked of the terminal; its parent can. And the other way
-    round: where the parent is killed, the shell takes the terminal back, and the child puts it right and ends at once.
+    A program that is killed cannot restore the terminal; its parent can. Where the parent is killed, the shell takes
+    the terminal back, and the child restores it and ends at once.
     """
     terminal = _Terminal()
     guard = os.getpid()
@@ -159,11 +160,11 @@ def guarded(run_screen: Callable[[], int]) -> int:
             os._exit(1)
         return run_screen()
     for number in (signal.SIGINT, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_IGN)  # the child's to answer
+        signal.signal(number, signal.SIG_IGN)  # the child handles these
     signal.signal(signal.SIGTERM, lambda *_: os.kill(pid, signal.SIGTERM))
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if status < 0:
-        terminal.put_right()
+        terminal.restore()
         raise CannotServe(f"top was ended by signal {-status} ({signal.strsignal(-status)})")
     return status
 
@@ -175,7 +176,7 @@ class _Terminal:
         self._stdin, self._stdout = sys.stdin.fileno(), sys.stdout.fileno()
         self._before = termios.tcgetattr(self._stdin)
 
-    def put_right(self) -> None:
+    def restore(self) -> None:
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # we may be in the background
         os.write(self._stdout, _SANE)
         # A shell that edits its own command line has made its own settings by then, and Ctrl-C works in them.
@@ -187,5 +188,5 @@ def _end(terminal: _Terminal, guard: int) -> None:
     if os.getppid() == guard:
         raise KeyboardInterrupt
     with contextlib.suppress(OSError, termios.error):  # it may be gone as well
-        terminal.put_right()
+        terminal.restore()
     os._exit(1)

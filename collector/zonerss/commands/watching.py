@@ -1,4 +1,4 @@
-"""--watch and --uncertainty: the same question again and again, and how far it can be trusted."""
+"""--watch, --count and --uncertainty: rounds of looking and showing, and the one way of printing what was found."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ from zonerss.views.text import printable
 Found = TypeVar("Found")
 
 LEAST_INTERVAL = 0.1
-"""Seconds: below this, zonerss would mostly watch itself."""
+"""In seconds. With shorter intervals most of what changes would be zonerss itself."""
 
 
 def add_watch_options(parser: argparse.ArgumentParser, uncertainty: bool = True) -> None:
-    """--watch, --count, and --uncertainty where the verb can tell of it."""
+    """--watch, --count, and --uncertainty where the verb shows it."""
     parser.set_defaults(uncertainty=None)
     if uncertainty:
         parser.add_argument(
             "--uncertainty",
             action="store_true",
             default=False,
-            help="say how far each RSS can be from its value at any one moment of the walk (always with "
-            "--watch); costs 0.3 s",
+            help="show how far each RSS can be from its value at any one moment of the walk (always on with "
+            "--watch); adds 0.3 s",
         )
     parser.add_argument(
-        "--watch", type=interval, metavar="SECONDS", help="show it again so often, until interrupted"
+        "--watch", type=interval, metavar="SECONDS", help="repeat every SECONDS seconds until interrupted"
     )
-    parser.add_argument("--count", type=count, metavar="N", help="with --watch: N times, then end")
+    parser.add_argument("--count", type=count, metavar="N", help="with --watch: stop after N rounds")
 
 
 def interval(text: str) -> float:
-    """Seconds between two snapshots, of the command line."""
+    """Seconds between two snapshots, from the command line."""
     try:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
     if not LEAST_INTERVAL <= seconds <= 86_400:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no number of seconds from {LEAST_INTERVAL:g} to a day (86400)"
+            f"{text!r} is not a number of seconds from {LEAST_INTERVAL:g} to 86400 (a day)"
         )
     return seconds
 
 
 def ticks(seconds: float, times: int | None = None) -> Iterator[int]:
-    """0, 1, 2, ... at each interval's beginning; one that was missed is left out, not caught up with."""
+    """0, 1, 2, ... at the beginning of each interval. A late round is skipped, not queued."""
     due, done = time.monotonic(), 0
     while times is None or done < times:
         yield done
@@ -71,7 +71,7 @@ def turns(args: argparse.Namespace) -> Iterator[int]:
     if args.watch is not None:
         return ticks(args.watch, args.count)
     if args.count:
-        raise UsageError("--count says how often to --watch: say how many seconds apart, too")
+        raise UsageError("--count needs --watch SECONDS")
     return iter((0,))
 
 
@@ -81,10 +81,10 @@ def rounds(args: argparse.Namespace, look: Callable[[Session], Found], show: Cal
 
     What one round found is forgotten before the next round looks: a snapshot owns the memory of its frames.
 
-    A zone that is not there at first was misspelled. One that is not there any more may come back (a container that
-    starts anew), so that is said, and the watch goes on.
+    A zone that does not exist in the first round is an error. One that is gone later may come back (a container that
+    is restarted): that is said, and the watch goes on.
 
-    :raises UnknownZone: a zone that was named is not there in the first round
+    :raises UnknownZone: a zone that was named does not exist in the first round
     """
     due, lasting = turns(args), args.watch is not None
     told = args.uncertainty is not None and (lasting or args.uncertainty)
@@ -108,7 +108,7 @@ def snapshots(
     """
     Show the snapshot that was asked for, or with --watch one after the other; see :func:`rounds`.
 
-    Of several zones that were named, those that are gone later on are left out, as they are from the table of all.
+    Of several zones that were named, those that are gone in a later round are left out of it.
 
     :param wanted: further arguments of :meth:`zonerss.snapshot.Session.take`
     """
@@ -155,7 +155,7 @@ def _put_text(text: str, watching: bool) -> None:
 
 
 def _put_sentence(sentence: str, args: argparse.Namespace) -> None:
-    """In place of a round; where programs read documents, beside them."""
+    """In place of a round; with --json on standard error, so that standard output holds documents only."""
     if args.json:
         print(f"zonerss: {printable(sentence)}", file=sys.stderr)
     else:

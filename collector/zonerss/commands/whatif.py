@@ -1,11 +1,11 @@
 """What the machine would get back if some zones ended.
 
-FREED is free at once: private memory, memfds, deleted files, shared anonymous memory. RECLAIMABLE is page cache that
-nobody maps any more: the kernel takes it when it needs memory. STAYS outlives its processes: tmpfs files and System
-V segments, until somebody removes them. KEPT is what other zones map, too.
+FREED is free at once: private memory, memfds, deleted files, shared anonymous memory. RECLAIMABLE is page cache that no
+process maps any more: the kernel reclaims it when it needs memory. STAYS outlives its processes: tmpfs files and System
+V segments, until they are removed. KEPT is what other zones map, too.
 
-Counted is what page tables map. A memfd or deleted file that a process elsewhere holds open without mapping it stays
-in memory; page tables and the kernel's own memory of the processes come back besides.
+Only what page tables map is counted. A memfd or deleted file that a process of another zone holds open without mapping
+it stays in memory. The page tables and other kernel memory of the processes are freed in addition.
 """
 
 from __future__ import annotations
@@ -35,10 +35,13 @@ def prepare(parser: argparse.ArgumentParser) -> None:
         action="append",
         required=True,
         metavar="ZONE",
-        help="a zone that ends; may be given several times, and all of them end together",
+        help="a zone that ends; may be repeated: all of them end together",
     )
     add_walk_options(parser)
-    add_limit_options(parser, "show the N largest of what would be left and of those who keep it")
+    add_limit_options(
+        parser,
+        "show only the N largest files, and zones that keep memory (default: 10 in text, all in JSON)",
+    )
     add_watch_options(parser, uncertainty=False)
 
 
@@ -68,10 +71,10 @@ def measure(session: Session, way: str, without: Sequence[str]) -> Found:
     snapshot = session.take(way, zone=without)
     names = zone_names(snapshot.members)
     without = find_names(without, names.values())
-    keys = {key for key, name in names.items() if name in without}
-    ending = [member for member in snapshot.members if member.key in keys]
-    holdings, gaps = session.holdings(ending, sets_within(snapshot.parts, keys))
-    staying = [member for member in snapshot.members if member.key not in keys]
+    owners = {owner for owner, name in names.items() if name in without}
+    ending = [member for member in snapshot.members if member.owner in owners]
+    holdings, gaps = snapshot.holdings(ending, sets_within(snapshot.parts, owners))
+    staying = [member for member in snapshot.members if member.owner not in owners]
     answer = whatif(snapshot.parts, names, without, holdings, _ending_ipc(ending, staying))
     return snapshot, answer, gaps
 

@@ -101,6 +101,22 @@ def cgroup_path(text: bytes, hierarchy: MemoryHierarchy) -> str:
     raise KernelFormatError(f"/proc/PID/cgroup: no line of the hierarchy {wanted!r}: {text!r}")
 
 
+def hierarchy_id(roots: Roots, hierarchy: MemoryHierarchy) -> int | None:
+    """The number by which the kernel knows a cgroup hierarchy: 0 is version 2's."""
+    if hierarchy.version == 2:
+        return 0
+    return parse_hierarchy_id((roots.proc / "self" / "cgroup").read_bytes(), hierarchy.controller)
+
+
+def parse_hierarchy_id(text: bytes, controller: str) -> int | None:
+    """The number that stands before a controller in a /proc/PID/cgroup. Pure."""
+    for line in text.splitlines():
+        number, controllers, _ = line.split(b":", 2)
+        if controller.encode() in controllers.split(b","):
+            return int(number)
+    return None
+
+
 def directory(hierarchy: MemoryHierarchy, path: str) -> Path | None:
     """
     The directory of a cgroup; None where it is not below the part of the hierarchy that is mounted here.

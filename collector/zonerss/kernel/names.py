@@ -127,7 +127,7 @@ def _read_docker(root: Path | None, id: str) -> str | None:
 
 
 def _graph_root(host: Path) -> Path:
-    import tomllib  # slow to import; needed only where there are containers
+    import tomllib
 
     # containers-storage.conf(5): the administrator's file hides the distribution's.
     for place in ("etc/containers/storage.conf", "usr/share/containers/storage.conf"):

@@ -76,7 +76,7 @@ def _own_pagemap(roots: Roots) -> tuple[Fact, Fact]:
         address = int(ffi.cast("uintptr_t", ffi.from_buffer(own)))
         try:
             word = int.from_bytes(os.pread(fd, 8, address // PAGE_BYTES * 8), "little")
-            scan = bool(lib.walk_can_scan(fd, address, PAGE_BYTES))
+            scan = bool(lib.pagemap_can_scan(fd, address, PAGE_BYTES))
         finally:
             os.close(fd)
     visible = bool(word >> 63 and word & (1 << 55) - 1)

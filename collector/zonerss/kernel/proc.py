@@ -9,18 +9,24 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from zonerss._core import check, ffi, lib
 from zonerss.errors import CannotServe, KernelFormatError
 from zonerss.kernel.cgroupfs import MemoryHierarchy, cgroup_path
 from zonerss.kernel.roots import Roots
 from zonerss.records import Cause, Gap, Task
+from zonerss.units import PAGE_BYTES
+
+if TYPE_CHECKING:
+    from zonerss._core import _lib as core
 
 _PF_KTHREAD = 0x00200000  # include/linux/sched.h
 _NO_UID = 0xFFFFFFFF
+_RSS = re.compile(rb"^Rss(Anon|File|Shmem):\s+(\d+) kB$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +36,8 @@ class TaskList:
     tasks: tuple[Task, ...]
     gaps: tuple[Gap, ...]
     """Processes that could not be read."""
-    handle: Any
-    """The core's own list (struct task_list *); the walk asks it whether a process has moved."""
-    cgroup_index: dict[int, int]
-    """pid -> index of its cgroup text in the handle."""
-    vsize_bytes: dict[int, int]
-    """pid -> virtual size."""
-    startstack: dict[int, int]
-    """pid -> where its stack begins: with vsize, a hint that two processes share an address space."""
+    handle: core.task_list
+    """The core's own list; a walk asks it whether a process has moved."""
 
 
 def text_of(raw: bytes) -> str:
@@ -64,39 +64,31 @@ def read_tasks(
         raise CannotServe(f"cannot open {roots.proc}: {err.strerror}; is it mounted?") from err
     try:
         ret = ffi.new("struct task_list **")
-        wants = want_users, hierarchy.version > 0
-        if among is None:
-            error = lib.tasks_read(proc_fd, *wants, ret)
-        else:
-            asked = ffi.new("int32_t[]", sorted(among))
-            error = lib.tasks_read_some(proc_fd, asked, len(among), *wants, ret)
+        asked = ffi.NULL if among is None else ffi.new("int32_t[]", sorted(among) or [0])
+        count = 0 if among is None else len(among)
+        error = lib.tasks_read(proc_fd, asked, count, want_users, hierarchy.version > 0, ret)
         check(error, f"listing the processes of {roots.proc}")
     finally:
         os.close(proc_fd)
-    handle = ffi.gc(ret[0], lib.tasks_free)
-    return _decode(handle, hierarchy)
+    return _decode(ffi.gc(ret[0], lib.tasks_free), hierarchy)
 
 
-def _decode(handle: Any, hierarchy: MemoryHierarchy) -> TaskList:
+def _decode(handle: core.task_list, hierarchy: MemoryHierarchy) -> TaskList:
     length = ffi.new("size_t *")
     paths = []
     for index in range(lib.tasks_cgroups(handle)):
         text = lib.tasks_cgroup(handle, index, length)
         paths.append(cgroup_path(bytes(ffi.buffer(text, length[0])), hierarchy))
     rows, tasks, gaps = lib.tasks_all(handle), [], []
-    vsize: dict[int, int] = {}
-    startstack: dict[int, int] = {}
-    cgroup_index: dict[int, int] = {}
     for index in range(lib.tasks_count(handle)):
         row = rows[index]
-        pid = row.pid
         if row.error:
-            gaps.append(gap_of_errno(pid, "list", row.error))
+            gaps.append(gap_of_errno(row.pid, "list", row.error))
             continue
         uid, euid = row.uid, row.euid
         tasks.append(
             Task(
-                pid=pid,
+                pid=row.pid,
                 start_ticks=row.start_ticks,
                 uid=None if uid == _NO_UID else uid,
                 euid=None if euid == _NO_UID else euid,
@@ -104,12 +96,12 @@ def _decode(handle: Any, hierarchy: MemoryHierarchy) -> TaskList:
                 cgroup=paths[row.cgroup],
                 rss_pages=row.rss_pages,
                 walk_tid=row.walk_tid,
+                size_bytes=row.vsize_bytes,
+                stack_start=row.startstack,
+                cgroup_text=row.cgroup,
             )
         )
-        cgroup_index[pid] = row.cgroup
-        vsize[pid] = row.vsize_bytes
-        startstack[pid] = row.startstack
-    return TaskList(tuple(tasks), tuple(gaps), handle, cgroup_index, vsize, startstack)
+    return TaskList(tuple(tasks), tuple(gaps), handle)
 
 
 def gap_of_errno(pid: int, step: str, number: int) -> Gap:
@@ -126,11 +118,6 @@ def pids(roots: Roots) -> frozenset[int]:
     return frozenset(int(name) for name in os.listdir(roots.proc) if name.isdigit())
 
 
-def began_since(roots: Roots, before: frozenset[int], known: Iterable[int]) -> Iterator[int]:
-    """Pids of processes with memory of their own that are neither in ``before`` nor in ``known``."""
-    return with_memory(roots, pids(roots) - before - frozenset(known))
-
-
 def with_memory(roots: Roots, among: Iterable[int]) -> Iterator[int]:
     """Those of the pids that are processes with memory of their own."""
     for pid in sorted(among):
@@ -142,13 +129,13 @@ def with_memory(roots: Roots, among: Iterable[int]) -> Iterator[int]:
             yield pid
 
 
-def parse_stat(text: bytes) -> Any:
+def parse_stat(text: bytes) -> core.task:
     """
-    One /proc/PID/stat as the core's struct task (core.h).
+    One /proc/PID/stat as the core's struct task (tasks.h).
 
     :raises KernelFormatError: it is not of the form that we know
     """
-    row = ffi.new("struct task *")
+    row: core.task = ffi.new("struct task *")
     if lib.task_parse_stat(ffi.from_buffer(text), len(text), row):
         raise KernelFormatError(f"/proc/PID/stat is not of the form that we know: {text[:200]!r}")
     return row
@@ -163,8 +150,7 @@ def shared_mm_leaders(listed: TaskList) -> dict[int, int]:
     """
     alike: dict[tuple[int, int], list[int]] = {}
     for task in listed.tasks:
-        pid = task.pid
-        alike.setdefault((listed.vsize_bytes[pid], listed.startstack[pid]), []).append(pid)
+        alike.setdefault((task.size_bytes, task.stack_start), []).append(task.pid)
     leaders = {task.pid: task.pid for task in listed.tasks}
     for group in alike.values():
         if len(group) > 1:
@@ -190,3 +176,29 @@ def _compare_mm(a: int, b: int) -> int:
     if order in (0, 1, 2):
         return {0: 0, 1: -1, 2: 1}[order]
     return (a > b) - (a < b)
+
+
+def read_rss(roots: Roots, task: Task) -> dict[str, int]:
+    """
+    Pages of a process by kind (anon, file, shmem); empty where it has left or cannot be read.
+
+    Source: fs/proc/task_mmu.c task_mem(): exact since Linux 6.16 (commit 82241a83cd15, in stable kernels, too), before
+    that up to a batch for each processor off.
+    """
+    try:
+        fd = os.open(f"{roots.proc}/{task.pid}/task/{task.walk_tid}/status", os.O_RDONLY)
+    except OSError:
+        return {}
+    try:
+        return parse_rss(os.read(fd, 8192))
+    except OSError:
+        return {}
+    finally:
+        os.close(fd)
+
+
+def parse_rss(text: bytes) -> dict[str, int]:
+    """RssAnon, RssFile and RssShmem of a /proc/PID/status, in pages; empty where it has none. Pure."""
+    return {
+        name.decode().lower(): int(size_kib) * 1024 // PAGE_BYTES for name, size_kib in _RSS.findall(text)
+    }

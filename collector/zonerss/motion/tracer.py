@@ -11,7 +11,6 @@ import contextlib
 import mmap
 import os
 import platform
-import re
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +18,8 @@ from typing import Any
 
 from zonerss.errors import CannotServe
 from zonerss.kernel.btf import Btf, Libbpf
-from zonerss.kernel.cgroupfs import MemoryHierarchy
+from zonerss.kernel.namespaces import is_first_namespace
+from zonerss.kernel.proc import read_rss
 from zonerss.kernel.roots import Roots
 from zonerss.motion.bound import PAGES_OF_A_TABLE, Churn, Move, Window
 from zonerss.records import Task
@@ -61,19 +61,13 @@ _CHURN = struct.Struct("=6Q5q2I")
 _PF_WRITE_PROTECTED = 3  # arch/x86/include/asm/trap_pf.h: the page is there, and it was a write
 _SYS_MREMAP = 25
 _PROOF = 23  # pages
-# /proc/self/ns/pid and cgroup of the first namespaces: include/linux/proc_ns.h, PROC_PID_INIT_INO and its like.
-_FIRST_NAMESPACES = {"pid": "pid:[4026531836]", "cgroup": "cgroup:[4026531835]"}
 
 
 def _require_here(roots: Roots) -> None:
     if platform.machine() != "x86_64":
         raise CannotServe(f"what changes can be traced on x86_64 only, not on {platform.machine()}")
-    for name, first in _FIRST_NAMESPACES.items():
-        try:
-            own = os.readlink(roots.proc / "self" / "ns" / name)
-        except FileNotFoundError:
-            continue
-        if own != first:
+    for name in ("pid", "cgroup"):
+        if is_first_namespace(roots, name) is False:
             raise CannotServe(
                 f"the kernel traces what changes by the host's names: run in its {name} namespace"
             )
@@ -330,48 +324,3 @@ def _silenced() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-
-
-def read_rss(roots: Roots, task: Task) -> dict[str, int]:
-    """
-    Pages of a process by kind (anon, file, shmem); empty where it has left or cannot be read.
-
-    Source: fs/proc/task_mmu.c task_mem(): exact since Linux 6.16 (commit 82241a83cd15, in stable kernels, too), before
-    that up to a batch for each processor off.
-    """
-    try:
-        fd = os.open(f"{roots.proc}/{task.pid}/task/{task.walk_tid}/status", os.O_RDONLY)
-    except OSError:
-        return {}
-    try:
-        return parse_rss(os.read(fd, 8192))
-    except OSError:
-        return {}
-    finally:
-        os.close(fd)
-
-
-def parse_rss(text: bytes) -> dict[str, int]:
-    """RssAnon, RssFile and RssShmem of a /proc/PID/status, in pages; empty where it has none. Pure."""
-    return {
-        name.decode().lower(): int(size_kib) * 1024 // PAGE_BYTES for name, size_kib in _RSS.findall(text)
-    }
-
-
-_RSS = re.compile(rb"^Rss(Anon|File|Shmem):\s+(\d+) kB$", re.MULTILINE)
-
-
-def hierarchy_id(roots: Roots, hierarchy: MemoryHierarchy) -> int | None:
-    """The number by which the kernel knows a cgroup hierarchy: 0 is version 2's."""
-    if hierarchy.version == 2:
-        return 0
-    return parse_hierarchy_id((roots.proc / "self" / "cgroup").read_bytes(), hierarchy.controller)
-
-
-def parse_hierarchy_id(text: bytes, controller: str) -> int | None:
-    """The number that stands before a controller in a /proc/PID/cgroup. Pure."""
-    for line in text.splitlines():
-        number, controllers, _ = line.split(b":", 2)
-        if controller.encode() in controllers.split(b","):
-            return int(number)
-    return None

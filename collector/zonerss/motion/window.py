@@ -12,15 +12,15 @@ from dataclasses import replace
 from enum import StrEnum
 
 from zonerss.errors import CannotServe
-from zonerss.kernel.cgroupfs import MemoryHierarchy
-from zonerss.kernel.proc import TaskList, read_tasks
+from zonerss.kernel.cgroupfs import MemoryHierarchy, hierarchy_id
+from zonerss.kernel.proc import TaskList, read_rss, read_tasks
 from zonerss.kernel.roots import Roots
 from zonerss.motion.bound import Sighting, Window, bounds, differences
-from zonerss.motion.tracer import ChurnTracer, hierarchy_id, read_rss
+from zonerss.motion.tracer import ChurnTracer
 from zonerss.records import Task, Usage, Zone
 from zonerss.units import pages_to_bytes
 
-Placing = Callable[[Task], Zone]
+ZoneOf = Callable[[Task], Zone]
 """Which zone a task is in, before names are made unique."""
 
 
@@ -33,8 +33,8 @@ class Method(StrEnum):
     """RSS after the walk less RSS before it: what came and went again in between is missing."""
 
 
-class Motion:
-    """Says of each snapshot how far it can be trusted; a context for each, from before the listing on."""
+class Windows:
+    """Opens a window around each walk and says what changed in it; a context for each, from before the listing on."""
 
     def __init__(self, roots: Roots, trace: bool = True) -> None:
         """:param trace: count changes by bcc where that can be had"""
@@ -49,7 +49,7 @@ class Motion:
                 self.why_not = str(err)
         self.method = Method.TRACED if self._tracer else Method.NET
         self._before: dict[int, Mapping[str, int]] = {}
-        self._ways: Sequence[Placing] = ()
+        self._ways: Sequence[ZoneOf] = ()
         self._found: list[dict[Hashable, int] | None] = []
 
     def close(self) -> None:
@@ -57,7 +57,7 @@ class Motion:
         if self._tracer:
             self._tracer.close()
 
-    def __enter__(self) -> Motion:
+    def __enter__(self) -> Windows:
         self._found = []
         if self._tracer:
             self._tracer.begin()
@@ -77,7 +77,7 @@ class Motion:
         mm_of: Mapping[int, int],
         met_pages: Mapping[int, int],
         hierarchy: MemoryHierarchy,
-        ways: Sequence[Placing],
+        ways: Sequence[ZoneOf],
         want_users: bool,
     ) -> None:
         """
@@ -94,7 +94,7 @@ class Motion:
         moves = self._moves(window, hierarchy)
         self._ways = ways
         self._found = [
-            self._bounds(place, before, after, mm_of, met_pages, window, later, moves) for place in ways
+            self._bounds(zone_of, before, after, mm_of, met_pages, window, later, moves) for zone_of in ways
         ]
 
     def tell(
@@ -102,15 +102,15 @@ class Motion:
         usages: Iterable[Usage],
         total: Usage,
         position: int,
-        places: Iterable[tuple[Task, tuple[Zone, ...]]],
+        placed: Iterable[tuple[Task, tuple[Zone, ...]]],
     ) -> tuple[tuple[Usage, ...], Usage]:
         """The same usages of a grouping with their uncertainty, where it is known."""
-        pages, place = self._found[position], self._ways[position]
+        pages, zone_of = self._found[position], self._ways[position]
         if pages is None:
             return tuple(usages), total
         zones_of: dict[str, set[Hashable]] = defaultdict(set)
-        for task, zones in places:
-            zones_of[zones[position].name].add(place(task))
+        for task, zones in placed:
+            zones_of[zones[position].name].add(zone_of(task))
         told = [
             replace(usage, uncertainty_bytes=_sum(_bytes(pages.get(zone)) for zone in zones_of[usage.zone]))
             for usage in usages
@@ -121,7 +121,7 @@ class Motion:
 
     def _bounds(
         self,
-        place: Placing,
+        zone_of: ZoneOf,
         before: TaskList,
         after: TaskList,
         mm_of: Mapping[int, int],
@@ -130,10 +130,8 @@ class Motion:
         later: Mapping[int, Mapping[str, int]],
         moves: Sequence[tuple[int, str]],
     ) -> dict[Hashable, int] | None:
-        first = {
-            task.pid: _sighting(task, before, mm_of, place, self._before, met_pages) for task in before.tasks
-        }
-        last = {task.pid: _sighting(task, after, {}, place, later, {}) for task in after.tasks}
+        first = {task.pid: _sighting(task, mm_of, zone_of, self._before, met_pages) for task in before.tasks}
+        last = {task.pid: _sighting(task, {}, zone_of, later, {}) for task in after.tasks}
         window = window or differences(first, last)
         if not window.complete:
             return None
@@ -141,7 +139,7 @@ class Motion:
         moved_to: dict[int, set[Hashable]] = defaultdict(set)
         for pid, path in moves:
             if pid in known:
-                moved_to[pid].add(place(replace(known[pid], cgroup=path)))
+                moved_to[pid].add(zone_of(replace(known[pid], cgroup=path)))
         return bounds(window, first, last, moved_to)
 
     def _moves(self, window: Window | None, hierarchy: MemoryHierarchy) -> list[tuple[int, str]]:
@@ -167,16 +165,15 @@ def _sum(sizes: Iterable[int | None]) -> int | None:
 
 def _sighting(
     task: Task,
-    listed: TaskList,
     mm_of: Mapping[int, int],
-    place: Placing,
+    zone_of: ZoneOf,
     rss: Mapping[int, Mapping[str, int]],
     met_pages: Mapping[int, int],
 ) -> Sighting:
     return Sighting(
-        identity=(task.start_ticks, listed.startstack[task.pid]),
+        identity=(task.start_ticks, task.stack_start),
         mm=mm_of.get(task.pid, task.pid),
-        zone=place(task),
+        zone=zone_of(task),
         rss_pages=rss.get(task.pid, {}),
         rss_estimate=task.rss_pages,
         walked_pages=met_pages.get(task.pid),

@@ -31,6 +31,12 @@ class Task:
     """The kernel's own counter, per-cpu batched: an estimate of the work, not a result."""
     walk_tid: int
     """The thread to read memory through: the pid, or a living thread where the leader has ended."""
+    size_bytes: int = 0
+    """Virtual size."""
+    stack_start: int = 0
+    """Address of the start of its stack: with the size, a hint that two processes share an address space."""
+    cgroup_text: int = 0
+    """Which of the listing's /proc/PID/cgroup texts is its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +196,7 @@ class MappedFile:
 
 
 Holding = tuple[MappedFile | None, tuple[int, ...]]
-"""The pages of a part that belong to one file, by :class:`zonerss.census.census.Kind`.
+"""The pages of a part that belong to one file, by :class:`zonerss.census.kinds.Kind`.
 
 None: private memory, or a file that was not found."""
 Holdings = Mapping[int, Sequence[Holding]]

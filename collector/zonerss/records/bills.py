@@ -43,9 +43,9 @@ class Bill:
 class Billed:
     """Frames that one set of zones maps and one cgroup pays for."""
 
-    keys: tuple[int, ...]
-    """The set: zone numbers of the census."""
+    owners: tuple[int, ...]
+    """The set, ascending."""
     inode: int
     """Of the cgroup's directory; 0: nobody is charged."""
     pages: tuple[int, ...]
-    """Indexed by :class:`zonerss.census.census.Kind`."""
+    """Indexed by :class:`zonerss.census.kinds.Kind`."""

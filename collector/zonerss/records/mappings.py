@@ -40,7 +40,7 @@ class VmaPages:
     """How many pages there are."""
     buffer: memoryview
     """Shape (32 * count,), bytes: entries of PAGE_STRUCT in order of address. kind is a
-    :class:`zonerss.census.census.Kind`, PAGE_ZERO or PAGE_DEVICE; pfn is a swap slot where kind is SWAP; mapcount is
+    :class:`zonerss.census.kinds.Kind`, PAGE_ZERO or PAGE_DEVICE; pfn is a swap slot where kind is SWAP; mapcount is
     MAPCOUNT_UNKNOWN where the kernel does not say; huge is 1 where a PMD or greater maps the page (known only
     with PAGEMAP_SCAN, Linux 6.7)."""
 

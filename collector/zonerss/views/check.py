@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from zonerss.records.facts import Fact, Probe
+from zonerss.views.document import Sentences
 from zonerss.views.text import encodable, printable
 
 _TITLES = {
@@ -23,7 +24,7 @@ def document(release: str, probes: Iterable[Probe]) -> dict[str, Any]:
 
     :param release: of the kernel, and its architecture
     """
-    return {
+    fields = {
         "schema": "zonerss.check/1",
         "kernel": encodable(release),
         "parts": [
@@ -44,6 +45,7 @@ def document(release: str, probes: Iterable[Probe]) -> dict[str, Any]:
             for probe in probes
         ],
     }
+    return Sentences(fields)
 
 
 def render(release: str, probes: Iterable[Probe]) -> list[str]:

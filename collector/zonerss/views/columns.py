@@ -1,4 +1,4 @@
-"""The columns of the tables, each defined once: its header, what it shows, how, and what it means."""
+"""The columns of the tables, each defined once: its header, what it shows, and what that means."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Column:
     header: str
     help: str
     value: Callable[[Any], Any]
-    """The value that is sorted by; None: unknown."""
+    """The value, by which rows are sorted; None: unknown."""
     size: bool = False
     """A size in bytes."""
     left: bool = False
@@ -27,7 +27,7 @@ class Column:
     optional: bool = False
     """Left out of a table where no record has any of it."""
     text: Callable[[Any], str] | None = None
-    """How its value is shown where neither a size nor a plain word does; never asked for an unknown one."""
+    """How a known value is shown where it is neither a size nor plain text."""
 
 
 def _size(name: str, header: str, field: str, help: str, optional: bool = False) -> Column:
@@ -35,20 +35,28 @@ def _size(name: str, header: str, field: str, help: str, optional: bool = False)
 
 
 NPROC = Column("processes", "NPROC", "processes", lambda record: record.processes)
-RSS = _size("rss", "RSS", "rss_bytes", "frames mapped, each once")
+RSS = _size("rss", "RSS", "rss_bytes", "frames mapped, each counted once")
 ANON = _size("anon", "ANON", "anon_bytes", "of it: private memory that no file backs")
 FILE = _size("file", "FILE", "file_bytes", "of it: files")
 SHMEM = _size("shmem", "SHMEM", "shmem_bytes", "of it: tmpfs, memfd, shared memory")
-EXCLUSIVE = _size("exclusive", "EXCL", "exclusive_bytes", "of it: mapped by no other")
+EXCLUSIVE = _size("exclusive", "EXCL", "exclusive_bytes", "of it: mapped by no other zone (or process)")
 SHARED = _size("shared", "SHARED", "shared_bytes", "of it: mapped by others, too")
 PROPORTIONAL = _size(
-    "proportional", "PROP", "proportional_bytes", "each frame divided among those that map it"
+    "proportional", "PROP", "proportional_bytes", "each frame divided by the number of those that map it"
 )
 HUGETLB = _size("hugetlb", "HUGETLB", "hugetlb_bytes", "hugetlb pages, which are not in rss", optional=True)
 SWAP = _size("swap", "SWAP", "swap_bytes", "swap slots that page tables refer to, each once", optional=True)
-CHARGED = _size("charged", "CHARGED", "charged_bytes", "what the kernel bills the cgroup")
+CHARGED = _size(
+    "charged",
+    "CHARGED",
+    "charged_bytes",
+    "the cgroup's bill: who touches a page first is charged",
+)
 PROCESS_RSS = _size(
-    "process_rss", "PSRSS", "process_rss_bytes", "the sum of the processes' own RSS: too much"
+    "process_rss",
+    "PSRSS",
+    "process_rss_bytes",
+    "sum of the processes' RSS: counts a shared page once per process",
 )
 
 UNCERTAINTY = Column(
@@ -61,7 +69,7 @@ UNCERTAINTY = Column(
 MEMORY = Column(
     "memory",
     "MEMORY",
-    "rss of all memory of the machine",
+    "rss as a share of all memory",
     lambda record: record.rss_bytes,
     text=lambda rss_bytes: format_percent(rss_bytes, memory_bytes()),
 )
@@ -83,16 +91,18 @@ ZONE_COLUMNS = (
     CHARGED,
     PROCESS_RSS,
 )
-"""What show has, left of the zone: prstat's order and words where it has them."""
+"""What show has left of the zone, in prstat's order and words where prstat has them."""
 
 PID = Column("pid", "PID", "process id", lambda record: record.pid)
 SIZE = _size("size", "SIZE", "size_bytes", "virtual size")
-COMMAND = Column("command", "PROCESS", "the kernel's name of it", lambda record: record.command, left=True)
+COMMAND = Column(
+    "command", "PROCESS", "command name (the kernel's comm)", lambda record: record.command, left=True
+)
 
 
 def process_columns(users: Mapping[int, str]) -> tuple[Column, ...]:
     """
-    What ps has.
+    The columns of ps.
 
     :param users: the login name of a user id, where it has one; asked only for users that are met
     """

@@ -1,4 +1,4 @@
-"""Snapshots as JSON: the contract with programs (docs/json.md). Whole bytes; unknown is null, never 0."""
+"""What all documents have in common (docs/json.md): JSON, sizes in whole bytes, unknown is null, never 0."""
 
 from __future__ import annotations
 
@@ -84,6 +84,10 @@ class Listing(dict[str, Any]):
     """A document with lists that may be long: written with each of their entries on a line of its own."""
 
 
+class Sentences(dict[str, Any]):
+    """A document with text for people: written in UTF-8, not escaped to ASCII."""
+
+
 class Json(str):
     """Text that is JSON already: an entry of a list too long to be made of dictionaries first."""
 
@@ -92,12 +96,13 @@ class Json(str):
 
 def render_json(document: dict[str, Any], compact: bool = False) -> str:
     """
-    The document as text, ASCII only.
+    The document as text; ASCII but for :class:`Sentences`.
 
     :param compact: on one line; else indented by two, or as a :class:`Listing` is
     """
     if not isinstance(document, Listing):
-        return json.dumps(document) if compact else json.dumps(document, indent=2)
+        ascii_only = not isinstance(document, Sentences)
+        return json.dumps(document, indent=None if compact else 2, ensure_ascii=ascii_only)
     fields = (f"{json.dumps(name)}: {_value(value, compact)}" for name, value in document.items())
     return f"{{{', '.join(fields)}}}" if compact else "{\n  " + ",\n  ".join(fields) + "\n}"
 

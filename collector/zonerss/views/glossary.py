@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 WORDS = {
     "zone": "A set of processes that is asked about: a container, a service, a user. --by says how processes are "
@@ -45,7 +45,7 @@ WORDS = {
 """Each word and one or two sentences, in the order in which they are best read."""
 
 
-def render(words: Sequence[str] = tuple(WORDS), width: int = 80) -> list[str]:
+def render(words: Iterable[str] = WORDS, width: int = 80) -> list[str]:
     """The words and what they mean, a paragraph each, wrapped at ``width`` columns."""
     indent = " " * (max(map(len, WORDS)) + 2)
     lines = []

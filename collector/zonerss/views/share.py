@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zonerss.answers.share import Pair, SharedPart, Sharing
-from zonerss.census.census import Kind
-from zonerss.census.usage import rss_of
+from zonerss.census.kinds import Kind, rss_of
 from zonerss.records import FileKind, Holding, Holdings, MappedFile, Usage
 from zonerss.units import format_size, pages_to_bytes
 from zonerss.views.columns import sizes
@@ -61,9 +61,6 @@ def render_pairs(
 
 
 def _heat_map(zones: Sequence[Usage], pairs: Sequence[Pair], count: int, width: int) -> list[str]:
-    # rich is costly to load, and only a terminal needs it.
-    import io
-
     from rich.console import Console
     from rich.text import Text
 
@@ -117,7 +114,7 @@ def render_parts(parts: Sequence[SharedPart], holdings: Holdings, in_bytes: bool
 
 def what_it_is(part: SharedPart, held: Sequence[Holding] | None) -> str:
     """The contents of a part in words, most first: private memory, files by their last names."""
-    private = "of a fork" if len(part.keys) > 1 else "private"
+    private = "of a fork" if len(part.owners) > 1 else "private"
     found = [(part.anon_bytes, private)]
     if held is None:
         found += [(part.file_bytes, "files"), (part.shmem_bytes, "shmem")]

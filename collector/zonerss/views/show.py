@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from zonerss.records import Grouping
+from zonerss.records import Grouping, Usage
 from zonerss.snapshot import Snapshot
 from zonerss.views.columns import RSS, UNCERTAINTY, ZONE, ZONE_COLUMNS, Column, process_columns, shown
 from zonerss.views.document import gap_list, header, process_fields, usage_fields
@@ -31,7 +31,10 @@ def render(
     lines: list[str] = []
     if snapshot.processes is not None:
         rows = sort_records(snapshot.processes, RSS, limit or _PROCESSES)
-        lines += [*render_table(shown(process_columns(users or {}), rows), rows, in_bytes), ""]
+        lines += [
+            *render_table(shown(process_columns({} if users is None else users), rows), rows, in_bytes),
+            "",
+        ]
     for grouping in snapshot.groupings:
         lines += [*render_zones(grouping, sort, limit, in_bytes), ""]
     return [*lines, *footer(snapshot)]
@@ -50,10 +53,15 @@ def _zone_column(by: str) -> Column:
     return Column(ZONE.name, header, ZONE.help, ZONE.value, left=True)
 
 
-def document(snapshot: Snapshot, sort: Column = RSS, limit: int | None = None) -> dict[str, Any]:
-    """``zonerss.snapshot/1``: what each zone uses, and each process where they were asked for (docs/json.md)."""
+def document(snapshot: Snapshot, sort: Column | None = None, limit: int | None = None) -> dict[str, Any]:
+    """
+    ``zonerss.snapshot/1``: what each zone uses, and each process where they were asked for (docs/json.md).
+
+    :param sort: None: the zones as the snapshot has them
+    :param limit: only the first zones of each grouping, and the first processes
+    """
     groupings = [
-        {"by": grouping.by, "zones": [usage_fields(u) for u in sort_records(grouping.zones, sort, limit)]}
+        {"by": grouping.by, "zones": [usage_fields(usage) for usage in _zones(grouping, sort, limit)]}
         for grouping in snapshot.groupings
     ]
     fields = header("zonerss.snapshot/1", snapshot) | {
@@ -66,3 +74,7 @@ def document(snapshot: Snapshot, sort: Column = RSS, limit: int | None = None) -
     if snapshot.processes is not None:
         fields["processes"] = [process_fields(p) for p in sort_records(snapshot.processes, RSS, limit)]
     return fields
+
+
+def _zones(grouping: Grouping, sort: Column | None, limit: int | None) -> Sequence[Usage]:
+    return sort_records(grouping.zones, sort, limit) if sort else grouping.zones[:limit]

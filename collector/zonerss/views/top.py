@@ -1,4 +1,4 @@
-"""What top shows: zones with their trend, churn and uncertainty; of a zone its processes and whom it shares with.
+"""What top shows: zones with trend, churn and uncertainty; for one zone its processes and with whom it shares.
 
 Pure: from snapshots to rows and lines of text. The screen is :mod:`zonerss.views.top_app`.
 """
@@ -57,7 +57,7 @@ class Row:
 CHURN = Column(
     "churn",
     "CHURN/s",
-    "memory whose mapping changed while we looked, as a rate",
+    "memory that was mapped or unmapped during the walk, per second",
     lambda row: row.churn_bytes,
     text=lambda value: format_size(round(value)),
 )

@@ -26,14 +26,14 @@ def render_answer(answer: WhatIf, limit: int, in_bytes: bool = False) -> list[st
     size = sizes(in_bytes)
     sums = [
         ["FREED", size(answer.freed_bytes), "free at once"],
-        ["RECLAIMABLE", size(answer.reclaimable_bytes), "page cache that nobody maps any more"],
+        ["RECLAIMABLE", size(answer.reclaimable_bytes), "page cache that no process maps any more"],
         ["STAYS", size(answer.stays_bytes), "tmpfs files and System V segments"],
-        ["KEPT", size(answer.kept_bytes), "mapped by others, too"],
+        ["KEPT", size(answer.kept_bytes), "mapped by other zones, too"],
     ]
     if answer.swap_bytes:
-        sums.append(["SWAP", size(answer.swap_bytes), "beside it: swap slots"])
+        sums.append(["SWAP", size(answer.swap_bytes), "in addition: swap slots"])
     if answer.hugetlb_bytes:
-        sums.append(["HUGETLB", size(answer.hugetlb_bytes), "beside it: huge pages of a pool"])
+        sums.append(["HUGETLB", size(answer.hugetlb_bytes), "in addition: huge pages of a pool"])
     lines = render_rows(
         ["WITHOUT", "SIZE", " ".join(map(printable, answer.without))], sums, [True, False, True]
     )

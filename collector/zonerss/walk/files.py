@@ -11,19 +11,24 @@ Source: proc_pid_maps(5), proc_pid_map_files(5); mm/shmem.c shmem_kernel_file_se
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import stat
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from zonerss._core import ffi, lib
-from zonerss.census.census import Census, Parts
+from zonerss._core import check, ffi, lib
+from zonerss.census.census import Census
+from zonerss.census.parts import Parts
 from zonerss.kernel.proc import text_of
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.records import FileKind, Gap, Holdings, MappedFile, Task
+from zonerss.walk.host import Host
 from zonerss.walk.jobs import walk
-from zonerss.walk.pagemap import PagemapSource
+
+if TYPE_CHECKING:
+    from zonerss._core import _lib as core
 
 _ROOM = 16384
 _DELETED = " (deleted)"
@@ -64,30 +69,25 @@ class Look:
 
 
 def name_parts(
-    census: Census,
-    settings: Any,
-    tasks: Sequence[Task],
-    wanted: Collection[int] | None = None,
-    roots: Roots = HOST,
+    census: Census, host: Host, tasks: Sequence[Task], wanted: Collection[int] | None = None
 ) -> tuple[Holdings, tuple[Gap, ...]]:
     """
     What the parts of a census hold, as far as these processes map it.
 
     :param census: as the walk by zone left it
-    :param settings: from :func:`zonerss.walk.jobs.walk_settings`
     :param tasks: whose mappings to look at, one of each address space
     :param wanted: numbers of the sets in question; None: all
     :return: the holdings of each set, and processes that could not be read
     """
-    raw, names, gaps = _walk_files(settings, tasks)
-    joints = census.join(names, wanted)
+    raw, names, gaps = _walk_files(host, tasks)
+    overlaps = census.overlaps(names, wanted)
     aliases = names.parts()
-    file_of = _files(raw, aliases, {joint.other for joint in joints}, roots)
+    file_of = _files(raw, aliases, {overlap.other for overlap in overlaps}, host.roots)
     holdings: dict[int, dict[MappedFile | None, list[int]]] = {}
-    for joint in joints:
-        files = holdings.setdefault(joint.number, {})
-        pages = files.setdefault(file_of.get(joint.other), [0] * len(joint.pages))
-        for kind, count in enumerate(joint.pages):
+    for overlap in overlaps:
+        files = holdings.setdefault(overlap.number, {})
+        pages = files.setdefault(file_of.get(overlap.other), [0] * len(overlap.pages))
+        for kind, count in enumerate(overlap.pages):
             pages[kind] += count
     return {
         number: [(file, tuple(pages)) for file, pages in files.items()] for number, files in holdings.items()
@@ -102,34 +102,35 @@ def ipc_namespace(pid: int | str, roots: Roots = HOST) -> int | None:
         return None
 
 
-def _walk_files(settings: Any, tasks: Sequence[Task]) -> tuple[list[RawFile], Census, list[Gap]]:
+def _walk_files(host: Host, tasks: Sequence[Task]) -> tuple[list[RawFile], Census, list[Gap]]:
     room = _ROOM
     while True:
-        handle = ffi.new("struct objects **")
-        if lib.objects_create(room, handle):
-            raise MemoryError
-        objects = ffi.gc(handle[0], lib.objects_destroy)
+        ret = ffi.new("struct mapped_files **")
+        check(lib.mapped_files_create(room, ret), "collecting mapped files")
+        files: core.mapped_files = ffi.gc(ret[0], lib.mapped_files_destroy)
         census = Census(room)
-        settings.objects = objects
+        begin = functools.partial(_begin, files)
         try:
-            _, gaps = walk(PagemapSource(), census, None, [(task, 0) for task in tasks], settings)
-            return _raw_files(objects), census, gaps
+            _, gaps = walk(begin, census, None, [(task, 0) for task in tasks], host)
+            return _raw_files(files), census, gaps
         except OSError as err:
             if err.errno != errno.ENOSPC:
                 raise
             room *= 4
-        finally:
-            settings.objects = ffi.NULL
 
 
-def _raw_files(objects: Any) -> list[RawFile]:
-    rows, text = lib.objects_all(objects), lib.objects_text(objects)
+def _begin(files: core.mapped_files, request: core.walk_request, ret: Any) -> int:
+    return lib.pagemap_walk(request, files, ret)
+
+
+def _raw_files(mapped: core.mapped_files) -> list[RawFile]:
+    rows, text = lib.mapped_files_all(mapped), lib.mapped_files_text(mapped)
     files = []
-    for index in range(lib.objects_count(objects)):
+    for index in range(lib.mapped_files_count(mapped)):
         row = rows[index]
         name = text_of(bytes(ffi.buffer(text + row.name, row.name_length)))
         device = (row.major, row.minor)
-        files.append(RawFile(name, device, row.inode, row.space, row.pid, row.start, row.end))
+        files.append(RawFile(name, device, row.inode, row.ipc_namespace, row.pid, row.start, row.end))
     return files
 
 
@@ -137,8 +138,8 @@ def _files(
     raw: Sequence[RawFile], aliases: Parts, used: Iterable[int], roots: Roots
 ) -> dict[int, MappedFile]:
     """The file of each set of raw files that is in use."""
-    sets = {number: aliases.zones_of(number) for number in used if number}
-    group_of = _groups(raw, map(aliases.zones_of, aliases.filled()))
+    sets = {number: aliases.owners_of(number) for number in used if number}
+    group_of = _groups(raw, map(aliases.owners_of, aliases.filled()))
     own = _OwnKernel(roots)
     members: dict[int, list[int]] = {}
     for index, group in enumerate(group_of):

@@ -9,14 +9,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zonerss._core import ffi, lib
 from zonerss.errors import CannotServe, KernelFormatError
 from zonerss.kernel.proc import text_of
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.records.mappings import Vma, VmaPages
-from zonerss.walk.jobs import walk_settings
+from zonerss.walk.host import find_host
+
+if TYPE_CHECKING:
+    from zonerss._core import _lib as core
 
 
 def frames(pid: int, roots: Roots = HOST) -> Iterator[VmaPages]:
@@ -28,11 +31,11 @@ def frames(pid: int, roots: Roots = HOST) -> Iterator[VmaPages]:
     :raises FramesHidden: frame numbers read as 0
     :raises KernelFormatError: a row of maps is not of the form that we know
     """
-    with walk_settings(roots) as settings, _opened(roots, pid) as (maps, pagemap, kpagecount):
+    with find_host(roots).opened() as host, _opened(roots, pid) as (maps, pagemap, kpagecount):
         for raw, vma in _rows(maps):
             if vma.start >> 63:
                 continue  # [vsyscall]
-            yield _pages(raw, vma, pagemap, kpagecount, settings)
+            yield _pages(raw, vma, pagemap, kpagecount, host)
 
 
 def parse_maps(text: bytes) -> list[tuple[Any, Vma]]:
@@ -65,13 +68,11 @@ def _rows(text: bytes) -> Iterator[tuple[Any, Vma]]:
         yield row, Vma(row.start, row.end, flags, row.offset, (row.major, row.minor), row.inode, name)
 
 
-def _pages(raw: Any, vma: Vma, pagemap: int, kpagecount: int, settings: Any) -> VmaPages:
+def _pages(raw: Any, vma: Vma, pagemap: int, kpagecount: int, host: core.walk_host) -> VmaPages:
     room = 512
     while True:
         pages = ffi.new("struct page[]", room)
-        count = lib.walk_pages(
-            pagemap, kpagecount, ffi.addressof(raw), settings, vma.start, vma.end, pages, room
-        )
+        count = lib.pages_read(pagemap, kpagecount, ffi.addressof(raw), host, vma.start, vma.end, pages, room)
         if count < 0:
             raise CannotServe(f"the process has left, or its pages cannot be read: {os.strerror(-count)}")
         if count <= room:

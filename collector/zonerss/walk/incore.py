@@ -14,6 +14,7 @@ asked as it is now.
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import struct
@@ -21,17 +22,22 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from zonerss._core import check, ffi, lib
-from zonerss.census.census import Census, Kind, Parts
+from zonerss.census.census import Census
+from zonerss.census.kinds import Kind
+from zonerss.census.parts import Parts
 from zonerss.census.ranges import Range, stretches
 from zonerss.errors import CannotServe
 from zonerss.kernel.proc import TaskList
-from zonerss.kernel.roots import Roots
 from zonerss.records import Gap, Task
 from zonerss.units import PAGE_BYTES
-from zonerss.walk.jobs import make_jobs, read_gaps
+from zonerss.walk.host import Host
+from zonerss.walk.jobs import walk
+
+if TYPE_CHECKING:
+    from zonerss._core import _lib as core
 
 _OVERLAYFS = 0x794C7630  # include/uapi/linux/magic.h
 _TMPFS = 0x01021994
@@ -55,34 +61,32 @@ def incore_parts(
     parts: Parts,
     listed: TaskList,
     assigned: Sequence[tuple[Task, int]],
-    settings: Any,
-    roots: Roots,
+    host: Host,
     by_cachestat: bool | None = None,
 ) -> tuple[Parts, list[Gap]]:
     """
-    The parts by the basis incore, each zone twice: as number z what it maps privately, as z + parts.zones shared.
+    The parts by the basis incore, each owner twice: as o what it maps privately, as o + parts.owners what shared.
 
     :param parts: what the page tables map; its anon, hugetlb and swap pages are taken over
-    :param assigned: whose address space is looked at for which zone number
-    :param settings: from :func:`zonerss.walk.jobs.walk_settings`
+    :param assigned: whose address space is looked at for which owner
     :param by_cachestat: ask cachestat(2); None: if the kernel has it
-    :return: parts of 2 * parts.zones zones, and what could not be seen
+    :return: parts of 2 * parts.owners owners, and what could not be seen
     :raises CannotServe: more files are mapped than we may open
     """
-    rest = Census(parts.zones)
-    with _collected(rest, listed, assigned, settings) as (incore, gaps):
-        files = _files(incore)
-        ranges = _ranges(incore, parts.zones)
-        _merge_overlays(files, ranges, settings, roots)
+    rest = Census(parts.owners)
+    with _collected(rest, listed, assigned, host) as (collected, gaps), host.opened() as opened:
+        files = _files(collected)
+        ranges = _ranges(collected, parts.owners)
+        _merge_overlays(files, ranges, host, opened)
         if by_cachestat is None:
             by_cachestat = has_cachestat()
         pages = _cached_pages(files, ranges, by_cachestat)
     for part in parts:
         kept = [0 if kind in (Kind.FILE, Kind.SHMEM) else count for kind, count in enumerate(part.pages)]
-        _add(pages, part.zones, kept)
+        _add(pages, part.owners, kept)
     for part in rest.parts():
-        _add(pages, part.zones, part.pages)
-    return Parts.of(2 * parts.zones, pages), gaps
+        _add(pages, part.owners, part.pages)
+    return Parts.of(2 * parts.owners, pages), gaps
 
 
 def has_cachestat() -> bool:
@@ -97,34 +101,37 @@ def has_cachestat() -> bool:
 _Pages = dict[tuple[int, ...], list[int]]
 
 
-def _add(pages: _Pages, zones: tuple[int, ...], counts: Sequence[int]) -> None:
-    row = pages.setdefault(zones, [0] * len(Kind))
+def _add(pages: _Pages, owners: tuple[int, ...], counts: Sequence[int]) -> None:
+    row = pages.setdefault(owners, [0] * len(Kind))
     for kind, count in enumerate(counts):
         row[kind] += count
 
 
 @contextmanager
 def _collected(
-    rest: Census, listed: TaskList, assigned: Sequence[tuple[Task, int]], settings: Any
-) -> Iterator[tuple[Any, list[Gap]]]:
-    made = ffi.new("struct incore **")
-    check(lib.incore_create(made), "collecting mapped files")
-    incore = made[0]
-    jobs = make_jobs(listed, assigned)
+    rest: Census, listed: TaskList, assigned: Sequence[tuple[Task, int]], host: Host
+) -> Iterator[tuple[core.ranges, list[Gap]]]:
+    ret = ffi.new("struct ranges **")
+    check(lib.ranges_create(ret), "collecting mapped files")
+    collected: core.ranges = ret[0]
     try:
         with _many_open_files():
-            result = lib.incore_collect(incore, rest.handle, jobs, len(assigned), settings)
-            if result == -_EMFILE:
-                raise CannotServe(
-                    "more files are mapped than we may open: raise the limit of open files (ulimit -n)"
-                )
-            check(result, "collecting mapped files")
-        yield incore, read_gaps(jobs, assigned)
+            _, gaps = walk(
+                lambda request, walking: lib.ranges_walk(collected, request, walking),
+                rest,
+                listed,
+                assigned,
+                host,
+            )
+        yield collected, gaps
+    except OSError as err:
+        if err.errno != errno.EMFILE:
+            raise
+        raise CannotServe(
+            "more files are mapped than we may open: raise the limit of open files (ulimit -n)"
+        ) from err
     finally:
-        lib.incore_destroy(incore)
-
-
-_EMFILE = 24
+        lib.ranges_destroy(collected)
 
 
 @contextmanager
@@ -138,45 +145,45 @@ def _many_open_files() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def _files(incore: Any) -> list[_File]:
-    rows = ffi.new("struct incore_file **")
-    count = lib.incore_files(incore, rows)
+def _files(collected: core.ranges) -> list[_File]:
+    rows = ffi.new("struct range_file **")
+    count = lib.ranges_files(collected, rows)
     return [
         _File(
             fd=row.fd,
             same_as=index,
-            kind=Kind.SHMEM if row.file_system == _TMPFS else Kind.FILE,
-            overlay=row.file_system == _OVERLAYFS,
+            kind=Kind.SHMEM if row.fs_type == _TMPFS else Kind.FILE,
+            overlay=row.fs_type == _OVERLAYFS,
             alike=(row.size_bytes, row.mtime_ns),
         )
         for index, row in enumerate(rows[0][i] for i in range(count))
     ]
 
 
-def _ranges(incore: Any, zones: int) -> list[Range]:
+def _ranges(collected: core.ranges, owners: int) -> list[Range]:
     rows = ffi.new("struct file_range **")
-    count = lib.incore_ranges(incore, rows)
+    count = lib.ranges_all(collected, rows)
     if not count:
         return []
     raw = ffi.buffer(rows[0], count * ffi.sizeof("struct file_range"))
     return [
-        Range(file, zone + zones * shared, first, pages)
-        for file, zone, first, pages, shared in struct.iter_unpack(_RANGE_STRUCT, raw)
+        Range(file, owner + owners * shared, first, pages)
+        for file, owner, first, pages, shared in struct.iter_unpack(_RANGE_STRUCT, raw)
     ]
 
 
 def _cached_pages(files: list[_File], ranges: list[Range], by_cachestat: bool) -> _Pages:
     pages: _Pages = {}
-    same = [Range(files[r.file].same_as, r.zone, r.first, r.pages) for r in ranges]
+    same = [Range(files[r.file].same_as, r.owner, r.first, r.pages) for r in ranges]
     for index, cut in stretches(same).items():
         file = files[index]
         means = lib.BY_CACHESTAT if by_cachestat and not file.overlay else lib.BY_MINCORE
         counts = _count(file.fd, means, [(stretch.first, stretch.pages) for stretch in cut])
         found: Counter[tuple[int, ...]] = Counter()
         for stretch, resident in zip(cut, counts or (), strict=True):
-            found[stretch.zones] += resident
-        for zones, resident in found.items():
-            row = pages.setdefault(zones, [0] * len(Kind))
+            found[stretch.owners] += resident
+        for owners, resident in found.items():
+            row = pages.setdefault(owners, [0] * len(Kind))
             row[file.kind] += resident
     return pages
 
@@ -192,7 +199,7 @@ def _count(fd: int, means: int, wanted: Sequence[tuple[int, int]], raises: bool 
     return list(ffi.unpack(resident, len(wanted)))
 
 
-def _merge_overlays(files: list[_File], ranges: list[Range], settings: Any, roots: Roots) -> None:
+def _merge_overlays(files: list[_File], ranges: list[Range], host: Host, opened: core.walk_host) -> None:
     """Find the files of overlays that are one file below, and of what kind it is."""
     mapped: dict[int, list[Range]] = defaultdict(list)
     for r in dict.fromkeys(ranges):
@@ -200,18 +207,18 @@ def _merge_overlays(files: list[_File], ranges: list[Range], settings: Any, root
             mapped[r.file].append(r)
     if not mapped:
         return
-    pagemap = os.open(roots.proc / "self" / "pagemap", os.O_RDONLY)
+    pagemap = os.open(host.roots.proc / "self" / "pagemap", os.O_RDONLY)
     known: dict[tuple[int, int], list[tuple[int, int, int]]] = defaultdict(list)  # file, page, its frame
     try:
         for index in sorted(mapped):
             file = files[index]
             for other, page, pfn in known[file.alike]:
-                if _frame(file.fd, page, pagemap, settings)[1] == pfn:
+                if _frame(file.fd, page, pagemap, opened)[1] == pfn:
                     file.same_as, file.kind = other, files[other].kind
                     break
             else:
                 page = next((at for r in mapped[index] if (at := _first(file.fd, r)) >= 0), -1)
-                kind, pfn = _frame(file.fd, page, pagemap, settings) if page >= 0 else (-1, 0)
+                kind, pfn = _frame(file.fd, page, pagemap, opened) if page >= 0 else (-1, 0)
                 if kind >= 0:
                     file.kind = Kind(kind)
                     known[file.alike].append((index, page, pfn))
@@ -223,6 +230,6 @@ def _first(fd: int, mapped: Range) -> int:
     return int(lib.incore_first(fd, PAGE_BYTES, mapped.first, mapped.pages))
 
 
-def _frame(fd: int, page: int, pagemap: int, settings: Any) -> tuple[int, int]:
+def _frame(fd: int, page: int, pagemap: int, opened: core.walk_host) -> tuple[int, int]:
     pfn = ffi.new("uint64_t *")
-    return int(lib.incore_frame(fd, page, pagemap, settings, pfn)), int(pfn[0])
+    return int(lib.incore_frame(fd, page, pagemap, opened, pfn)), int(pfn[0])

@@ -6,23 +6,19 @@ reads serve elsewhere. Source: Documentation/admin-guide/mm/pagemap.rst; fs/proc
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from zonerss._core import check, lib
-from zonerss.census.census import Census
+from zonerss._core import ffi, lib
+
+if TYPE_CHECKING:
+    from zonerss._core import _lib as core
 
 
 class PagemapSource:
-    """Reads pagemap words in C (walk.c), several processes side by side."""
+    """Reads pagemap words in C (pagemap.c), several processes side by side."""
 
     name = "pagemap"
 
-    def __init__(self, scan: bool | None = None) -> None:
-        """:param scan: use PAGEMAP_SCAN; None: if the kernel has it"""
-        self._scan = scan
-
-    def walk(self, census: Census, jobs: Any, count: int, settings: Any) -> None:
-        """Walk the jobs; see :class:`zonerss.walk.jobs.Source`."""
-        if self._scan is not None:
-            settings.use_scan = self._scan and settings.use_scan
-        check(lib.walk_pagemap(census.handle, jobs, count, settings), "walking the processes")
+    def begin(self, request: core.walk_request, ret: Any) -> int:
+        """Begin a walk; see :data:`zonerss.walk.jobs.Begin`."""
+        return lib.pagemap_walk(request, ffi.NULL, ret)

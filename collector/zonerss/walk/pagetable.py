@@ -13,13 +13,15 @@ import errno
 import os
 import re
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from zonerss._core import check, ffi, lib
-from zonerss.census.census import Census
+from zonerss._core import ffi, lib
 from zonerss.errors import CannotServe
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.units import PAGE_BYTES
+
+if TYPE_CHECKING:
+    from zonerss._core import _lib as core
 
 BUILT = hasattr(lib, "pagetable_open")
 """Whether clang and bpftool were there when zonerss was built (bpf/build)."""
@@ -161,13 +163,11 @@ class PageTableSource:
             )
         return "shape", "our own page table did not read back as pagemap has it: this kernel's are not known"
 
-    def walk(self, census: Census, jobs: Any, count: int, settings: Any) -> None:
-        """Walk the jobs; see :class:`zonerss.walk.jobs.Source`."""
+    def begin(self, request: core.walk_request, ret: Any) -> int:
+        """Begin a walk; see :data:`zonerss.walk.jobs.Begin`."""
         if self._handle is None:
             raise ValueError("the source is closed")
-        check(
-            lib.walk_pagetable(self._handle, census.handle, jobs, count, settings), "walking the page tables"
-        )
+        return lib.pagetable_walk(self._handle, request, ret)
 
     def counts(self) -> dict[str, int]:
         """Since it was opened: tables that could not be read, that changed hands while being copied, and reads."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 
 from zonerss._core import check, ffi, lib
-from zonerss.census.census import Census, Parts
+from zonerss.census.census import Census
+from zonerss.census.parts import Parts
 from zonerss.kernel.roots import Roots
 from zonerss.records.bills import Billed
 
@@ -39,6 +40,6 @@ def read_payers(census: Census, parts: Parts, roots: Roots) -> tuple[Billed, ...
     for i in range(count[0]):
         row = held[i]
         if row.set not in paths:
-            paths[row.set] = parts.zones_of(row.set)
+            paths[row.set] = parts.owners_of(row.set)
         billed.append(Billed(paths[row.set], row.inode, tuple(row.pages)))
     return tuple(billed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zonerss.errors import CannotServe, UsageError
-from zonerss.kernel.roots import Roots
+from zonerss.walk.host import Host
 from zonerss.walk.jobs import Source
 from zonerss.walk.pagemap import PagemapSource
 from zonerss.walk.pagetable import PageTableSource, worth_loading
@@ -14,12 +14,9 @@ SOURCES = ("auto", "pagetable", "pagemap")
 class Sources:
     """The sources of this host. The page table source is loaded when it is first chosen, and kept until close()."""
 
-    def __init__(self, roots: Roots, threads: int | None = None, lasting: bool = False) -> None:
-        """
-        :param threads: how many processes may be walked side by side; None: as many as there are processors for us
-        :param lasting: more snapshots will follow, so that loading pays in the end
-        """
-        self._roots, self._threads, self._lasting = roots, threads, lasting
+    def __init__(self, host: Host, lasting: bool = False) -> None:
+        """:param lasting: more snapshots will follow, so that loading pays in the end"""
+        self._host, self._lasting = host, lasting
         self._pagemap = PagemapSource()
         self._pagetable: PageTableSource | None = None
         self._refused = False
@@ -48,7 +45,7 @@ class Sources:
 
     def _loaded(self) -> PageTableSource:
         if self._pagetable is None:
-            self._pagetable = PageTableSource(self._roots, self._threads)
+            self._pagetable = PageTableSource(self._host.roots, self._host.threads)
         return self._pagetable
 
     def close(self) -> None:

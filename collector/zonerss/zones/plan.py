@@ -1,4 +1,4 @@
-"""Who is walked for whom: each process with its zones, and the numbers that the census knows them by. Pure."""
+"""Who is walked for whom: each process with its zones, and the owners that frames are marked for. Pure."""
 
 from __future__ import annotations
 
@@ -9,41 +9,36 @@ from typing import NamedTuple
 from zonerss.records import Task, Zone
 from zonerss.zones.labels import label
 
-
-class Place(NamedTuple):
-    """A process and where it belongs."""
-
-    task: Task
-    zones: tuple[Zone, ...]
-    """Its zone in each grouping, under a name that no other zone of the grouping has."""
+Placed = tuple[Task, tuple[Zone, ...]]
+"""A process and its zone in each grouping, under a name that no other zone of the grouping has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """A process, and what was numbered for it."""
+class Seat(NamedTuple):
+    """What a process is to the census."""
 
-    place: Place
     mm: int
     """The lowest pid that has its address space."""
-    key: int
-    """The zone number that the census knows it by."""
+    owner: int
+    """What its frames are marked for."""
     walk: int
-    """Which walk read its address space."""
+    """Which walk reads its address space."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is to be walked."""
 
+    placed: tuple[Placed, ...]
+    """Every process, by the name of its first zone."""
     seats: tuple[Seat, ...]
-    """Every process."""
+    """One for each of them."""
     mms: tuple[int, ...]
-    """The address space of each key, where keys tell address spaces apart."""
+    """The address space of each owner, where owners tell address spaces apart."""
     walks: tuple[tuple[Task, int], ...]
-    """Whose address space is walked for which key: once for a key, however many processes share it."""
+    """Whose address space is walked for which owner: once for an owner, however many processes share it."""
 
 
-def place_tasks(tasks: Sequence[Task], zoners: Iterable[Callable[[Task], Zone]]) -> list[Place]:
+def place_tasks(tasks: Sequence[Task], zoners: Iterable[Callable[[Task], Zone]]) -> list[Placed]:
     """Each process with its zone in each grouping."""
     columns = []
     for zone_of in zoners:
@@ -51,10 +46,10 @@ def place_tasks(tasks: Sequence[Task], zoners: Iterable[Callable[[Task], Zone]])
         distinct = tuple(dict.fromkeys(zones))
         labelled = dict(zip(distinct, label(distinct), strict=True))
         columns.append([labelled[zone] for zone in zones])
-    return list(map(Place, tasks, zip(*columns, strict=True)))
+    return list(zip(tasks, zip(*columns, strict=True), strict=True))
 
 
-def make_plan(places: Iterable[Place], mm_of: Mapping[int, int], by_mm: bool) -> Plan:
+def make_plan(placed: Iterable[Placed], mm_of: Mapping[int, int], by_mm: bool) -> Plan:
     """
     Number what the census tells apart: combinations of zones, one in each grouping, and address spaces if by_mm.
 
@@ -62,15 +57,16 @@ def make_plan(places: Iterable[Place], mm_of: Mapping[int, int], by_mm: bool) ->
 
     :param mm_of: pid -> the lowest pid that has its address space
     """
-    keys: dict[tuple[int, tuple[Zone, ...]], int] = {}
+    ordered = tuple(sorted(placed, key=lambda one: one[1][0].name))
+    owners: dict[tuple[int, tuple[Zone, ...]], int] = {}
     walk_of: dict[tuple[int, int], int] = {}
     seats: list[Seat] = []
     walks: list[tuple[Task, int]] = []
-    for place in sorted(places, key=lambda place: place.zones[0].name):
-        mm = mm_of[place.task.pid]
-        key = keys.setdefault((mm if by_mm else 0, place.zones), len(keys))
-        if (mm, key) not in walk_of:
-            walk_of[mm, key] = len(walks)
-            walks.append((place.task, key))
-        seats.append(Seat(place, mm, key, walk_of[mm, key]))
-    return Plan(tuple(seats), tuple(mm for mm, _ in keys), tuple(walks))
+    for task, zones in ordered:
+        mm = mm_of[task.pid]
+        owner = owners.setdefault((mm if by_mm else 0, zones), len(owners))
+        if (mm, owner) not in walk_of:
+            walk_of[mm, owner] = len(walks)
+            walks.append((task, owner))
+        seats.append(Seat(mm, owner, walk_of[mm, owner]))
+    return Plan(ordered, tuple(seats), tuple(mm for mm, _ in owners), tuple(walks))

@@ -47,7 +47,7 @@ def parse_rules(text: str, file: str) -> tuple[Rule, ...]:
     :param file: what to call it in an error
     :raises UsageError: FILE:LINE:COLUMN, what is wrong there and what to do
     """
-    import tomllib  # only who has rules pays for it
+    import tomllib
 
     try:
         document = tomllib.loads(text)

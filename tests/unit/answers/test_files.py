@@ -6,7 +6,7 @@ from hypothesis import given
 from tests.unit.frames_by_hand import FILES, NAMES, PATHS, Frames, censuses, frames, holdings
 
 from zonerss.answers.files import files_usage
-from zonerss.census.census import Kind
+from zonerss.census.kinds import Kind
 from zonerss.units import PAGE_BYTES
 
 

@@ -6,7 +6,7 @@ import struct
 from collections import Counter
 
 from zonerss.answers.frames import count_kinds, count_pages
-from zonerss.census.census import Kind
+from zonerss.census.kinds import Kind
 from zonerss.records.mappings import MAPCOUNT_UNKNOWN, PAGE_DEVICE, PAGE_STRUCT, PAGE_ZERO, Vma, VmaPages
 
 START = 0x400000

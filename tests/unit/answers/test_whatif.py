@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.unit.frames_by_hand import FILES, NAMES, PATHS, Frames, censuses, frames, holdings, in_rss
 
 from zonerss.answers.whatif import Fate, fate, sets_within, whatif
-from zonerss.census.census import RSS_KINDS, Kind
+from zonerss.census.kinds import RSS_KINDS, Kind
 from zonerss.records import FileKind, MappedFile
 from zonerss.units import PAGE_BYTES
 

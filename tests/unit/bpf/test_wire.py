@@ -14,7 +14,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[3]
 OBJECT = PROJECT / "bpf" / ".output" / "pagetable.bpf.o"
-STRUCTS = ("pagetable_piece", "pagetable_worker", "pagetable_search", "pagetable_settings", "pagetable_state")
+STRUCTS = ("pagetable_copy", "pagetable_worker", "pagetable_search", "pagetable_settings", "pagetable_state")
 BPFTOOL = shutil.which("bpftool") or shutil.which("bpftool", path="/usr/sbin:/sbin")
 
 
@@ -38,9 +38,9 @@ def test_the_header_has_no_guards_and_no_includes() -> None:
     assert not re.search(r"^\s*#", (PROJECT / "bpf" / "pagetable.h").read_text(), re.MULTILINE)
 
 
-def test_the_piece_is_as_small_as_it_says(wire: cffi.FFI) -> None:
-    assert wire.sizeof("struct pagetable_piece") == 16
-    assert wire.offsetof("struct pagetable_piece", "entries") == 8
+def test_the_copy_is_as_small_as_it_says(wire: cffi.FFI) -> None:
+    assert wire.sizeof("struct pagetable_copy") == 16
+    assert wire.offsetof("struct pagetable_copy", "entries") == 8
 
 
 @pytest.mark.parametrize("name", STRUCTS)
@@ -52,8 +52,8 @@ def test_no_hidden_padding(wire: cffi.FFI, name: str) -> None:
     assert wire.sizeof(f"struct {name}") == end
 
 
-# Of a piece the program only knows pointers, so BTF does not hold it; its size is asserted in the program.
-@pytest.mark.parametrize("name", [name for name in STRUCTS if name != "pagetable_piece"])
+# Of a copy the program only knows pointers, so BTF does not hold it; its size is asserted in the program.
+@pytest.mark.parametrize("name", [name for name in STRUCTS if name != "pagetable_copy"])
 def test_the_kernel_side_has_the_same_layout(wire: cffi.FFI, built: dict[str, Any], name: str) -> None:
     if name not in built:
         pytest.fail(f"struct {name} is not in the object")
@@ -63,7 +63,7 @@ def test_the_kernel_side_has_the_same_layout(wire: cffi.FFI, built: dict[str, An
 
 
 def test_the_buffer_can_hold_a_whole_table(wire: cffi.FFI) -> None:
-    table = 512 * 8 + wire.sizeof("struct pagetable_piece")
+    table = 512 * 8 + wire.sizeof("struct pagetable_copy")
     limits = wire.typeof("enum pagetable_limit").relements
     assert limits["PAGETABLE_BUFFER_BYTES"] >= 2 * table
     assert limits["PAGETABLE_BUFFER_BYTES"] % 4096 == 0

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests import oracle
 
-from zonerss.census.census import NO_GROUP, RSS_KINDS, Census, Kind, Parts
+from zonerss.census.census import Census
+from zonerss.census.kinds import RSS_KINDS, Kind
+from zonerss.census.parts import NO_GROUP, Parts
 
 ZONES = 6
 
@@ -35,9 +37,9 @@ def expected(marks: list[tuple[int, int, Kind]]) -> dict[frozenset[int], tuple[i
 def found(parts: Parts) -> dict[frozenset[int], tuple[int, ...]]:
     result: dict[frozenset[int], tuple[int, ...]] = {}
     for part in parts:
-        zones = frozenset(part.zones)
+        zones = frozenset(part.owners)
         assert zones not in result, "a set of zones appears once"
-        assert len(zones) == len(part.zones), "a zone appears once in a set"
+        assert len(zones) == len(part.owners), "a zone appears once in a set"
         result[zones] = part.pages
     return result
 

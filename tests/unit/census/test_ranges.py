@@ -21,7 +21,7 @@ def test_each_page_lies_in_the_stretch_of_its_zones(given_ranges):
         for page in range(first, first + pages):
             zones.setdefault((file, page), set()).add(zone)
     found = {
-        (file, page): set(stretch.zones)
+        (file, page): set(stretch.owners)
         for file, cut in stretches(given_ranges).items()
         for stretch in cut
         for page in range(stretch.first, stretch.first + stretch.pages)
@@ -35,7 +35,7 @@ def test_stretches_are_ordered_and_as_long_as_can_be(given_ranges):
         for one, next_one in pairwise(cut):
             assert one.pages > 0
             assert one.first + one.pages <= next_one.first
-            assert one.first + one.pages < next_one.first or one.zones != next_one.zones
+            assert one.first + one.pages < next_one.first or one.owners != next_one.owners
 
 
 def test_two_zones_that_overlap():

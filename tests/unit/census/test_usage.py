@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zonerss.census.census import Census, Kind
+from zonerss.census.census import Census
+from zonerss.census.kinds import Kind
 from zonerss.census.usage import Member, processes_usage, zones_usage
 from zonerss.records import Task, Zone
 from zonerss.units import PAGE_BYTES
@@ -27,7 +28,7 @@ def build(rows: list[tuple[str, list[tuple[int, Kind]]]]) -> tuple[Census, list[
     for key, (zone, mapped) in enumerate(rows):
         census.mark(key, [pfn for pfn, _ in mapped], [kinds.setdefault(pfn, kind) for pfn, kind in mapped])
         task = Task(key + 1, 0, 0, 0, "x", f"/{zone}", 0, key + 1)
-        members.append(Member(task, key + 1, (Zone(zone, f"/{zone}"),), key, len(mapped), 0))
+        members.append(Member(task, key + 1, (Zone(zone, f"/{zone}"),), key, len(mapped)))
     return census, members
 
 
@@ -78,6 +79,6 @@ def test_processes(rows: list[tuple[str, list[tuple[int, Kind]]]]) -> None:
 def test_processes_that_share_an_address_space_have_the_same_figures() -> None:
     census = Census(1)
     census.mark(0, [1, 2, 3], [Kind.ANON] * 3)
-    members = [Member(Task(pid, 0, 0, 0, "x", "/", 0, pid), 7, (Zone("z"),), 0, 3, 0) for pid in (7, 8)]
+    members = [Member(Task(pid, 0, 0, 0, "x", "/", 0, pid), 7, (Zone("z"),), 0, 3) for pid in (7, 8)]
     one, other = processes_usage(census.parts(), members, [7])
     assert one.exclusive_bytes == other.exclusive_bytes == 3 * PAGE_BYTES

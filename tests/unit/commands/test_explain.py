@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
 import pytest
+from tests.unit.builders import NoSession
 
 import zonerss.commands.explain as explain
 from zonerss.commands import main
-
-
-class NoSession:
-    """Stands for a session on a host without root and kernel."""
-
-    def __init__(self, *_: object, **options: object) -> None:
-        pass
-
-    def __enter__(self) -> NoSession:
-        return self
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        pass
 
 
 @pytest.fixture(autouse=True)
@@ -32,13 +18,13 @@ def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "explain which zone?"),
-        (["web", "--basis", "incore"], "explain starts from what page tables map"),
+        ([], "name the zone to explain"),
+        (["web", "--basis", "incore"], "explain counts what page tables map"),
         (["web", "--by", "zone", "--by", "user"], "explain takes one --by"),
-        (["web", "--pid", "1"], "a zone or a --pid, one at a time"),
-        (["--pid", "0"], "is no process id"),
-        (["--pid", "-7"], "is no process id"),
-        (["--pid", "x"], "'x' is no process id"),
+        (["web", "--pid", "1"], "a zone or a --pid, not both"),
+        (["--pid", "0"], "is not a process id"),
+        (["--pid", "-7"], "is not a process id"),
+        (["--pid", "x"], "'x' is not a process id"),
         (["web", "--numbers", "--private-shared"], "not allowed with"),
     ],
 )

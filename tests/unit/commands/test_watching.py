@@ -72,11 +72,11 @@ def options(**given: Any) -> argparse.Namespace:
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
-        (["--count", "2"], "say how many seconds apart"),
-        (["--watch", "0"], "no number of seconds"),
-        (["--watch", "nan"], "no number of seconds"),
-        (["--watch", "90000"], "no number of seconds"),
-        (["--watch", "1", "--count", "0"], "no whole number"),
+        (["--count", "2"], "--count needs --watch"),
+        (["--watch", "0"], "not a number of seconds"),
+        (["--watch", "nan"], "not a number of seconds"),
+        (["--watch", "90000"], "not a number of seconds"),
+        (["--watch", "1", "--count", "0"], "not a whole number"),
     ],
 )
 def test_wrong_usage_is_one_sentence(

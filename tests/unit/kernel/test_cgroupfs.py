@@ -17,6 +17,7 @@ from zonerss.kernel.cgroupfs import (
     children,
     directory,
     find_memory_hierarchy,
+    parse_hierarchy_id,
     walk,
 )
 from zonerss.kernel.roots import Roots
@@ -266,3 +267,10 @@ def test_children_and_walk(tmp_path: Path) -> None:
     assert children(found, "/gone") == ()
     assert list(walk(found)) == ["/", "/a", "/b", "/b/a", "/b/a/c", "/b/x"]
     assert list(walk(found, "/b")) == ["/b", "/b/a", "/b/a/c", "/b/x"]
+
+
+def test_the_number_of_a_hierarchy():
+    text = b"12:pids:/a\n4:memory,hugetlb:/b:memory:c\n1:name=systemd:/\n0::/a\n"
+    assert parse_hierarchy_id(text, "memory") == 4
+    assert parse_hierarchy_id(text, "name=systemd") == 1
+    assert parse_hierarchy_id(text, "cpu") is None

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from zonerss.errors import CannotServe, KernelFormatError
 from zonerss.kernel.cgroupfs import MemoryHierarchy
-from zonerss.kernel.proc import parse_stat, read_tasks
+from zonerss.kernel.proc import parse_rss, parse_stat, read_tasks
 from zonerss.kernel.roots import Roots
 from zonerss.records import Cause
+from zonerss.units import PAGE_BYTES
 from zonerss.walk.frames import parse_maps
 
 STAT = (
@@ -170,3 +171,11 @@ def test_maps_that_are_not_understood(line: bytes) -> None:
 def test_maps_of_arbitrary_bytes(text: bytes) -> None:
     with contextlib.suppress(KernelFormatError):
         assert all(vma.start < vma.end for _, vma in parse_maps(text))
+
+
+def test_rss_of_a_status():
+    text = b"Name:\tRssAnon:\t1 kB\nVmRSS:\t    100 kB\nRssAnon:\t     80 kB\nRssFile:\t   16 kB\nRssShmem:\t 4 kB\n"
+    kib = PAGE_BYTES // 1024
+    assert parse_rss(text) == {"anon": 80 // kib, "file": 16 // kib, "shmem": 4 // kib}
+    assert parse_rss(b"Name:\tkthreadd\nUmask:\t0000\n") == {}
+    assert parse_rss(b"") == {}

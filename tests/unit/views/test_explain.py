@@ -60,10 +60,10 @@ def test_the_chain():
         "    300M  sum of process RSS (3 processes)",
         "-   180M  counted again: frames that several processes of the zone map",
         "=   120M  RSS of the zone: every frame once",
-        "-    17M  billed to /db",
+        "-    17M  charged to /db",
         "+    23M  page cache of this cgroup that no process maps",
         "+  7168K  kernel memory: page tables, stacks, slab",
-        "+  2048K  billed here, mapped by db only",
+        "+  2048K  charged here, mapped only by db",
         "+     4K  not explained (within the kernel's own rounding, 512K)",
         "=   135M  charged to /web (memory.usage_in_bytes)",
         "",
@@ -73,8 +73,9 @@ def test_the_chain():
 def test_what_is_to_be_said_about_it():
     moved = replace(ACCOUNT, drift=Drift((42,), (), -8192), attempts=3)
     assert chain.render(moved)[-2:] == [
-        "The kernel does not say who pays for a frame (no /proc/kpagecgroup), so no step can tell.",
-        "Drift while it was measured: 1 processes came, 0 left, the bill changed by -8,192 bytes; taken 3 times.",
+        "The kernel does not tell which cgroup a frame is charged to (no /proc/kpagecgroup): steps are missing.",
+        "Changed during the measurement: 1 processes came, 0 left, the charge changed by -8,192 bytes; "
+        "measured 3 times.",
     ]
     no_bill = replace(ACCOUNT, bill=None, drift=None, shares=object())
     assert "ends at its RSS" in chain.render(no_bill)[-1]
@@ -159,15 +160,15 @@ def test_how_mapped():
         "zone web, basis incore",
         "",
         "WHO         WHAT           SIZE  MEANS",
-        "getvmusage  rss_private   7168K  through MAP_PRIVATE: libc is private",
+        "getvmusage  rss_private   7168K  through MAP_PRIVATE (libc is private)",
         "            rss_shared    5120K  through MAP_SHARED: files, tmpfs, shared memory",
         "zonerss     exclusive       11M  no other zone has it, however it is mapped",
         "            shared        1024K  another zone has it, too",
-        "getvmusage  swap_private  9216K  reserved; fork doubles it",
+        "getvmusage  swap_private  9216K  reserved (fork doubles it)",
         "            swap_shared   3072K  reserved by shared memory, each once",
-        "zonerss     swap             0K  used: slots that page tables point at",
+        "zonerss     swap             0K  used: slots that page tables refer to",
         "",
-        "1024K is mapped both ways and stands under rss_shared.",
+        "1024K is mapped both ways and counted in rss_shared.",
     ]
 
 
@@ -185,11 +186,11 @@ def test_one_process():
         "",
         "     BYTES  WHAT",
         "    409600  by the kernel's counters (statm): what ps prints",
-        "+     8192  what each processor had not added up yet",
+        "+     8192  not yet added up by each processor",
         "=   417792  by smaps: the sum of Rss",
-        "+   274432  entries that map the zero page: nobody's memory",
-        "+  2097152  hugetlb pages, which smaps tells beside Rss",
-        "=  2789376  by translations: every entry that maps anything (rm_asrss)",
+        "+   274432  entries that map the zero page",
+        "+  2097152  hugetlb pages, which smaps does not count in Rss",
+        "=  2789376  by page table entries: every entry that maps anything (rm_asrss)",
     ]
     document = process.document(ways)
     assert (

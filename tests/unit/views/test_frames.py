@@ -8,7 +8,7 @@ from collections import Counter
 from tests.unit.answers.test_frames import EVERYTHING, START, pages
 
 from zonerss.answers.frames import count_pages
-from zonerss.census.census import Kind
+from zonerss.census.kinds import Kind
 from zonerss.records.mappings import MAPCOUNT_UNKNOWN
 from zonerss.views.document import render_json
 from zonerss.views.frames import document, histogram, render

@@ -7,7 +7,8 @@ import json
 from tests.unit import builders
 
 from zonerss.answers.share import Sharing, pairs, shared_parts
-from zonerss.census.census import Census, Kind
+from zonerss.census.census import Census
+from zonerss.census.kinds import Kind
 from zonerss.census.usage import Member, zone_names
 from zonerss.records import FileKind, MappedFile, Task, Zone
 from zonerss.views.document import render_json
@@ -32,7 +33,7 @@ def sharing() -> Sharing:
     ):
         census.mark(zone, range(first, first + count), [kind] * count)
     members = [
-        Member(Task(k + 1, 0, 0, 0, "x", "/", 0, k + 1), k + 1, (Zone(name),), k, 0, 0)
+        Member(Task(k + 1, 0, 0, 0, "x", "/", 0, k + 1), k + 1, (Zone(name),), k, 0)
         for k, name in enumerate(NAMES)
     ]
     names = zone_names(members)

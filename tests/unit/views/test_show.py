@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
-from tests.unit.builders import KIB, snapshot, usage
+from tests.unit.builders import KIB, process, snapshot, usage
 
 from zonerss.records import Cause, Gap, Grouping
 from zonerss.views.document import render_json
@@ -99,3 +100,15 @@ def test_hostile_names() -> None:
     assert text.isascii()
     assert "\x1b" not in text
     assert json.loads(text)["zones"][0]["zone"] == "a\nb\x1b[2J\\xff"
+
+
+class OnDemand(dict[int, str]):
+    """A mapping that is empty until it is asked."""
+
+    def get(self, uid: int, default: Any = None) -> Any:
+        return {0: "root"}.get(uid, default)
+
+
+def test_processes_come_first_with_their_users_names() -> None:
+    lines = render(snapshot(processes=(process(), process(43, uid=7))), users=OnDemand())
+    assert [line.split()[:2] for line in lines[:3]] == [["PID", "USERNAME"], ["42", "root"], ["43", "7"]]

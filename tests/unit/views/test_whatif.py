@@ -30,9 +30,9 @@ def test_the_sums_what_is_left_and_who_keeps_the_rest() -> None:
     assert render_answer(ANSWER, 10) == [
         "WITHOUT      SIZE  web e\\x1b[0m",
         "FREED         24K  free at once",
-        "RECLAIMABLE  400K  page cache that nobody maps any more",
+        "RECLAIMABLE  400K  page cache that no process maps any more",
         "STAYS          8K  tmpfs files and System V segments",
-        "KEPT          12K  mapped by others, too",
+        "KEPT          12K  mapped by other zones, too",
         "",
         "SIZE  FATE         KIND   OF",
         "400K  reclaimable  file   /srv/data",
@@ -50,8 +50,8 @@ def test_swap_and_huge_pages_where_there_are_any() -> None:
 
     answer = dataclasses.replace(ANSWER, swap_bytes=3 * KIB, hugetlb_bytes=2048 * KIB, left=(), kept_by=())
     assert render_answer(answer, 10)[5:] == [
-        "SWAP            3K  beside it: swap slots",
-        "HUGETLB      2048K  beside it: huge pages of a pool",
+        "SWAP            3K  in addition: swap slots",
+        "HUGETLB      2048K  in addition: huge pages of a pool",
     ]
 
 

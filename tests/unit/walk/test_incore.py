@@ -80,5 +80,5 @@ def test_a_range_is_laid_out_as_the_core_writes_it():
     import struct
 
     assert struct.calcsize(incore._RANGE_STRUCT) == ffi.sizeof("struct file_range")
-    row = ffi.new("struct file_range *", {"file": 2, "zone": 3, "first": 5, "pages": 7, "shared": 1})
+    row = ffi.new("struct file_range *", {"file": 2, "owner": 3, "first": 5, "pages": 7, "shared": 1})
     assert struct.unpack(incore._RANGE_STRUCT, ffi.buffer(row)) == (2, 3, 5, 7, 1)

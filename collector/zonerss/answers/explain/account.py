@@ -1,7 +1,7 @@
 """How `explain` comes to its numbers: a snapshot, who pays for its frames, and the bill, taken close together.
 
     take a snapshot of all zones            Session.take()
-    ask who pays for each frame of it       Session.payers()
+    ask who pays for each frame of it       Snapshot.payers()
     read the zone's bill                    kernel.memcg
     join them                               explain.chain()
 
@@ -59,7 +59,7 @@ def explain_zone(session: Session, name: str, by: str = "zone", roots: Roots = H
 
 def _explain_once(session: Session, name: str, by: str, roots: Roots, attempt: int) -> Account:
     snapshot = session.take((by,), "mapped", (name,))
-    billed = session.payers()
+    billed = snapshot.payers()
     hierarchy = find_memory_hierarchy(roots)
     zones = tuple(dict.fromkeys(member.zones[0] for member in snapshot.members))
     if not snapshot.zones:
@@ -139,7 +139,7 @@ def _drift(
 def pay_matrix(session: Session, by: str = "zone", roots: Roots = HOST) -> Matrix | None:
     """The matrix of zones and payers; None where the kernel does not say who pays."""
     snapshot = session.take((by,))
-    billed = session.payers()
+    billed = snapshot.payers()
     if billed is None:
         return None
     hierarchy = find_memory_hierarchy(roots)

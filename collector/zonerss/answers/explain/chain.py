@@ -20,8 +20,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from zonerss.census.census import Kind
-from zonerss.census.usage import rss_of
+from zonerss.census.kinds import Kind, rss_of
 from zonerss.records.bills import Bill, Billed
 from zonerss.units import pages_to_bytes
 
@@ -96,7 +95,7 @@ class Shares:
 def shares_of(
     zone: str,
     billed: Iterable[Billed],
-    zone_of_key: Mapping[int, str],
+    zone_of_owner: Mapping[int, str],
     path_of: Callable[[int], str],
     is_own: Callable[[str], bool],
 ) -> Shares:
@@ -104,7 +103,7 @@ def shares_of(
     Sort the frames that anybody maps by what they are to a zone.
 
     :param billed: all frames of a census by set and payer
-    :param zone_of_key: the zone of each owner that has one
+    :param zone_of_owner: the zone of each owner that has one
     :param path_of: what to call the cgroup of an inode, not 0
     :param is_own: whether a cgroup's charges are on the zone's bill
     """
@@ -113,7 +112,7 @@ def shares_of(
     nobody = anon = files = 0
     for row in billed:
         size = pages_to_bytes(rss_of(row.pages))
-        zones = {zone_of_key[key] for key in row.keys if key in zone_of_key}
+        zones = {zone_of_owner[owner] for owner in row.owners if owner in zone_of_owner}
         path = path_of(row.inode) if row.inode else None
         if path is not None and is_own(path):
             anon += pages_to_bytes(row.pages[Kind.ANON])
@@ -239,7 +238,7 @@ class Payment:
 
 
 def payments(
-    billed: Iterable[Billed], zone_of_key: Mapping[int, str], path_of: Callable[[int], str]
+    billed: Iterable[Billed], zone_of_owner: Mapping[int, str], path_of: Callable[[int], str]
 ) -> tuple[Payment, ...]:
     """The matrix of zones and payers, by zone and then largest first; parameters as for :func:`shares_of`."""
     sizes: Counter[tuple[str, str | None]] = Counter()
@@ -248,7 +247,7 @@ def payments(
         size = pages_to_bytes(rss_of(row.pages))
         if not size:
             continue
-        zones = {zone_of_key[key] for key in row.keys if key in zone_of_key}
+        zones = {zone_of_owner[owner] for owner in row.owners if owner in zone_of_owner}
         path = path_of(row.inode) if row.inode else None
         for zone in zones:
             sizes[zone, path] += size

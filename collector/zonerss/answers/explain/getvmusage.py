@@ -14,9 +14,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from zonerss.census.census import NO_GROUP, Parts
+from zonerss.census.kinds import rss_of
+from zonerss.census.parts import NO_GROUP, Parts
 from zonerss.census.ranges import Range, stretches
-from zonerss.census.usage import rss_of
 from zonerss.records.mappings import SmapsRow
 from zonerss.units import pages_to_bytes
 
@@ -45,7 +45,7 @@ class HowMapped:
 
 def how_mapped(
     by_mapping: Parts,
-    keys: Sequence[int],
+    owners: Sequence[int],
     exclusive_bytes: int,
     reserved: tuple[int, int],
     swap_used_bytes: int,
@@ -54,12 +54,12 @@ def how_mapped(
     Sort a zone's pages by the mappings that reach them.
 
     :param by_mapping: :attr:`zonerss.snapshot.Snapshot.by_mapping`
-    :param keys: the zone's numbers in the snapshot's parts
+    :param owners: the zone's in the snapshot's parts
     :param exclusive_bytes: by the same basis
     :param reserved: from :func:`reserved_bytes`
     """
-    own, count = set(keys), by_mapping.zones // 2
-    group_of = [(z >= count) if z % count in own else NO_GROUP for z in range(by_mapping.zones)]
+    own, count = set(owners), by_mapping.owners // 2
+    group_of = [(z >= count) if z % count in own else NO_GROUP for z in range(by_mapping.owners)]
     sums = by_mapping.project(group_of, 2).sums()
     private, shared = (pages_to_bytes(rss_of(zone.exclusive)) for zone in sums)
     both = pages_to_bytes(rss_of(sums[1].mapped)) - shared

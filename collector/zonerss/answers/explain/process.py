@@ -17,7 +17,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from zonerss.answers.explain.chain import Step
-from zonerss.census.census import RSS_KINDS, Kind
+from zonerss.census.kinds import RSS_KINDS, Kind
 from zonerss.records.mappings import PAGE_DEVICE, PAGE_ZERO
 from zonerss.units import pages_to_bytes
 

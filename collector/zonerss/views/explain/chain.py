@@ -15,12 +15,12 @@ from zonerss.views.text import encodable, printable
 
 _SAYS = {
     "counted_again": "counted again: frames that several processes of the zone map",
-    "billed_to_others": "billed to {cgroup}",
-    "billed_to_nobody": "billed to nobody",
+    "billed_to_others": "charged to {cgroup}",
+    "billed_to_nobody": "charged to no cgroup",
     "cache_not_mapped": "page cache of this cgroup that no process maps",
     "anon_not_seen": "anonymous memory of this cgroup that no process walked maps",
-    "anon_not_mapped": "anonymous memory that nobody maps: swap cache, rests of huge pages",
-    "mapped_by_others": "billed here, mapped by {zones} only",
+    "anon_not_mapped": "anonymous memory that no page table maps: swap cache, unmapped rest of huge pages",
+    "mapped_by_others": "charged here, mapped only by {zones}",
     "kernel": "kernel memory: page tables, stacks, slab",
     "page_tables": "page tables",
     "second_level_page_tables": "page tables of virtual machines and devices",
@@ -36,13 +36,13 @@ _SAYS = {
 
 
 def say(step: Step) -> str:
-    """A step in words."""
+    """A step in words, safe to print."""
     text = _SAYS.get(step.name, step.name)
     return text.format(cgroup=printable(step.cgroup or ""), zones=" and ".join(map(printable, step.zones)))
 
 
 def render(account: Account, in_bytes: bool = False) -> list[str]:
-    """The chain as a sum that one can follow with a finger, and what is to be said about it."""
+    """The chain as a column of sums, one line a step, and remarks below it."""
     chain, size = account.chain, sizes(in_bytes)
     rows = [["", size(chain.process_rss_bytes), f"sum of process RSS ({chain.processes} processes)"]]
     for step in chain.steps:
@@ -71,16 +71,16 @@ def _residual(chain: Chain) -> str:
 def _remarks(account: Account) -> list[str]:
     lines = []
     if account.bill is None:
-        lines.append("The kernel bills this zone to no cgroup of its own, so the chain ends at its RSS.")
+        lines.append("This zone has no cgroup of its own that is charged, so the chain ends at its RSS.")
     if account.shares is None:
         lines.append(
-            "The kernel does not say who pays for a frame (no /proc/kpagecgroup), so no step can tell."
+            "The kernel does not tell which cgroup a frame is charged to (no /proc/kpagecgroup): steps are missing."
         )
     drift = account.drift
     if drift is not None and (drift.processes_changed or drift.charged_bytes):
         lines.append(
-            f"Drift while it was measured: {len(drift.came)} processes came, {len(drift.left)} left, "
-            f"the bill changed by {drift.charged_bytes:+,} bytes; taken {account.attempts} times."
+            f"Changed during the measurement: {len(drift.came)} processes came, {len(drift.left)} left, "
+            f"the charge changed by {drift.charged_bytes:+,} bytes; measured {account.attempts} times."
         )
     missing = gap_sentence(account.snapshot.gaps)
     return [*lines, missing] if missing else lines

@@ -1,4 +1,4 @@
-"""What `explain --private-shared` shows: getvmusage's two halves beside ours."""
+"""What `explain --private-shared` shows: getvmusage's private and shared beside exclusive and shared."""
 
 from __future__ import annotations
 
@@ -15,18 +15,23 @@ def render(zone: str, mapped: HowMapped, in_bytes: bool = False) -> list[str]:
     """One table; both pairs add up to the same."""
     size = sizes(in_bytes)
     rows = [
-        ["getvmusage", "rss_private", size(mapped.rss_private_bytes), "through MAP_PRIVATE: libc is private"],
+        [
+            "getvmusage",
+            "rss_private",
+            size(mapped.rss_private_bytes),
+            "through MAP_PRIVATE (libc is private)",
+        ],
         ["", "rss_shared", size(mapped.rss_shared_bytes), "through MAP_SHARED: files, tmpfs, shared memory"],
         ["zonerss", "exclusive", size(mapped.exclusive_bytes), "no other zone has it, however it is mapped"],
         ["", "shared", size(mapped.shared_with_others_bytes), "another zone has it, too"],
-        ["getvmusage", "swap_private", size(mapped.swap_private_bytes), "reserved; fork doubles it"],
+        ["getvmusage", "swap_private", size(mapped.swap_private_bytes), "reserved (fork doubles it)"],
         ["", "swap_shared", size(mapped.swap_shared_bytes), "reserved by shared memory, each once"],
-        ["zonerss", "swap", size(mapped.swap_used_bytes), "used: slots that page tables point at"],
+        ["zonerss", "swap", size(mapped.swap_used_bytes), "used: slots that page tables refer to"],
     ]
     table = render_rows(
         ["WHO", "WHAT", "BYTES" if in_bytes else "SIZE", "MEANS"], rows, [True, True, False, True]
     )
-    note = f"{size(mapped.both_bytes)} is mapped both ways and stands under rss_shared."
+    note = f"{size(mapped.both_bytes)} is mapped both ways and counted in rss_shared."
     return [f"zone {printable(zone)}, basis incore", "", *table, *(["", note] if mapped.both_bytes else [])]
 
 

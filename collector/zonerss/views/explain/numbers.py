@@ -1,4 +1,4 @@
-"""Everyone's numbers for one zone: a table, or fields of a document."""
+"""What each tool prints for one zone: a table, or fields of a document."""
 
 from __future__ import annotations
 

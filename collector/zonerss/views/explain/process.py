@@ -9,11 +9,11 @@ from zonerss.views.columns import sizes
 from zonerss.views.table import render_rows
 
 _SAYS = {
-    "counter_lag": "what each processor had not added up yet",
+    "counter_lag": "not yet added up by each processor",
     "changed_meanwhile": "changed between the readings",
-    "zero_page": "entries that map the zero page: nobody's memory",
-    "device": "entries that map device memory or the kernel's own",
-    "hugetlb": "hugetlb pages, which smaps tells beside Rss",
+    "zero_page": "entries that map the zero page",
+    "device": "entries that map device memory or kernel memory",
+    "hugetlb": "hugetlb pages, which smaps does not count in Rss",
 }
 
 
@@ -27,7 +27,11 @@ def render(ways: ThreeWays, in_bytes: bool = False) -> list[str]:
         if step.name == "counter_lag":
             rows.append(["=", size(ways.smaps_bytes), "by smaps: the sum of Rss"])
     rows.append(
-        ["=", size(ways.translations_bytes), "by translations: every entry that maps anything (rm_asrss)"]
+        [
+            "=",
+            size(ways.translations_bytes),
+            "by page table entries: every entry that maps anything (rm_asrss)",
+        ]
     )
     table = render_rows(["", "BYTES" if in_bytes else "SIZE", "WHAT"], rows, [True, False, True])
     return [f"process {ways.pid}", "", *table]

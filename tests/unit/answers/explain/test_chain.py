@@ -16,7 +16,7 @@ from zonerss.answers.explain.chain import (
     shares_of,
     swap_cache_bytes,
 )
-from zonerss.census.census import Kind
+from zonerss.census.kinds import Kind
 from zonerss.records.bills import Bill, Billed
 from zonerss.units import PAGE_BYTES
 
@@ -72,7 +72,7 @@ def test_steps_and_residual_add_up_to_the_charge(found, charged, rss, again, ver
 def test_every_frame_of_the_zone_has_one_payer(found):
     """What the zone maps is what it pays for itself, what others pay for, and what nobody pays for."""
     seen = shares(found)
-    mapped = sum(sum(row.pages[:3]) for row in found if 0 in row.keys) * PAGE_BYTES
+    mapped = sum(sum(row.pages[:3]) for row in found if 0 in row.owners) * PAGE_BYTES
     own = seen.own_anon_bytes + seen.own_file_bytes - sum(seen.own_only_others.values())
     assert own + sum(seen.to_others.values()) + seen.to_nobody_bytes == mapped
 
@@ -80,7 +80,7 @@ def test_every_frame_of_the_zone_has_one_payer(found):
 @given(rows)
 def test_payments_of_a_zone_are_what_it_maps(found):
     for name, key in (("web", 0), ("db", 1)):
-        mapped = sum(sum(row.pages[:3]) for row in found if key in row.keys) * PAGE_BYTES
+        mapped = sum(sum(row.pages[:3]) for row in found if key in row.owners) * PAGE_BYTES
         assert sum(cell.bytes for cell in payments(found, ZONES, path_of) if cell.zone == name) == mapped
 
 

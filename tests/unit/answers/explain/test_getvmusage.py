@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zonerss.answers.explain.getvmusage import how_mapped, reserved_bytes
-from zonerss.census.census import Parts
+from zonerss.census.parts import Parts
 from zonerss.records.mappings import SmapsRow
 from zonerss.units import PAGE_BYTES
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from zonerss.answers.explain.process import three_ways
-from zonerss.census.census import Kind
+from zonerss.census.kinds import Kind
 from zonerss.records.mappings import PAGE_DEVICE, PAGE_ZERO
 from zonerss.units import PAGE_BYTES
 

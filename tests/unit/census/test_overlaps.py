@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.frames_by_hand import Frames, censuses, frames
 
-from zonerss.census.census import Kind
+from zonerss.census.kinds import Kind
 
 
 @given(frames)
@@ -16,11 +16,11 @@ def test_the_join_tells_each_frame_by_both(frames: Frames) -> None:
     by_zone, by_file = censuses(frames)
     zones, files = by_zone.parts(), by_file.parts()
     found: dict[tuple[tuple[int, ...], tuple[int, ...], Kind], int] = defaultdict(int)
-    for joint in by_zone.join(by_file):
+    for overlap in by_zone.overlaps(by_file):
         for kind in Kind:
-            if joint.pages[kind]:
-                key = zones.zones_of(joint.number), files.zones_of(joint.other), kind
-                found[key] += joint.pages[kind]
+            if overlap.pages[kind]:
+                key = zones.owners_of(overlap.number), files.owners_of(overlap.other), kind
+                found[key] += overlap.pages[kind]
     expected: dict[tuple[tuple[int, ...], tuple[int, ...], Kind], int] = defaultdict(int)
     for kind, file, mapped in frames:
         if mapped:
@@ -33,5 +33,5 @@ def test_the_join_tells_each_frame_by_both(frames: Frames) -> None:
 def test_the_join_of_some_sets_is_that_part_of_the_whole(frames: Frames, wanted: frozenset[int]) -> None:
     by_zone, by_file = censuses(frames)
     wanted = frozenset(number for number in by_zone.parts().filled() if number in wanted)
-    whole = [joint for joint in by_zone.join(by_file) if joint.number in wanted]
-    assert sorted(by_zone.join(by_file, wanted)) == sorted(whole)
+    whole = [overlap for overlap in by_zone.overlaps(by_file) if overlap.number in wanted]
+    assert sorted(by_zone.overlaps(by_file, wanted)) == sorted(whole)

@@ -1,0 +1,91 @@
+// System calls on what belongs to other processes. Any of them may wait for as long as a stranger likes.
+//
+// worker: who calls; NULL: whoever can wait. Where the worker has been left behind (pool.h), they fail with ECANCELED, and
+// nothing of the walk may be touched any more.
+#pragma once
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pool.h"
+
+// Before the call. false: the worker has been left behind.
+static inline bool foreign_begin(struct worker *worker)
+{
+	int works = WORKER_WORKS;
+	if (!worker || atomic_compare_exchange_strong(&worker->state, &works, WORKER_IN_KERNEL))
+		return true;
+	errno = ECANCELED;
+	return false;
+}
+
+// After the call, whose errno is kept. false: the worker has been left behind.
+static inline bool foreign_end(struct worker *worker)
+{
+	int in_kernel = WORKER_IN_KERNEL;
+	if (!worker || atomic_compare_exchange_strong(&worker->state, &in_kernel, WORKER_WORKS))
+		return true;
+	errno = ECANCELED;
+	return false;
+}
+
+#define FOREIGN(worker, call)                                     \
+	({                                                        \
+		__typeof__(call) result_ = -1;                    \
+		if (foreign_begin(worker)) {                      \
+			result_ = (call);                         \
+			result_ = foreign_end(worker) ? result_ : -1; \
+		}                                                 \
+		result_;                                          \
+	})
+
+static inline int foreign_openat(struct worker *worker, int dir, const char *path, int flags)
+{
+	if (!foreign_begin(worker))
+		return -1;
+	int fd = openat(dir, path, flags | O_CLOEXEC);
+	if (foreign_end(worker))
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	errno = ECANCELED;
+	return -1;
+}
+
+static inline ssize_t foreign_pread(struct worker *worker, int fd, void *to, size_t bytes, off_t at)
+{
+	ssize_t got;
+	do
+		got = FOREIGN(worker, pread(fd, to, bytes, at));
+	while (got < 0 && errno == EINTR);
+	return got;
+}
+
+static inline ssize_t foreign_read(struct worker *worker, int fd, void *to, size_t bytes)
+{
+	ssize_t got;
+	do
+		got = FOREIGN(worker, read(fd, to, bytes));
+	while (got < 0 && errno == EINTR);
+	return got;
+}
+
+static inline int foreign_stat(struct worker *worker, int dir, const char *path, struct stat *found)
+{
+	return FOREIGN(worker, fstatat(dir, path, found, 0));
+}
+
+// A buffer that grows as what is read needs it.
+struct buffer {
+	char *bytes;
+	size_t room;
+};
+
+// Reads a file of /proc whole. Returns its length, or a negative errno.
+int64_t foreign_read_file(struct worker *worker, int dir, const char *path, struct buffer *buffer);

@@ -1,0 +1,91 @@
+// What a frame is, by /proc/kpageflags (include/uapi/linux/kernel-page-flags.h), and what a word of pagemap says.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include "kinds.h"
+#include "marker.h"
+
+// Bits of a word of pagemap (Documentation/admin-guide/mm/pagemap.rst). Bits 0-54 are the frame, or the type (0-4) and the
+// offset (5-54) of a swap entry.
+#define WORD_PRESENT (UINT64_C(1) << 63)
+#define WORD_SWAP (UINT64_C(1) << 62)
+#define WORD_FILE (UINT64_C(1) << 61)
+#define WORD_ALONE (UINT64_C(1) << 56) // mapped here and nowhere else
+#define WORD_PFN ((UINT64_C(1) << 55) - 1)
+#define SWAP_TYPE_BITS 5
+// Types from here on are no swap areas but entries under migration, markers and the like: with every option that
+// takes types away, MAX_SWAPFILES of include/linux/swap.h is 23.
+#define SWAP_TYPES 23
+#define SWAP_TYPE_MARKER 31
+
+enum kpage_flag {
+	KPF_SLAB = 7,
+	KPF_MMAP = 11,
+	KPF_ANON = 12,
+	KPF_SWAPBACKED = 14,
+	KPF_HUGE = 17,
+	KPF_NOPAGE = 20,
+	KPF_ZERO_PAGE = 24,
+};
+
+// What is known of an entry beside the flags of its frame.
+enum entry_says { SAYS_NOTHING, SAYS_ANON, SAYS_FILE };
+
+static inline bool kpage_has(uint64_t flags, enum kpage_flag flag)
+{
+	return flags >> flag & 1;
+}
+
+static inline uint32_t word_swap_type(uint64_t word)
+{
+	return word & ((1 << SWAP_TYPE_BITS) - 1);
+}
+
+// Is this the word of a page in a swap area?
+static inline bool word_is_swap(uint64_t word)
+{
+	return !(word & WORD_PRESENT) && word & WORD_SWAP && word_swap_type(word) < SWAP_TYPES;
+}
+
+// The number of a swap slot among the frames of the census, above all frames.
+static inline uint64_t swap_frame(uint64_t type, uint64_t offset)
+{
+	return SWAP_FRAMES + (type << 35 | (offset & ((UINT64_C(1) << 35) - 1)));
+}
+
+static inline uint64_t word_swap_frame(uint64_t word)
+{
+	return swap_frame(word_swap_type(word), (word & WORD_PFN) >> SWAP_TYPE_BITS);
+}
+
+// enum kind, PAGE_ZERO or PAGE_DEVICE. Where the entry says of which sort its page is, that stands: flags may be those of the
+// frame's next use. SLAB is asked first: on some kernels slab pages read as anon, too.
+static inline int kind_by_flags(uint64_t flags, enum entry_says says)
+{
+	bool none = kpage_has(flags, KPF_NOPAGE) || kpage_has(flags, KPF_SLAB), anon = kpage_has(flags, KPF_ANON);
+	if (!none && kpage_has(flags, KPF_ZERO_PAGE))
+		return PAGE_ZERO;
+	if (!none && kpage_has(flags, KPF_HUGE))
+		return KIND_HUGETLB;
+	if (says == SAYS_ANON || (says == SAYS_NOTHING && anon && !none))
+		return anon && !none ? (int)KIND_ANON : (int)PAGE_DEVICE;
+	return kpage_has(flags, KPF_SWAPBACKED) && !anon && !none ? KIND_SHMEM : KIND_FILE;
+}
+
+// One word of /proc/kpageflags or /proc/kpagecount. false: beyond the last frame, or not to be read.
+static inline bool kpage_read(int fd, uint64_t pfn, uint64_t *ret)
+{
+	return pread(fd, ret, sizeof(*ret), pfn * sizeof(*ret)) == sizeof(*ret);
+}
+
+// The same of a frame; where its flags cannot be read it is not known to be anything: a file's page, or none of memory.
+static inline int kind_of_frame(int kpageflags_fd, uint64_t pfn, enum entry_says says)
+{
+	uint64_t flags;
+	if (kpage_read(kpageflags_fd, pfn, &flags))
+		return kind_by_flags(flags, says);
+	return says == SAYS_ANON ? (int)PAGE_DEVICE : (int)KIND_FILE;
+}

@@ -1,0 +1,56 @@
+// The parts of a census, and sums over them. Pure.
+//
+// A part is a set of owners and the pages whose frames exactly these owners map. The sets form a tree: set 0 is the empty
+// one, every other set is its parent's and one owner more; parents come before children, and no two sets are equal.
+#pragma once
+
+#include <stdint.h>
+
+#include "kinds.h"
+
+struct parts {
+	uint32_t owners;
+	uint32_t sets;
+	uint32_t *parent;	  // [sets]
+	uint32_t *owner;	  // [sets]: the one that the set has and its parent has not
+	uint64_t (*pages)[KINDS]; // [sets]
+};
+
+// What one owner maps, in pages; exclusive: mapped by no other owner; proportional: each page divided by its owners.
+struct owner_sum {
+	uint64_t mapped[KINDS];
+	uint64_t exclusive[KINDS];
+	double proportional[KINDS];
+};
+
+// Parts of nothing, with room for so many sets, to be filled by the caller. 0 or -ENOMEM.
+int parts_create(uint32_t owners, uint32_t sets, struct parts **ret);
+void parts_free(struct parts *parts);
+
+// sums: one for each owner, filled here. 0 or -ENOMEM.
+int parts_sum(const struct parts *parts, struct owner_sum *sums);
+
+// What some owners map, taken as one. chosen: [owners], not 0 for these. sum: mapped and exclusive are filled.
+void parts_together(const struct parts *parts, const uint8_t *chosen, struct owner_sum *sum);
+
+// The sets that hold pages, ascending; filled: room for all sets. Returns their number.
+uint32_t parts_filled(const struct parts *parts, uint32_t *filled);
+
+// The owners of some sets, ascending: those of numbers[i] are members[ends[i - 1]] to members[ends[i] - 1], from 0 on
+// for the first. Returns how many there are in all, of which at most room are written, or -ENOMEM.
+int64_t parts_members(const struct parts *parts, const uint32_t *numbers, uint32_t count, uint64_t *ends,
+		      uint32_t *members, uint64_t room);
+
+// The same parts seen through coarser owners, in *ret. group_of: [owners], the group of each owner, 0 to groups-1, or
+// UINT32_MAX for "leave this owner out". 0 or -ENOMEM.
+int parts_project(const struct parts *parts, const uint32_t *group_of, uint32_t groups, struct parts **ret);
+
+// shared[a * owners + b]: pages of the kinds anon, file and shmem that owners a and b both map; symmetric, the diagonal is
+// each owner's rss. 0 or -ENOMEM.
+int parts_pairs(const struct parts *parts, uint64_t *shared);
+
+// Sums for a tree above the owners. node_of: [owners], the node of each owner; node_parent: of each node, lower than its own
+// number; node 0 is the root, its own parent. sums: [nodes], filled with what each node and all below it map, every frame
+// once; exclusive: mapped by no owner elsewhere. 0, -ENOMEM, or -EINVAL for a parent that is not lower.
+int parts_tree(const struct parts *parts, const uint32_t *node_of, uint32_t nodes, const uint32_t *node_parent,
+	       struct owner_sum *sums);

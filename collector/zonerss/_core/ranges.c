@@ -1,0 +1,389 @@
+// Which ranges of which files processes map: for the basis incore, which counts a file's pages where they are in the
+// page cache, whether or not a page table maps them.
+//
+// A file is what fstat() says of it, asked through /proc/PID/map_files: that finds deleted files, memfd, shared
+// anonymous memory and System V segments, and tells subvolumes of btrfs apart, which maps does not. On overlayfs
+// the same pages appear under another device in each mount; those are told to be the same by a frame (incore_frame).
+
+#include "ranges.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+
+#include "array.h"
+#include "jobs.h"
+#include "marker.h"
+#include "pageflags.h"
+#include "pool.h"
+#include "scan.h"
+#include "table.h"
+#include "vmas.h"
+
+#define WORDS 8192
+#define REGIONS 256
+#define LARGE_PAGES 4096 // private rows from here on are worth a PAGEMAP_SCAN
+#define HUGETLBFS_MAGIC_ 0x958458f6
+
+// A row of maps that names a file: which one it is, noted for the other rows of the same process.
+struct note {
+	uint64_t inode;
+	uint32_t major, minor;
+	uint32_t name, name_length;
+	int64_t file;
+};
+
+enum { NOT_A_FILE = -1, PASS_OVER = -2 };
+
+struct ranges {
+	struct range_file *files;
+	size_t file_count, file_room;
+	struct table table; // files
+	struct file_range *ranges;
+	size_t range_count, range_room;
+};
+
+struct walker {
+	struct worker worker;
+	struct ranges *ranges;
+	const struct walk_host *host;
+	struct walk_job *job;
+	struct marker marker;
+	int dir, pagemap_fd;
+	struct vmas vmas;
+	struct note *notes;
+	size_t note_count, note_room;
+	struct scan_region regions[REGIONS];
+	uint64_t words[WORDS];
+};
+
+int ranges_create(struct ranges **ret)
+{
+	*ret = calloc(1, sizeof(**ret));
+	return *ret ? 0 : -ENOMEM;
+}
+
+void ranges_destroy(struct ranges *ranges)
+{
+	for (size_t i = 0; i < ranges->file_count; i++)
+		close(ranges->files[i].fd);
+	free(ranges->files);
+	free(ranges->ranges);
+	table_free(&ranges->table);
+	free(ranges);
+}
+
+size_t ranges_files(const struct ranges *ranges, const struct range_file **ret)
+{
+	*ret = ranges->files;
+	return ranges->file_count;
+}
+
+size_t ranges_all(const struct ranges *ranges, const struct file_range **ret)
+{
+	*ret = ranges->ranges;
+	return ranges->range_count;
+}
+
+// ---- files ----
+
+static uint64_t hash_of(const struct range_file *file)
+{
+	return hash_pair(file->inode, file->device + file->made_ns);
+}
+
+static uint64_t file_hash(const void *files, uint32_t index)
+{
+	return hash_of((const struct range_file *)files + index);
+}
+
+static bool file_same(const void *files, uint32_t index, const void *key)
+{
+	const struct range_file *file = (const struct range_file *)files + index, *wanted = key;
+	return file->device == wanted->device && file->inode == wanted->inode && file->made_ns == wanted->made_ns;
+}
+
+static int64_t nanoseconds(const struct timespec *time)
+{
+	return time->tv_sec * INT64_C(1000000000) + time->tv_nsec;
+}
+
+// Opens a file without a trace in its times. Negative errno.
+static int open_file(struct walker *w, const char *path)
+{
+	int fd = foreign_openat(&w->worker, w->dir, path, O_RDONLY | O_NONBLOCK | O_NOATIME);
+	if (fd < 0 && errno == EPERM)
+		fd = foreign_openat(&w->worker, w->dir, path, O_RDONLY | O_NONBLOCK);
+	return fd < 0 ? -errno : fd;
+}
+
+// *number: of the file, NOT_A_FILE or PASS_OVER. 0 or an errno.
+static int file_add(struct walker *w, const char *path, const struct stat *found, bool system_v, int64_t *number)
+{
+	struct ranges *ranges = w->ranges;
+	struct statfs system = { 0 };
+	struct range_file file = {
+		.device = found->st_dev,
+		.inode = found->st_ino,
+		.size_bytes = found->st_size,
+		.mtime_ns = nanoseconds(&found->st_mtim),
+		.made_ns = system_v ? nanoseconds(&found->st_ctim) : 0,
+	};
+	uint32_t known = table_find(&ranges->table, hash_of(&file), file_same, ranges->files, &file);
+	*number = known;
+	if (known != TABLE_NONE)
+		return 0;
+	file.fd = open_file(w, path);
+	if (file.fd == -ECANCELED || file.fd == -EMFILE || file.fd == -ENFILE)
+		return file.fd == -ECANCELED ? ECANCELED : EMFILE;
+	*number = file.fd == -ENOENT ? PASS_OVER : NOT_A_FILE;
+	if (file.fd < 0)
+		return 0;
+	*number = PASS_OVER;
+	int failed = FOREIGN(&w->worker, fstatfs(file.fd, &system)), error = failed ? errno : 0;
+	file.fs_type = (uint32_t)system.f_type;
+	if (failed || file.fs_type == HUGETLBFS_MAGIC_) { // hugetlb pages are beside rss, and counted by frames
+		close(file.fd);
+		return error == ECANCELED ? error : 0;
+	}
+	if (ARRAY_RESERVE(ranges->files, ranges->file_room, ranges->file_count + 1) ||
+	    table_add(&ranges->table, hash_of(&file), ranges->file_count, file_hash, ranges->files)) {
+		close(file.fd);
+		return ENOMEM;
+	}
+	*number = ranges->file_count;
+	ranges->files[ranges->file_count++] = file;
+	return 0;
+}
+
+static const struct note *note_of(const struct walker *w, const struct vma *vma)
+{
+	for (size_t i = w->note_count; i-- > 0;) {
+		const struct note *note = &w->notes[i];
+		if (note->inode == vma->inode && note->major == vma->major && note->minor == vma->minor &&
+		    note->name_length == vma->name_length &&
+		    !memcmp(w->vmas.text.bytes + note->name, vma_name(&w->vmas, vma), vma->name_length))
+			return note;
+	}
+	return NULL;
+}
+
+// The file of a row. Only regular files are opened: opening a device could have effects. *number: as in file_add(). 0 or an errno.
+//
+// The inode number of a System V segment is its id, which may be 0, another segment's in another IPC namespace, and
+// another file's of the kernel's own tmpfs (ipc/shm.c, newseg()): so it is told by when it was made, too, to the
+// clock tick that the kernel notes.
+static int file_of_row(struct walker *w, const struct vma *vma, int64_t *number)
+{
+	char path[80];
+	struct stat found = { 0 };
+	const struct note *known = note_of(w, vma);
+	*number = known ? known->file : NOT_A_FILE;
+	if (known || !(vma->inode || vma_system_v(&w->vmas, vma)))
+		return 0;
+	snprintf(path, sizeof(path), "map_files/%lx-%lx", (long)vma->start, (long)vma->end);
+	if (foreign_stat(&w->worker, w->dir, path, &found)) {
+		if (errno == ECANCELED)
+			return errno;
+		*number = errno == ENOENT ? PASS_OVER : NOT_A_FILE;
+	} else if (S_ISREG(found.st_mode)) {
+		int error = file_add(w, path, &found, vma_system_v(&w->vmas, vma), number);
+		if (error)
+			return error;
+	}
+	if (ARRAY_RESERVE(w->notes, w->note_room, w->note_count + 1))
+		return ENOMEM;
+	w->notes[w->note_count++] =
+		(struct note){ vma->inode, vma->major, vma->minor, vma->name, vma->name_length, *number };
+	return 0;
+}
+
+// ---- ranges ----
+
+static int range_add(struct walker *w, uint32_t file, const struct vma *vma, uint64_t start, uint64_t end)
+{
+	struct ranges *ranges = w->ranges;
+	uint64_t page = w->host->page_bytes;
+	if (start >= end)
+		return 0;
+	if (ARRAY_RESERVE(ranges->ranges, ranges->range_room, ranges->range_count + 1))
+		return ENOMEM;
+	ranges->ranges[ranges->range_count++] = (struct file_range){
+		.file = file,
+		.owner = w->job->owner,
+		.first = (vma->offset + (start - vma->start)) / page,
+		.pages = (end - start) / page,
+		.shared = !!(vma->flags & VMA_SHARED),
+	};
+	return 0;
+}
+
+static bool word_is_anon(uint64_t word)
+{
+	if (word & WORD_FILE)
+		return false;
+	return word & WORD_PRESENT || (word & WORD_SWAP && word_swap_type(word) != SWAP_TYPE_MARKER);
+}
+
+// Frames of a mapping that is none of a file that can be asked.
+static void take_frames(struct walker *w, const uint64_t *words, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t pfn = words[i] & WORD_PFN;
+		if (!(words[i] & WORD_PRESENT) || !(words[i] & WORD_FILE) || pfn == w->host->zero_pfn ||
+		    pfn >= SWAP_FRAMES || marker_known(&w->marker, pfn))
+			continue;
+		int kind = kind_of_frame(w->host->kpageflags_fd, pfn, SAYS_FILE);
+		if (kind == KIND_FILE || kind == KIND_SHMEM)
+			marker_first(&w->marker, pfn, kind);
+	}
+}
+
+// Addresses [at, end) of a row, word by word. file: its file, whose ranges without anon pages are added from *from
+// on; or NOT_A_FILE.
+static int take_words(struct walker *w, const struct vma *vma, int64_t file, uint64_t at, uint64_t end, uint64_t *from)
+{
+	uint64_t page = w->host->page_bytes;
+	while (at < end) {
+		uint64_t count = (end - at) / page < WORDS ? (end - at) / page : WORDS;
+		ssize_t got = foreign_pread(&w->worker, w->pagemap_fd, w->words, count * sizeof(*w->words),
+					    at / page * sizeof(*w->words));
+		if (got <= 0)
+			return got ? errno : WALK_EXITED;
+		count = got / sizeof(*w->words);
+		if (file == NOT_A_FILE)
+			take_frames(w, w->words, count);
+		for (uint64_t i = 0; file >= 0 && i < count; i++)
+			if (word_is_anon(w->words[i])) {
+				if (range_add(w, file, vma, *from, at + i * page))
+					return ENOMEM;
+				*from = at + (i + 1) * page;
+			}
+		at += count * page;
+	}
+	return 0;
+}
+
+static int take_scanned(struct walker *w, const struct vma *vma, int64_t file, uint64_t *from)
+{
+	uint64_t at = vma->start;
+	while (at < vma->end) {
+		int64_t found = scan_pages(&w->worker, w->pagemap_fd, &at, vma->end, w->regions, REGIONS, 0);
+		if (found < 0)
+			return found == -ESRCH ? WALK_EXITED : (int)-found;
+		for (int64_t i = 0; i < found; i++) {
+			int error = take_words(w, vma, file, w->regions[i].start, w->regions[i].end, from);
+			if (error)
+				return error;
+		}
+	}
+	return 0;
+}
+
+static int take_row(struct walker *w, const struct vma *vma, int64_t file)
+{
+	uint64_t from = vma->start;
+	bool all = file >= 0 && vma->flags & VMA_SHARED; // no page of it is private
+	bool scans = w->host->can_scan && (vma->end - vma->start) / w->host->page_bytes >= LARGE_PAGES;
+	int error = all	  ? 0 :
+		    scans ? take_scanned(w, vma, file, &from) :
+			    take_words(w, vma, file, vma->start, vma->end, &from);
+	return !error && file >= 0 ? range_add(w, file, vma, from, vma->end) : error;
+}
+
+// ---- a job ----
+
+static int collect_rows(struct walker *w, int64_t rows)
+{
+	for (int64_t i = 0; i < rows; i++) {
+		const struct vma *vma = &w->vmas.rows[i];
+		int64_t file;
+		if ((int64_t)vma->start < 0)
+			break; // [vsyscall]
+		if (!vma->inode && vma_plain(&w->vmas, vma))
+			continue;
+		int error = file_of_row(w, vma, &file);
+		if (!error && file != PASS_OVER)
+			error = take_row(w, vma, file);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+// The pagemap of the job is open.
+static int collect(struct walker *w)
+{
+	marker_owner(&w->marker, w->job->owner);
+	w->note_count = 0;
+	w->worker.step = STEP_MAPS;
+	int64_t rows = vmas_read(&w->vmas, &w->worker, w->dir, w->job->pid);
+	if (rows < 0)
+		job_gap(&w->worker, STEP_MAPS, job_cause(rows));
+	w->worker.step = STEP_PAGEMAP;
+	int error = rows > 0 ? collect_rows(w, rows) : 0;
+	if (error)
+		job_gap(&w->worker, STEP_PAGEMAP, error);
+	return error;
+}
+
+// map_files is a directory of the thread's: where the first one has ended it is another's.
+static int walk_job(struct worker *worker)
+{
+	struct walker *w = (struct walker *)worker;
+	int leader = job_open(worker), error = 0;
+	char path[64];
+	if (leader < 0)
+		return 0;
+	snprintf(path, sizeof(path), "%d", w->job->pid);
+	w->dir = w->job->pid == w->job->leader ?
+			 leader :
+			 foreign_openat(worker, w->host->proc_fd, path, O_RDONLY | O_DIRECTORY);
+	snprintf(path, sizeof(path), "task/%d/pagemap", w->job->pid);
+	w->pagemap_fd = w->dir < 0 ? -1 : foreign_openat(worker, w->dir, path, O_RDONLY);
+	if (w->pagemap_fd < 0) {
+		job_gap(worker, STEP_OPEN, job_cause(-errno));
+	} else {
+		error = collect(w);
+		close(w->pagemap_fd);
+	}
+	if (w->dir >= 0 && w->dir != leader)
+		close(w->dir);
+	close(leader);
+	return error == ENOMEM || error == EMFILE ? -error : 0;
+}
+
+// ---- a walk ----
+
+static int walker_init(struct worker *worker)
+{
+	struct walker *w = (struct walker *)worker;
+	w->ranges = worker->source;
+	w->host = worker->request->host;
+	w->job = &worker->job;
+	return marker_init(&w->marker, worker->request->census);
+}
+
+static int walker_settle(struct worker *worker)
+{
+	return marker_deinit(&((struct walker *)worker)->marker);
+}
+
+static void walker_dispose(struct worker *worker)
+{
+	struct walker *w = (struct walker *)worker;
+	vmas_free(&w->vmas);
+	free(w->notes);
+}
+
+int ranges_walk(struct ranges *ranges, const struct walk_request *request, struct walk **ret)
+{
+	static const struct walk_methods methods = { .walker_bytes = sizeof(struct walker), .init = walker_init,
+						     .walk = walk_job, .settle = walker_settle,
+						     .dispose = walker_dispose };
+	struct walk_request own = *request;
+	own.threads = 1;
+	return walk_begin(&own, &methods, ranges, ret);
+}

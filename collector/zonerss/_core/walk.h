@@ -1,0 +1,81 @@
+// A walk: jobs, each an address space whose page tables are read and whose frames are marked in a census.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct census;
+struct mapped_files;
+struct task_list;
+struct walk;
+
+// What was being read when a gap was met.
+enum walk_step { STEP_NONE, STEP_OPEN, STEP_MAPS, STEP_PAGEMAP, STEP_CGROUP, STEP_KPAGEFLAGS, STEP_TABLES };
+
+// Cause of a gap where errno has no word for it: what the walk found is not what was listed.
+enum walk_cause { WALK_EXITED = 10001, WALK_REUSED = 10002, WALK_EXECED = 10003, WALK_MOVED = 10004,
+		  WALK_BUSY = 10005 };
+
+// One address space to walk for one owner. The lower half is filled by the walk, in base pages.
+struct walk_job {
+	int32_t pid;		 // a thread of it that lives
+	int32_t leader;		 // its process
+	uint32_t owner;
+	uint32_t cgroup;	 // index into the list of cgroup texts, to see whether it moved
+	uint64_t start_ticks;
+	uint64_t expected_pages; // an estimate, to share the work out
+
+	uint64_t rss_pages;	 // entries that map memory: what smaps sums up as Rss
+	uint64_t hugetlb_pages;	 // entries of hugetlb
+	uint64_t swap_pages;	 // entries that point at a swap slot
+	uint64_t zero_pages;	 // entries that map the zero page or the huge zero page
+	uint64_t refused;	 // entries whose frame is no RAM: garbage read while a table was being freed
+	uint64_t entries;	 // looked at
+	uint64_t vmas;
+	int32_t step;		 // enum walk_step of the gap, 0 without one
+	int32_t error;		 // errno or enum walk_cause
+};
+
+// What this host offers, found once, and its files that a walk reads.
+struct walk_host {
+	int proc_fd;	     // an open /proc
+	int kpageflags_fd;
+	uint64_t zero_pfn;   // frame of the zero page
+	uint64_t page_bytes;
+	uint64_t huge_pages; // base pages of a PMD-mapped huge page; 0: do not step over them
+	int can_scan;	     // the kernel answers PAGEMAP_SCAN (Linux 6.7)
+};
+
+struct walk_request {
+	struct census *census;
+	const struct walk_job *jobs; // copied
+	size_t count;
+	const struct walk_host *host; // copied; its files stay open until walk_end()
+	uint32_t threads;	      // that work side by side, at most
+	const struct task_list *tasks; // for cgroup texts; NULL: do not look whether tasks moved
+};
+
+// Begin a walk by /proc/PID/pagemap, in threads of its own. files: NULL, or the frames of mapped files only are marked, each
+// for its file instead of the job's owner; the walk then fails with -ENOSPC where there are more files than that has room for.
+// 0 or a negative errno (-EAGAIN: no thread can be had).
+int pagemap_walk(const struct walk_request *request, struct mapped_files *files, struct walk **ret);
+
+// Wait for a walk. 1: it is done; 0: not yet; -EINTR: a signal came; another negative errno: it is done and failed as a whole.
+// Failures of one job are in the job.
+int walk_wait(struct walk *walk, int timeout_ms);
+
+// Leave a job behind that waits in the kernel: it becomes a gap (WALK_BUSY) with what was counted so far, and its thread ends
+// by itself once the kernel lets it go. 1: done; 0: the job is not waiting in a system call now.
+int walk_abandon(struct walk *walk, size_t job);
+
+// The jobs, as far as they are done.
+const struct walk_job *walk_jobs(const struct walk *walk);
+
+// Jobs that were left behind.
+size_t walk_abandoned(const struct walk *walk);
+
+// End a walk, done or not, and free it. Never waits for the kernel: jobs that do are left behind.
+void walk_end(struct walk *walk);
+
+// 1: the kernel answers PAGEMAP_SCAN on this pagemap; address: a page of its address space.
+int pagemap_can_scan(int pagemap_fd, uint64_t address, uint64_t page_bytes);

@@ -1,0 +1,108 @@
+"""What this host offers to a walk: found once, by pages of our own, and the same for every walk after that."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zonerss._core import ffi, lib
+from zonerss.errors import CannotServe, FramesHidden
+from zonerss.kernel.roots import Roots
+from zonerss.units import PAGE_BYTES
+
+if TYPE_CHECKING:
+    from zonerss._core import _lib as core
+
+_PFN_MASK = (1 << 55) - 1
+_PRESENT = 1 << 63
+_MOST_THREADS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What was found."""
+
+    roots: Roots
+    threads: int
+    """How many processes are walked side by side, at most."""
+    zero_pfn: int
+    """Frame of the zero page; 0 where it is not known."""
+    huge_pages: int
+    """Base pages of a PMD-mapped huge page; 0 where one entry does not tell the frames of all."""
+    can_scan: bool
+    """The kernel answers PAGEMAP_SCAN (Linux 6.7, commit 52526ca7fdb9)."""
+
+    @contextmanager
+    def opened(self) -> Iterator[core.walk_host]:
+        """
+        The same for the core (struct walk_host *), with the files that a walk reads open until the context ends.
+
+        :raises CannotServe: they cannot be opened
+        """
+        with ExitStack() as stack:
+            row: core.walk_host = ffi.new("struct walk_host *")
+            row.proc_fd = _open(stack, self.roots.proc, os.O_DIRECTORY)
+            row.kpageflags_fd = _open(stack, self.roots.proc / "kpageflags")
+            row.page_bytes, row.zero_pfn = PAGE_BYTES, self.zero_pfn
+            row.huge_pages, row.can_scan = self.huge_pages, self.can_scan
+            yield row
+
+
+def find_host(roots: Roots, threads: int | None = None) -> Host:
+    """
+    Look what this host offers.
+
+    :param threads: how many processes to walk side by side; None: one for each processor that we may use, at most 8
+    :raises CannotServe: not root, or the kernel lacks the files
+    :raises FramesHidden: frame numbers read as 0
+    """
+    if os.geteuid() != 0:
+        raise CannotServe("page tables can be read by root only: run zonerss with sudo")
+    with ExitStack() as stack:
+        pagemap = _open(stack, roots.proc / "self" / "pagemap")
+        zero_pfn, can_scan = _probe_own_pages(pagemap)
+    return Host(
+        roots=roots,
+        threads=threads or min(len(os.sched_getaffinity(0)), _MOST_THREADS),
+        zero_pfn=zero_pfn,
+        huge_pages=(2 << 20) // PAGE_BYTES if os.uname().machine == "x86_64" else 0,
+        can_scan=can_scan,
+    )
+
+
+def _open(stack: ExitStack, path: os.PathLike[str], flags: int = 0) -> int:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
+    except FileNotFoundError as err:
+        raise CannotServe(
+            f"there is no {path}: the kernel needs CONFIG_PROC_PAGE_MONITOR, and /proc must be mounted in full"
+        ) from err
+    except OSError as err:
+        raise CannotServe(
+            f"cannot open {path}: {err.strerror}; "
+            "run as root of the host, with CAP_SYS_ADMIN and CAP_SYS_PTRACE"
+        ) from err
+    stack.callback(os.close, fd)
+    return fd
+
+
+def _probe_own_pages(pagemap: int) -> tuple[int, bool]:
+    """The frame of the zero page, and whether PAGEMAP_SCAN is there."""
+    with mmap.mmap(-1, 2 * PAGE_BYTES, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as own:
+        own[PAGE_BYTES] = 1  # ours
+        _ = own[0]  # only read: the zero page
+        address = int(ffi.cast("uintptr_t", ffi.from_buffer(own)))
+        zero, written = struct.unpack("=QQ", os.pread(pagemap, 16, address // PAGE_BYTES * 8))
+        if not (written & _PRESENT and written & _PFN_MASK):
+            raise FramesHidden(
+                "the kernel hides frame numbers from us (they all read as 0): CAP_SYS_ADMIN is missing; "
+                "run as root of the host, in a container with --privileged or --cap-add SYS_ADMIN"
+            )
+        # A page that was only read is the zero page, unless the kernel maps something else there.
+        zero_pfn = zero & _PFN_MASK if zero & _PRESENT else 0
+        return zero_pfn, bool(lib.pagemap_can_scan(pagemap, address, PAGE_BYTES))

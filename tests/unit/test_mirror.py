@@ -1,0 +1,75 @@
+"""Each module has a test file of its name in tests/unit, or a line here that says where it is tested."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+PROJECT = TESTS.parents[1]
+PACKAGE = PROJECT / "collector" / "zonerss"
+MODULES = sorted(
+    str(path.relative_to(PACKAGE))
+    for path in PACKAGE.rglob("*.py")
+    if path.name != "__init__.py" or path.stat().st_size
+)
+
+ELSEWHERE = {
+    "__init__.py": "tests/unit/test_api.py",
+    "__main__.py": "tests/live/test_bad_input.py",
+    "errors.py": "tests/unit/commands/test_main.py",
+    "snapshot.py": "tests/live/test_known_answers.py",
+    "records/__init__.py": "tests/unit/census/test_usage.py",
+    "records/bills.py": "tests/unit/kernel/test_memcg.py",
+    "records/facts.py": "tests/unit/kernel/test_probe.py",
+    "records/mappings.py": "tests/unit/answers/test_frames.py",
+    "_core/__init__.py": "tests/unit/census/test_census.py",
+    "_core/build.py": "tests/unit/bpf/test_wire.py",
+    "census/kinds.py": "tests/unit/census/test_census.py",
+    "census/parts.py": "tests/unit/census/test_census.py",
+    "kernel/btf.py": "tests/live/test_motion.py",
+    "kernel/namespaces.py": "tests/live/test_motion.py",
+    "kernel/roots.py": "tests/unit/zones/test_ways.py",
+    "kernel/roster.py": "tests/unit/kernel/test_events.py",
+    "walk/frames.py": "tests/live/test_laws.py",
+    "walk/host.py": "tests/live/test_pagemap.py",
+    "walk/jobs.py": "tests/live/test_races.py",
+    "walk/pagemap.py": "tests/live/test_pagemap.py",
+    "walk/sources.py": "tests/unit/walk/test_pagetable.py",
+    "motion/window.py": "tests/live/test_motion.py",
+    "answers/explain/account.py": "tests/live/test_explain.py",
+    "answers/explain/records.py": "tests/unit/views/test_explain.py",
+    "zones/plan.py": "tests/unit/census/test_both_ways.py",
+    "commands/__init__.py": "tests/unit/commands/test_main.py",
+    "commands/options.py": "tests/unit/commands/test_main.py",
+    "views/columns.py": "tests/unit/views/test_show.py",
+    "views/footer.py": "tests/unit/views/test_show.py",
+    "views/gaps.py": "tests/unit/views/test_show.py",
+    "views/top_app.py": "tests/unit/views/test_top.py",
+    "views/explain/chain.py": "tests/unit/views/test_explain.py",
+    "views/explain/getvmusage.py": "tests/unit/views/test_explain.py",
+    "views/explain/numbers.py": "tests/unit/views/test_explain.py",
+    "views/explain/payers.py": "tests/unit/views/test_explain.py",
+    "views/explain/process.py": "tests/unit/views/test_explain.py",
+}
+"""Module: where it is tested."""
+
+
+def own_test(module: str) -> Path:
+    path = Path(module)
+    return TESTS / path.parent / f"test_{path.name}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_each_module_has_its_test(module: str) -> None:
+    assert own_test(module).exists() or module in ELSEWHERE, (
+        f"{module}: write {own_test(module).relative_to(PROJECT)}, or say in ELSEWHERE where it is tested"
+    )
+
+
+@pytest.mark.parametrize("module", ELSEWHERE)
+def test_what_is_tested_elsewhere_is_so(module: str) -> None:
+    assert module in MODULES, f"{module} is no module: take its line out"
+    assert not own_test(module).exists(), f"{module} has a test of its name: take its line out"
+    assert (PROJECT / ELSEWHERE[module]).exists()
