@@ -45,7 +45,6 @@ ELSEWHERE = {
     "commands/options.py": "tests/unit/commands/test_main.py",
     "views/columns.py": "tests/unit/views/test_show.py",
     "views/footer.py": "tests/unit/views/test_show.py",
-    "views/gaps.py": "tests/unit/views/test_show.py",
     "views/top_app.py": "tests/unit/views/test_top.py",
     "views/explain/chain.py": "tests/unit/views/test_explain.py",
     "views/explain/getvmusage.py": "tests/unit/views/test_explain.py",

@@ -1,7 +1,7 @@
 """The command line: one module for each verb, and the only place that prints errors and picks the exit status.
 
-A verb's module has ``NAME``, a docstring whose first line is its help, ``prepare(parser)`` and ``run(args)``. Only
-the verb that was asked for is imported.
+A verb's module has a docstring, which is its help, ``prepare(parser)`` and ``run(args)``. Only the module of the verb
+that was asked for is imported.
 """
 
 from __future__ import annotations
@@ -121,5 +121,5 @@ def _parser(verb: str | None) -> argparse.ArgumentParser:
             sub.description = module.__doc__
             sub.formatter_class = argparse.RawDescriptionHelpFormatter
             module.prepare(sub)
-            sub.set_defaults(run=module.run)
+            sub.set_defaults(run=module.run, verb=name)
     return parser

@@ -12,7 +12,6 @@ from zonerss.commands.watching import put
 from zonerss.kernel.probe import kernel_release, probe_host
 from zonerss.views.check import document, render
 
-NAME = "check"
 _SOURCES = ("pagemap", "pagetable")
 
 

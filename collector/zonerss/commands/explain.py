@@ -29,8 +29,6 @@ from zonerss.views.explain import chain, getvmusage, numbers, payers, process
 from zonerss.walk.frames import frames
 from zonerss.zones.labels import find_names
 
-NAME = "explain"
-
 
 def prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""

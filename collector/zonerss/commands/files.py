@@ -19,8 +19,6 @@ from zonerss.snapshot import Session, Snapshot
 from zonerss.views.files import document, render
 from zonerss.zones.labels import find_names
 
-NAME = "files"
-
 Found = tuple[Snapshot, Sequence[FileUsage], tuple[Gap, ...]]
 
 
@@ -34,7 +32,7 @@ def prepare(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Take a snapshot, look which files its parts hold, print them."""
-    way = one_way(args, NAME)
+    way = one_way(args)
 
     def show(found: Found) -> None:
         snapshot, files, gaps = found

@@ -15,8 +15,6 @@ from zonerss.commands.watching import put
 from zonerss.views.frames import document, render
 from zonerss.walk.frames import frames
 
-NAME = "frames"
-
 
 def prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""

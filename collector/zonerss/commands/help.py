@@ -8,8 +8,6 @@ import shutil
 from zonerss.errors import UsageError
 from zonerss.views.glossary import WORDS, render
 
-NAME = "help"
-
 
 def prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""

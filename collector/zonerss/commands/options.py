@@ -33,7 +33,7 @@ def add_walk_options(parser: argparse.ArgumentParser, by: bool = True) -> None:
     parser.add_argument("--rules", metavar="FILE", help="a TOML file with names for cgroups (docs/zones.md)")
 
 
-def one_way(args: argparse.Namespace, verb: str) -> str:
+def one_way(args: argparse.Namespace) -> str:
     """
     The one --by of a verb that takes only one, and only mapped memory.
 
@@ -41,9 +41,9 @@ def one_way(args: argparse.Namespace, verb: str) -> str:
     """
     ways = args.by or ["zone"]
     if len(ways) > 1:
-        raise UsageError(f"{verb} takes one --by only")
+        raise UsageError(f"{args.verb} takes one --by only")
     if args.basis != "mapped":
-        raise UsageError(f"{verb} counts what page tables map: it takes no --basis but mapped")
+        raise UsageError(f"{args.verb} counts what page tables map: it takes no --basis but mapped")
     return str(ways[0])
 
 

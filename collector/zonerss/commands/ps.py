@@ -17,8 +17,6 @@ from zonerss.views.columns import RSS, process_columns
 from zonerss.views.ps import document, render
 from zonerss.views.table import sort_records
 
-NAME = "ps"
-
 
 def prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""

@@ -25,7 +25,6 @@ from zonerss.commands.watching import add_watch_options, put, rounds
 from zonerss.snapshot import Session
 from zonerss.views.share import document, render
 
-NAME = "share"
 _SHOWN = 10
 _NAMING_BUDGET = 0.03  # of the walk's pages: how many may be walked again to name parts beyond those shown
 
@@ -39,7 +38,7 @@ def prepare(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Take a snapshot, name its largest parts, print them."""
-    way = one_way(args, NAME)
+    way = one_way(args)
     limit = args.limit if args.json else args.limit or _SHOWN
 
     def look(session: Session) -> Sharing:

@@ -24,8 +24,6 @@ from zonerss.views.columns import RSS, ZONE, ZONE_COLUMNS, Column
 from zonerss.views.show import document, render
 from zonerss.zones.ways import COLLECTIVES
 
-NAME = "show"
-
 
 def prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""

@@ -30,7 +30,6 @@ from zonerss.views.explain import chain
 from zonerss.views.show import document
 from zonerss.views.top import TOP_COLUMNS, History, Look, Mode, batch_lines, tree_lines
 
-NAME = "top"
 _PR_SET_PDEATHSIG = 1
 _INTERVAL = 2.0
 # Undo what a full-screen program asks of a terminal: synchronized output, mouse, focus, paste and key reports, the
@@ -71,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     if (args.every and args.interval) or (args.times and args.count):
         raise UsageError("the interval or the count is given twice: give it as an option or as an argument")
     sort = column_of(TOP_COLUMNS, args.sort)
-    way = one_way(args, NAME)
+    way = one_way(args)
     seconds, times = args.every or args.interval or _INTERVAL, args.times or args.count
     # textual reads from standard input and draws on standard error.
     on_terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))

@@ -23,8 +23,6 @@ from zonerss.views.whatif import document, render
 from zonerss.walk.files import ipc_namespace
 from zonerss.zones.labels import find_names
 
-NAME = "whatif"
-
 Found = tuple[Snapshot, WhatIf, tuple[Gap, ...]]
 
 
@@ -47,7 +45,7 @@ def prepare(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Take a snapshot, work it out, print it."""
-    way = one_way(args, NAME)
+    way = one_way(args)
     without = list(dict.fromkeys(args.without))
 
     def show(found: Found) -> None:

@@ -33,7 +33,7 @@ from zonerss.views.columns import (
     cell,
     user_column,
 )
-from zonerss.views.gaps import gap_sentence
+from zonerss.views.footer import gap_sentence
 from zonerss.views.table import render_rows, render_table, sort_records
 from zonerss.views.text import printable
 

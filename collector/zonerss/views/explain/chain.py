@@ -9,7 +9,7 @@ from zonerss.answers.explain.records import Account
 from zonerss.units import format_size
 from zonerss.views.columns import sizes
 from zonerss.views.document import gap_list, header
-from zonerss.views.gaps import gap_sentence
+from zonerss.views.footer import gap_sentence
 from zonerss.views.table import render_rows
 from zonerss.views.text import encodable, printable
 
