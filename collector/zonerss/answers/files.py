@@ -40,7 +40,7 @@ def files_usage(
     """
     The mapped files, most bytes first.
 
-    :param zone: bytes and exclusive_bytes are this zone's, and only files that it maps are told; None: all zones'
+    :param zone: bytes and exclusive_bytes are this zone's, and only files that it maps are listed; None: of all zones
     """
     tallies: dict[MappedFile | None, _Tally] = {}
     for number, held in holdings.items():

@@ -81,7 +81,7 @@ def pairs(parts: Parts, names: Mapping[int, str], limit: int | None = None) -> t
     """
     What each two zones both map, if anything, most first; each pair once, its names in order.
 
-    :param limit: only so many
+    :param limit: at most so many
     :return: the pairs, and how many there are without the limit
     """
     shared, bits = parts.pairs(), 32
@@ -105,12 +105,12 @@ def cover(
     parts: Sequence[tuple[int, Sequence[int]]], cost_of: Mapping[int, int], surely: int, budget: int
 ) -> tuple[set[int], list[int]]:
     """
-    Whom to walk again to name what parts hold: one zone of a part is enough, for each of them maps all of it.
+    Which zones to walk again to find what parts hold: one zone of a part is enough, since each maps all of it.
 
     :param parts: number and zone numbers of each, the most important first
     :param cost_of: pages to be walked for each zone number
-    :param surely: so many parts are named at any cost
-    :param budget: the others as far as all together costs no more pages than this
+    :param surely: the first so many parts are named at any cost
+    :param budget: further parts are named as long as all walks together cost at most so many pages
     :return: the zone numbers, and the numbers of the parts that they name
     """
     chosen: set[int] = set()

@@ -21,7 +21,7 @@ from zonerss.units import pages_to_bytes
 
 
 class Fate(StrEnum):
-    """What becomes of pages that nobody maps any more."""
+    """What becomes of pages that no process maps any more."""
 
     FREED = "freed"
     """Free at once."""

@@ -1,4 +1,4 @@
-"""Who came and went, as the kernel's process connector tells it: so that a long-running zonerss need not list /proc.
+"""Processes that begin, as the kernel's process connector reports them: a Session need not list /proc each time.
 
 The socket is pyroute2's ProcEventSocket. Its datagrams, one for each fork, exec and exit, are read and decoded here:
 pyroute2's own parser takes 150 ms for 10,000 events, as many as the socket holds, and this module 5 ms. Where more
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from zonerss.errors import CannotServe
 
 BUFFER_BYTES = 8 << 20
-"""Of the socket: each event takes about 0.8 KiB of it, so about ten thousand events fit."""
+"""Of the socket. An event takes about 0.8 KiB of it, so about ten thousand events fit."""
 
 _FORK, _EXEC = 0x1, 0x2
 _NETLINK_CONNECTOR = 11  # include/uapi/linux/netlink.h
@@ -36,9 +36,9 @@ _IGNORE = (
 
 def decode_event(datagram: bytes) -> int | None:
     """
-    The process that a datagram of the connector says is new, or another since an exec; None: nothing new. Pure.
+    The process that a datagram reports as new, or as changed by exec; None: neither. Pure.
 
-    Threads are no processes: a fork whose child is not the first thread of its group is nothing new.
+    The fork of a thread (a child that does not lead its thread group) is not a new process.
     """
     if len(datagram) < _EVENT_AT + _EVENT.size:
         return None
@@ -54,20 +54,20 @@ def decode_event(datagram: bytes) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What was heard since the last time."""
+    """What was reported since the last time."""
 
     began: frozenset[int]
     """Processes that began, or replaced their memory. Some may have ended since."""
     overrun: bool
-    """More happened than could be told."""
+    """Events were lost: more came than the socket holds."""
 
 
 def _require_connector() -> None:
     """
-    Ask whether the kernel listens on the connector here; in a network namespace of our own it does not.
+    Check that the kernel listens on the connector; in another network namespace than the host's it does not.
 
     The message is a bare header, which the connector drops (drivers/connector/connector.c, cn_rx_skb()). Asked first,
-    because pyroute2 tells of a refusal by a traceback of its event loop, too.
+    because pyroute2 prints a traceback of its event loop where it is refused.
 
     :raises CannotServe: it does not
     """
@@ -75,11 +75,11 @@ def _require_connector() -> None:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _NETLINK_CONNECTOR) as probe:
             probe.sendto(struct.pack("=IHHII", 16, 3, 0, 0, 0), (0, 0))
     except OSError as err:
-        raise CannotServe(f"the kernel does not tell us of processes that begin: {err}") from err
+        raise CannotServe(f"the kernel does not report processes that begin: {err}") from err
 
 
 class ProcEvents:
-    """Listens to the process connector; use it as a context manager."""
+    """A socket of the process connector; use it as a context manager."""
 
     def __init__(self, buffer_bytes: int = BUFFER_BYTES) -> None:
         """:raises CannotServe: no connector here (CONFIG_PROC_EVENTS), or not the host's namespaces, or not root"""
@@ -98,12 +98,12 @@ class ProcEvents:
                 self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, buffer_bytes // 2)
                 self._connector.control(listen=True)
             except OSError as err:
-                raise CannotServe(f"the kernel does not tell us of processes that begin: {err}") from err
+                raise CannotServe(f"the kernel does not report processes that begin: {err}") from err
             self._open = stack.pop_all()
 
     def close(self) -> None:
         """Stop listening."""
-        with contextlib.suppress(OSError):  # by hand: pyroute2 would wait for an answer that may not come
+        with contextlib.suppress(OSError):  # not by pyroute2, which waits for an answer that may not come
             self._socket.sendto(_IGNORE, (0, 0))
         self._open.close()
 

@@ -1,12 +1,10 @@
-"""What the memory controller bills: the figures of one cgroup, and which cgroup pays for each frame.
+"""The figures of the memory controller for one cgroup, and the processes in it.
 
 Source: Documentation/admin-guide/cgroup-v2.rst (memory.current, memory.stat, memory.swap.current) and
-cgroup-v1/memory.rst (memory.usage_in_bytes, memory.stat, memory.kmem.usage_in_bytes); fs/proc/page.c
-kpagecgroup_read(); mm/memcontrol.c page_cgroup_ino().
+cgroup-v1/memory.rst (memory.usage_in_bytes, memory.stat, memory.kmem.usage_in_bytes).
 
-Two habits of the kernel that show here. Its charge counters run ahead of use by a stock of up to 64 pages a cpu
-(MEMCG_CHARGE_BATCH). And memory.stat may lag by as many pages until it is flushed, which happens every two seconds
-(flush_memcg_stats_dwork, Linux 5.15).
+Two properties of these figures: charges run ahead of use by up to 64 pages per cpu (MEMCG_CHARGE_BATCH), and
+memory.stat may lag by as many pages until it is flushed, every two seconds (flush_memcg_stats_dwork, Linux 5.15).
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ _TOTAL = "total_"
 
 def cgroup_inodes(hierarchy: MemoryHierarchy) -> dict[int, str]:
     """
-    The cgroups that are mounted here by their inode number, which kpagecgroup gives and stat(2) tells.
+    The cgroups that are mounted here, by the inode number that kpagecgroup has and stat(2) gives.
 
     One stat(2) a cgroup.
     """
@@ -54,7 +52,7 @@ def cgroup_processes(hierarchy: MemoryHierarchy, path: str, without: Collection[
 
 def read_bill(hierarchy: MemoryHierarchy, path: str) -> Bill | None:
     """
-    What the kernel says of one cgroup and all below it.
+    The figures of one cgroup and all below it.
 
     :return: None where there is no memory controller for it, it is gone, or not mounted here; fields that this
         kernel does not have are None or missing
@@ -83,7 +81,7 @@ def parse_stat(text: bytes, path: str = "memory.stat") -> dict[str, int]:
     return stat
 
 
-# Version 1 says of each figure what is the cgroup's own, and under total_ with all below it.
+# version 1 has each figure twice: of the cgroup alone, and under total_ with all below it
 def _bill_v1(where: Path, stat: Mapping[str, int]) -> Bill:
     charged = _number(where / "memory.usage_in_bytes")
     with_swap = _number(where / "memory.memsw.usage_in_bytes")

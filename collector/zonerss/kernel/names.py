@@ -1,7 +1,7 @@
-"""What people call containers, pods, machines and users, from the state that engines keep on disk.
+"""Names of containers, pods, machines and users, from the state that engines keep on disk.
 
-No daemon is asked and nothing is read before the first name of its sort is wanted. A file that is absent,
-unreadable or not of the form we know costs the name, never the run: the short id then stands in for it.
+No daemon is asked, and nothing is read before the first name of its kind is needed. Where a file is absent, unreadable
+or not of the form that we know, the name is missing, and the short id is used in its place.
 
 Sources, each read at the version named in docs/zones.md: moby daemon/container/container.go (config.v2.json),
 containers-storage.conf(5) and containers/storage containers.go (containers.json), kubelet's log directories,
@@ -58,7 +58,7 @@ class OnDemand(Mapping[K, V], Generic[K, V]):
 
 
 def host_names(roots: Roots) -> Names:
-    """Names of this host. Returns at once; each is read when it is asked for, and once."""
+    """Names of this host. Returns at once; each file is read once, when a name of it is first needed."""
     host = roots.host
     users = OnDemand(_Once(lambda: _read_users(host)).get)
     homes = _Once(lambda: _read_homes(host))
@@ -239,7 +239,7 @@ def _read_homes(host: Path) -> dict[int, str]:
 
 
 def _ask_nss(host: Path, uid: int) -> str | None:
-    # Users from a directory service; of a recorded tree nothing but its own files counts.
+    # users of a directory service; of a recorded tree only its own files count
     if host != Path("/"):
         return None
     try:

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One process, as it was listed. A pid alone is no identity: pids are reused, start_ticks tells."""
+    """One process, as it was listed. pid and start_ticks together identify it: pids are reused."""
 
     pid: int
     start_ticks: int
@@ -28,7 +28,7 @@ class Task:
     cgroup: str
     """Path in the hierarchy that carries the memory controller, beginning with a slash."""
     rss_pages: int
-    """The kernel's own counter, per-cpu batched: an estimate of the work, not a result."""
+    """The kernel's counter, batched per cpu: used to estimate the work, not as a result."""
     walk_tid: int
     """The thread to read memory through: the pid, or a living thread where the leader has ended."""
     size_bytes: int = 0
@@ -205,7 +205,7 @@ Holdings = Mapping[int, Sequence[Holding]]
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What people call things; each mapping is asked only for what is met, so it may read on demand."""
+    """Names of containers, pods, machines and users. A mapping may read on demand: it is asked only for what is met."""
 
     containers: Mapping[str, str] = field(default_factory=dict)
     """Full container id to name; of a container in a pod NAMESPACE/POD/CONTAINER."""

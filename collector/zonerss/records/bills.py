@@ -1,6 +1,6 @@
 """What the memory controller says of a cgroup, and which cgroup is charged for which frames: records.
 
-A charge answers another question than a zone's rss: not which zones map a page, but which cgroup touched it first.
+A charge answers another question than rss: not which zones map a page, but which cgroup touched it first.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What the kernel says of one cgroup and all below it, or of it less some of those."""
+    """The figures of one cgroup and all below it, or less some of those below."""
 
     version: int
     """Of the cgroup hierarchy: 1 or 2. The names in ``stat`` depend on it."""
@@ -41,11 +41,11 @@ class Bill:
 
 @dataclass(frozen=True, slots=True)
 class Billed:
-    """Frames that one set of zones maps and one cgroup pays for."""
+    """Frames that one set maps and one cgroup is charged for."""
 
     owners: tuple[int, ...]
     """The set, ascending."""
     inode: int
-    """Of the cgroup's directory; 0: nobody is charged."""
+    """Of the cgroup's directory; 0: charged to no cgroup."""
     pages: tuple[int, ...]
     """Indexed by :class:`zonerss.census.kinds.Kind`."""

@@ -14,7 +14,7 @@ class Fact:
     holds: bool | None
     """None: could not be tried, because something before it failed."""
     text: str
-    """What was found, in words."""
+    """What was found, as a sentence without its end."""
     fix: str = ""
     """What to do about it, where it does not hold."""
 

@@ -47,7 +47,7 @@ class VmaPages:
 
 @dataclass(frozen=True, slots=True)
 class SmapsRow:
-    """One mapping, as smaps tells it."""
+    """One mapping of /proc/PID/smaps."""
 
     start: int
     end: int

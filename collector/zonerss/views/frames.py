@@ -39,7 +39,7 @@ _COLUMNS = (
 
 
 def histogram(mapcounts: Counter[int]) -> str:
-    """Mapping counts in words: ``1:23 3-4:7`` is 23 pages mapped once and 7 three or four times; ?: unknown."""
+    """Mapcounts as text: ``1:23 3-4:7`` is 23 pages mapped once and 7 mapped three or four times; ?: unknown."""
     buckets: Counter[str] = Counter()
     for mapcount, pages in mapcounts.items():
         if mapcount == MAPCOUNT_UNKNOWN:

@@ -86,7 +86,7 @@ def _heat_map(zones: Sequence[Usage], pairs: Sequence[Pair], count: int, width: 
 
 
 def _colour(heat: float) -> str:
-    # Eyes compare shades by ratio: the square root gives the lower half of the range more of them.
+    # the square root makes small values distinguishable: shades are perceived by ratio
     weight = heat**0.5
     mixed = (round(cold + (hot - cold) * weight) for cold, hot in zip(_COLD, _HOT, strict=True))
     return f"({','.join(map(str, mixed))})"
@@ -113,7 +113,7 @@ def render_parts(parts: Sequence[SharedPart], holdings: Holdings, in_bytes: bool
 
 
 def what_it_is(part: SharedPart, held: Sequence[Holding] | None) -> str:
-    """The contents of a part in words, most first: private memory, files by their last names."""
+    """What a part holds, most first: private memory, and files by the last component of their names."""
     private = "of a fork" if len(part.owners) > 1 else "private"
     found = [(part.anon_bytes, private)]
     if held is None:
@@ -128,7 +128,7 @@ def what_it_is(part: SharedPart, held: Sequence[Holding] | None) -> str:
 
 
 def short_name(file: MappedFile | None) -> str:
-    """A file in a word or two."""
+    """A short name for a file."""
     if file is None:
         return "(not found again)"
     if file.kind is FileKind.SYSV:

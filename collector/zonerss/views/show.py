@@ -24,7 +24,7 @@ def render(
     users: Mapping[int, str] | None = None,
 ) -> list[str]:
     """
-    The tables of a snapshot, processes first if it has any, and what is to be said below them.
+    The tables of a snapshot, processes first if it has any, and the footer.
 
     :param users: login names by user id
     """

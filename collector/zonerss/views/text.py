@@ -1,5 +1,5 @@
-"""Text that is safe to show. Names of processes and cgroups are anybody's: they may hold newlines, escape sequences
-that would drive a terminal, and bytes that are no UTF-8."""
+"""Text that is safe to print. Names of processes and cgroups are chosen by users: they may contain newlines, escape
+sequences for terminals, and bytes that are not UTF-8."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _UNSAFE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 
 def printable(text: str) -> str:
-    """The text on one line, with everything that a terminal would act upon as a backslash escape."""
+    """The text on one line; control characters and the like as backslash escapes."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(_visible(char) for char in text)
@@ -32,7 +32,7 @@ def some_names(names: Sequence[str], most: int = 3) -> str:
 
 
 def encodable(text: str) -> str:
-    """The text for JSON: all of it, but bytes that are no UTF-8 as backslash escapes."""
+    """The text for JSON; bytes that are not UTF-8 as backslash escapes."""
     if text.isascii():
         return text
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,7 +1,7 @@
 """The screen of top, by textual: a table of zones that is taken anew every few seconds, and lines of text about one.
 
-Snapshots come from a :class:`Camera`, in a thread of its own: the walk lets Python go on, so keys are answered
-meanwhile. Names are anybody's: all text reaches textual as rich Text, never as markup.
+Snapshots come from a :class:`Camera`, in a thread of its own: the walk releases Python's lock, so keys are
+handled meanwhile. Names may contain anything: all text reaches textual as rich Text, never as markup.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ class TopApp(App[str]):
 
     def _take(self, look: Look, mode: Mode) -> None:
         if mode is not self.mode:
-            return  # of a mode that was left meanwhile: its zones would be others
+            return  # of a mode that was left meanwhile: it may have other zones
         self.look = look
         if mode is not Mode.TREE:
             self.history.add(look.snapshot)

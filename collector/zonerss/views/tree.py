@@ -32,7 +32,7 @@ def render_tree(
     One row for each cgroup, its children below it, largest first.
 
     :param nodes: parents first
-    :param limit: so many children of each cgroup; the others are counted in a row of their own
+    :param limit: at most so many children of each cgroup; a row of its own counts the others
     """
     columns = shown(ZONE_COLUMNS, [node.usage for node in nodes])
     size = sizes(in_bytes)
@@ -80,7 +80,7 @@ def _ordered(
 def document(snapshot: Snapshot, nodes: Sequence[TreeNode]) -> dict[str, Any]:
     """
     ``zonerss.snapshot/1`` by cgroup, and beside its zones "tree": every cgroup above them, too, with all that is
-    below it (docs/tree.md). A flat list, parents first: cgroups may be nested deeper than JSON readers go.
+    below it (docs/tree.md). A flat list, parents first: cgroups may be nested deeper than JSON parsers accept.
     """
     fields = {
         "total": usage_fields(snapshot.total),

@@ -1,4 +1,4 @@
-"""Which cgroup is charged for each frame of a census: /proc/kpagecgroup, read once more frame by frame.
+"""Which cgroup each frame of a census is charged to, by /proc/kpagecgroup.
 
 Source: fs/proc/page.c kpagecgroup_read() (Linux 4.3); mm/memcontrol.c page_cgroup_ino().
 """
@@ -16,7 +16,7 @@ from zonerss.records.bills import Billed
 
 def read_payers(census: Census, parts: Parts, roots: Roots) -> tuple[Billed, ...] | None:
     """
-    Which cgroup is charged for the frames of a census, as they are now.
+    Which cgroups the frames of a census are charged to now.
 
     :param parts: the parts of this census, not restarted since
     :return: one :class:`Billed` for each set of zones and payer; None where the kernel has no /proc/kpagecgroup

@@ -1,4 +1,4 @@
-"""What zones are called: a name that no other zone has, and the zone that somebody means by a name. Pure."""
+"""Names of zones: made unique, and looked up as the user spelled them. Pure."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def label(zones: Iterable[Zone]) -> tuple[Zone, ...]:
     """
     The same zones in the same order, renamed where two different ones have one name.
 
-    All but one that has nothing to be told by get "@" and their short id, then the full id, then the cgroup,
-    as far as is needed. Depends only on which zones there are, not on their order.
+    Zones of one name get "@" and their short id, or where that is not enough the full id, then the cgroup. A zone that
+    has none of these keeps its name. The result depends only on which zones there are, not on their order.
     """
     zones = tuple(zones)
     names = {zone: zone.name for zone in zones}
@@ -36,9 +36,9 @@ def label(zones: Iterable[Zone]) -> tuple[Zone, ...]:
 
 def raw_name(name: str) -> str:
     """
-    A zone's name from its spelling in a table or in JSON: \\xNN, \\uNNNN and \\UNNNNNNNN undone.
+    A zone's name from its printed spelling: \\xNN, \\uNNNN and \\UNNNNNNNN undone.
 
-    systemd's unit names hold such sequences themselves, so a name is looked for as it stands first.
+    systemd's unit names contain such sequences themselves, so look a name up unchanged first.
     """
     raw = _ESCAPE.sub(lambda match: _unescape_one(match[0]), name)
     return raw.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
@@ -53,7 +53,7 @@ def _unescape_one(escape: str) -> str:
 
 def find_names(wanted: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
     """
-    The names that are meant by what somebody wrote, who may have spelled them as tables and JSON show them.
+    The names of the zones that the user named, spelled raw or as tables and JSON print them.
 
     :param known: the names of all zones
     :raises UnknownZone: a name is not among them
@@ -63,7 +63,7 @@ def find_names(wanted: Iterable[str], known: Collection[str]) -> tuple[str, ...]
         match = next((spelling for spelling in (name, raw_name(name)) if spelling in known), None)
         if match is None:
             close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-            hint = f"did you mean {' or '.join(close)}?" if close else "zonerss show lists those there are"
+            hint = f"did you mean {' or '.join(close)}?" if close else "zonerss show lists the zones"
             raise UnknownZone(f"no process of this host is in a zone {name!r}; {hint}", name)
         found.append(match)
     return tuple(found)

@@ -1,4 +1,4 @@
-"""Paths in the cgroup tree: what lies above a cgroup, and which zones lie below another one. Pure."""
+"""The cgroup tree by paths: the ancestors of a cgroup, and the zones nested in a zone. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def nested(zones: Iterable[Zone]) -> dict[Zone, tuple[str, ...]]:
     """
     For each zone that is a cgroup, the cgroups of the zones nearest below it, sorted.
 
-    A zone is its cgroup less these, and its charge likewise: the kernel charges a cgroup for all that is
+    A zone's processes are those of its cgroup less these, and its charge likewise: the kernel charges a cgroup for all
     below it.
     """
     zones = tuple(zones)

@@ -51,9 +51,9 @@ def place_tasks(tasks: Sequence[Task], zoners: Iterable[Callable[[Task], Zone]])
 
 def make_plan(placed: Iterable[Placed], mm_of: Mapping[int, int], by_mm: bool) -> Plan:
     """
-    Number what the census tells apart: combinations of zones, one in each grouping, and address spaces if by_mm.
+    Number what the census distinguishes: combinations of zones (one in each grouping), and address spaces if by_mm.
 
-    Every grouping is coarser than this, so one walk serves them all. Zones come one after the other.
+    Every grouping is coarser than this, so one walk serves all groupings. The walks of one zone follow each other.
 
     :param mm_of: pid -> the lowest pid that has its address space
     """

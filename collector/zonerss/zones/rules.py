@@ -1,5 +1,4 @@
-"""The user's own rules: a regular expression over the cgroup path and the name of the zone that it makes.
-Pure.
+"""The user's rules: a regular expression for cgroup paths, and the name of the zone that a match makes. Pure.
 
     [[rule]]
     match = '^/batch/(?P<team>[^/]+)/job-([0-9]+)'
@@ -100,7 +99,7 @@ def _rule(entry: dict[str, Any], number: int, text: str, file: str) -> Rule:
 
 
 class _Position:
-    """Where a rule and its keys stand in the text: tomllib tells values, not places."""
+    """Where a rule and its keys are in the text: tomllib gives values without their positions."""
 
     def __init__(self, text: str, number: int) -> None:
         self._text = text
@@ -111,7 +110,7 @@ class _Position:
             self.start = starts[number]
             self._end = starts[number + 1] if len(starts) > number + 1 else len(text)
         else:
-            # Written inline, rule = [{...}, ...]: the whole of it is the place.
+            # written inline, rule = [{...}, ...]: the position is that of the whole list
             self.start, self._end = _find_key(text, "rule"), len(text)
 
     def key(self, key: str) -> int:

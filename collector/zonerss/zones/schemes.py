@@ -1,5 +1,4 @@
-"""How container engines, Kubernetes, machined and systemd spell a cgroup: a path in, what it stands for out.
-Pure.
+"""How container engines, Kubernetes, machined and systemd name cgroups: from a path to the zone that it is. Pure.
 
 A scheme looks at one path component and those before it. Paths are read from the root, and the outermost
 container wins: what runs inside of one (its own systemd, an engine in it) is part of it. Nothing here asks
@@ -42,7 +41,7 @@ _USER_MANAGER = re.compile(r"user@(?P<uid>[0-9]{1,10})\.service")
 _SESSION = re.compile(r"(?P<name>session-.+)\.scope")
 _APP_SCOPE = re.compile(r"app-(?:[^-]+-)?(?P<name>[^-]+)-[^-]+\.scope")
 _APP_SERVICE = re.compile(r"app-(?:[^-]+-)?(?P<name>[^-@0-9][^-@]*)(?:-[0-9]+|@.*)?\.service")
-# What every path with a container, pod or machine on it has somewhere: most paths have not.
+# Every path with a container, pod or machine contains one of these. Most paths do not, which saves the work below.
 _MARK = re.compile(r"[0-9a-f]{64}|kubepods|libpod_parent|lxc|machine-|spawn@|\.libvirt-")
 _ESCAPE = re.compile(r"(?:\\x[0-9a-f]{2})+")
 

@@ -84,10 +84,10 @@ def parse_by(text: str) -> By:
 
 def zoner(by: By, names: Names, rules: Sequence[Rule] = ()) -> Callable[[Task], Zone]:
     """
-    The function that tells each process's zone, remembering what it found out about a cgroup.
+    A function that gives the zone of a process. It remembers the zone of each cgroup.
 
-    :param names: what people call containers, pods, machines and users; asked only for what is met
-    :param rules: the user's own, looked at first; only for way zone
+    :param names: names of containers, pods, machines and users; looked up only for those that are met
+    :param rules: the user's rules, which come first; only for way zone
     """
     if by.both:
         return _both_zoner(zoner(by.both[0], names, rules), zoner(by.both[1], names, rules))
@@ -120,7 +120,7 @@ def _user_zoner(way: str, names: Names) -> Callable[[Task], Zone]:
 def _both_zoner(first: Callable[[Task], Zone], second: Callable[[Task], Zone]) -> Callable[[Task], Zone]:
     def zone_of(task: Task) -> Zone:
         a, b = first(task), second(task)
-        # Its id keeps apart what its name does not: two users of one name, two zones of one name.
+        # The id distinguishes zones of equal names: two users, or two zones, may have one name.
         ids = f"{a.id or a.cgroup or a.name}/{b.id or b.cgroup or b.name}"
         return Zone(name=f"{a.name}/{b.name}", id=ids, kind=b.kind)
 
@@ -155,8 +155,7 @@ def _cgroup_zone(path: str) -> Zone:
 
 
 def _by_slice(path: str, names: Names, rules: Sequence[Rule]) -> Zone:
-    # Slices of the system's manager: a unit's name tells its whole path. Those below a service are the
-    # service's.
+    # Only slices of the system's manager: slices below a service belong to the service.
     parts = path.split("/")[1:]
     count = 0
     while count < len(parts) and parts[count].endswith(".slice"):
@@ -173,7 +172,7 @@ def _by_session(path: str, names: Names, rules: Sequence[Rule]) -> Zone:
         return _by_zone(path, names, ())
     unit = find_unit(
         path.removeprefix(container.cgroup or ""), Names()
-    )  # its users are its own, not this host's
+    )  # its users are not this host's users
     if unit is None:
         return container
     cgroup = f"{container.cgroup}{unit.cgroup}"

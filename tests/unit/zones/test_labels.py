@@ -85,7 +85,7 @@ def test_a_name_is_taken_as_it_stands_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("nginy", "did you mean nginx?"), ("zzz", "zonerss show lists those there are")]
+    ("name", "hint"), [("nginy", "did you mean nginx?"), ("zzz", "zonerss show lists the zones")]
 )
 def test_an_unknown_name_is_answered_with_names_like_it(name: str, hint: str) -> None:
     with pytest.raises(UnknownZone, match="no process of this host is in a zone") as caught:

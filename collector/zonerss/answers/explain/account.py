@@ -1,12 +1,12 @@
-"""How `explain` comes to its numbers: a snapshot, who pays for its frames, and the bill, taken close together.
+"""How explain measures: a snapshot, the payers of its frames, and the bill, read one after the other.
 
     take a snapshot of all zones            Session.take()
-    ask who pays for each frame of it       Snapshot.payers()
+    read the payer of each of its frames    Snapshot.payers()
     read the zone's bill                    kernel.memcg
     join them                               explain.chain()
 
-Three readings at three moments. Where the zone's processes came or went meanwhile, or the chain does not close,
-all of it is taken again, up to three times; what still moved is said.
+These are readings at three moments. Where processes of the zone came or went meanwhile, or the residual is too large,
+all of it is read again, up to three times; what changed in the last attempt is reported.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FLUSH_SECONDS = 2.2
 
 def explain_zone(session: Session, name: str, by: str = "zone", roots: Roots = HOST) -> Account:
     """
-    The chain of a zone, taken again where it did not close.
+    The chain of a zone, measured again where it changed meanwhile or the residual is too large.
 
     :param name: of a zone of the grouping ``by``
     :raises UnknownZone: there is none of that name
@@ -114,7 +114,7 @@ def _shares(
 
 
 def path_of(inodes: dict[int, str], inode: int) -> str:
-    """What to call the cgroup of an inode: its path, or words that say that it has none."""
+    """The path of the cgroup of an inode, or words in its place."""
     return inodes.get(inode, f"(no cgroup that can be seen here, inode {inode})")
 
 
@@ -137,7 +137,7 @@ def _drift(
 
 
 def pay_matrix(session: Session, by: str = "zone", roots: Roots = HOST) -> Matrix | None:
-    """The matrix of zones and payers; None where the kernel does not say who pays."""
+    """The matrix of zones and payers; None where the kernel does not tell the payers."""
     snapshot = session.take((by,))
     billed = snapshot.payers()
     if billed is None:
@@ -164,8 +164,8 @@ def _zone_that_pays(zones: Sequence[Zone], path: str | None) -> str | None:
     return next((z.name for z in zones if z.cgroup and pays(path, z.cgroup, below[z])), None)
 
 
-# kpagecgroup says of a removed cgroup's frames that its nearest living ancestor pays; the ancestor's own figures, which
-# only version 1 tells, do not hold them.
+# kpagecgroup gives the nearest living ancestor as the payer of a removed cgroup's frames. The ancestor's own figures,
+# which only version 1 has, do not include them.
 def _removed(hierarchy: MemoryHierarchy, path: str | None, anon: int, files: int) -> int | None:
     bill = None if path is None else read_bill(hierarchy, path)
     if bill is None or bill.own is None:

@@ -1,7 +1,4 @@
-"""What the memory controller says, as records: bills of cgroups, and who pays for which frames. No I/O.
-
-A bill is the kernel's answer to another question than ours: not who maps a page, but who touched it first.
-"""
+"""Bills of cgroups: one less others, and which bill a cgroup is on. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from zonerss.zones.paths import ancestors
 
 
 def less(bill: Bill, inner: Iterable[Bill]) -> Bill:
-    """A bill without what it contains of others: those of cgroups below that are zones of their own."""
+    """A bill less those of cgroups below it, which are zones of their own."""
     for other in inner:
         bill = Bill(
             version=bill.version,

@@ -1,17 +1,17 @@
-"""From what ps adds up to what the kernel bills, one exact step at a time: pure arithmetic, no kernel.
+"""From the sum of process RSS to what the kernel charges, one exact step at a time. Pure.
 
     sum of process RSS
       - frames counted again: mapped by several processes of the zone      = the zone's rss
-      - frames that are billed to other cgroups, each named
-      - frames that are billed to nobody
+      - frames that are charged to other cgroups, each named
+      - frames that are charged to no cgroup
       + page cache of this cgroup that no process maps
       + anonymous memory of this cgroup that no process walked maps
       + kernel memory
-      + frames of this cgroup's that only other zones map, each named
+      + frames charged to this cgroup that only other zones map, each named
       + the residual                                                       = memory.current
 
-Every frame that is mapped has one payer (/proc/kpagecgroup), every payer one bill (memory.stat), so the steps add up
-but for the residual: what a bill holds in stock for the processors. The residual is what is left over, never a guess.
+Every mapped frame has at most one payer (/proc/kpagecgroup), every payer one bill (memory.stat), so the steps add up
+but for the residual: charges that each processor holds in stock. The residual is computed as what is left over.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from zonerss.records.bills import Bill, Billed
 from zonerss.units import pages_to_bytes
 
 BATCH_PAGES = 64
-"""What a bill may hold in stock for each processor (MEMCG_CHARGE_BATCH, include/linux/memcontrol.h)."""
+"""Pages that may be charged in advance for each processor (MEMCG_CHARGE_BATCH, include/linux/memcontrol.h)."""
 STOCKS = 7
-"""For how many cgroups a processor keeps stock: one until Linux 6.15, then 7 (NR_MEMCG_STOCK, mm/memcontrol.c)."""
+"""For how many cgroups a processor does so: one until Linux 6.15, then 7 (NR_MEMCG_STOCK, mm/memcontrol.c)."""
 
 # Version 2's memory.stat: kernel memory by what it is for. The first word is the step's name.
 _KERNEL_PARTS = {
@@ -47,11 +47,11 @@ class Step:
 
     name: str
     bytes: int
-    """Signed: taken off where negative."""
+    """Signed."""
     cgroup: str | None = None
-    """The other party, where there is one cgroup that is it."""
+    """The other cgroup, where the step is about one."""
     zones: tuple[str, ...] = ()
-    """The zones that map these frames, where the step is about others than the one explained."""
+    """The zones that map these frames, where they are not the zone that is explained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +79,15 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Frames by the zones that map them and by who pays, seen from one zone."""
+    """Frames by the zones that map them and by their payers, seen from one zone."""
 
     to_others: Mapping[str, int]
-    """Mapped by the zone and billed to another cgroup: bytes by its path."""
+    """Mapped by the zone and charged to another cgroup: bytes by its path."""
     to_nobody_bytes: int
     own_only_others: Mapping[tuple[str, ...], int]
-    """On the zone's bill, and mapped by these other zones only."""
+    """On the zone's bill, and mapped only by these other zones."""
     own_anon_bytes: int
-    """On the zone's bill and mapped by anybody."""
+    """On the zone's bill and mapped by any zone."""
     own_file_bytes: int
     """Likewise: files and shared memory."""
 
@@ -100,7 +100,7 @@ def shares_of(
     is_own: Callable[[str], bool],
 ) -> Shares:
     """
-    Sort the frames that anybody maps by what they are to a zone.
+    Sort all mapped frames by how they concern a zone.
 
     :param billed: all frames of a census by set and payer
     :param zone_of_owner: the zone of each owner that has one
@@ -128,7 +128,7 @@ def shares_of(
 
 
 def kernel_steps(bill: Bill) -> list[Step]:
-    """Kernel memory on a bill: by purpose on version 2, in one sum on version 1."""
+    """Kernel memory on a bill: by purpose on version 2, one sum on version 1."""
     if bill.version == 1:
         return [] if bill.kernel_bytes is None else [Step("kernel", bill.kernel_bytes)]
     parts = [Step(name, bill.stat[key]) for name, key in _KERNEL_PARTS.items() if bill.stat.get(key)]
@@ -138,17 +138,17 @@ def kernel_steps(bill: Bill) -> list[Step]:
     return parts
 
 
-# Version 2: on the bill, in none of anon, file and kernel. hugetlb: only if the hierarchy is mounted with
+# Version 2: charged, but in none of anon, file and kernel. hugetlb: only if the hierarchy is mounted with
 # memory_hugetlb_accounting (Linux 6.6). On version 1 sockets have a bill of their own (memory.kmem.tcp).
 _BESIDE_KERNEL = {"sockets": "sock", "hugetlb": "hugetlb"}
 
 
 def swap_cache_bytes(bill: Bill) -> int:
     """
-    Anonymous pages on the bill that no page table maps: in the swap cache, or left of huge pages in part unmapped.
+    Anonymous pages on the bill that no page table maps: in the swap cache, or the unmapped rest of a huge page.
 
-    The lists of the page reclaim hold all anonymous and file pages, mapped or not. They lag by pages that wait in
-    per-cpu batches, so this is asked only where such pages can be.
+    The LRU lists hold all anonymous and file pages, mapped or not. They lag by pages in per-cpu batches, so they are
+    used only where such pages can exist.
     """
     if not (bill.stat.get("swapcached") or bill.stat.get("anon_thp") or bill.stat.get("rss_huge")):
         return 0
@@ -160,7 +160,7 @@ def swap_cache_bytes(bill: Bill) -> int:
 
 def residual_bound(cpus: int, cgroups: int) -> int:
     """
-    How much of a bill may be stock, in bytes.
+    How much of a charge may be stock, in bytes.
 
     :param cpus: processors of the machine
     :param cgroups: how many cgroups are on the bill
@@ -182,7 +182,7 @@ def chain(
     """
     Join a zone's numbers.
 
-    :param shares: None where the kernel does not say who pays for a frame
+    :param shares: None where the kernel does not tell which cgroup a frame is charged to
     :param bill: None where the zone has none
     :param bound_bytes: of the residual
     :param cgroup_of_zone: the cgroup of each zone that is one
@@ -227,11 +227,11 @@ def _billed(shares: Shares, bill: Bill, cgroup_of_zone: Mapping[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """One cell of the matrix: what one zone maps and one cgroup pays for."""
+    """One cell of the matrix: what one zone maps and one cgroup is charged for."""
 
     zone: str
     cgroup: str | None
-    """None: nobody pays."""
+    """None: charged to no cgroup."""
     bytes: int
     exclusive_bytes: int
     """Of it: mapped by no other zone."""
@@ -257,7 +257,7 @@ def payments(
 
 
 def charged_frames(billed: Iterable[Billed], inodes: Collection[int]) -> tuple[int, int]:
-    """Mapped frames that some cgroups pay for: bytes of anonymous memory, and of files and shared memory."""
+    """Mapped frames that are charged to some cgroups: bytes of anonymous memory, and of files and shared memory."""
     anon = files = 0
     for row in billed:
         if row.inode in inodes:

@@ -1,11 +1,11 @@
-"""A zone's private, shared and swap as getvmusage tells them, beside ours. Pure.
+"""A zone's private, shared and swap by getvmusage's definitions, beside ours. Pure.
 
 getvmusage calls a page private where it was reached through a MAP_PRIVATE mapping, so every program's libc is private.
 zonerss calls a page exclusive where no other zone maps it. Neither follows from the other.
 
 getvmusage's swap is what is reserved, not what is used. Private mappings reserve what their processes could write, so
-fork doubles it; shared anonymous memory counts once in a zone, whoever attaches it. Linux marks the first with
-VM_ACCOUNT (VmFlags "ac").
+fork doubles it. Shared anonymous memory counts once per zone. Linux marks mappings that reserve with VM_ACCOUNT
+(VmFlags "ac").
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from zonerss.units import pages_to_bytes
 
 @dataclass(frozen=True, slots=True)
 class HowMapped:
-    """A zone's memory by the basis incore, two ways. rss_private + rss_shared = exclusive + shared_with_others."""
+    """A zone's memory on basis incore, divided two ways. rss_private + rss_shared = exclusive + shared_with_others."""
 
     rss_private_bytes: int
     """getvmusage: reached through private mappings."""

@@ -1,6 +1,6 @@
-"""Everyone's number for one zone, each by its own formula: pure, over a bill and what the page tables say.
+"""The number that each tool prints for one zone, by its own formula. Pure.
 
-Each formula is its vendor's, as docs/explain.md cites it. A number whose inputs are unknown is None.
+Each formula is its vendor's, as docs/explain.md cites it. A number with unknown inputs is None.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from zonerss.records.bills import Bill
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the formulas take of a zone, in bytes; None where it was not to be had."""
+    """The inputs of the formulas, in bytes; None where unknown."""
 
     process_rss_bytes: int
     pss_bytes: int
@@ -29,14 +29,14 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """One number that somebody prints."""
+    """One number that a tool prints."""
 
     name: str
-    """Who prints it."""
+    """The tool."""
     bytes: int | None
     formula: str
     answers: str
-    """The question that it is the answer to."""
+    """The question that it answers."""
 
 
 def everyones(facts: Facts) -> tuple[Number, ...]:

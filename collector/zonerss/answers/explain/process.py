@@ -1,14 +1,13 @@
-"""One process's RSS, three ways, and what makes them differ: pure arithmetic.
+"""The RSS of one process, counted three ways, and what makes them differ. Pure.
 
     by the kernel's counters (statm, what ps prints)
-      + what each processor had not added up yet            = by smaps (Rss)
+      + not yet added up by each processor                  = by smaps (Rss)
       + entries that map the zero page
       + entries that map device memory
-      + hugetlb pages                                       = by translations
+      + hugetlb pages                                       = by page table entries
 
-The last is what SmartOS calls RSS: every entry of the page tables that maps anything (rm_asrss). Linux leaves out of
-Rss what no process can be said to use: the zero page, of which there is one; device memory; and hugetlb, which
-smaps tells beside it.
+The last is what SmartOS calls RSS: every page table entry that maps anything (rm_asrss). Linux does not count in Rss
+the zero page, device memory, and hugetlb pages, for which smaps has fields of their own.
 """
 
 from __future__ import annotations

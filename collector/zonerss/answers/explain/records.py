@@ -1,4 +1,4 @@
-"""What `explain` finds, as records."""
+"""What explain finds: records."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from zonerss.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What changed between the walk and the reading of the bill."""
+    """What changed between the walk and the reading of the charge."""
 
     came: tuple[int, ...]
     """Processes that are in the zone now and were not walked."""
     left: tuple[int, ...]
     """Processes that were walked and are not there any more."""
     charged_bytes: int
-    """By how much the bill grew."""
+    """By how much the charge grew."""
 
     @property
     def processes_changed(self) -> bool:
@@ -38,7 +38,7 @@ class Account:
     bill: Bill | None
     """The zone's own: without the zones below it."""
     shares: Shares | None
-    """Who pays for what; None where the kernel does not say who pays for a frame."""
+    """None where the kernel does not tell which cgroup a frame is charged to."""
     drift: Drift | None
     """None where the zone has no bill."""
     attempts: int
@@ -46,23 +46,23 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Payer:
-    """One cgroup that pays for mapped frames."""
+    """One cgroup that is charged for mapped frames."""
 
     cgroup: str | None
-    """None: nobody pays."""
+    """None: charged to no cgroup."""
     zone: str | None
-    """The zone on whose bill it is."""
+    """The zone whose bill it is on."""
     bytes: int
-    """Frames that anybody maps and it pays for."""
+    """Mapped frames that are charged to it."""
     removed_bytes: int | None
-    """Of it: charges of cgroups below it that were removed, which outlive them. None: the kernel does not say."""
+    """Of it: left by removed cgroups below it, whose charges outlive them. None: the kernel does not tell."""
     processes: int
     """In it and below it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """Who pays for what each zone maps."""
+    """Which cgroup is charged for what each zone maps."""
 
     snapshot: Snapshot
     payments: tuple[Payment, ...]
