@@ -1,0 +1,416 @@
+"""Records made by hand, and the text of every JSON document that the program makes of them.
+
+The texts that are expected are tests/fixtures/documents/NAME.json. The code of 894667a wrote them; they change only
+with the number of their schema. When a function moves, only what stands above the line changes. Write them anew:
+
+    .venv/bin/python -m tests.unit.documents NAME...
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import struct
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from tests.unit import builders
+from tests.unit.builders import KIB, process, usage
+from zonerss.answers.explain.account import Account, Drift, Matrix, Payer
+from zonerss.answers.explain.bills import Bill, Billed
+from zonerss.answers.explain.chain import chain, payments, shares_of
+from zonerss.answers.explain.getvmusage import HowMapped
+from zonerss.answers.explain.numbers import Facts, everyones
+from zonerss.answers.explain.process import three_ways
+from zonerss.answers.share import Holdings, files_usage, pairs, shared_parts, whatif
+from zonerss.census.census import Census, Kind, Parts
+from zonerss.census.tree import TreeNode
+from zonerss.commands import check, files, frames, share, show
+from zonerss.commands import whatif as whatif_command
+from zonerss.commands.watching import put
+from zonerss.kernel.probe import Fact, Probe
+from zonerss.records import Cause, FileKind, Gap, Grouping, MappedFile, ProcessUsage, Zone
+from zonerss.snapshot import Snapshot
+from zonerss.views.columns import RSS, ZONE
+from zonerss.views.document import processes_document, render_json, render_lines, snapshot_document
+from zonerss.views.explain import explain_document, matrix_document, number_list
+from zonerss.views.getvmusage import how_mapped_fields
+from zonerss.views.process import three_ways_document
+from zonerss.views.tree import tree_document
+from zonerss.walk.frames import MAPCOUNT_UNKNOWN, PAGE_DEVICE, PAGE_STRUCT, PAGE_ZERO, Vma, VmaPages
+
+
+def show_text(snapshot: Snapshot, sort: Any = RSS, limit: int | None = None) -> str:
+    return show._json(snapshot, sort, limit)
+
+
+def ps_text(snapshot: Snapshot, processes: Sequence[ProcessUsage]) -> str:
+    return render_json(processes_document(snapshot, processes))
+
+
+def top_text(snapshot: Snapshot, limit: int | None = None) -> str:
+    return json.dumps(snapshot_document(snapshot, limit))
+
+
+def tree_text(snapshot: Snapshot, nodes: Sequence[TreeNode]) -> str:
+    return render_lines(tree_document(snapshot, nodes))
+
+
+def share_text(snapshot: Snapshot, parts: Parts, holdings: Holdings, limit: int | None = None) -> str:
+    found, count = pairs(parts, NAMES)
+    sharing = share.Sharing(snapshot, shared_parts(parts, NAMES), found, count, holdings, MORE_GAPS)
+    return render_lines(share.document(sharing, limit))
+
+
+def files_text(snapshot: Snapshot, parts: Parts, holdings: Holdings, zone: str | None) -> str:
+    return render_lines(files.document(snapshot, zone, files_usage(parts, NAMES, holdings, zone), MORE_GAPS))
+
+
+def whatif_text(
+    snapshot: Snapshot, parts: Parts, holdings: Holdings, without: Sequence[str], limit: int | None = None
+) -> str:
+    answer = whatif(parts, NAMES, without, holdings, ending_ipc=(7,))
+    return render_json(whatif_command.document(snapshot, answer, limit, MORE_GAPS))
+
+
+def explain_text(account: Account) -> str:
+    return render_json(explain_document(account))
+
+
+def numbers_text(account: Account, facts: Facts) -> str:
+    return render_json(explain_document(account, {"numbers": number_list(everyones(facts))}))
+
+
+def how_mapped_text(account: Account, mapped: HowMapped) -> str:
+    return render_json(explain_document(account, {"how_mapped": how_mapped_fields(mapped)}))
+
+
+def payers_text(matrix: Matrix, zone: str | None) -> str:
+    return render_json(matrix_document(matrix, zone))
+
+
+def process_text(statm_bytes: int, smaps_bytes: int, entries: Mapping[int, int]) -> str:
+    ways = three_ways(42, statm_bytes, smaps_bytes, Counter(entries), PAGE_ZERO, PAGE_DEVICE)
+    return render_json(three_ways_document(ways))
+
+
+def frames_text(mappings: Sequence[VmaPages], with_runs: bool) -> str:
+    rows = [frames.count_pages(pages, with_runs) for pages in mappings]
+    return render_json(frames.document(42, rows, with_runs))
+
+
+def check_text(probes: Sequence[Probe], kernel: str) -> str:
+    with mock.patch.object(check, "kernel_release", return_value=kernel):
+        return json.dumps(check.document(probes), indent=2, ensure_ascii=False)
+
+
+def watched_text(text: str) -> str:
+    """As --watch prints it: one document a line."""
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        put(text, argparse.Namespace(watch=1.0, json=True))
+    return out.getvalue().removesuffix("\n")
+
+
+# ---- what stays when functions move ----------------------------------------------------------------------
+
+
+def kernel_text(raw: bytes) -> str:
+    """As the kernel's bytes come to us."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+ODD = kernel_text(b'caf\xc3\xa9\n"\\\x1b[2J\xff')
+"""What a name may hold: not ASCII, a newline, quotes, an escape sequence, a byte that is no UTF-8."""
+NAMES = {0: "db", 1: ODD, 2: "web"}
+"""Of the zones of PARTS."""
+GAPS = (
+    Gap(1, "open", Cause.REFUSED, "Operation not permitted"),
+    Gap(23, "list", Cause.BEGAN),
+    Gap(29, "maps", Cause.UNREADABLE, ODD),
+)
+MORE_GAPS = (Gap(31, "pagemap", Cause.EXITED),)
+
+UNKNOWN = usage(
+    ODD,
+    cgroup=f"/{ODD}",
+    id=None,
+    exclusive_bytes=None,
+    proportional_bytes=None,
+    charged_bytes=None,
+)
+CONTAINER = usage(
+    "shop/web",
+    id="4b5e57f6eb2f42b9039b3d1e13929295f231749c510cbe341cd68036d9af97e2",
+    kind="docker",
+    anon_bytes=(1 << 53) + 4096,
+    hugetlb_bytes=2048 * KIB,
+    swap_bytes=12 * KIB,
+    uncertainty_bytes=0,
+)
+USER = usage("www-data", cgroup=None, kind="user", charged_bytes=None, uncertainty_bytes=8 * KIB)
+PROCESSES = (
+    process(42),
+    process(23, zone=ODD, uid=None, command=ODD, rss_bytes=71 * KIB, hugetlb_bytes=2048 * KIB),
+    process(4_194_303, zone="shop/web", swap_bytes=4 * KIB, exclusive_bytes=0, size_bytes=(1 << 47) - 4096),
+)
+
+
+def snapshot(**fields: Any) -> Snapshot:
+    return builders.snapshot(usage("db"), UNKNOWN, CONTAINER, gaps=GAPS, **fields)
+
+
+def groupings() -> Snapshot:
+    first = snapshot(by="zone/user", uncertainty="traced")
+    return replace(first, groupings=(Grouping("zone/user", first.zones), Grouping("user", (USER,))))
+
+
+def nothing() -> Snapshot:
+    return replace(builders.snapshot(), zones=(), groupings=(Grouping("depth=2", ()),), by="depth=2")
+
+
+def nodes() -> tuple[TreeNode, ...]:
+    return (
+        TreeNode(usage("/", cgroup="/", charged_bytes=None), None, 0, 0, 0),
+        TreeNode(usage(f"/{ODD}", cgroup=f"/{ODD}"), "/", 1, 3 * KIB, 2),
+        TreeNode(usage(f"/{ODD}/in", cgroup=f"/{ODD}/in"), f"/{ODD}", 2, 61 * KIB, 1),
+    )
+
+
+# ---- parts: of three zones, and what they hold ------------------------------------------------------------
+
+LIBC = MappedFile("/usr/lib/libc.so.6", FileKind.FILE, True, 2_000_000, (8, 1), 77, None, ("/lib/libc.so.6",))
+GONE = MappedFile(f"/tmp/{ODD}", FileKind.DELETED, False, 0, (0, 40), 5)
+MEMFD = MappedFile("/memfd:pool", FileKind.MEMFD, False, 1 << 20)
+SEGMENT = MappedFile("/SYSV00000000", FileKind.SYSV, True, 4096, (0, 1), 32814, ipc_namespace=7)
+OTHER_SEGMENT = MappedFile("/SYSV00000001", FileKind.SYSV, True, None, (0, 1), 0, ipc_namespace=9)
+TMPFS = MappedFile("/dev/shm/x", FileKind.TMPFS, True, 8192, (0, 23), 3)
+VDSO = MappedFile("[vdso]", FileKind.KERNEL, True)
+HUGE = MappedFile("/dev/hugepages/h", FileKind.HUGETLB, True, 2 << 20, (0, 50), 9)
+
+HOLDS: Mapping[tuple[int, ...], Sequence[tuple[MappedFile | None, tuple[int, ...]]]] = {
+    (0,): [(None, (101, 3, 0, 0, 5)), (SEGMENT, (0, 0, 2, 0, 0)), (HUGE, (0, 0, 0, 512, 0))],
+    (0, 1): [(OTHER_SEGMENT, (0, 0, 7, 0, 0)), (None, (0, 0, 1, 0, 0))],
+    (0, 2): [(LIBC, (2, 300, 0, 0, 0)), (None, (7, 0, 0, 0, 0)), (MEMFD, (0, 0, 23, 0, 0))],
+    (1,): [(None, (11, 0, 0, 0, 0)), (GONE, (0, 13, 0, 0, 0))],
+    (0, 1, 2): [(VDSO, (0, 2, 0, 0, 0)), (TMPFS, (0, 0, 2, 0, 0))],
+    (2,): [(LIBC, (0, 17, 0, 0, 0))],
+}
+
+
+def parts() -> Parts:
+    """Each set with the pages that HOLDS says, marked frame by frame."""
+    census, pfn = Census(len(NAMES)), 1000
+    for zones, held in HOLDS.items():
+        for _, pages in held:
+            for kind, count in zip(Kind, pages, strict=True):
+                for zone in zones:
+                    census.mark(zone, range(pfn, pfn + count), [kind] * count)
+                pfn += count
+    return census.parts()
+
+
+def holdings(*without: tuple[int, ...]) -> Holdings:
+    """What was found of each set but some."""
+    found = parts()
+    of_sets = {found.zones_of(number): number for number in found.filled()}
+    return {of_sets[zones]: held for zones, held in HOLDS.items() if zones not in without}
+
+
+# ---- explain ---------------------------------------------------------------------------------------------
+
+PATHS = {1: "/", 2: "/web", 3: "/web/in", 4: f"/{ODD}"}
+ZONE_OF = (*NAMES.values(), None)
+BILLED = tuple(
+    Billed(keys, inode, pages)
+    for keys, inode, pages in (
+        ((2,), 2, (23, 31, 7, 0, 2)),  # web maps and pays
+        ((0, 2), 3, (0, 41, 0, 0, 0)),  # a cgroup below it pays
+        ((2,), 4, (1, 0, 5, 512, 0)),  # another one
+        ((1, 2, 3), 1, (0, 300, 0, 0, 0)),  # the root
+        ((2,), 9, (0, 3, 0, 0, 0)),  # one that cannot be seen
+        ((0, 2), 0, (2, 0, 0, 0, 0)),  # nobody
+        ((1,), 2, (17, 0, 0, 0, 0)),  # web pays, others map
+        ((0, 1), 2, (0, 19, 0, 0, 0)),
+        ((3,), 2, (4, 0, 0, 0, 0)),
+        ((0,), 1, (0, 900, 0, 0, 0)),
+    )
+)
+STAT_2 = {
+    "anon": 180 * KIB,
+    "file": 900 * KIB,
+    "shmem": 31 * KIB,
+    "file_mapped": 400 * KIB,
+    "inactive_anon": 150 * KIB,
+    "active_anon": 90 * KIB,
+    "inactive_file": 500 * KIB,
+    "active_file": 300 * KIB,
+    "unevictable": 0,
+    "swapcached": 8 * KIB,
+    "kernel": 300 * KIB,
+    "pagetables": 40 * KIB,
+    "kernel_stack": 32 * KIB,
+    "slab": 100 * KIB,
+    "percpu": 4 * KIB,
+    "sock": 12 * KIB,
+    "zswap": 0,
+}
+STAT_1 = {
+    "rss": 180 * KIB,
+    "cache": 900 * KIB,
+    "shmem": 31 * KIB,
+    "mapped_file": 400 * KIB,
+    "inactive_anon": 150 * KIB,
+    "active_anon": 90 * KIB,
+    "inactive_file": 500 * KIB,
+}
+BILL_2 = Bill(2, 1536 * KIB, STAT_2, None, 300 * KIB, 16 * KIB, 3)
+BILL_1 = Bill(1, 1536 * KIB, STAT_1, {"rss": 4096}, 300 * KIB, None, None)
+
+
+def path_of(inode: int) -> str:
+    return PATHS.get(inode, f"(no cgroup that can be seen here, inode {inode})")
+
+
+def account(bill: Bill | None, with_shares: bool = True, drift: Drift | None = None) -> Account:
+    shares = shares_of("web", BILLED, ZONE_OF, path_of, lambda path: path.startswith("/web"))
+    shares_or_none = shares if with_shares else None
+    cgroups = {"db": "/db", ODD: f"/{ODD}", "web": "/web"}
+    joined = chain(
+        "web", "/web" if bill else None, 3, 500 * KIB, 436 * KIB, shares_or_none, bill, 512 * KIB, cgroups
+    )
+    found = builders.snapshot(usage("web"), gaps=GAPS)
+    return Account(
+        found, Zone("web", "/web"), found.zones[0], joined, bill, shares_or_none, drift, attempts=2
+    )
+
+
+DRIFT = Drift((51, 52), (), -4096)
+
+
+def facts(bill: Bill | None) -> Facts:
+    known = None if bill is None else 71 * KIB
+    return Facts(101 * KIB, 67 * KIB, 43 * KIB, 61 * KIB, known, known, known, bill)
+
+
+def matrix() -> Matrix:
+    payers = (
+        Payer("/", None, 4800 * KIB, None, 7),
+        Payer("/web", "web", 900 * KIB, 2 * KIB, 3),
+        Payer(f"/{ODD}", ODD, 24 * KIB, 0, 0),
+        Payer("/web/in", "web", 164 * KIB, 0, 1),
+        Payer(None, None, 8 * KIB, None, 0),
+        Payer("(no cgroup that can be seen here, inode 9)", None, 12 * KIB, None, 0),
+    )
+    found = builders.snapshot(*(usage(name) for name in NAMES.values()), gaps=GAPS)
+    return Matrix(found, payments(BILLED, ZONE_OF, path_of), payers)
+
+
+# ---- frames and check ------------------------------------------------------------------------------------
+
+
+def pages(start: int, name: str, *entries: tuple[int, int, int, int]) -> VmaPages:
+    """Entries of (pfn, mapcount, kind, huge), one page after the other."""
+    raw = b"".join(
+        struct.pack(PAGE_STRUCT, start + 4096 * i, pfn, mapcount, kind, huge)
+        for i, (pfn, mapcount, kind, huge) in enumerate(entries)
+    )
+    vma = Vma(start, start + 4096 * max(len(entries), 1), "rw-p", 0, (8, 1), 7, name)
+    return VmaPages(vma, len(entries), memoryview(raw))
+
+
+MAPPINGS = (
+    pages(
+        0x400000,
+        f"/bin/{ODD}",
+        (100, 1, Kind.ANON, 0),
+        (101, 3, Kind.ANON, 1),
+        (102, 900, Kind.FILE, 0),
+        (50, MAPCOUNT_UNKNOWN, Kind.SHMEM, 0),
+        (1, 5, PAGE_ZERO, 0),
+        (9, MAPCOUNT_UNKNOWN, PAGE_DEVICE, 0),
+        (77, MAPCOUNT_UNKNOWN, Kind.SWAP, 0),
+    ),
+    pages(0x7F0000000000, ""),
+    pages(0x7FFFFFFFE000, "/dev/hugepages/h", (512, 1, Kind.HUGETLB, 1), (513, 1, Kind.HUGETLB, 1)),
+)
+PROBES = (
+    Probe("pagemap", True, (Fact("root", True, "we are root"), Fact("kpagecount", True, "é"))),
+    Probe(
+        "pagetable",
+        False,
+        (
+            Fact("pagetable_built", True, "built"),
+            Fact("pagetable_bpf", False, "the kernel refuses it", "load it as root"),
+            Fact("pagetable_base", None, "not tried"),
+        ),
+    ),
+    Probe("cgroups", False, (Fact("memory", None, ODD, "mount it"),)),
+)
+
+# ---- the documents ---------------------------------------------------------------------------------------
+
+DOCUMENTS: dict[str, Callable[[], str]] = {
+    "snapshot": lambda: show_text(snapshot()),
+    "snapshot-groupings": lambda: show_text(groupings()),
+    "snapshot-sorted-limit-2": lambda: show_text(groupings(), ZONE, 2),
+    "snapshot-processes": lambda: show_text(snapshot(processes=PROCESSES, basis="incore")),
+    "snapshot-processes-limit-1": lambda: show_text(snapshot(processes=PROCESSES), RSS, 1),
+    "snapshot-nothing": lambda: show_text(nothing()),
+    "snapshot-tree": lambda: tree_text(snapshot(by="cgroup"), nodes()),
+    "snapshot-tree-nothing": lambda: tree_text(nothing(), ()),
+    "snapshot-top": lambda: top_text(groupings()),
+    "snapshot-top-limit-1": lambda: top_text(groupings(), 1),
+    "snapshot-watched": lambda: watched_text(show_text(snapshot(source="pagetable", uncertainty="net"))),
+    "processes": lambda: ps_text(snapshot(), PROCESSES),
+    "processes-nothing": lambda: ps_text(nothing(), ()),
+    "sharing": lambda: share_text(snapshot_of_names(), parts(), holdings((0, 1, 2), (2,))),
+    "sharing-limit-2": lambda: share_text(snapshot_of_names(), parts(), holdings(), 2),
+    "sharing-nothing": lambda: share_text(nothing(), Census(0).parts(), {}),
+    "sharing-watched": lambda: watched_text(share_text(snapshot_of_names(), parts(), holdings((0, 2)))),
+    "files": lambda: files_text(snapshot_of_names(), parts(), holdings(), None),
+    "files-of-a-zone": lambda: files_text(snapshot_of_names(), parts(), holdings(), ODD),
+    "files-nothing": lambda: files_text(nothing(), parts(), {}, None),
+    "whatif": lambda: whatif_text(snapshot_of_names(), parts(), holdings(), ["db"]),
+    "whatif-two": lambda: whatif_text(snapshot_of_names(), parts(), holdings((0, 1)), ["db", ODD]),
+    "whatif-all-limit-2": lambda: whatif_text(snapshot_of_names(), parts(), {}, list(NAMES.values()), 2),
+    "explain": lambda: explain_text(account(BILL_2, drift=DRIFT)),
+    "explain-version-1": lambda: explain_text(account(BILL_1, drift=Drift((), (), 0))),
+    "explain-without-bill": lambda: explain_text(account(None)),
+    "explain-without-payers": lambda: explain_text(account(BILL_2, with_shares=False)),
+    "explain-numbers": lambda: numbers_text(account(BILL_2), facts(BILL_2)),
+    "explain-numbers-version-1": lambda: numbers_text(account(BILL_1), facts(BILL_1)),
+    "explain-numbers-without-bill": lambda: numbers_text(account(None), facts(None)),
+    "explain-private-shared": lambda: how_mapped_text(account(BILL_2), HowMapped(1, 2, 3, 4, 5, 6, 7, 8)),
+    "explain-process": lambda: process_text(
+        700 * KIB,
+        712 * KIB,
+        {Kind.ANON: 150, Kind.FILE: 20, Kind.SHMEM: 9, Kind.HUGETLB: 512, PAGE_ZERO: 3, PAGE_DEVICE: 1},
+    ),
+    "payers": lambda: payers_text(matrix(), None),
+    "payers-of-a-zone": lambda: payers_text(matrix(), "web"),
+    "frames": lambda: frames_text(MAPPINGS, False),
+    "frames-pfn": lambda: frames_text(MAPPINGS, True),
+    "frames-nothing": lambda: frames_text((), False),
+    "check": lambda: check_text(PROBES, f"6.18 {ODD}"),
+}
+DIRECTORY = Path(__file__).parents[1] / "fixtures" / "documents"
+
+
+def snapshot_of_names() -> Snapshot:
+    return builders.snapshot(*(usage(name) for name in NAMES.values()), gaps=GAPS)
+
+
+def expected(name: str) -> str:
+    return (DIRECTORY / f"{name}.json").read_text("utf-8", "strict").removesuffix("\n")
+
+
+if __name__ == "__main__":
+    for chosen in sys.argv[1:]:
+        (DIRECTORY / f"{chosen}.json").write_text(f"{DOCUMENTS[chosen]()}\n", "utf-8")
