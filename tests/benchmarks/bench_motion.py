@@ -26,7 +26,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.benchmarks.bench_snapshot import HERE, MS, PROJECT, answering, postgres_running, served_sources
+from tests.benchmarks.bench_snapshot import HERE, MS, PROJECT, served_sources
+from tests.benchmarks.workloads import answering, postgres_running
 from tests.live.cgroups import TestCgroups
 from tests.workloads.build import build
 from zonerss.snapshot import Session

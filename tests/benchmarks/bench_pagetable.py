@@ -11,31 +11,27 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from tests.benchmarks.bench_snapshot import (
     HERE,
     MS,
     Cost,
-    answering,
     cost_it_tells,
     cost_of,
     in_turn,
     least_wall,
     median_cpu,
     median_wall,
-    postgres_running,
 )
-from tests.live.cgroups import TestCgroups, end_processes, move
+from tests.benchmarks.workloads import answering, postgres_running, sharers_running
+from tests.live.cgroups import TestCgroups
 from tests.workloads.build import build
 from zonerss.snapshot import Session
 from zonerss.walk.pagetable import PageTableSource
 
 ROLLUP = "C: every smaps_rollup"
-SHARED_PAGES = 65536  # of one process of the curve, at most
 
 
 # ---- PostgreSQL ----------------------------------------------------------------------------------------
@@ -135,29 +131,6 @@ def compare_stalls(cgroups: TestCgroups, gib: int, rounds: int) -> None:
 
 
 # ---- the curve -----------------------------------------------------------------------------------------
-
-
-@contextmanager
-def sharers_running(cgroups: TestCgroups, pages: int, zones: int) -> Iterator[list[str]]:
-    """Processes that map the same pages, `pages` entries in all, in so many zones."""
-    processes = max(zones, -(-pages // SHARED_PAGES))
-    paths = [cgroups.make(f"zone{number}") for number in range(zones)]
-    sharers = subprocess.Popen(
-        [build(HERE / "sharers.c", "-static"), str(pages // processes), str(processes)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    try:
-        for number in range(processes):
-            move(int(sharers.stdout.readline()), paths[number % zones])
-        yield [cgroups.name_of(path) for path in paths]
-    finally:
-        sharers.stdin.close()
-        sharers.wait()
-        sharers.stdout.close()
-        for path in paths:
-            end_processes(path)
-            cgroups.remove(path)
 
 
 def curve(cgroups: TestCgroups, rounds: int) -> None:

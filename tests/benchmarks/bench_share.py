@@ -9,19 +9,15 @@ what goes on inside. Nothing is asserted: a machine that does something else mea
 from __future__ import annotations
 
 import os
-import random
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import zonerss
+from tests.benchmarks.workloads import files_shared
 from tests.live.cgroups import TestCgroups
-from tests.live.measure import Zone
-from tests.oracle import PAGE
 from zonerss.census.tree import tree_usage
 from zonerss.commands.share import measure
 from zonerss.kernel.cgroupfs import charged_bytes, find_memory_hierarchy
@@ -29,32 +25,7 @@ from zonerss.kernel.roots import HOST
 from zonerss.views.document import render_json
 from zonerss.views.share import document
 
-BIG_PAGES = (200 << 20) // PAGE
-SMALL_FILES, SMALL_PAGES = 7, 1200
 ROUNDS = 7
-
-
-def fill(path: Path, pages: int) -> Path:
-    with path.open("wb") as file:
-        for page in range(pages):
-            file.write(page.to_bytes(8, "big") * (PAGE // 8))
-    return path
-
-
-def populate(cgroups: TestCgroups, directory: Path, count: int) -> list[Zone]:
-    """Each zone maps the whole of the big file, and a beginning of its own length of each small one."""
-    choose = random.Random(1)
-    big = fill(directory / "big", BIG_PAGES)
-    small = [fill(directory / f"small-{n}", SMALL_PAGES) for n in range(SMALL_FILES)]
-    zones = []
-    for number in range(count):
-        zone = Zone(cgroups, cgroups.make(f"z{number:03}"))
-        zones.append(zone)
-        mem = zone.spawn()
-        mem.map(f"file {big} {BIG_PAGES} shared read")
-        for file in small:
-            mem.map(f"file {file} {choose.randint(1, SMALL_PAGES)} shared read")
-    return zones
 
 
 def timed(call: Callable[[], object]) -> tuple[float, float]:
@@ -126,20 +97,16 @@ def bench(source: str) -> None:
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 300
     cgroups = TestCgroups()
-    zones: list[Zone] = []
-    with tempfile.TemporaryDirectory(prefix="zonerss-bench-") as directory:
-        try:
-            cgroups.open()
-            zones = populate(cgroups, Path(directory), count)
+    cgroups.open()
+    try:
+        with files_shared(cgroups, count):
             for source in ("pagemap", "pagetable"):
                 try:
                     bench(source)
                 except zonerss.ZonerssError as err:
                     print(f"{source}: {err}")
-        finally:
-            for zone in zones:
-                zone.end()
-            cgroups.close()
+    finally:
+        cgroups.close()
 
 
 if __name__ == "__main__":

@@ -18,16 +18,14 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import zonerss
-from tests.live.cgroups import TestCgroups, end_processes, move
+from tests.benchmarks.workloads import crowd_running, mems_running, postgres_running
+from tests.live.cgroups import TestCgroups
 from tests.workloads.build import build
-from tests.workloads.mem import Mem
-from tests.workloads.postgres import Postgres
 from zonerss.errors import CannotServe
 
 HERE = Path(__file__).parent
@@ -148,54 +146,6 @@ def served_sources() -> list[str]:
     return sources
 
 
-# ---- workloads -----------------------------------------------------------------------------------------
-
-
-@contextmanager
-def answering(
-    cgroups: TestCgroups, name: str, command: Sequence[str | Path]
-) -> Iterator[tuple[Callable[[], tuple[int, int]], str]]:
-    """A workload that says two numbers whenever it is asked: how to ask it, and the cgroup it runs in."""
-    path = cgroups.make(name)
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=lambda: move(os.getpid(), path)
-    )
-
-    def ask() -> tuple[int, int]:
-        process.stdin.write(b"?\n")
-        process.stdin.flush()
-        first, second = process.stdout.readline().split()
-        return int(first), int(second)
-
-    try:
-        process.stdout.readline()
-        yield ask, cgroups.name_of(path)
-    finally:
-        process.stdin.close()
-        process.wait()
-        process.stdout.close()
-        end_processes(path)
-        cgroups.remove(path)
-
-
-@contextmanager
-def postgres_running(cgroups: TestCgroups, shared_buffers_mib: int, clients: int) -> Iterator[None]:
-    paths = {name: cgroups.make(name) for name in ("postgres", "clients")}
-    postgres = Postgres(
-        shared_buffers_mib,
-        lambda: move(os.getpid(), paths["postgres"]),
-        lambda: move(os.getpid(), paths["clients"]),
-    )
-    try:
-        postgres.start(clients)
-        yield
-    finally:
-        postgres.stop()
-        for path in paths.values():
-            end_processes(path)
-            cgroups.remove(path)
-
-
 def contenders_of(sources: Sequence[str]) -> dict[str, Callable[[], Cost]]:
     """Everything that is compared, by the name it is printed under."""
     reader = build(HERE / "read_smaps.c")
@@ -272,14 +222,12 @@ def cost_of_mapping(cgroups: TestCgroups, command: str, source: str, rounds: int
     Of the least of many: a difference of microseconds drowns in medians on a machine that does anything else.
     The noise is by how much the least of the rounds differ that are without the mapping.
     """
-    path = cgroups.make("mapping")
-    name = cgroups.name_of(path)
-    mem = Mem(before_exec=lambda: move(os.getpid(), path))
+    name = cgroups.name_of(cgroups.top / "mapping")
 
     def look() -> Cost:
         return cost_of(lambda: zonerss.take_snapshot(by=("cgroup",), source=source, zone=name, alone=True))
 
-    try:
+    with mems_running(cgroups, ["mapping"]) as (mem,):
         without, added = [], []
         look()
         for _ in range(rounds):
@@ -287,9 +235,6 @@ def cost_of_mapping(cgroups: TestCgroups, command: str, source: str, rounds: int
             where = mem.map(command)
             added.append(least_cpu([look() for _ in range(10)]))
             mem.unmap(where, 0, where.pages)
-    finally:
-        mem.end()
-        cgroups.remove(path)
     return min(added) - min(without), statistics.median(without) - min(without)
 
 
@@ -301,28 +246,6 @@ def memory_of_snapshot(source: str) -> tuple[float, float]:
     grown, mapped = map(int, result.stdout.split())
     frames = os.sysconf("SC_PHYS_PAGES")
     return grown / frames, grown / mapped
-
-
-@contextmanager
-def crowd_running(cgroups: TestCgroups, zones: int, each: int) -> Iterator[None]:
-    """Zones of so many processes each, with 16 pages of their own."""
-    paths = [cgroups.make(f"zone{number}") for number in range(zones)]
-    crowd = subprocess.Popen(
-        [build(HERE / "crowd.c", "-static"), str(zones * each), "16"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    try:
-        for number in range(zones * each):
-            move(int(crowd.stdout.readline()), paths[number % zones])
-        yield
-    finally:
-        crowd.stdin.close()
-        crowd.wait()
-        crowd.stdout.close()
-        for path in paths:
-            end_processes(path)
-            cgroups.remove(path)
 
 
 def cost_per_process(cgroups: TestCgroups, zones: int, each: int, source: str, rounds: int) -> float:
