@@ -23,8 +23,8 @@ def scripts() -> list[Path]:
     """Every file of ours that a shell reads."""
     return sorted(
         path
-        for path in (*files(), PROJECT / ".ci/run")
-        if re.match(r"#!/bin/(ba)?sh|# shellcheck shell=", first_line(path))
+        for path in (*files(), PROJECT / ".ci/run", *(PROJECT / "tests/benchmarks").iterdir())
+        if path.is_file() and re.match(r"#!/bin/(ba)?sh|# shellcheck shell=", first_line(path))
     )
 
 
