@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
 import struct
 import sys
 from collections import Counter
@@ -19,103 +18,109 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from tests.unit import builders
 from tests.unit.builders import KIB, process, usage
-from zonerss.answers.explain.account import Account, Drift, Matrix, Payer
-from zonerss.answers.explain.bills import Bill, Billed
 from zonerss.answers.explain.chain import chain, payments, shares_of
 from zonerss.answers.explain.getvmusage import HowMapped
 from zonerss.answers.explain.numbers import Facts, everyones
 from zonerss.answers.explain.process import three_ways
-from zonerss.answers.share import Holdings, files_usage, pairs, shared_parts, whatif
+from zonerss.answers.explain.records import Account, Drift, Matrix, Payer
+from zonerss.answers.files import files_usage
+from zonerss.answers.frames import count_pages
+from zonerss.answers.share import Sharing, pairs, shared_parts
+from zonerss.answers.whatif import whatif
 from zonerss.census.census import Census, Kind, Parts
 from zonerss.census.tree import TreeNode
-from zonerss.commands import check, files, frames, share, show
-from zonerss.commands import whatif as whatif_command
 from zonerss.commands.watching import put
-from zonerss.kernel.probe import Fact, Probe
-from zonerss.records import Cause, FileKind, Gap, Grouping, MappedFile, ProcessUsage, Zone
+from zonerss.records import Cause, FileKind, Gap, Grouping, Holdings, MappedFile, ProcessUsage, Zone
+from zonerss.records.bills import Bill, Billed
+from zonerss.records.facts import Fact, Probe
+from zonerss.records.mappings import MAPCOUNT_UNKNOWN, PAGE_DEVICE, PAGE_STRUCT, PAGE_ZERO, Vma, VmaPages
 from zonerss.snapshot import Snapshot
+from zonerss.views import check, files, frames, ps, share, show, tree
+from zonerss.views import whatif as whatif_view
 from zonerss.views.columns import RSS, ZONE
-from zonerss.views.document import processes_document, render_json, render_lines, snapshot_document
-from zonerss.views.explain import explain_document, matrix_document, number_list
-from zonerss.views.getvmusage import how_mapped_fields
-from zonerss.views.process import three_ways_document
-from zonerss.views.tree import tree_document
-from zonerss.walk.frames import MAPCOUNT_UNKNOWN, PAGE_DEVICE, PAGE_STRUCT, PAGE_ZERO, Vma, VmaPages
+from zonerss.views.document import render_json
+from zonerss.views.explain import chain as chain_view
+from zonerss.views.explain import getvmusage, numbers, payers
+from zonerss.views.explain import process as process_view
 
 
-def show_text(snapshot: Snapshot, sort: Any = RSS, limit: int | None = None) -> str:
-    return show._json(snapshot, sort, limit)
+def printed(document: dict[str, Any], watch: float | None = None) -> str:
+    """As a command prints it; with --watch one document a line."""
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        put(argparse.Namespace(json=True, watch=watch), lambda: document, list)
+    return out.getvalue().removesuffix("\n")
+
+
+def show_text(
+    snapshot: Snapshot, sort: Any = RSS, limit: int | None = None, watch: float | None = None
+) -> str:
+    return printed(show.document(snapshot, sort, limit), watch)
 
 
 def ps_text(snapshot: Snapshot, processes: Sequence[ProcessUsage]) -> str:
-    return render_json(processes_document(snapshot, processes))
+    return printed(ps.document(snapshot, processes))
 
 
 def top_text(snapshot: Snapshot, limit: int | None = None) -> str:
-    return json.dumps(snapshot_document(snapshot, limit))
+    return render_json(show.document(snapshot, limit=limit), compact=True)
 
 
 def tree_text(snapshot: Snapshot, nodes: Sequence[TreeNode]) -> str:
-    return render_lines(tree_document(snapshot, nodes))
+    return printed(tree.document(snapshot, nodes))
 
 
-def share_text(snapshot: Snapshot, parts: Parts, holdings: Holdings, limit: int | None = None) -> str:
+def share_text(
+    snapshot: Snapshot,
+    parts: Parts,
+    holdings: Holdings,
+    limit: int | None = None,
+    watch: float | None = None,
+) -> str:
     found, count = pairs(parts, NAMES)
-    sharing = share.Sharing(snapshot, shared_parts(parts, NAMES), found, count, holdings, MORE_GAPS)
-    return render_lines(share.document(sharing, limit))
+    sharing = Sharing(snapshot, shared_parts(parts, NAMES), found, count, holdings, MORE_GAPS)
+    return printed(share.document(sharing, limit), watch)
 
 
 def files_text(snapshot: Snapshot, parts: Parts, holdings: Holdings, zone: str | None) -> str:
-    return render_lines(files.document(snapshot, zone, files_usage(parts, NAMES, holdings, zone), MORE_GAPS))
+    return printed(files.document(snapshot, zone, files_usage(parts, NAMES, holdings, zone), MORE_GAPS))
 
 
 def whatif_text(
     snapshot: Snapshot, parts: Parts, holdings: Holdings, without: Sequence[str], limit: int | None = None
 ) -> str:
     answer = whatif(parts, NAMES, without, holdings, ending_ipc=(7,))
-    return render_json(whatif_command.document(snapshot, answer, limit, MORE_GAPS))
+    return printed(whatif_view.document(snapshot, answer, limit, MORE_GAPS))
 
 
 def explain_text(account: Account) -> str:
-    return render_json(explain_document(account))
+    return printed(chain_view.document(account))
 
 
 def numbers_text(account: Account, facts: Facts) -> str:
-    return render_json(explain_document(account, {"numbers": number_list(everyones(facts))}))
+    return printed(chain_view.document(account, {"numbers": numbers.fields(everyones(facts))}))
 
 
 def how_mapped_text(account: Account, mapped: HowMapped) -> str:
-    return render_json(explain_document(account, {"how_mapped": how_mapped_fields(mapped)}))
+    return printed(chain_view.document(account, {"how_mapped": getvmusage.fields(mapped)}))
 
 
 def payers_text(matrix: Matrix, zone: str | None) -> str:
-    return render_json(matrix_document(matrix, zone))
+    return printed(payers.document(matrix, zone))
 
 
 def process_text(statm_bytes: int, smaps_bytes: int, entries: Mapping[int, int]) -> str:
-    ways = three_ways(42, statm_bytes, smaps_bytes, Counter(entries), PAGE_ZERO, PAGE_DEVICE)
-    return render_json(three_ways_document(ways))
+    return printed(process_view.document(three_ways(42, statm_bytes, smaps_bytes, Counter(entries))))
 
 
 def frames_text(mappings: Sequence[VmaPages], with_runs: bool) -> str:
-    rows = [frames.count_pages(pages, with_runs) for pages in mappings]
-    return render_json(frames.document(42, rows, with_runs))
+    return printed(frames.document(42, [count_pages(pages, with_runs) for pages in mappings], with_runs))
 
 
 def check_text(probes: Sequence[Probe], kernel: str) -> str:
-    with mock.patch.object(check, "kernel_release", return_value=kernel):
-        return json.dumps(check.document(probes), indent=2, ensure_ascii=False)
-
-
-def watched_text(text: str) -> str:
-    """As --watch prints it: one document a line."""
-    with contextlib.redirect_stdout(io.StringIO()) as out:
-        put(text, argparse.Namespace(watch=1.0, json=True))
-    return out.getvalue().removesuffix("\n")
+    return printed(check.document(kernel, probes))
 
 
 # ---- what stays when functions move ----------------------------------------------------------------------
@@ -129,7 +134,7 @@ def kernel_text(raw: bytes) -> str:
 ODD = kernel_text(b'caf\xc3\xa9\n"\\\x1b[2J\xff')
 """What a name may hold: not ASCII, a newline, quotes, an escape sequence, a byte that is no UTF-8."""
 NAMES = {0: "db", 1: ODD, 2: "web"}
-"""Of the zones of PARTS."""
+"""The zone of each owner; owner 3 has none."""
 GAPS = (
     Gap(1, "open", Cause.REFUSED, "Operation not permitted"),
     Gap(23, "list", Cause.BEGAN),
@@ -226,7 +231,6 @@ def holdings(*without: tuple[int, ...]) -> Holdings:
 # ---- explain ---------------------------------------------------------------------------------------------
 
 PATHS = {1: "/", 2: "/web", 3: "/web/in", 4: f"/{ODD}"}
-ZONE_OF = (*NAMES.values(), None)
 BILLED = tuple(
     Billed(keys, inode, pages)
     for keys, inode, pages in (
@@ -279,7 +283,7 @@ def path_of(inode: int) -> str:
 
 
 def account(bill: Bill | None, with_shares: bool = True, drift: Drift | None = None) -> Account:
-    shares = shares_of("web", BILLED, ZONE_OF, path_of, lambda path: path.startswith("/web"))
+    shares = shares_of("web", BILLED, NAMES, path_of, lambda path: path.startswith("/web"))
     shares_or_none = shares if with_shares else None
     cgroups = {"db": "/db", ODD: f"/{ODD}", "web": "/web"}
     joined = chain(
@@ -300,7 +304,7 @@ def facts(bill: Bill | None) -> Facts:
 
 
 def matrix() -> Matrix:
-    payers = (
+    paying = (
         Payer("/", None, 4800 * KIB, None, 7),
         Payer("/web", "web", 900 * KIB, 2 * KIB, 3),
         Payer(f"/{ODD}", ODD, 24 * KIB, 0, 0),
@@ -309,7 +313,7 @@ def matrix() -> Matrix:
         Payer("(no cgroup that can be seen here, inode 9)", None, 12 * KIB, None, 0),
     )
     found = builders.snapshot(*(usage(name) for name in NAMES.values()), gaps=GAPS)
-    return Matrix(found, payments(BILLED, ZONE_OF, path_of), payers)
+    return Matrix(found, payments(BILLED, NAMES, path_of), paying)
 
 
 # ---- frames and check ------------------------------------------------------------------------------------
@@ -367,13 +371,13 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "snapshot-tree-nothing": lambda: tree_text(nothing(), ()),
     "snapshot-top": lambda: top_text(groupings()),
     "snapshot-top-limit-1": lambda: top_text(groupings(), 1),
-    "snapshot-watched": lambda: watched_text(show_text(snapshot(source="pagetable", uncertainty="net"))),
+    "snapshot-watched": lambda: show_text(snapshot(source="pagetable", uncertainty="net"), watch=1.0),
     "processes": lambda: ps_text(snapshot(), PROCESSES),
     "processes-nothing": lambda: ps_text(nothing(), ()),
     "sharing": lambda: share_text(snapshot_of_names(), parts(), holdings((0, 1, 2), (2,))),
     "sharing-limit-2": lambda: share_text(snapshot_of_names(), parts(), holdings(), 2),
     "sharing-nothing": lambda: share_text(nothing(), Census(0).parts(), {}),
-    "sharing-watched": lambda: watched_text(share_text(snapshot_of_names(), parts(), holdings((0, 2)))),
+    "sharing-watched": lambda: share_text(snapshot_of_names(), parts(), holdings((0, 2)), watch=1.0),
     "files": lambda: files_text(snapshot_of_names(), parts(), holdings(), None),
     "files-of-a-zone": lambda: files_text(snapshot_of_names(), parts(), holdings(), ODD),
     "files-nothing": lambda: files_text(nothing(), parts(), {}, None),
