@@ -12,12 +12,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from zonerss.errors import UsageError
-
-if TYPE_CHECKING:
-    from zonerss.snapshot import Snapshot
 
 T = TypeVar("T")
 
@@ -112,7 +109,3 @@ class Flights(Generic[T]):
             for old in idle[: max(len(self._flights) - self._keep, 0)]:
                 del self._flights[old]
         return flight.get(call, max_age)
-
-
-SNAPSHOTS: Flights[Snapshot] = Flights()
-"""Those of :func:`zonerss.take_snapshot`."""

@@ -26,6 +26,7 @@ from zonerss.census.census import Census, CensusPool
 from zonerss.census.parts import Parts
 from zonerss.census.usage import Member, one_of_each_mm, processes_usage, without_others, zones_usage
 from zonerss.errors import CannotServe, UsageError
+from zonerss.flight import Flights
 from zonerss.kernel.cgroupfs import MemoryHierarchy, charged_bytes, find_memory_hierarchy
 from zonerss.kernel.names import host_names
 from zonerss.kernel.proc import TaskList, shared_mm_leaders
@@ -298,6 +299,10 @@ class Session:
         return by_mapping.project([*range(parts.owners)] * 2, parts.owners), by_mapping, gaps
 
 
+_SNAPSHOTS: Flights[Snapshot] = Flights()
+"""Those of take_snapshot() with a max_age, by how they were asked for."""
+
+
 def take_snapshot(
     by: str | Sequence[str] = ("zone",),
     source: str = "auto",
@@ -338,9 +343,7 @@ def take_snapshot(
         return take()
     by, zone = (by,) if isinstance(by, str) else tuple(by), (zone,) if isinstance(zone, str) else zone
     kind = (by, source, basis, zone and tuple(zone), alone, processes, tuple(rules), roots, threads)
-    from zonerss.flight import SNAPSHOTS
-
-    return SNAPSHOTS.get(kind, take, max_age)
+    return _SNAPSHOTS.get(kind, take, max_age)
 
 
 def _load_windows(roots: Roots, stack: ExitStack) -> Windows:

@@ -30,7 +30,9 @@ from zonerss.answers.files import files_usage
 from zonerss.answers.frames import count_pages
 from zonerss.answers.share import Sharing, pairs, shared_parts
 from zonerss.answers.whatif import whatif
-from zonerss.census.census import Census, Kind, Parts
+from zonerss.census.census import Census
+from zonerss.census.kinds import Kind
+from zonerss.census.parts import Parts
 from zonerss.census.tree import TreeNode
 from zonerss.commands.watching import put
 from zonerss.records import Cause, FileKind, Gap, Grouping, Holdings, MappedFile, ProcessUsage, Zone
@@ -224,7 +226,7 @@ def parts() -> Parts:
 def holdings(*without: tuple[int, ...]) -> Holdings:
     """What was found of each set but some."""
     found = parts()
-    of_sets = {found.zones_of(number): number for number in found.filled()}
+    of_sets = {found.owners_of(number): number for number in found.filled()}
     return {of_sets[zones]: held for zones, held in HOLDS.items() if zones not in without}
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from pycparser import c_ast, c_parser
 
+from zonerss._core.build import HEADERS, PAGETABLE_HEADERS
+
 HERE = Path(__file__).resolve().parent
 _HEAD = '''"""Made by stubs.py from {headers}."""
 
@@ -114,8 +116,6 @@ def _python_type(kind: c_ast.Node) -> str:
 
 def main() -> None:
     """Write the stub beside the headers."""
-    from zonerss._core.build import HEADERS, PAGETABLE_HEADERS
-
     (HERE / "_lib.pyi").write_text(stub((*HEADERS, *PAGETABLE_HEADERS)))
 
 

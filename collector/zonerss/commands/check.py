@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 
 from zonerss.commands.watching import put
-from zonerss.kernel.probe import kernel_release, probe_host
 from zonerss.views.check import document, render
+from zonerss.walk.probe import kernel_release, probe_host
 
 _SOURCES = ("pagemap", "pagetable")
 

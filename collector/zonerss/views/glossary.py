@@ -27,8 +27,8 @@ WORDS = {
     "snapshot": "The result of one walk: what each zone uses, the parts, and the gaps.",
     "gap": "Something that a snapshot does not cover: a process that left, began or could not be read.",
     "rss": "Frames that a zone maps, each counted once however many of its processes map it.",
-    "exclusive": "The part of rss that no other zone maps. If the zone ends, all of it but tmpfs and System V memory is "
-    "freed or can be reclaimed.",
+    "exclusive": "The part of rss that no other zone maps. If the zone ends, all of it but tmpfs and System V memory "
+    "is freed or can be reclaimed.",
     "shared": "The part of rss that other zones map, too: rss less exclusive.",
     "proportional": "Each frame divided by the number of zones that map it. It adds up over zones.",
     "charged": "What the kernel bills a zone's cgroup: memory.current or memory.usage_in_bytes. The first cgroup to "

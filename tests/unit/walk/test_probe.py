@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from zonerss.kernel import probe
-from zonerss.kernel.probe import probe_cgroups, probe_pagetable
 from zonerss.kernel.roots import Roots
 from zonerss.records.facts import Fact, Probe
+from zonerss.walk import probe
 from zonerss.walk.pagetable import NotLoaded, PageTableSource
+from zonerss.walk.probe import probe_cgroups, probe_pagetable
 
 
 @pytest.fixture
