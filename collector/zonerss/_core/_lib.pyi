@@ -1,4 +1,4 @@
-"""Made by stubs.py from kinds.h, census.h, parts.h, overlap.h, payers.h, tasks.h, maps.h, mapped_files.h, walk.h, pages.h, ranges.h, incore.h, pagetable.h."""
+"""Made by stubs.py from kinds.h, census.h, parts.h, overlap.h, payers.h, tasks.h, maps.h, mapped_files.h, walk.h, pages.h, ranges.h, incore.h, pagetable_source.h."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ SOURCES = (
     *("foreign.c", "queue.c", "pool.c", "jobs.c", "pagemap.c", "pages.c", "ranges.c", "incore.c"),
 )
 # Where there is no skeleton, bpf/build has said what is missing, and lib has no pagetable_open().
-PAGETABLE_HEADERS = ("pagetable.h",)
+PAGETABLE_HEADERS = ("pagetable_source.h",)
 PAGETABLE_SOURCES = ("pagetable.c", "pagetable_load.c", "seen.c")
 FLAGS = [
     *("-O2", "-g", "-std=gnu17", "-D_GNU_SOURCE", "-pthread"),

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "pagetable.h"
+#include "pagetable_source.h"
 #include "seen.h"
 #include "../../../bpf/pagetable.h"
 

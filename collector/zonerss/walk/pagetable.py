@@ -27,7 +27,7 @@ BUILT = hasattr(lib, "pagetable_open")
 """Whether clang and bpftool were there when zonerss was built (bpf/build)."""
 
 # Measured (docs/pagetable.md, tests/benchmarks/bench_pagetable.py); only their ratio matters.
-LOADING_NS = 8_000_000
+LOADING_NS = 4_000_000
 PAGEMAP_NS_PER_PAGE = 15.0
 PAGETABLE_NS_PER_PAGE = 3.5
 
