@@ -1,8 +1,8 @@
 """What each zone uses: every frame once per zone, charged in full to every zone that maps it.
 
-RSS is the zone's memory by that rule. EXCL is what no other zone maps; zonerss whatif tells what of it would be freed.
-SHARED is what other zones map, too. PSRSS is the sum of its processes' RSS, as ps tells it, which counts a shared page
-once per process. CHARGED is the cgroup's bill: the first cgroup to touch a page is charged for all of it.
+RSS is the zone's memory by that rule. EXCL is what no other zone maps (zonerss whatif shows how much of it would be
+freed). SHARED is what other zones map, too. PSRSS is the sum of its processes' RSS, as ps tells it, which counts a
+shared page once per process. CHARGED is the cgroup's bill: the first cgroup to touch a page is charged for all of it.
 """
 
 from __future__ import annotations

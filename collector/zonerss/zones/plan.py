@@ -1,4 +1,4 @@
-"""Who is walked for whom: each process with its zones, and the owners that frames are marked for. Pure."""
+"""What a walk has to do: the zones of each process, the owners that frames are marked for. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zonerss.records import Task, Zone
 from zonerss.zones.labels import label
 
 Placed = tuple[Task, tuple[Zone, ...]]
-"""A process and its zone in each grouping, under a name that no other zone of the grouping has."""
+"""A task and its zone in each grouping; names are unique within a grouping."""
 
 
 class Seat(NamedTuple):
@@ -21,7 +21,7 @@ class Seat(NamedTuple):
     owner: int
     """What its frames are marked for."""
     walk: int
-    """Which walk reads its address space."""
+    """Index of the walk that reads its address space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Plan:
     mms: tuple[int, ...]
     """The address space of each owner, where owners tell address spaces apart."""
     walks: tuple[tuple[Task, int], ...]
-    """Whose address space is walked for which owner: once for an owner, however many processes share it."""
+    """The task whose address space is walked, and for which owner: once per owner, however many share it."""
 
 
 def place_tasks(tasks: Sequence[Task], zoners: Iterable[Callable[[Task], Zone]]) -> list[Placed]:
