@@ -18,7 +18,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -119,6 +119,10 @@ class Snapshot:
         frames, host = self._kept()
         tasks = [member.task for member in one_of_each_mm(self.members if members is None else members)]
         return name_parts(frames, host, tasks, wanted)
+
+    def without_frames(self) -> Snapshot:
+        """The same for showing, without the memory of its frames: payers() and holdings() then cannot serve."""
+        return replace(self, frames=None, host=None)
 
     def _kept(self) -> tuple[Census, Host]:
         if self.frames is None or self.host is None:

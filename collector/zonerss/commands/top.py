@@ -113,13 +113,14 @@ class SessionCamera:
 
     def take(self, mode: Mode, zone: str | None) -> Look:
         """See :class:`zonerss.views.top_app.Camera`."""
-        if mode is Mode.TREE:
-            snapshot = self._session.take(("cgroup",))
-            return Look(snapshot, tree_lines(tree_usage(snapshot.parts, snapshot.members, lambda path: None)))
+        way, lines = ("cgroup" if mode is Mode.TREE else self._way), list[str]()
         if mode is Mode.EXPLAIN and zone is not None:
-            account = explain_zone(self._session, zone, self._way)
-            return Look(self._session.take((self._way,)), chain.render(account))
-        return Look(self._session.take((self._way,), processes=mode is Mode.PROCESSES))
+            lines = chain.render(explain_zone(self._session, zone, way))
+        # The screen keeps it while the next one is taken.
+        snapshot = self._session.take((way,), processes=mode is Mode.PROCESSES).without_frames()
+        if mode is Mode.TREE:
+            lines = tree_lines(tree_usage(snapshot.parts, snapshot.members, lambda path: None))
+        return Look(snapshot, lines)
 
 
 def _screen(way: str, sort: Column, seconds: float, args: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.unit.builders import NoSession, snapshot, usage
 
+from zonerss.census.census import Census
 from zonerss.commands import main, top
 
 
@@ -48,3 +49,13 @@ def test_json_is_a_document_a_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_wrong_usage(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["top", *words]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_the_screen_does_not_hold_frames() -> None:
+    class Kept(Session):
+        def take(self, by: object, processes: bool = False) -> Any:
+            return snapshot(frames=Census(1))
+
+    look = top.SessionCamera(Kept(), "zone").take(top.Mode.ZONES, None)
+    assert look.snapshot.frames is None
+    assert look.snapshot == snapshot()

@@ -87,7 +87,7 @@ def _explain_once(session: Session, name: str, by: str, roots: Roots, attempt: i
         {other.name: other.cgroup for other in zones},
     )
     drift = None if bill is None else _drift(snapshot, zone, below, hierarchy, bill, usage)
-    return Account(snapshot, zone, usage, joined, bill, shares, drift, attempt)
+    return Account(snapshot.without_frames(), zone, usage, joined, bill, shares, drift, attempt)
 
 
 def read_zone_bill(hierarchy: MemoryHierarchy, zone: Zone, below: Sequence[str]) -> Bill | None:
@@ -154,7 +154,7 @@ def pay_matrix(session: Session, by: str = "zone", roots: Roots = HOST) -> Matri
         tasks = [m for m in snapshot.members if path and pays(m.task.cgroup, path, ())]
         payers.append(Payer(path, _zone_that_pays(zones, path), anon + files, removed, len(tasks)))
     payers.sort(key=lambda payer: (-payer.bytes, payer.cgroup or ""))
-    return Matrix(snapshot, cells, tuple(payers))
+    return Matrix(snapshot.without_frames(), cells, tuple(payers))
 
 
 def _zone_that_pays(zones: Sequence[Zone], path: str | None) -> str | None:
