@@ -1,9 +1,8 @@
 #!/usr/bin/python3
 """The kernels zonerss is tested on, and what it can use on each.
 
-One tuple of kernels and one of features: docs/support-matrix.md is kept in step with them by a test, and the guest
-takes its kernel from them. The program itself never asks for a kernel's version: it tries a feature and goes by the
-answer. This is the map for people.
+One tuple of kernels and one of features. A test compares docs/support-matrix.md with them, and the guest takes its
+kernel from them. zonerss itself never looks at a kernel's version: it tries a feature. This table is for people.
 
     vm/kernels.py            every series, one a line
     vm/kernels.py 6.12       the Debian suite that this series comes from
@@ -27,7 +26,7 @@ class Kernel:
 
     version: Version
     suite: str | None
-    """Debian suite that has it; None: the guest cannot get it, it is what some host runs."""
+    """Debian suite that has it; None: no guest, only hosts run it."""
     where: str
 
     @property
@@ -37,7 +36,7 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
-    """Something of the kernel that zonerss uses where it is there."""
+    """A kernel feature that zonerss uses where it exists."""
 
     name: str
     since: Version
@@ -57,25 +56,25 @@ FEATURES = (
         name="frame numbers in pagemap",
         since=v(2, 6),
         used_for="the pagemap source",
-        otherwise="nothing works",
+        otherwise="zonerss cannot work",
     ),
     Feature(
         name="memory.reclaim",
         since=v(5, 19),
         used_for="tests that push pages to swap",
-        otherwise="those tests squeeze memory.high",
+        otherwise="those tests lower memory.high",
     ),
     Feature(
         name="BPF iterator over one task, bpf_loop",
         since=v(6, 1),
         used_for="the page-table source",
-        otherwise="the pagemap source serves",
+        otherwise="the pagemap source",
     ),
     Feature(
         name="resident pages counted per processor",
         since=v(6, 2),
-        used_for="what changed, event by event",
-        otherwise="what threads hold back is read when they are switched",
+        used_for="counting changes event by event",
+        otherwise="what threads hold back is read at each switch",
     ),
     Feature(
         name="cachestat",
@@ -86,7 +85,7 @@ FEATURES = (
     Feature(
         name="PAGEMAP_SCAN",
         since=v(6, 7),
-        used_for="holes and huge pages, in no time",
+        used_for="skipping holes, huge pages in one step",
         otherwise="pagemap is read word by word",
     ),
 )

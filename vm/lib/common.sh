@@ -1,28 +1,28 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2034  # the variables are for those who source this
-# What every script under vm/ shares: where the project is, and how to speak and to fail.
+# shellcheck disable=SC2034  # the variables are for the scripts that source this
+# Shared by every script under vm/: paths, messages, errors.
 
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 venv=${ZONERSS_VENV:-$project/.venv}
-# The images: cached, ignored by git, always safe to delete.
+# The images: ignored by git, safe to delete.
 out=$project/vm/out
 
-# Progress goes to stderr, because stdout belongs to the command that is run in the end.
+# Messages go to stderr; stdout is that of the command that is run.
 say() {
     printf '%s: %s\n' "${0#"$project"/}" "$*" >&2
 }
 
-# What no script foresaw must not end it without a word. A script of ours that fails has spoken: '|| exit' after it.
+# An unexpected failure is reported. A script of ours that failed has printed its own message: '|| exit' follows it.
 set -o errtrace
 trap 'say "line $LINENO: $BASH_COMMAND: failed."' ERR
 
-# One sentence that says what was wrong and what to do about it.
+# Print one sentence that says what was wrong and what to do, and exit.
 die() {
     say "$*"
     exit 1
 }
 
-# Run a command so that it ends with us: a shell that is told to end does so at once, and its child would work on.
+# Run a command so that it ends when this shell is terminated: bash would exit at once and leave it running.
 child=
 supervise() {
     local status=0
@@ -50,7 +50,7 @@ require_root() {
     [[ $EUID -eq 0 ]] || die "this needs root: run it again as 'sudo ${0#"$project"/} ...'."
 }
 
-# A package list without its comments: one name a line.
+# The packages of lists, one a line, without comments.
 packages_of() {
     local name
     for name in "$@"; do
@@ -59,7 +59,7 @@ packages_of() {
     done
 }
 
-# pytest's arguments name no file or directory: it is for the caller to say which tests belong to the place.
+# Whether pytest's arguments name no file or directory, so that the caller has to choose the tests.
 names_no_tests() {
     local argument
     for argument in "$@"; do
