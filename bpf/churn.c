@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
-// What changes in the page tables of processes while zonerss walks them: counts by process, for one window of time.
+// Counts, by process, what changes in page tables during one window of time, in which zonerss walks them.
 //
-// Compiled and loaded by bcc (collector/zonerss/motion/tracer.py), with bpf/include in place of kernel headers: only raw
-// tracepoints, whose arguments are pointers, and offsets into the kernel's structs that user space takes from the
-// kernel's BTF and defines as OFF_*. A window is a number above 0; every record carries the window that it is of, so
-// that nothing has to be cleared in between. What no room was found for is counted in state.lost, and the window is
-// then worth nothing.
+// Compiled and loaded by bcc (collector/zonerss/motion/tracer.py), with bpf/include in place of kernel headers. It uses
+// only raw tracepoints, whose arguments are pointers, and offsets into the kernel's structs, which user space reads
+// from the kernel's BTF and defines as OFF_*. A window is a number above 0. Every record carries its window, so that
+// nothing has to be cleared in between. Events for which a map had no room are counted in state.lost; the window is
+// then not used.
 //
-// kmem:rss_stat tells that a counter of an address space has changed, not by how much (mm/memory.c,
-// mm_trace_rss_stat). Since Linux 6.2 (commit f1a7941243c1) the counter is a percpu_counter: its value is the sum over
-// all processors, and the change is the difference to the sum that was seen at the event before. The first event of an
-// address space in a window has none before: the value after it is noted in `first`, and user space subtracts
-// what it read of the process when the window began. A new address space begins at 0.
+// kmem:rss_stat tells that a counter of an address space changed, not by how much (mm/memory.c, mm_trace_rss_stat).
+// Since Linux 6.2 (commit f1a7941243c1) the counter is a percpu_counter: its value is the sum over all processors, and
+// the change is the difference to the sum at the previous event. The first event of an address space in a window has no
+// previous one: the value after it is stored in `first`, and user space subtracts what it read of the process when the
+// window began. A new address space begins at 0.
 
-// bcc attaches by itself what is called raw_tracepoint__NAME; here user space decides when.
+// bcc attaches functions named raw_tracepoint__NAME by itself; here user space decides when to attach.
 #define TRACED(name) int on_##name(struct bpf_raw_tracepoint_args *ctx)
 
 struct state {
 	u64 window;
 	u64 moves;	// entries of moves[] used, or more: then some are lost
 	u64 lost;	// events without room
-	s64 exchanged;	// further entries of pages that migrated to another frame, of whatever process
+	s64 exchanged;	// entries, but the first, of pages that migrated to another frame; of any process
 };
 
 enum { FILE_PAGES, ANON_PAGES, SWAP_ENTRIES, SHMEM_PAGES, MEMBERS }; // include/linux/mm_types_task.h
 enum { EXECED = 1, EXITED = 2 };
-enum { RACE_NS = 20000 }; // two processors whose events lie closer together may have read each other's change
+enum { RACE_NS = 20000 }; // two processors whose events are closer together may have read each other's change
 
 struct space_key {
 	u64 mm;
@@ -48,10 +48,10 @@ struct churn {
 	u64 came;	// pages
 	u64 went;
 	u64 forked;	// pages that a child got by fork: counted of the parent, whose tgid the child still has
-	u64 copied;	// faults that may have exchanged a frame for another; khugepaged and ksmd likewise
+	u64 copied;	// faults that may have replaced a frame by another; likewise khugepaged and ksmd
 	u64 moved;	// pages that mremap may have moved
-	u64 raced;	// events that another processor's may have hidden a part of
-	s64 held;	// pages that its threads held back when they were first seen (before 6.2)
+	u64 raced;	// events of which another processor's event may have hidden a part
+	s64 held;	// pages that its threads held back when they were first seen (before Linux 6.2)
 	s64 first[MEMBERS];
 	u32 first_known;
 	u32 flags;
@@ -77,7 +77,7 @@ BPF_ARRAY(moves, struct move, MOVES);
 BPF_TABLE("lru_hash", struct frame_key, u64, migrated, 65536);
 BPF_ARRAY(cpu_offsets, u64, CPUS);
 
-// The verifier has to see the bound where it is used; clang, which knows it already, would leave it out.
+// The verifier needs the bound where it is used; clang would optimize it away.
 static inline u32 slot_of(u32 member)
 {
 	asm volatile("%0 &= 3" : "+r"(member));
@@ -120,15 +120,15 @@ static inline u32 tgid_of_task(u64 task)
 	return half_at(task + OFF_TASK_TGID);
 }
 
-// The process that an address space is of: mm->owner. Of one that is being made by fork it is the parent, because
-// the child's tgid is still its parent's; of one that is being made by exec the process that does so.
+// The process that an address space belongs to: mm->owner. While fork creates it, that is the parent, because the
+// child's tgid is still its parent's; while exec creates it, the process that execs.
 static inline u32 owner_of(u64 mm)
 {
 	u64 owner = word_at(mm + OFF_MM_OWNER);
 	return owner ? tgid_of_task(owner) : 0;
 }
 
-#ifdef ATOMIC_COUNTERS // before 6.2 the tracepoint brings the value along
+#ifdef ATOMIC_COUNTERS // before Linux 6.2 the tracepoint's arguments include the value
 static inline s64 pages_of(u64 mm, u32 member, u64 argument)
 {
 	return (s64)argument > 0 ? (s64)argument : 0;
@@ -175,10 +175,10 @@ static inline void note_change(struct state *state, u32 tgid, s64 change, bool r
 }
 
 #ifdef ATOMIC_COUNTERS
-// Before 6.2 a thread keeps to itself what its faults have changed, for 64 of them (mm/memory.c, SPLIT_RSS_COUNTING):
-// only when it hands that over does the tracepoint tell. So what each thread holds is read when it begins and ceases
-// to run; at both ends of the window user space makes all cease to. What is held grows from 0 by 1 for each page and
-// kind; only copying a file's page for writing takes from it, and that fault is counted for itself.
+// Before Linux 6.2 a thread holds back the changes of its last faults, at most 64 of them (mm/memory.c,
+// SPLIT_RSS_COUNTING); the tracepoint fires only when it hands them over. So what each thread holds is read when it
+// starts and stops running; at both ends of the window user space makes all threads stop. What is held grows from 0 by
+// 1 for each page and kind. Only copying a file's page for writing decreases it, and that fault is counted separately.
 struct thread_key {
 	u32 window;
 	u32 tid;
@@ -195,7 +195,7 @@ static inline s64 magnitude(s64 pages)
 	return pages < 0 ? -pages : pages;
 }
 
-// What a thread holds; what has been added to it since it was last looked at is counted.
+// What a thread holds. What was added to it since the last call is counted.
 static inline struct held *look_at_held(struct state *state, u64 task)
 {
 	struct thread_key key = { .window = state->window, .tid = half_at(task + OFF_TASK_PID) };
@@ -204,7 +204,7 @@ static inline struct held *look_at_held(struct state *state, u64 task)
 	s64 grown = 0, all = 0;
 
 	if (!word_at(task + OFF_TASK_MM))
-		return 0; // of the kernel, or at its end: it has handed over
+		return 0; // a kernel thread, or an exiting one, which has handed over
 	bpf_probe_read_kernel(&now, sizeof(now), (void *)(task + OFF_TASK_RSS_STAT + OFF_HELD_COUNT));
 	now.pages[SWAP_ENTRIES] = 0;
 	for (int member = 0; member < MEMBERS; member++) {
@@ -233,8 +233,8 @@ TRACED(sched_switch)
 	return 0;
 }
 
-// Of a change of an address space: what was not counted before it was handed over. Where it was none of that, nothing
-// is lost: what is held then counts from 0 again.
+// The part of a change of an address space that was not counted while a thread held it. If the change was not a
+// handover, nothing is lost: what is held then counts from 0 again.
 static inline s64 not_held(struct state *state, u64 mm, u32 member, s64 change)
 {
 	u64 task = bpf_get_current_task();
@@ -253,7 +253,7 @@ static inline s64 not_held(struct state *state, u64 mm, u32 member, s64 change)
 }
 #endif
 
-// (struct mm_struct *mm, int member), before 6.2 also (long count)
+// (struct mm_struct *mm, int member); before Linux 6.2 also (long count)
 TRACED(rss_stat)
 {
 	struct state *state = state_now();
@@ -264,8 +264,8 @@ TRACED(rss_stat)
 		return 0;
 	u64 owner = word_at(mm + OFF_MM_OWNER);
 	if (!owner) {
-		// An address space that nobody has any more. Its pages went when its last process let go of it:
-		// that is noted of the process, whose memory then counts as gone as a whole.
+		// An address space without an owner: its last process has released it. That is noted for the process,
+		// all of whose memory then counts as gone.
 		if (!word_at(bpf_get_current_task() + OFF_TASK_MM)) {
 			struct churn *churn = churn_of(state, bpf_get_current_pid_tgid() >> 32);
 			if (churn)
@@ -284,7 +284,7 @@ TRACED(rss_stat)
 	s64 before = space->pages[slot_of(member)];
 	bool raced = space->cpu != cpu && space->known && now_ns - space->at_ns < RACE_NS;
 	bool known = space->known & 1 << member;
-	// Being made by fork, for a task that has none yet, or by exec, by the task itself: it began at 0.
+	// Created by fork, for a task that has none yet, or by exec, by the task itself: it began at 0.
 	bool newborn = word_at(owner + OFF_TASK_MM) != mm;
 	bool forking = newborn && owner != bpf_get_current_task();
 	known = known || newborn;
@@ -300,8 +300,8 @@ TRACED(rss_stat)
 	return 0;
 }
 
-// A fault that finds an entry which forbids writing (bits 0 and 1 of the error code) may copy the page: another
-// frame, and no counter tells. (unsigned long address, struct pt_regs *regs, unsigned long error_code)
+// A write fault on a present entry (bits 0 and 1 of the error code) may copy the page to another frame, and no counter
+// changes. (unsigned long address, struct pt_regs *regs, unsigned long error_code)
 static inline int note_fault(u64 error_code)
 {
 	struct state *state = state_now();
@@ -323,7 +323,7 @@ TRACED(page_fault_kernel)
 	return note_fault(ctx->args[2]);
 }
 
-// mremap moves entries: the walk may meet a page twice, or not at all. (struct pt_regs *regs, long id)
+// mremap moves entries: the walk may meet a page twice or not at all. (struct pt_regs *regs, long id)
 TRACED(sys_enter)
 {
 	struct state *state;
@@ -363,7 +363,7 @@ TRACED(sched_process_exec)
 	return note_flag(tgid_of_task(ctx->args[0]), EXECED);
 }
 
-// (struct task_struct *task, ...): of a process, not of its other threads
+// (struct task_struct *task, ...): only for the first thread of a process
 TRACED(sched_process_exit)
 {
 	u32 tgid = tgid_of_task(ctx->args[0]);
@@ -415,11 +415,11 @@ TRACED(mm_collapse_huge_page)
 	return note_exchange(ctx->args[0], HUGE_PAGES);
 }
 
-// Migration exchanges the frame behind all entries of a page. Who has one entry of it has one frame before and after;
-// who has two may be met with the old frame in one and the new one in the other. So every entry of a page but the first
-// counts. Where migration fails the old frame comes back, and nothing was exchanged. Which page it is tells the frame
-// number in the migration entry (arch/x86/include/asm/pgtable_64.h, __swp_offset).
-enum { PFN_BITS = 34 }; // above them linux/swapops.h keeps whether the page was young or dirty
+// Migration replaces the frame behind all entries of a page. A zone with one entry of it has one frame before and
+// after. A zone with two may be met with the old frame in one and the new frame in the other. So every entry of a page
+// but the first counts. If migration fails, the old frame is restored, and nothing was exchanged. The frame number in
+// the migration entry tells the page (arch/x86/include/asm/pgtable_64.h, __swp_offset).
+enum { PFN_BITS = 34 }; // the bits above tell whether the page was young or dirty (linux/swapops.h)
 
 static inline struct frame_key frame_key_of(struct state *state, u64 pfn)
 {
@@ -474,14 +474,14 @@ TRACED(remove_migration_pmd)
 	return note_restored(ctx->args[1], HUGE_PAGES);
 }
 
-// The verifier forbids arithmetic on maps and on what may be no value: copied so, they are numbers to it.
+// The verifier forbids arithmetic on map pointers and on pointers that may be null; a copy is a number to it.
 static inline u64 number_of(u64 pointer)
 {
 	return word_at((u64)&pointer);
 }
 
-// Run once: where each processor keeps its share of what is per-cpu. The map CALIBRATION is per-cpu itself: its
-// struct bpf_array holds the offset that is the same for all, looking it up gives a processor's own address.
+// Run once: find each processor's offset of per-cpu data. The map CALIBRATION is per-cpu itself: its struct bpf_array
+// holds the address that is common to all, and a lookup gives a processor's own address.
 TRACED(calibrate)
 {
 	u64 map = bpf_pseudo_fd(1, CALIBRATION);
