@@ -18,9 +18,9 @@
 
 struct state {
 	u64 window;
-	u64 moves;	// entries of moves[] used, or more: then some are lost
-	u64 lost;	// events without room
-	s64 exchanged;	// entries, but the first, of pages that migrated to another frame; of any process
+	u64 moves;     // entries of moves[] used, or more: then some are lost
+	u64 lost;      // events without room
+	s64 exchanged; // entries, but the first, of pages that migrated to another frame; of any process
 };
 
 enum { FILE_PAGES, ANON_PAGES, SWAP_ENTRIES, SHMEM_PAGES, MEMBERS }; // include/linux/mm_types_task.h
@@ -34,7 +34,7 @@ struct space_key {
 
 struct space {
 	s64 pages[MEMBERS];
-	u32 known;	// bit by member: pages[] holds what the last event left
+	u32 known; // bit by member: pages[] holds what the last event left
 	u32 cpu;
 	u64 at_ns;
 };
@@ -45,13 +45,13 @@ struct process_key {
 };
 
 struct churn {
-	u64 came;	// pages
+	u64 came; // pages
 	u64 went;
-	u64 forked;	// pages that a child got by fork: counted of the parent, whose tgid the child still has
-	u64 copied;	// faults that may have replaced a frame by another; likewise khugepaged and ksmd
-	u64 moved;	// pages that mremap may have moved
-	u64 raced;	// events of which another processor's event may have hidden a part
-	s64 held;	// pages that its threads held back when they were first seen (before Linux 6.2)
+	u64 forked; // pages that a child got by fork: counted of the parent, whose tgid the child still has
+	u64 copied; // faults that may have replaced a frame by another; likewise khugepaged and ksmd
+	u64 moved;  // pages that mremap may have moved
+	u64 raced;  // events of which another processor's event may have hidden a part
+	s64 held;   // pages that its threads held back when they were first seen (before Linux 6.2)
 	s64 first[MEMBERS];
 	u32 first_known;
 	u32 flags;

@@ -131,7 +131,8 @@ static uint32_t tid_in_namespace(struct task_struct *task)
 	struct upid number;
 
 	if (bpf_probe_read_kernel(&number, sizeof(number),
-				  (void *)__builtin_preserve_access_index(&pid->numbers) + level * bpf_core_type_size(struct upid)))
+				  (void *)__builtin_preserve_access_index(&pid->numbers) +
+					  level * bpf_core_type_size(struct upid)))
 		return 0;
 	return number.nr;
 }

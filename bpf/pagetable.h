@@ -7,72 +7,72 @@
 enum pagetable_limit {
 	PAGETABLE_WORKERS = 16,
 	PAGETABLE_BUFFER_BYTES = 131072, // of one worker: what one hold of the mmap lock can copy at most
-	PAGETABLE_STEPS = 4096,		  // table entries looked at in one hold of the mmap lock
+	PAGETABLE_STEPS = 4096,		 // table entries looked at in one hold of the mmap lock
 };
 
 // What kind of frames a table copy can hold; decided per VMA.
 enum pagetable_trait {
-	PAGETABLE_BACKED = 1,	// not plain anonymous memory: a file, or pages that a driver put there
-	PAGETABLE_SHARED = 2,	// writes go to the file
-	PAGETABLE_SHMEM = 4,	// a regular file of tmpfs: memfd, SysV shm, shared anonymous memory
-	PAGETABLE_COPIED = 8,	// private, and some page has been copied (it has an anon_vma)
+	PAGETABLE_BACKED = 1, // not plain anonymous memory: a file, or pages that a driver put there
+	PAGETABLE_SHARED = 2, // writes go to the file
+	PAGETABLE_SHMEM = 4,  // a regular file of tmpfs: memfd, SysV shm, shared anonymous memory
+	PAGETABLE_COPIED = 8, // private, and some page has been copied (it has an anon_vma)
 	PAGETABLE_HUGETLB = 16,
-	PAGETABLE_DEVICE = 32,	// VM_PFNMAP: a leaf of more than one page is no memory with a struct page
-	PAGETABLE_ODD = 64,	// no regular file: a device, or pages that the kernel put there itself
+	PAGETABLE_DEVICE = 32, // VM_PFNMAP: a leaf of more than one page is no memory with a struct page
+	PAGETABLE_ODD = 64,    // no regular file: a device, or pages that the kernel put there itself
 };
 
 // Raw page table entries of one address range, in order. `entries` 64-bit words follow.
 struct pagetable_copy {
 	uint64_t address;
 	uint16_t entries;
-	uint8_t shift;	// of one entry: 12, 21 or 30
+	uint8_t shift; // of one entry: 12, 21 or 30
 	uint8_t traits;
 	uint32_t pad;
 };
 
 struct pagetable_worker {
 	// Set by user space before a job.
-	uint32_t tid;		// the reading thread's, in its own pid namespace
+	uint32_t tid; // the reading thread's, in its own pid namespace
 	uint32_t pad;
 	// Noted by the program.
-	uint32_t root_tid;	// the reading thread's in the first pid namespace; 0: not known yet
-	uint32_t used;		// bytes of the buffer that are filled
+	uint32_t root_tid;	    // the reading thread's in the first pid namespace; 0: not known yet
+	uint32_t used;		    // bytes of the buffer that are filled
 	uint64_t start_boottime_ns; // of the process that was met
-	uint64_t mm;		// whose address space it was; only to see an exec, goes nowhere else
-	uint64_t cursor;	// all below is done
+	uint64_t mm;		    // whose address space it was; only to see an exec, goes nowhere else
+	uint64_t cursor;	    // all below is done
 	uint64_t vmas;
-	uint64_t faults;	// tables that could not be read
-	uint64_t retries;	// tables that changed hands while they were copied
-	uint32_t met;		// the process has an address space
-	uint32_t execs;		// it was replaced under the walk
-	uint32_t unfinished;	// the last VMA that was met is not done
+	uint64_t faults;     // tables that could not be read
+	uint64_t retries;    // tables that changed hands while they were copied
+	uint32_t met;	     // the process has an address space
+	uint32_t execs;	     // it was replaced under the walk
+	uint32_t unfinished; // the last VMA that was met is not done
 	uint32_t done;
 	// The VMA at hand.
 	uint64_t end;
-	uint64_t gib;		// address >> 30 that pmd_table is of; all ones: none
+	uint64_t gib; // address >> 30 that pmd_table is of; all ones: none
 	uint64_t pgd;
 	uint64_t pmd_table;
 	uint32_t traits;
 	uint32_t pad2;
-	uint64_t apart[17];	// 256 bytes: what one processor writes is in no cache line of another's
+	uint64_t apart[17]; // 256 bytes: what one processor writes is in no cache line of another's
 };
 
 // How to find where the kernel maps all memory. In: what to look for, and where it physically is. Out: base.
 struct pagetable_search {
 	uint64_t secret[2];
-	uint64_t physical;	// of the secret
-	uint64_t limit;		// GiB to try
-	uint64_t base;		// 0: not found
+	uint64_t physical; // of the secret
+	uint64_t limit;	   // GiB to try
+	uint64_t base;	   // 0: not found
 	uint64_t tries;
-	uint32_t keeps_mm;	// the kernel's iterator holds the address space that it walks (see docs/pagetable.md)
+	uint32_t keeps_mm; // the kernel's iterator holds the address space that it walks (see docs/pagetable.md)
 	uint32_t pad;
 };
 
 // What holds for all workers.
 struct pagetable_settings {
-	uint64_t base;		// where the kernel maps all memory
-	uint64_t frame_mask;	// bits of an entry that are an address
-	uint32_t levels;	// 4 or 5
+	uint64_t base;	     // where the kernel maps all memory
+	uint64_t frame_mask; // bits of an entry that are an address
+	uint32_t levels;     // 4 or 5
 	uint32_t pad;
 };
 

@@ -52,7 +52,7 @@ int main(int count, char **arguments)
 		pss += sum_of("\nPss:");
 	}
 	closedir(proc);
-	printf("%lld %lld %d %lld %lld\n", now(CLOCK_MONOTONIC) - began, now(CLOCK_PROCESS_CPUTIME_ID), processes,
-	       rss, pss);
+	printf("%lld %lld %d %lld %lld\n", now(CLOCK_MONOTONIC) - began, now(CLOCK_PROCESS_CPUTIME_ID), processes, rss,
+	       pss);
 	return 0;
 }

@@ -260,10 +260,11 @@ static void map_vmas(u64 count)
 
 static int advice_of(const char *word)
 {
-	return !strcmp(word, "pageout") ? MADV_PAGEOUT :
+	return !strcmp(word, "pageout")	 ? MADV_PAGEOUT :
 	       !strcmp(word, "dontneed") ? MADV_DONTNEED :
-	       !strcmp(word, "guard") ? MADV_GUARD :
-	       !strcmp(word, "cold") ? MADV_COLD : -1;
+	       !strcmp(word, "guard")	 ? MADV_GUARD :
+	       !strcmp(word, "cold")	 ? MADV_COLD :
+					   -1;
 }
 
 // ---- processes --------------------------------------------------------------------------------------

@@ -361,8 +361,15 @@ uint32_t census_word(struct census *census, uint64_t pfn)
 
 void streak_begin(struct streak *streak, const struct marker *marker)
 {
-	*streak = (struct streak){ .chunks = marker->census->chunks, .base = marker->base, .kind = KINDS,
-				   .ours = MARK_NONE, .alone = MARK_NONE, .from = MARK_NONE, .into = MARK_NONE };
+	*streak = (struct streak){
+		.chunks = marker->census->chunks,
+		.base = marker->base,
+		.kind = KINDS,
+		.ours = MARK_NONE,
+		.alone = MARK_NONE,
+		.from = MARK_NONE,
+		.into = MARK_NONE,
+	};
 }
 
 // The set of our owner alone, if the marker has come across it.

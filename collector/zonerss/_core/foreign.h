@@ -35,14 +35,14 @@ static inline bool foreign_end(struct worker *worker)
 	return false;
 }
 
-#define FOREIGN(worker, call)                                     \
-	({                                                        \
-		__typeof__(call) result_ = -1;                    \
-		if (foreign_begin(worker)) {                      \
-			result_ = (call);                         \
+#define FOREIGN(worker, call)                                         \
+	({                                                            \
+		__typeof__(call) result_ = -1;                        \
+		if (foreign_begin(worker)) {                          \
+			result_ = (call);                             \
 			result_ = foreign_end(worker) ? result_ : -1; \
-		}                                                 \
-		result_;                                          \
+		}                                                     \
+		result_;                                              \
 	})
 
 static inline int foreign_openat(struct worker *worker, int dir, const char *path, int flags)

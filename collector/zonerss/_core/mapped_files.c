@@ -99,15 +99,21 @@ static int64_t file_add(struct mapped_files *m, const struct wanted *wanted, int
 	const struct vma *vma = wanted->vma;
 	if (m->count == m->limit)
 		return -ENOSPC;
-	if (m->text_length + vma->name_length > UINT32_MAX ||
-	    ARRAY_RESERVE(m->files, m->room, m->count + 1) ||
+	if (m->text_length + vma->name_length > UINT32_MAX || ARRAY_RESERVE(m->files, m->room, m->count + 1) ||
 	    ARRAY_RESERVE(m->text, m->text_room, m->text_length + vma->name_length + 1))
 		return -ENOMEM;
 	memcpy(m->text + m->text_length, wanted->name, vma->name_length);
-	m->files[m->count] = (struct mapped_file){ .inode = vma->inode, .ipc_namespace = wanted->ipc_namespace,
-						   .major = vma->major, .minor = vma->minor, .name = m->text_length,
-						   .name_length = vma->name_length, .pid = pid, .start = vma->start,
-						   .end = vma->end };
+	m->files[m->count] = (struct mapped_file){
+		.inode = vma->inode,
+		.ipc_namespace = wanted->ipc_namespace,
+		.major = vma->major,
+		.minor = vma->minor,
+		.name = m->text_length,
+		.name_length = vma->name_length,
+		.pid = pid,
+		.start = vma->start,
+		.end = vma->end,
+	};
 	if (table_add(&m->table, hash, m->count, file_hash, m))
 		return -ENOMEM;
 	m->text_length += vma->name_length;
@@ -133,7 +139,11 @@ int file_look(const char *path, struct file_look *ret)
 	struct statfs fs;
 	if (stat(path, &file) || statfs(path, &fs))
 		return -errno;
-	*ret = (struct file_look){ .links = file.st_nlink, .size = file.st_size, .mode = file.st_mode,
-				   .fs_type = (uint32_t)fs.f_type };
+	*ret = (struct file_look){
+		.links = file.st_nlink,
+		.size = file.st_size,
+		.mode = file.st_mode,
+		.fs_type = (uint32_t)fs.f_type,
+	};
 	return 0;
 }

@@ -12,7 +12,7 @@ struct mapped_file {
 	uint64_t ipc_namespace; // of a System V segment: the inode of the IPC namespace that its id belongs to
 	uint32_t major;
 	uint32_t minor;
-	uint32_t name;		// offset in mapped_files_text(); raw, as the kernel escaped it
+	uint32_t name; // offset in mapped_files_text(); raw, as the kernel escaped it
 	uint32_t name_length;
 	int32_t pid;
 	uint64_t start;

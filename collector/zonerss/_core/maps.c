@@ -52,8 +52,8 @@ static uint32_t take_flags(struct cursor *c)
 	}
 	const char *p = c->at;
 	c->at += 4;
-	c->bad |= !strchr("r-", p[0]) || !strchr("w-", p[1]) || !strchr("x-", p[2]) || !strchr("sp", p[3]) ||
-		  !p[0] || !p[1] || !p[2] || !p[3];
+	c->bad |= !strchr("r-", p[0]) || !strchr("w-", p[1]) || !strchr("x-", p[2]) || !strchr("sp", p[3]) || !p[0] ||
+		  !p[1] || !p[2] || !p[3];
 	return (p[0] == 'r' ? VMA_READ : 0) | (p[1] == 'w' ? VMA_WRITE : 0) | (p[2] == 'x' ? VMA_EXEC : 0) |
 	       (p[3] == 's' ? VMA_SHARED : 0);
 }

@@ -11,8 +11,8 @@ struct vma {
 	uint64_t inode;
 	uint32_t major;
 	uint32_t minor;
-	uint32_t flags;	      // enum vma_flag
-	uint32_t name;	      // offset of the name in the text; raw, as the kernel escaped it
+	uint32_t flags; // enum vma_flag
+	uint32_t name;	// offset of the name in the text; raw, as the kernel escaped it
 	uint32_t name_length;
 };
 

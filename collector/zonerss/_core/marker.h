@@ -62,7 +62,7 @@ struct marker {
 	uint32_t owner;
 	uint32_t stamp; // one per change of owner: older notes are void
 	size_t room;
-	uint64_t *next;		  // [set] = stamp << 32 | the set with this owner added
+	uint64_t *next;		 // [set] = stamp << 32 | the set with this owner added
 	int64_t (*moved)[KINDS]; // [set]: pages gained, summed up at the end
 	int error;
 };

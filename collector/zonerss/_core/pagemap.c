@@ -17,10 +17,10 @@
 #include "scan.h"
 #include "vmas.h"
 
-#define WORDS 65536	  // of one read: 512 KiB
-#define LARGE_PAGES 1024  // rows from here on are worth a PAGEMAP_SCAN
-#define NEAR_PAGES 64	  // rows no further apart are read together: 64 holes cost less than a system call
-#define SCAN_PAGES 4096	  // found pages of one PAGEMAP_SCAN
+#define WORDS 65536	 // of one read: 512 KiB
+#define LARGE_PAGES 1024 // rows from here on are worth a PAGEMAP_SCAN
+#define NEAR_PAGES 64	 // rows no further apart are read together: 64 holes cost less than a system call
+#define SCAN_PAGES 4096	 // found pages of one PAGEMAP_SCAN
 #define REGIONS 512
 #define ATTEMPTS 3
 #define SECOND_LOOKS 1024 // words under migration that one job may look at again
@@ -401,7 +401,8 @@ static size_t near_rows(const struct walker *w, const struct vma *vmas, size_t c
 	uint64_t page = w->host->page_bytes;
 	size_t next = 1;
 	while (next < count && vma_small(w, &vmas[next]) && (int64_t)vmas[next].start > 0 &&
-	       vmas[next].start - vmas[next - 1].end <= NEAR_PAGES * page && vmas[next].end - vmas[0].start <= WORDS * page)
+	       vmas[next].start - vmas[next - 1].end <= NEAR_PAGES * page &&
+	       vmas[next].end - vmas[0].start <= WORDS * page)
 		next++;
 	return next;
 }
@@ -411,7 +412,8 @@ static int walk_vmas(struct walker *w, size_t count)
 	const struct vma *vmas = w->vmas.rows;
 	if (w->files)
 		count = keep_files(w, count);
-	for (size_t i = 0, rows; i < count && (int64_t)vmas[i].start >= 0; i += rows) { // [vsyscall] is the kernel's half
+	// [vsyscall] is in the kernel's half.
+	for (size_t i = 0, rows; i < count && (int64_t)vmas[i].start >= 0; i += rows) {
 		int error;
 		rows = 1;
 		if (vma_small(w, &vmas[i])) {
@@ -514,9 +516,13 @@ static void walker_dispose(struct worker *worker)
 
 int pagemap_walk(const struct walk_request *request, struct mapped_files *files, struct walk **ret)
 {
-	static const struct walk_methods methods = { .walker_bytes = sizeof(struct walker), .init = walker_init,
-						     .walk = walk_job, .settle = walker_settle,
-						     .dispose = walker_dispose };
+	static const struct walk_methods methods = {
+		.walker_bytes = sizeof(struct walker),
+		.init = walker_init,
+		.walk = walk_job,
+		.settle = walker_settle,
+		.dispose = walker_dispose,
+	};
 	return walk_begin(request, &methods, files, ret);
 }
 

@@ -42,7 +42,7 @@ struct walker {
 	struct pagetable *pagetable;
 	const struct walk_host *host;
 
-	uint32_t slot; // which worker of the program this is
+	uint32_t slot;			// which worker of the program this is
 	struct pagetable_worker *notes; // what the program notes
 	const char *buffer;
 	uint64_t frame_mask;
@@ -240,8 +240,13 @@ static void take_present(struct walker *w, struct run *run, uint64_t entry, uint
 
 static void take_table(struct walker *w, const struct pagetable_copy *copy, const uint64_t *entries)
 {
-	struct run run = { .streak = w->streak, .frame_mask = w->frame_mask, .ram = w->ram,
-			   .zero_pfn = w->host->zero_pfn, .bare = w->frame_mask | ENTRY_PRESENT | ENTRY_SPECIAL };
+	struct run run = {
+		.streak = w->streak,
+		.frame_mask = w->frame_mask,
+		.ram = w->ram,
+		.zero_pfn = w->host->zero_pfn,
+		.bare = w->frame_mask | ENTRY_PRESENT | ENTRY_SPECIAL,
+	};
 	uint32_t count = copy->entries, traits = copy->traits;
 	uint64_t *seen = seen_of(w, copy);
 	streak_kind(&run.streak, &w->marker, kind_of_copy(traits));
@@ -302,8 +307,7 @@ static void take_leaf(struct walker *w, const struct pagetable_copy *copy, uint6
 		for (uint64_t i = offset + 1; i < pages; i++)
 			take_frame(w, pfn + i, entry, traits);
 	} else {
-		marker_run(&w->marker, pfn + offset + 1, pages - offset - 1, kind,
-			   worker_count(&w->worker) == 1);
+		marker_run(&w->marker, pfn + offset + 1, pages - offset - 1, kind, worker_count(&w->worker) == 1);
 		w->job->rss_pages += pages - offset - 1;
 	}
 	if (traits & PAGETABLE_HUGETLB) {
@@ -505,9 +509,14 @@ static void source_release(void *source)
 
 int pagetable_walk(struct pagetable *pagetable, const struct walk_request *request, struct walk **ret)
 {
-	static const struct walk_methods methods = { .walker_bytes = sizeof(struct walker), .init = walker_init,
-						     .walk = walk_job, .settle = walker_settle,
-						     .dispose = walker_dispose, .release = source_release };
+	static const struct walk_methods methods = {
+		.walker_bytes = sizeof(struct walker),
+		.init = walker_init,
+		.walk = walk_job,
+		.settle = walker_settle,
+		.dispose = walker_dispose,
+		.release = source_release,
+	};
 	struct walk_request own = *request;
 	own.threads = own.threads < pagetable->workers ? own.threads : pagetable->workers;
 	pthread_mutex_lock(&pagetable->lock);

@@ -19,8 +19,8 @@ struct pagetable {
 	size_t ram_ranges;
 
 	pthread_mutex_t lock; // for all below
-	uint32_t references; // whoever has opened it, and each walk that is not quite over
-	uint32_t used; // a bit for each worker that a thread has, even one that was left behind
+	uint32_t references;  // whoever has opened it, and each walk that is not quite over
+	uint32_t used;	      // a bit for each worker that a thread has, even one that was left behind
 	struct seen_tables seen[PAGETABLE_WORKERS];
 	uint64_t faults, retries, reads;
 };

@@ -10,16 +10,23 @@ struct frame_range {
 };
 
 struct pagetable_options {
-	uint32_t workers;		// threads that will walk at once, at most
-	const struct frame_range *ram;	// frames that are memory, in order
+	uint32_t workers;	       // threads that will walk at once, at most
+	const struct frame_range *ram; // frames that are memory, in order
 	size_t ram_ranges;
-	int64_t boot_offset_ns;		// of this time namespace
-	int pagemap_fd;			// of this very process, to know where a page of it is
+	int64_t boot_offset_ns; // of this time namespace
+	int pagemap_fd;		// of this very process, to know where a page of it is
 };
 
 // How far loading came; pagetable_open() says the last one that it tried.
-enum pagetable_stage { PAGETABLE_SETUP, PAGETABLE_LOAD, PAGETABLE_OLD_ITERATOR, PAGETABLE_HIDDEN, PAGETABLE_BASE,
-		       PAGETABLE_SELF, PAGETABLE_READY };
+enum pagetable_stage {
+	PAGETABLE_SETUP,
+	PAGETABLE_LOAD,
+	PAGETABLE_OLD_ITERATOR,
+	PAGETABLE_HIDDEN,
+	PAGETABLE_BASE,
+	PAGETABLE_SELF,
+	PAGETABLE_READY,
+};
 
 // Load the program and find the kernel's map of memory. 0 or a negative errno; *stage: where it failed.
 int pagetable_open(const struct pagetable_options *options, int *stage, struct pagetable **ret);

@@ -19,7 +19,7 @@
 struct payers {
 	struct payer *rows;
 	size_t count, room;
-	struct table table;  // by set and inode
+	struct table table; // by set and inode
 	struct payer *last; // the row that was counted last: neighbours are often alike
 };
 

@@ -21,7 +21,7 @@ struct walk {
 	struct walk_request request;
 	struct walk_host host;
 	struct walk_job *jobs;
-	int done_fd; // eventfd: something has changed that whoever waits wants to know
+	int done_fd;		// eventfd: something has changed that whoever waits wants to know
 	_Atomic int references; // one for each thread, one for whoever has begun the walk
 
 	pthread_mutex_t lock; // for all below
@@ -201,8 +201,14 @@ int walk_begin(const struct walk_request *request, const struct walk_methods *me
 			methods->release(source);
 		return -ENOMEM;
 	}
-	*walk = (struct walk){ .methods = methods, .source = source, .request = *request, .host = *request->host,
-			       .references = 1, .done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+	*walk = (struct walk){
+		.methods = methods,
+		.source = source,
+		.request = *request,
+		.host = *request->host,
+		.references = 1,
+		.done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+	};
 	pthread_mutex_init(&walk->lock, NULL);
 	walk->request.host = &walk->host;
 	walk->jobs = calloc(request->count + 1, sizeof(*walk->jobs));

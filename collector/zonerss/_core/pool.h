@@ -20,22 +20,22 @@ struct worker {
 	const struct walk_request *request;
 	void *source;
 	_Atomic int state;
-	enum walk_step step;  // of the last foreign system call
-	struct walk_job job;  // a copy: counting in the job itself would disturb the threads that have its neighbours
-	size_t number;	      // of the job
-	bool opens;	      // see struct queue
-	bool ready;	      // init() was successful
+	enum walk_step step; // of the last foreign system call
+	struct walk_job job; // a copy: counting in the job itself would disturb the threads that have its neighbours
+	size_t number;	     // of the job
+	bool opens;	     // see struct queue
+	bool ready;	     // init() was successful
 };
 
 // A way of walking: what the threads do.
 struct walk_methods {
-	size_t walker_bytes; // of the struct that begins with the worker; zeroed before init()
-	int (*init)(struct worker *worker);	   // 0 or a negative errno
-	int (*walk)(struct worker *worker);	   // do worker->job. 0, or a negative errno: the walk as a whole has failed
+	size_t walker_bytes;		    // of the struct that begins with the worker; zeroed before init()
+	int (*init)(struct worker *worker); // 0 or a negative errno
+	int (*walk)(struct worker *worker); // do worker->job. 0, or a negative errno: the walk as a whole has failed
 	// Give what was counted to the census. Called by the worker at its end, or by another thread once it is left behind.
-	int (*settle)(struct worker *worker); // 0 or a negative errno
+	int (*settle)(struct worker *worker);	// 0 or a negative errno
 	void (*dispose)(struct worker *worker); // free the walker's own; the walk may have ended long ago
-	void (*release)(void *source);		   // the walk and all its workers are gone; may be NULL
+	void (*release)(void *source);		// the walk and all its workers are gone; may be NULL
 };
 
 // Begin a walk. source: what the methods work with, released in any case. 0 or a negative errno.

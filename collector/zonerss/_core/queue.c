@@ -104,12 +104,16 @@ static uint32_t take_waiting(struct queue *queue)
 	return job;
 }
 
+static bool is_as_large(const struct queue *queue, uint32_t job, uint32_t other)
+{
+	return queue->jobs[job].expected_pages >= queue->jobs[other].expected_pages;
+}
+
 static uint32_t take_largest(struct queue *queue)
 {
 	pass_over_waiting(queue);
 	bool more = queue->next < queue->count;
-	if (queue->ready != JOB_NONE &&
-	    (!more || queue->jobs[queue->ready].expected_pages >= queue->jobs[queue->order[queue->next]].expected_pages))
+	if (queue->ready != JOB_NONE && (!more || is_as_large(queue, queue->ready, queue->order[queue->next])))
 		return pop(queue, &queue->ready);
 	if (more)
 		return queue->order[queue->next++];

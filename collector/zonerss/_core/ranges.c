@@ -338,9 +338,9 @@ static int walk_job(struct worker *worker)
 	if (leader < 0)
 		return 0;
 	snprintf(path, sizeof(path), "%d", w->job->pid);
-	w->dir = w->job->pid == w->job->leader ?
-			 leader :
-			 foreign_openat(worker, w->host->proc_fd, path, O_RDONLY | O_DIRECTORY);
+	w->dir = leader;
+	if (w->job->pid != w->job->leader)
+		w->dir = foreign_openat(worker, w->host->proc_fd, path, O_RDONLY | O_DIRECTORY);
 	snprintf(path, sizeof(path), "task/%d/pagemap", w->job->pid);
 	w->pagemap_fd = w->dir < 0 ? -1 : foreign_openat(worker, w->dir, path, O_RDONLY);
 	if (w->pagemap_fd < 0) {
@@ -380,9 +380,13 @@ static void walker_dispose(struct worker *worker)
 
 int ranges_walk(struct ranges *ranges, const struct walk_request *request, struct walk **ret)
 {
-	static const struct walk_methods methods = { .walker_bytes = sizeof(struct walker), .init = walker_init,
-						     .walk = walk_job, .settle = walker_settle,
-						     .dispose = walker_dispose };
+	static const struct walk_methods methods = {
+		.walker_bytes = sizeof(struct walker),
+		.init = walker_init,
+		.walk = walk_job,
+		.settle = walker_settle,
+		.dispose = walker_dispose,
+	};
 	struct walk_request own = *request;
 	own.threads = 1;
 	return walk_begin(&own, &methods, ranges, ret);

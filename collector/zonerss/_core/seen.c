@@ -65,8 +65,12 @@ uint64_t *seen_find(struct seen_tables *seen, uint32_t owner, uint64_t address)
 }
 
 #if defined(__x86_64__) && defined(__GLIBC__)
-__attribute__((target_clones("avx512f", "avx2", "default")))
+#define FOR_EACH_PROCESSOR __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define FOR_EACH_PROCESSOR
 #endif
+
+FOR_EACH_PROCESSOR
 uint32_t seen_same(const uint64_t *entries, const uint64_t *seen, uint32_t count, uint64_t mask, uint64_t *present)
 {
 	lanes all = { 0 };

@@ -31,7 +31,7 @@ struct task_list {
 	size_t text_count, text_room;
 	char *bytes;
 	size_t used, bytes_room;
-	struct table table; // texts by content
+	struct table table;   // texts by content
 	struct buffer buffer; // what is being read
 };
 
@@ -228,8 +228,7 @@ static int list_all(struct task_list *list, int proc_fd, int want_users, int wan
 	return error;
 }
 
-int tasks_read(int proc_fd, const int32_t *pids, size_t count, int want_users, int want_cgroups,
-	       struct task_list **ret)
+int tasks_read(int proc_fd, const int32_t *pids, size_t count, int want_users, int want_cgroups, struct task_list **ret)
 {
 	struct task_list *list = calloc(1, sizeof(*list));
 	int error = !list ? -ENOMEM : pids ? 0 : list_all(list, proc_fd, want_users, want_cgroups);

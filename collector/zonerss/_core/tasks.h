@@ -11,15 +11,15 @@ struct task {
 	uint64_t start_ticks; // since boot; tells a reused pid
 	uint64_t flags;	      // PF_* of the task
 	uint64_t vsize_bytes;
-	uint64_t rss_pages;   // the kernel's own, batched counter
+	uint64_t rss_pages; // the kernel's own, batched counter
 	uint64_t startstack;
 	int64_t threads;
-	uint32_t uid;	      // real; UINT32_MAX where not asked for
+	uint32_t uid; // real; UINT32_MAX where not asked for
 	uint32_t euid;
 	uint32_t cgroup;
-	int32_t walk_tid;     // the thread to read memory through: the pid, or a living thread of a dead leader
+	int32_t walk_tid; // the thread to read memory through: the pid, or a living thread of a dead leader
 	char state;
-	char command[64];     // comm, NUL-terminated, raw bytes
+	char command[64]; // comm, NUL-terminated, raw bytes
 };
 
 struct task_list;

@@ -13,34 +13,39 @@ struct walk;
 enum walk_step { STEP_NONE, STEP_OPEN, STEP_MAPS, STEP_PAGEMAP, STEP_CGROUP, STEP_KPAGEFLAGS, STEP_TABLES };
 
 // Cause of a gap where errno has no word for it: what the walk found is not what was listed.
-enum walk_cause { WALK_EXITED = 10001, WALK_REUSED = 10002, WALK_EXECED = 10003, WALK_MOVED = 10004,
-		  WALK_BUSY = 10005 };
+enum walk_cause {
+	WALK_EXITED = 10001,
+	WALK_REUSED = 10002,
+	WALK_EXECED = 10003,
+	WALK_MOVED = 10004,
+	WALK_BUSY = 10005,
+};
 
 // One address space to walk for one owner. The lower half is filled by the walk, in base pages.
 struct walk_job {
-	int32_t pid;		 // a thread of it that lives
-	int32_t leader;		 // its process
+	int32_t pid;	// a thread of it that lives
+	int32_t leader; // its process
 	uint32_t owner;
-	uint32_t cgroup;	 // index into the list of cgroup texts, to see whether it moved
+	uint32_t cgroup; // index into the list of cgroup texts, to see whether it moved
 	uint64_t start_ticks;
 	uint64_t expected_pages; // an estimate, to share the work out
 
-	uint64_t rss_pages;	 // entries that map memory: what smaps sums up as Rss
-	uint64_t hugetlb_pages;	 // entries of hugetlb
-	uint64_t swap_pages;	 // entries that point at a swap slot
-	uint64_t zero_pages;	 // entries that map the zero page or the huge zero page
-	uint64_t refused;	 // entries whose frame is no RAM: garbage read while a table was being freed
-	uint64_t entries;	 // looked at
+	uint64_t rss_pages;	// entries that map memory: what smaps sums up as Rss
+	uint64_t hugetlb_pages; // entries of hugetlb
+	uint64_t swap_pages;	// entries that point at a swap slot
+	uint64_t zero_pages;	// entries that map the zero page or the huge zero page
+	uint64_t refused;	// entries whose frame is no RAM: garbage read while a table was being freed
+	uint64_t entries;	// looked at
 	uint64_t vmas;
-	int32_t step;		 // enum walk_step of the gap, 0 without one
-	int32_t error;		 // errno or enum walk_cause
+	int32_t step;  // enum walk_step of the gap, 0 without one
+	int32_t error; // errno or enum walk_cause
 };
 
 // What this host offers, found once, and its files that a walk reads.
 struct walk_host {
-	int proc_fd;	     // an open /proc
+	int proc_fd; // an open /proc
 	int kpageflags_fd;
-	uint64_t zero_pfn;   // frame of the zero page
+	uint64_t zero_pfn; // frame of the zero page
 	uint64_t page_bytes;
 	uint64_t huge_pages; // base pages of a PMD-mapped huge page; 0: do not step over them
 	int can_scan;	     // the kernel answers PAGEMAP_SCAN (Linux 6.7)
@@ -50,8 +55,8 @@ struct walk_request {
 	struct census *census;
 	const struct walk_job *jobs; // copied
 	size_t count;
-	const struct walk_host *host; // copied; its files stay open until walk_end()
-	uint32_t threads;	      // that work side by side, at most
+	const struct walk_host *host;  // copied; its files stay open until walk_end()
+	uint32_t threads;	       // that work side by side, at most
 	const struct task_list *tasks; // for cgroup texts; NULL: do not look whether tasks moved
 };
 
