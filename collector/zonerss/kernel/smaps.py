@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterator
 
 from zonerss.errors import CannotServe, KernelFormatError
+from zonerss.kernel.patience import PATIENCE_SECONDS, patiently
 from zonerss.kernel.roots import Roots
 from zonerss.records.mappings import SmapsRow
-from zonerss.units import pages_to_bytes
+from zonerss.units import PAGE_BYTES, pages_to_bytes
 
 _HEADER = re.compile(
     rb"([0-9a-f]+)-([0-9a-f]+) ([r-][w-][x-][ps]) ([0-9a-f]+) ([0-9a-f]+:[0-9a-f]+) (\d+) *(.*)"
@@ -25,10 +26,12 @@ def read_smaps(roots: Roots, tid: int) -> list[SmapsRow]:
     The mappings of a process.
 
     :param tid: the process, or a thread of it that lives where the first one has ended
-    :raises CannotServe: there is no such process, or it may not be read
+    :raises CannotServe: there is no such process, it may not be read, or it does not answer in time (Busy)
     :raises KernelFormatError: a line is not of the form that we know
     """
-    return list(parse_smaps(_read(roots, tid, "smaps"), f"/proc/{tid}/smaps"))
+    # The kernel looks at each entry of the page tables: a microsecond for each is more than it takes.
+    seconds = PATIENCE_SECONDS + read_statm_rss(roots, tid) / PAGE_BYTES * 1e-6
+    return list(parse_smaps(_read(roots, tid, "smaps", seconds), f"/proc/{tid}/smaps"))
 
 
 def read_statm_rss(roots: Roots, tid: int) -> int:
@@ -81,9 +84,9 @@ def _row(header: re.Match[bytes], sizes: dict[str, int], flags: frozenset[str]) 
     )
 
 
-def _read(roots: Roots, tid: int, name: str) -> bytes:
+def _read(roots: Roots, tid: int, name: str, seconds: float = PATIENCE_SECONDS) -> bytes:
     try:
-        text = (roots.proc / str(tid) / name).read_bytes()
+        text = patiently((roots.proc / str(tid) / name).read_bytes, tid, seconds)
     except (FileNotFoundError, ProcessLookupError) as err:
         raise CannotServe(f"there is no process {tid}") from err
     except OSError as err:

@@ -16,11 +16,13 @@ import os
 import stat
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zonerss._core import check, ffi, lib
 from zonerss.census.census import Census
 from zonerss.census.parts import Parts
+from zonerss.kernel.patience import Busy, patiently
 from zonerss.kernel.proc import text_of
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.records import FileKind, Gap, Holdings, MappedFile, Task
@@ -186,6 +188,12 @@ def _last_name(name: str) -> str:
     return name.removesuffix(_DELETED).rpartition("/")[2]
 
 
+def _look(path: Path) -> Look:
+    seen: core.file_look = ffi.new("struct file_look *")
+    check(lib.file_look(os.fsencode(path), seen), str(path))
+    return Look(os.readlink(path), seen.links, seen.size, seen.mode, seen.fs_type)
+
+
 class _OwnKernel:
     """What has to be asked once: the device of the kernel's internal tmpfs, our IPC namespace, its segments."""
 
@@ -201,16 +209,14 @@ class _OwnKernel:
         self._ending: frozenset[int] | None = None
 
     def look(self, raw: RawFile) -> Look | None:
-        """The file of a mapping, by /proc/PID/map_files; None where it cannot be had any more."""
+        """The file of a mapping, by /proc/PID/map_files; None where it cannot be had any more, or not in time."""
         path = self._roots.proc / str(raw.pid) / "map_files" / f"{raw.start:x}-{raw.end:x}"
-        seen = ffi.new("struct file_look *")
-        if not raw.has_file or lib.file_look(os.fsencode(path), seen):
+        if not raw.has_file:
             return None
         try:
-            name = os.readlink(path)
-        except OSError:
+            return patiently(lambda: _look(path), raw.pid)
+        except (OSError, Busy):
             return None
-        return Look(name, seen.links, seen.size, seen.mode, seen.fs_type)
 
     def segment_ends(self, raw: RawFile) -> bool:
         """Whether a System V segment of our IPC namespace was removed, and waits for the last process to detach."""

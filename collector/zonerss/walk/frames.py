@@ -6,6 +6,7 @@ kernels built with CONFIG_NO_PAGE_MAPCOUNT (2025 on) kpagecount is an average ov
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from zonerss._core import ffi, lib
 from zonerss.errors import CannotServe, KernelFormatError
+from zonerss.kernel.patience import PATIENCE_SECONDS, patiently
 from zonerss.kernel.proc import text_of
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.records.mappings import Vma, VmaPages
+from zonerss.units import PAGE_BYTES
 from zonerss.walk.host import find_host
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ def frames(pid: int, roots: Roots = HOST) -> Iterator[VmaPages]:
     The pages of a process, mapping by mapping.
 
     :param pid: a process, or a thread of one whose first thread has ended
-    :raises CannotServe: there is no such process, it may not be read, or we are not root
+    :raises CannotServe: there is no such process, it may not be read or does not answer in time, or we are not root
     :raises FramesHidden: frame numbers read as 0
     :raises KernelFormatError: a row of maps is not of the form that we know
     """
@@ -35,7 +38,7 @@ def frames(pid: int, roots: Roots = HOST) -> Iterator[VmaPages]:
         for raw, vma in _rows(maps):
             if vma.start >> 63:
                 continue  # [vsyscall]
-            yield _pages(raw, vma, pagemap, kpagecount, host)
+            yield _pages(pid, raw, vma, pagemap, kpagecount, host)
 
 
 def parse_maps(text: bytes) -> list[tuple[Any, Vma]]:
@@ -68,11 +71,14 @@ def _rows(text: bytes) -> Iterator[tuple[Any, Vma]]:
         yield row, Vma(row.start, row.end, flags, row.offset, (row.major, row.minor), row.inode, name)
 
 
-def _pages(raw: Any, vma: Vma, pagemap: int, kpagecount: int, host: core.walk_host) -> VmaPages:
+def _pages(pid: int, raw: Any, vma: Vma, pagemap: int, kpagecount: int, host: core.walk_host) -> VmaPages:
     room = 512
+    # What is not there costs a few nanoseconds a page where the kernel has no PAGEMAP_SCAN.
+    seconds = PATIENCE_SECONDS + (vma.end - vma.start) / PAGE_BYTES * 1e-7
     while True:
         pages = ffi.new("struct page[]", room)
-        count = lib.pages_read(pagemap, kpagecount, ffi.addressof(raw), host, vma.start, vma.end, pages, room)
+        ask = (pagemap, kpagecount, ffi.addressof(raw), host, vma.start, vma.end, pages, room)
+        count = patiently(functools.partial(lib.pages_read, *ask), pid, seconds)
         if count < 0:
             raise CannotServe(f"the process has left, or its pages cannot be read: {os.strerror(-count)}")
         if count <= room:
@@ -86,8 +92,8 @@ def _opened(roots: Roots, pid: int) -> Iterator[tuple[bytes, int, int]]:
     opened: list[int] = []
     try:
         try:
-            opened.append(os.open(directory / "pagemap", os.O_RDONLY))
-            maps = (directory / "maps").read_bytes()
+            opened.append(patiently(lambda: os.open(directory / "pagemap", os.O_RDONLY), pid))
+            maps = patiently((directory / "maps").read_bytes, pid)
         except FileNotFoundError as err:
             raise CannotServe(f"there is no process {pid}") from err
         except OSError as err:

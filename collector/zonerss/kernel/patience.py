@@ -1,0 +1,177 @@
+"""Reading what belongs to other processes, without waiting for longer than we want to.
+
+Any user can make a reader of his process, or of a file that it maps, wait in the kernel: the mmap lock is held while
+a FUSE server does not answer a write, and a file of a network file system whose server is gone answers nothing. Such a
+wait can be ended by a fatal signal only. So the call is made by a thread, which is left behind where the call takes
+too long: it ends by itself once the kernel lets it go, and exit does not wait for it.
+
+A process that made us wait is not asked again for a while, each time for longer, and never while a thread waits for
+it: so there is one thread a process at most.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from zonerss.errors import CannotServe
+
+PATIENCE_SECONDS = 2.0
+"""How long a call may take, beyond what the size of its answer explains."""
+FIRST_PAUSE_SECONDS = 10.0
+LONGEST_PAUSE_SECONDS = 300.0
+
+Result = TypeVar("Result")
+
+
+class Busy(CannotServe):
+    """The kernel did not answer in time."""
+
+
+@dataclass(slots=True)
+class _Pause:
+    until: float
+    seconds: float
+
+
+class Pauses:
+    """Who made us wait, and when to ask again."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """:param clock: seconds, never going back"""
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._pauses: dict[int, _Pause] = {}
+        self._waited_for: dict[int, int] = {}
+
+    def is_asked(self, pid: int) -> bool:
+        """Whether the process may be asked now."""
+        with self._lock:
+            pause = self._pauses.get(pid)
+            return not self._waited_for.get(pid) and (pause is None or self._clock() >= pause.until)
+
+    def note_wait(self, pid: int) -> None:
+        """It made us wait, and a thread is left behind for it."""
+        with self._lock:
+            before = self._pauses.get(pid)
+            seconds = min(before.seconds * 2, LONGEST_PAUSE_SECONDS) if before else FIRST_PAUSE_SECONDS
+            self._pauses[pid] = _Pause(self._clock() + seconds, seconds)
+            self._waited_for[pid] = self._waited_for.get(pid, 0) + 1
+
+    def note_end(self, pid: int) -> None:
+        """The thread that waited for it has ended."""
+        with self._lock:
+            self._waited_for[pid] -= 1
+            if not self._waited_for[pid]:
+                del self._waited_for[pid]
+
+    def note_answers(self, pids: Collection[int]) -> None:
+        """These have answered: what they did before is forgotten."""
+        if self._pauses:
+            with self._lock:
+                for pid in self._pauses.keys() & set(pids) - self._waited_for.keys():
+                    del self._pauses[pid]
+
+    @property
+    def threads(self) -> int:
+        """How many threads are left behind."""
+        return sum(self._waited_for.values())
+
+
+PAUSES = Pauses()
+"""Those of this program: a thread that is left behind is left behind for all who ask."""
+
+
+class _Call(Generic[Result]):
+    """One call, its thread's answer, and whether anybody still waits for it."""
+
+    def __init__(self, call: Callable[[], Result], pid: int) -> None:
+        self.call, self.pid = call, pid
+        self.done = threading.Event()
+        self.result: Result | None = None
+        self.error: BaseException | None = None
+        self._lock = threading.Lock()
+        self._left = False
+
+    def run(self) -> bool:
+        """Make the call. False: it was left behind, and this thread is to end."""
+        try:
+            self.result = self.call()
+        except BaseException as err:
+            self.error = err
+        with self._lock:
+            self.done.set()
+            left = self._left
+        if left:
+            PAUSES.note_end(self.pid)
+        return not left
+
+    def leave(self) -> bool:
+        """Stop waiting for it. False: it has just been done."""
+        with self._lock:
+            if self.done.is_set():
+                return False
+            self._left = True
+            PAUSES.note_wait(self.pid)
+            return True
+
+
+class _Thread(threading.Thread):
+    """Makes calls, one after the other, until one of them is left behind."""
+
+    def __init__(self) -> None:
+        super().__init__(name="zonerss-reader", daemon=True)
+        self._asked = threading.Semaphore(0)
+        self._call: _Call[Any] | None = None
+
+    def give(self, call: _Call[Any]) -> None:
+        self._call = call
+        self._asked.release()
+
+    def run(self) -> None:
+        while True:
+            self._asked.acquire()
+            call, self._call = self._call, None
+            if call is None or not call.run():
+                return
+
+
+_idle: list[_Thread] = []
+
+
+def patiently(call: Callable[[], Result], pid: int, seconds: float = PATIENCE_SECONDS) -> Result:
+    """
+    What call() says, if it says so in time.
+
+    :param call: reads something that belongs to a process, or a file that it maps
+    :param pid: the process, for whom the others wait
+    :raises Busy: it did not, or has not lately
+    :raises Exception: what call() raises
+    """
+    if not PAUSES.is_asked(pid):
+        raise Busy(f"process {pid} made us wait before: its memory is not read for now")
+    try:
+        thread = _idle.pop()
+    except IndexError:
+        thread = _Thread()
+        thread.start()
+    asked = _Call(call, pid)
+    thread.give(asked)
+    try:
+        in_time = asked.done.wait(seconds)
+    except BaseException:
+        if not asked.leave():
+            _idle.append(thread)
+        raise
+    if not in_time and asked.leave():
+        raise Busy(
+            f"process {pid} cannot be read: the kernel did not answer within {seconds:g} s, "
+            "because its memory is locked or a file that it maps does not answer"
+        )
+    _idle.append(thread)
+    if asked.error is not None:
+        raise asked.error
+    return asked.result  # type: ignore[return-value]

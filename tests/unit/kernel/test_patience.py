@@ -1,0 +1,107 @@
+"""Calls that take too long are left behind, and their process is given a pause."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from zonerss.kernel import patience
+from zonerss.kernel.patience import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Busy, Pauses, patiently
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> tuple[Pauses, Clock]:
+    clock = Clock()
+    pauses = Pauses(clock)
+    monkeypatch.setattr(patience, "PAUSES", pauses)
+    return pauses, clock
+
+
+def ends(pauses: Pauses) -> None:
+    """Until no thread is left behind any more."""
+    for thread in threading.enumerate():
+        if thread.name == "zonerss-reader" and thread not in patience._idle:
+            thread.join()
+    assert pauses.threads == 0
+
+
+def test_what_answers_in_time_is_as_if_called(pauses):
+    assert patiently(lambda: 23, 7) == 23
+    with pytest.raises(OSError, match="gone"):
+        patiently(lambda: (_ for _ in ()).throw(OSError("gone")), 7)
+    assert pauses[0].threads == 0
+
+
+def test_threads_are_used_again(pauses):
+    for _ in range(50):
+        patiently(lambda: None, 7)
+    assert len(patience._idle) == len(set(patience._idle)) <= len(threading.enumerate())
+
+
+def test_what_does_not_is_left_behind_and_not_asked_again(pauses):
+    known, clock = pauses
+    let_go = threading.Event()
+    with pytest.raises(Busy, match="process 7"):
+        patiently(let_go.wait, 7, 0.01)
+    assert known.threads == 1
+    clock.now += 10 * LONGEST_PAUSE_SECONDS
+    asked = []
+    with pytest.raises(Busy):
+        patiently(lambda: asked.append(1), 7)  # never a second thread for one process
+    assert (asked, known.threads) == ([], 1)
+    assert patiently(lambda: 5, 8) == 5  # others are
+    let_go.set()
+    ends(known)
+    assert patiently(lambda: 9, 7) == 9
+
+
+def test_the_pause_grows_and_is_forgotten_once_it_answers(pauses):
+    known, clock = pauses
+    lengths = []
+    for _ in range(8):
+        known.note_wait(7)
+        known.note_end(7)
+        seconds = 0
+        while not known.is_asked(7):
+            clock.now += 1
+            seconds += 1
+        lengths.append(seconds)
+    assert lengths[0] == FIRST_PAUSE_SECONDS
+    assert lengths[1] == 2 * lengths[0]
+    assert lengths[-1] == lengths[-2] == LONGEST_PAUSE_SECONDS
+    known.note_answers([7, 8])
+    known.note_wait(7)
+    known.note_end(7)
+    clock.now += FIRST_PAUSE_SECONDS
+    assert known.is_asked(7)
+
+
+def test_an_interrupt_while_waiting_leaves_the_call_behind(pauses, monkeypatch: pytest.MonkeyPatch):
+    known, _ = pauses
+    let_go = threading.Event()
+
+    def interrupted(self: threading.Event, timeout: float | None = None) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        call = patience._Call
+
+        def made(*given):
+            one = call(*given)
+            patch.setattr(one.done, "wait", lambda timeout=None: interrupted(one.done))
+            return one
+
+        patch.setattr(patience, "_Call", made)
+        with pytest.raises(KeyboardInterrupt):
+            patiently(let_go.wait, 7)
+    assert known.threads == 1
+    let_go.set()
+    ends(known)
