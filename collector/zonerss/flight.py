@@ -12,7 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from zonerss.errors import UsageError
 
@@ -109,3 +109,7 @@ class Flights(Generic[T]):
             for old in idle[: max(len(self._flights) - self._keep, 0)]:
                 del self._flights[old]
         return flight.get(call, max_age)
+
+
+SNAPSHOTS: Flights[Any] = Flights()
+"""Those of :func:`zonerss.take_snapshot` with a max_age, by how they were asked for."""

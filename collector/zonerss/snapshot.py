@@ -26,13 +26,12 @@ from zonerss.census.census import Census, CensusPool
 from zonerss.census.parts import Parts
 from zonerss.census.usage import Member, one_of_each_mm, processes_usage, without_others, zones_usage
 from zonerss.errors import CannotServe, UsageError
-from zonerss.flight import Flights
 from zonerss.kernel.cgroupfs import MemoryHierarchy, charged_bytes, find_memory_hierarchy
 from zonerss.kernel.names import host_names
 from zonerss.kernel.proc import TaskList, shared_mm_leaders
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.kernel.roster import Roster
-from zonerss.records import Cause, Gap, Grouping, Holdings, ProcessUsage, Usage, Zone
+from zonerss.records import Cause, Gap, Grouping, ProcessUsage, Usage, Zone
 from zonerss.units import PAGE_BYTES
 from zonerss.walk.host import Host, find_host
 from zonerss.walk.jobs import Walked, walk
@@ -46,6 +45,7 @@ from zonerss.zones.ways import WAYS, By, parse_by, zoner
 if TYPE_CHECKING:
     from zonerss.motion.window import Windows
     from zonerss.records.bills import Billed
+    from zonerss.records.files import Holdings
 
 BASES = ("mapped", "incore")
 
@@ -303,10 +303,6 @@ class Session:
         return by_mapping.project([*range(parts.owners)] * 2, parts.owners), by_mapping, gaps
 
 
-_SNAPSHOTS: Flights[Snapshot] = Flights()
-"""Those of take_snapshot() with a max_age, by how they were asked for."""
-
-
 def take_snapshot(
     by: str | Sequence[str] = ("zone",),
     source: str = "auto",
@@ -347,7 +343,10 @@ def take_snapshot(
         return take()
     by, zone = (by,) if isinstance(by, str) else tuple(by), (zone,) if isinstance(zone, str) else zone
     kind = (by, source, basis, zone and tuple(zone), alone, processes, tuple(rules), roots, threads)
-    return _SNAPSHOTS.get(kind, take, max_age)
+    from zonerss.flight import SNAPSHOTS
+
+    shared: Snapshot = SNAPSHOTS.get(kind, take, max_age)
+    return shared
 
 
 def _load_windows(roots: Roots, stack: ExitStack) -> Windows:

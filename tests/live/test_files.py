@@ -19,7 +19,7 @@ from tests.oracle import Kernel as OracleKernel
 from tests.workloads.mem import Mem
 from zonerss.answers.files import FileUsage
 from zonerss.commands.files import measure
-from zonerss.records import FileKind
+from zonerss.records.files import FileKind
 
 CLONE_NEWIPC = 0x08000000
 

@@ -22,7 +22,7 @@ from zonerss.census.tree import tree_usage
 from zonerss.commands.share import Sharing, measure
 from zonerss.kernel.cgroupfs import charged_bytes, find_memory_hierarchy
 from zonerss.kernel.roots import HOST
-from zonerss.records import FileKind
+from zonerss.records.files import FileKind
 
 
 def shares(zones: list[Zone], source: str) -> Sharing:

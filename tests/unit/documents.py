@@ -35,9 +35,10 @@ from zonerss.census.kinds import Kind
 from zonerss.census.parts import Parts
 from zonerss.census.tree import TreeNode
 from zonerss.commands.watching import put
-from zonerss.records import Cause, FileKind, Gap, Grouping, Holdings, MappedFile, ProcessUsage, Zone
+from zonerss.records import Cause, Gap, Grouping, ProcessUsage, Zone
 from zonerss.records.bills import Bill, Billed
 from zonerss.records.facts import Fact, Probe
+from zonerss.records.files import FileKind, Holdings, MappedFile
 from zonerss.records.mappings import MAPCOUNT_UNKNOWN, PAGE_DEVICE, PAGE_STRUCT, PAGE_ZERO, Vma, VmaPages
 from zonerss.snapshot import Snapshot
 from zonerss.views import check, files, frames, ps, share, show, tree

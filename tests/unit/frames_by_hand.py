@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from zonerss.census.census import Census
 from zonerss.census.kinds import RSS_KINDS, Kind
 from zonerss.census.usage import Member, zone_names
-from zonerss.records import FileKind, Holdings, MappedFile, Task, Zone
+from zonerss.records import Task, Zone
+from zonerss.records.files import FileKind, Holdings, MappedFile
 from zonerss.units import PAGE_BYTES
 
 PATHS = ("/", "/a", "/a/b", "/a/b/c", "/a/d", "/e/f")

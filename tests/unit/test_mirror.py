@@ -22,6 +22,7 @@ ELSEWHERE = {
     "snapshot.py": "tests/live/test_known_answers.py",
     "records/__init__.py": "tests/unit/census/test_usage.py",
     "records/bills.py": "tests/unit/kernel/test_memcg.py",
+    "records/files.py": "tests/unit/walk/test_files.py",
     "records/facts.py": "tests/unit/walk/test_probe.py",
     "records/mappings.py": "tests/unit/answers/test_frames.py",
     "_core/__init__.py": "tests/unit/census/test_census.py",

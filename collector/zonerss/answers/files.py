@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from zonerss.census.kinds import Kind
 from zonerss.census.parts import Parts
-from zonerss.records import Holdings, MappedFile
+from zonerss.records.files import Holdings, MappedFile
 from zonerss.units import pages_to_bytes
 
 

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from zonerss.census.kinds import Kind, rss_of
 from zonerss.census.parts import Parts
-from zonerss.records import Gap, Holdings
+from zonerss.records import Gap
+from zonerss.records.files import Holdings
 from zonerss.snapshot import Snapshot
 from zonerss.units import pages_to_bytes
 

@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from zonerss.census.kinds import Kind, rss_of
 from zonerss.census.parts import Parts
-from zonerss.records import FileKind, Holdings, MappedFile
+from zonerss.records.files import FileKind, Holdings, MappedFile
 from zonerss.units import pages_to_bytes
 
 

@@ -11,7 +11,6 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 
-from zonerss.census.tree import tree_usage
 from zonerss.commands.options import add_table_options, add_walk_options, column_of
 from zonerss.commands.watching import add_watch_options, put, snapshots
 from zonerss.errors import UsageError
@@ -19,7 +18,6 @@ from zonerss.kernel.cgroupfs import charged_bytes, find_memory_hierarchy
 from zonerss.kernel.names import host_names
 from zonerss.kernel.roots import HOST
 from zonerss.snapshot import Snapshot
-from zonerss.views import tree
 from zonerss.views.columns import RSS, ZONE, ZONE_COLUMNS, Column
 from zonerss.views.show import document, render
 from zonerss.zones.ways import COLLECTIVES
@@ -101,6 +99,9 @@ def _show(snapshot: Snapshot, sort: Column, args: argparse.Namespace) -> None:
 
 
 def _show_tree(snapshot: Snapshot, sort: Column, args: argparse.Namespace) -> None:
+    from zonerss.census.tree import tree_usage
+    from zonerss.views import tree
+
     hierarchy = find_memory_hierarchy(HOST)
     nodes = tree_usage(snapshot.parts, snapshot.members, lambda path: charged_bytes(hierarchy, path))
     put(

@@ -9,7 +9,8 @@ from typing import Any
 
 from zonerss.answers.share import Pair, SharedPart, Sharing
 from zonerss.census.kinds import Kind, rss_of
-from zonerss.records import FileKind, Holding, Holdings, MappedFile, Usage
+from zonerss.records import Usage
+from zonerss.records.files import FileKind, Holding, Holdings, MappedFile
 from zonerss.units import format_size, pages_to_bytes
 from zonerss.views.columns import sizes
 from zonerss.views.document import Json, Listing, gap_list, header, usage_fields

@@ -25,7 +25,8 @@ from zonerss.census.parts import Parts
 from zonerss.kernel.patience import Busy, patiently
 from zonerss.kernel.proc import text_of
 from zonerss.kernel.roots import HOST, Roots
-from zonerss.records import FileKind, Gap, Holdings, MappedFile, Task
+from zonerss.records import Gap, Task
+from zonerss.records.files import FileKind, Holdings, MappedFile
 from zonerss.walk.host import Host
 from zonerss.walk.jobs import walk
 

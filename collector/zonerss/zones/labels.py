@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -62,6 +61,8 @@ def find_names(wanted: Iterable[str], known: Collection[str]) -> tuple[str, ...]
     for name in wanted:
         match = next((spelling for spelling in (name, raw_name(name)) if spelling in known), None)
         if match is None:
+            import difflib
+
             close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
             hint = f"did you mean {' or '.join(close)}?" if close else "zonerss show lists the zones"
             raise UnknownZone(f"no process of this host is in a zone {name!r}; {hint}", name)

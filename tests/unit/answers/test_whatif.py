@@ -9,7 +9,7 @@ from tests.unit.frames_by_hand import FILES, NAMES, PATHS, Frames, censuses, fra
 
 from zonerss.answers.whatif import Fate, fate, sets_within, whatif
 from zonerss.census.kinds import RSS_KINDS, Kind
-from zonerss.records import FileKind, MappedFile
+from zonerss.records.files import FileKind, MappedFile
 from zonerss.units import PAGE_BYTES
 
 

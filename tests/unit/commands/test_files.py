@@ -12,7 +12,7 @@ from zonerss.answers.files import FileUsage
 from zonerss.census.census import Census
 from zonerss.census.kinds import Kind
 from zonerss.commands import files, main
-from zonerss.records import FileKind, MappedFile
+from zonerss.records.files import FileKind, MappedFile
 
 FILES = tuple(FileUsage(MappedFile(f"/f{n}", FileKind.FILE, True), n, 0, (("web", n),)) for n in (5, 3))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.unit import builders
 
 from zonerss.answers.files import FileUsage
-from zonerss.records import FileKind, MappedFile
+from zonerss.records.files import FileKind, MappedFile
 from zonerss.views.files import document, render_files
 
 KIB = 1024

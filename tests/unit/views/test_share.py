@@ -10,7 +10,8 @@ from zonerss.answers.share import Sharing, pairs, shared_parts
 from zonerss.census.census import Census
 from zonerss.census.kinds import Kind
 from zonerss.census.usage import Member, zone_names
-from zonerss.records import FileKind, MappedFile, Task, Zone
+from zonerss.records import Task, Zone
+from zonerss.records.files import FileKind, MappedFile
 from zonerss.views.document import render_json
 from zonerss.views.share import document, render_pairs, render_parts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.unit import builders
 
 from zonerss.answers.whatif import Fate, WhatIf
-from zonerss.records import FileKind
+from zonerss.records.files import FileKind
 from zonerss.views.whatif import document, render_answer
 
 KIB = 1024

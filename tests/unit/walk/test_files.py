@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from zonerss.kernel.roots import Roots
-from zonerss.records import FileKind
+from zonerss.records.files import FileKind
 from zonerss.walk.files import Look, RawFile, _groups, _OwnKernel, describe, may_be_one, merge
 
 TMPFS, OVERLAY, HUGETLBFS = 0x01021994, 0x794C7630, 0x958458F6

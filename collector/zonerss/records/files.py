@@ -1,0 +1,57 @@
+"""Files that processes map, and what parts hold of them: records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class FileKind(StrEnum):
+    """What a mapping is of."""
+
+    FILE = "file"
+    """A file on disk: its pages are page cache."""
+    DELETED = "deleted"
+    """A file without a name any more; it goes with its last mapping and open file."""
+    TMPFS = "tmpfs"
+    """A file on tmpfs or ramfs: its pages are the only copy."""
+    MEMFD = "memfd"
+    SYSV = "sysv"
+    """A System V shared memory segment."""
+    SHARED = "shared"
+    """Anonymous memory that was mapped shared."""
+    HUGETLB = "hugetlb"
+    DEVICE = "device"
+    """Memory of a driver or of another kernel object: a ring, a buffer."""
+    KERNEL = "kernel"
+    """The kernel's own pages, mapped everywhere: the vdso."""
+
+
+@dataclass(frozen=True, slots=True)
+class MappedFile:
+    """A file, or what the kernel treats as one, that processes map."""
+
+    name: str
+    """The shortest of its names, each as seen in the mount namespace of a process that maps it."""
+    kind: FileKind
+    lasts: bool
+    """It stays when nothing maps it any more, because it has a name or an id to be found by."""
+    size_bytes: int | None = None
+    """How long it is; None where it could not be asked."""
+    device: tuple[int, int] = (0, 0)
+    """Major and minor number as maps shows them; on overlayfs and btrfs not those of stat(2)."""
+    inode: int = 0
+    """As maps shows it: of a System V segment its id."""
+    ipc_namespace: int | None = None
+    """Of a System V segment: the inode of the IPC namespace that ends with it at the latest."""
+    aliases: tuple[str, ...] = ()
+    """Its other names."""
+
+
+Holding = tuple[MappedFile | None, tuple[int, ...]]
+"""The pages of a part that belong to one file, by :class:`zonerss.census.kinds.Kind`.
+
+None: private memory, or a file that was not found."""
+Holdings = Mapping[int, Sequence[Holding]]
+"""What is in each part, by the number of its set."""
