@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NoReturn
 
 PROJECT = Path(__file__).parents[2]
@@ -104,9 +103,32 @@ class Worker:
     """
 
     def __init__(self, build: Build) -> None:
+        self._build = build
+        self._process: subprocess.Popen[str] | None = None
+
+    def ask(self, what: str, **how: Any) -> dict[str, Any]:
+        """
+        Let it do something; see worker.py. It is started when it is first asked.
+
+        :raises CannotAnswer: it could not; says why
+        """
+        process = self._process = self._process or self._start()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps({"do": what, **how}) + "\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
+        if not line:
+            raise CannotAnswer("the worker has ended")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise CannotAnswer(answer["error"])
+        return answer
+
+    def _start(self) -> subprocess.Popen[str]:
         # -P: not the directory of worker.py. A session of its own: Ctrl-C is for us to answer.
-        self._process = subprocess.Popen(
-            [build.python, "-P", WORKER],
+        return subprocess.Popen(
+            [self._build.python, "-P", WORKER],
             cwd="/",
             env=environment(),
             stdin=subprocess.PIPE,
@@ -115,32 +137,13 @@ class Worker:
             start_new_session=True,
         )
 
-    def ask(self, what: str, **how: Any) -> dict[str, Any]:
-        """
-        Let it do something; see worker.py.
-
-        :raises CannotAnswer: it could not; says why
-        """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"do": what, **how}) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            raise CannotAnswer("the worker has ended")
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise CannotAnswer(answer["error"])
-        return answer
-
     def __enter__(self) -> Worker:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._process.kill()
-        self._process.communicate()
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
 
 
 class CannotAnswer(Exception):
