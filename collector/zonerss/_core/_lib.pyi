@@ -116,6 +116,7 @@ class walk_job:
     cgroup: int
     start_ticks: int
     expected_pages: int
+    twice: int
     rss_pages: int
     hugetlb_pages: int
     swap_pages: int
@@ -134,6 +135,8 @@ class walk_host:
     page_bytes: int
     huge_pages: int
     can_scan: int
+    shm_major: int
+    shm_minor: int
     def __getitem__(self, index: int) -> walk_host: ...
 
 class walk_request:

@@ -26,6 +26,8 @@ enum kpage_flag {
 	KPF_MMAP = 11,
 	KPF_ANON = 12,
 	KPF_SWAPBACKED = 14,
+	KPF_COMPOUND_HEAD = 15,
+	KPF_COMPOUND_TAIL = 16,
 	KPF_HUGE = 17,
 	KPF_NOPAGE = 20,
 	KPF_ZERO_PAGE = 24,
@@ -81,11 +83,29 @@ static inline bool kpage_read(int fd, uint64_t pfn, uint64_t *ret)
 	return pread(fd, ret, sizeof(*ret), pfn * sizeof(*ret)) == sizeof(*ret);
 }
 
+// The flags of a frame for kind_by_flags(). Where the kernel tells flags by page, not by folio (Linux 6.1 does), the tail of a
+// huge page does not say that it is swap-backed: its head does (fs/proc/page.c, stable_page_flags()).
+static inline bool kpage_flags(int fd, uint64_t pfn, uint64_t *ret)
+{
+	uint64_t below[512], count = pfn < 512 ? pfn : 512;
+	if (!kpage_read(fd, pfn, ret))
+		return false;
+	if (!kpage_has(*ret, KPF_COMPOUND_TAIL) || kpage_has(*ret, KPF_SWAPBACKED))
+		return true;
+	ssize_t got = pread(fd, below, count * sizeof(*below), (pfn - count) * sizeof(*below));
+	for (uint64_t i = got == (ssize_t)(count * sizeof(*below)) ? count : 0; i-- > 0;)
+		if (kpage_has(below[i], KPF_COMPOUND_HEAD)) {
+			*ret |= below[i] & (UINT64_C(1) << KPF_SWAPBACKED);
+			break;
+		}
+	return true;
+}
+
 // The same of a frame; where its flags cannot be read it is not known to be anything: a file's page, or none of memory.
 static inline int kind_of_frame(int kpageflags_fd, uint64_t pfn, enum entry_says says)
 {
 	uint64_t flags;
-	if (kpage_read(kpageflags_fd, pfn, &flags))
+	if (kpage_flags(kpageflags_fd, pfn, &flags))
 		return kind_by_flags(flags, says);
 	return says == SAYS_ANON ? (int)PAGE_DEVICE : (int)KIND_FILE;
 }

@@ -9,12 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "jobs.h"
 #include "mapped_files.h"
 #include "marker.h"
 #include "pageflags.h"
 #include "pool.h"
 #include "scan.h"
+#include "table.h"
 #include "vmas.h"
 
 #define WORDS 65536	 // of one read: 512 KiB
@@ -24,6 +26,7 @@
 #define REGIONS 512
 #define ATTEMPTS 3
 #define SECOND_LOOKS 1024 // words under migration that one job may look at again
+#define LEARN_PAGES 8	  // of one stretch, to find out what a file's pages are
 
 enum { ASK = -1 }; // this row's kind is not known yet
 
@@ -32,6 +35,13 @@ struct row {
 	int anon;	// kind of its pages that look anon (ASK, KIND_ANON, KIND_HUGETLB, PAGE_DEVICE)
 	int file;	// kind of the others (ASK, KIND_FILE, KIND_SHMEM, KIND_HUGETLB)
 	uint32_t owner; // whom its frames are marked for
+};
+
+// What the pages of a file were found to be.
+struct file_kind {
+	uint64_t inode;
+	uint32_t major, minor;
+	int kind;
 };
 
 struct walker {
@@ -46,6 +56,9 @@ struct walker {
 	unsigned second_looks;
 	struct vmas vmas;
 	uint64_t *words;
+	struct file_kind *kinds;
+	size_t kind_count, kind_room;
+	struct table kind_table;
 	struct scan_region regions[REGIONS];
 };
 
@@ -78,12 +91,57 @@ static int row_to_file(struct walker *w, struct row *row)
 	return 0;
 }
 
+// ---- what files hold ----
+
+static uint64_t file_kind_hash(const void *kinds, uint32_t index)
+{
+	const struct file_kind *file = (const struct file_kind *)kinds + index;
+	return hash_pair(file->inode, (uint64_t)file->major << 32 | file->minor);
+}
+
+static bool file_kind_same(const void *kinds, uint32_t index, const void *key)
+{
+	const struct file_kind *file = (const struct file_kind *)kinds + index;
+	const struct vma *vma = key;
+	return file->inode == vma->inode && file->major == vma->major && file->minor == vma->minor;
+}
+
+// The kind of the pages of a row's file, where it is known: the kernel's own tmpfs holds memfds, System V segments and shared
+// anonymous memory, and what a file was found to hold before it holds now. ASK: not known.
+static int kinds_find(const struct walker *w, const struct vma *vma)
+{
+	if (!vma_has_file(&w->vmas, vma))
+		return ASK;
+	if (vma->major == w->host->shm_major && vma->minor == w->host->shm_minor)
+		return KIND_SHMEM;
+	uint64_t hash = hash_pair(vma->inode, (uint64_t)vma->major << 32 | vma->minor);
+	uint32_t found = table_find(&w->kind_table, hash, file_kind_same, w->kinds, vma);
+	return found == TABLE_NONE ? (int)ASK : w->kinds[found].kind;
+}
+
+// 0 or an errno.
+static int kinds_remember(struct walker *w, const struct vma *vma, int kind)
+{
+	uint64_t hash = hash_pair(vma->inode, (uint64_t)vma->major << 32 | vma->minor);
+	if (ARRAY_RESERVE(w->kinds, w->kind_room, w->kind_count + 1))
+		return ENOMEM;
+	w->kinds[w->kind_count] = (struct file_kind){ vma->inode, vma->major, vma->minor, kind };
+	if (table_add(&w->kind_table, hash, w->kind_count, file_kind_hash, w->kinds))
+		return ENOMEM;
+	w->kind_count++;
+	return 0;
+}
+
 // Before anything was read: a row's kinds, as far as its own line tells. 0 or a negative errno.
 static int row_of(struct walker *w, const struct vma *vma, struct row *row)
 {
-	*row = (struct row){ .vma = vma, .anon = KIND_ANON, .file = ASK, .owner = w->job->owner };
+	*row = (struct row){ .vma = vma, .anon = KIND_ANON, .file = kinds_find(w, vma), .owner = w->job->owner };
 	if (w->files)
 		return row_to_file(w, row);
+	if (row->file == KIND_HUGETLB) {
+		row->anon = KIND_HUGETLB;
+		return 0;
+	}
 	if (vma->flags & VMA_SHARED || vma_named(&w->vmas, vma, "[vvar"))
 		row->anon = PAGE_DEVICE; // pages of a shared mapping belong to a file or to no page at all
 	else if ((vma_named(&w->vmas, vma, "[") && !vma_plain(&w->vmas, vma)) ||
@@ -92,32 +150,61 @@ static int row_of(struct walker *w, const struct vma *vma, struct row *row)
 	return 0;
 }
 
-// hugetlb pages look like others to pagemap. Their rows are aligned to their size and have a file; ask one frame.
-static void row_check_hugetlb(struct walker *w, struct row *row, uint64_t pfn)
+// hugetlb pages look like others to pagemap. Their rows are aligned to their size and have a file.
+static bool row_may_be_hugetlb(const struct walker *w, const struct vma *vma)
 {
 	uint64_t align = (w->host->huge_pages ? w->host->huge_pages : 16) * w->host->page_bytes;
-	if (!vma_has_file(&w->vmas, row->vma) || (row->vma->start | row->vma->end) & (align - 1))
-		return;
-	if (kind_of_frame(w->host->kpageflags_fd, pfn, SAYS_NOTHING) == KIND_HUGETLB)
-		row->anon = row->file = KIND_HUGETLB;
+	return vma_has_file(&w->vmas, vma) && !((vma->start | vma->end) & (align - 1));
 }
 
-// What the row's pages are, as one frame of it tells. A frame that is no longer mapped was given back since its word
-// was read, and says nothing of the row: then the next one is asked.
-static int row_kind(struct walker *w, struct row *row, uint64_t pfn, bool is_file)
+// Does this address still map the frame of the word that was read there? What the frame is says something of the row only
+// then: a frame that was given back meanwhile may be anybody's. 1, 0 or a negative errno.
+static int still_maps(struct walker *w, uint64_t address, uint64_t word)
 {
-	uint64_t flags;
-	int *known = is_file ? &row->file : &row->anon;
-	if (*known != ASK)
-		return *known;
-	if (!kpage_read(w->host->kpageflags_fd, pfn, &flags))
-		return is_file ? (int)KIND_FILE : (int)PAGE_DEVICE;
-	int kind = kind_by_flags(flags, is_file ? SAYS_FILE : SAYS_ANON);
-	if (kind == PAGE_ZERO)
-		kind = is_file ? (int)KIND_FILE : (int)PAGE_DEVICE;
-	if (kpage_has(flags, KPF_MMAP) || kpage_has(flags, KPF_NOPAGE))
-		*known = kind;
-	return kind;
+	uint64_t again = 0;
+	ssize_t got = foreign_pread(&w->worker, w->pagemap_fd, &again, sizeof(again),
+				    address / w->host->page_bytes * sizeof(again));
+	if (got < 0 && errno == ECANCELED)
+		return -errno;
+	return got == sizeof(again) && !((again ^ word) & (WORD_PRESENT | WORD_PFN | WORD_FILE));
+}
+
+// What the row's pages are, as its first pages tell that stay where they are while they are asked; the same for each row of
+// this file. 0 or an errno.
+static int row_learn(struct walker *w, struct row *row, const uint64_t *words, uint64_t count, uint64_t address)
+{
+	bool may_be_hugetlb = row_may_be_hugetlb(w, row->vma);
+	unsigned asked = 0;
+	for (uint64_t i = 0; i < count && asked < LEARN_PAGES; i++) {
+		uint64_t word = words[i], pfn = word & WORD_PFN;
+		if (!(word & WORD_PRESENT) || !(word & WORD_FILE || may_be_hugetlb) || pfn == w->host->zero_pfn)
+			continue;
+		asked++;
+		int kind = kind_of_frame(w->host->kpageflags_fd, pfn, word & WORD_FILE ? SAYS_FILE : SAYS_ANON);
+		int stays = still_maps(w, address + i * w->host->page_bytes, word);
+		if (stays < 0)
+			return -stays;
+		if (!stays)
+			continue;
+		if (kind == KIND_HUGETLB && may_be_hugetlb)
+			row->anon = row->file = KIND_HUGETLB;
+		else if (word & WORD_FILE && (kind == KIND_FILE || kind == KIND_SHMEM))
+			row->file = kind;
+		if (row->file != ASK)
+			return kinds_remember(w, row->vma, row->file);
+		may_be_hugetlb = false; // an ordinary page is there
+	}
+	return 0;
+}
+
+// What one frame of a row is, where the row's kind is not known.
+static int row_kind(const struct walker *w, const struct row *row, uint64_t pfn, bool is_file)
+{
+	int known = is_file ? row->file : row->anon;
+	if (known != ASK)
+		return known;
+	int kind = kind_of_frame(w->host->kpageflags_fd, pfn, is_file ? SAYS_FILE : SAYS_ANON);
+	return kind == PAGE_ZERO ? (is_file ? (int)KIND_FILE : (int)PAGE_DEVICE) : kind;
 }
 
 // ---- what a word says ----
@@ -229,23 +316,14 @@ static int read_words(struct walker *w, uint64_t address, uint64_t count)
 	return 0;
 }
 
-static void row_first_frame(struct walker *w, struct row *row, const uint64_t *words, uint64_t count)
-{
-	for (uint64_t i = 0; i < count; i++)
-		if (words[i] & WORD_PRESENT) {
-			row_check_hugetlb(w, row, words[i] & WORD_PFN);
-			return;
-		}
-}
-
 // Words of one row, beginning at address. 0 or an errno.
 static int take_row_words(struct walker *w, struct row *row, const uint64_t *words, uint64_t count, uint64_t address)
 {
 	uint64_t before = w->job->rss_pages;
 	marker_owner(&w->marker, row->owner);
-	if (row->file == ASK && row->anon != KIND_HUGETLB)
-		row_first_frame(w, row, words, count);
-	int error = take_words(w, row, words, count, address);
+	int error = row->file == ASK && vma_has_file(&w->vmas, row->vma) ? row_learn(w, row, words, count, address) : 0;
+	if (!error)
+		error = take_words(w, row, words, count, address);
 	if (!error && row->anon == KIND_HUGETLB) {
 		w->job->hugetlb_pages += w->job->rss_pages - before;
 		w->job->rss_pages = before;
@@ -282,7 +360,8 @@ static int take_huge(struct walker *w, struct row *row, uint64_t word, uint64_t 
 	if (job->rss_pages + job->hugetlb_pages == rss_pages + hugetlb_pages)
 		return 0;
 	uint64_t pfn = word & WORD_PFN;
-	marker_run(&w->marker, pfn + 1, count - 1, row_kind(w, row, pfn, word & WORD_FILE), word & WORD_ALONE);
+	marker_run(&w->marker, pfn + 1, count - 1, row_kind(w, row, pfn, word & WORD_FILE),
+		   word & WORD_ALONE && !w->job->twice);
 	*(job->rss_pages > rss_pages ? &job->rss_pages : &job->hugetlb_pages) += count - 1;
 	return 0;
 }
@@ -512,6 +591,8 @@ static void walker_dispose(struct worker *worker)
 	struct walker *w = (struct walker *)worker;
 	vmas_free(&w->vmas);
 	free(w->words);
+	free(w->kinds);
+	table_free(&w->kind_table);
 }
 
 int pagemap_walk(const struct walk_request *request, struct mapped_files *files, struct walk **ret)

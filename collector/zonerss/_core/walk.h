@@ -29,6 +29,7 @@ struct walk_job {
 	uint32_t cgroup; // index into the list of cgroup texts, to see whether it moved
 	uint64_t start_ticks;
 	uint64_t expected_pages; // an estimate, to share the work out
+	uint32_t twice;		 // 1: this address space is walked for another owner, too
 
 	uint64_t rss_pages;	// entries that map memory: what smaps sums up as Rss
 	uint64_t hugetlb_pages; // entries of hugetlb
@@ -49,6 +50,8 @@ struct walk_host {
 	uint64_t page_bytes;
 	uint64_t huge_pages; // base pages of a PMD-mapped huge page; 0: do not step over them
 	int can_scan;	     // the kernel answers PAGEMAP_SCAN (Linux 6.7)
+	uint32_t shm_major;  // the device of the kernel's own tmpfs, as maps tells it
+	uint32_t shm_minor;
 };
 
 struct walk_request {

@@ -85,7 +85,7 @@ def name_parts(
     raw, names, gaps = _walk_files(host, tasks)
     overlaps = census.overlaps(names, wanted)
     aliases = names.parts()
-    file_of = _files(raw, aliases, {overlap.other for overlap in overlaps}, host.roots)
+    file_of = _files(raw, aliases, {overlap.other for overlap in overlaps}, host)
     holdings: dict[int, dict[MappedFile | None, list[int]]] = {}
     for overlap in overlaps:
         files = holdings.setdefault(overlap.number, {})
@@ -137,13 +137,11 @@ def _raw_files(mapped: core.mapped_files) -> list[RawFile]:
     return files
 
 
-def _files(
-    raw: Sequence[RawFile], aliases: Parts, used: Iterable[int], roots: Roots
-) -> dict[int, MappedFile]:
+def _files(raw: Sequence[RawFile], aliases: Parts, used: Iterable[int], host: Host) -> dict[int, MappedFile]:
     """The file of each set of raw files that is in use."""
     sets = {number: aliases.owners_of(number) for number in used if number}
     group_of = _groups(raw, map(aliases.owners_of, aliases.filled()))
-    own = _OwnKernel(roots)
+    own = _OwnKernel(host)
     members: dict[int, list[int]] = {}
     for index, group in enumerate(group_of):
         members.setdefault(group, []).append(index)
@@ -198,14 +196,9 @@ def _look(path: Path) -> Look:
 class _OwnKernel:
     """What has to be asked once: the device of the kernel's internal tmpfs, our IPC namespace, its segments."""
 
-    def __init__(self, roots: Roots) -> None:
-        self._roots = roots
-        fd = os.memfd_create("zonerss", os.MFD_CLOEXEC)
-        try:
-            device = os.fstat(fd).st_dev
-        finally:
-            os.close(fd)
-        self.shm_device = (os.major(device), os.minor(device))
+    def __init__(self, host: Host) -> None:
+        roots = self._roots = host.roots
+        self.shm_device = host.shm_device
         self._ipc = ipc_namespace("self", roots)
         self._ending: frozenset[int] | None = None
 

@@ -36,6 +36,8 @@ class Host:
     """Base pages of a PMD-mapped huge page; 0 where one entry does not tell the frames of all."""
     can_scan: bool
     """The kernel answers PAGEMAP_SCAN (Linux 6.7, commit 52526ca7fdb9)."""
+    shm_device: tuple[int, int]
+    """Major and minor number of the kernel's own tmpfs: memfds, System V segments, shared anonymous memory."""
 
     @contextmanager
     def opened(self) -> Iterator[core.walk_host]:
@@ -50,6 +52,7 @@ class Host:
             row.kpageflags_fd = _open(stack, self.roots.proc / "kpageflags")
             row.page_bytes, row.zero_pfn = PAGE_BYTES, self.zero_pfn
             row.huge_pages, row.can_scan = self.huge_pages, self.can_scan
+            row.shm_major, row.shm_minor = self.shm_device
             yield row
 
 
@@ -72,6 +75,7 @@ def find_host(roots: Roots, threads: int | None = None) -> Host:
         zero_pfn=zero_pfn,
         huge_pages=(2 << 20) // PAGE_BYTES if os.uname().machine == "x86_64" else 0,
         can_scan=can_scan,
+        shm_device=_shm_device(),
     )
 
 
@@ -89,6 +93,15 @@ def _open(stack: ExitStack, path: os.PathLike[str], flags: int = 0) -> int:
         ) from err
     stack.callback(os.close, fd)
     return fd
+
+
+def _shm_device() -> tuple[int, int]:
+    fd = os.memfd_create("zonerss", os.MFD_CLOEXEC)
+    try:
+        device = os.fstat(fd).st_dev
+    finally:
+        os.close(fd)
+    return os.major(device), os.minor(device)
 
 
 def _probe_own_pages(pagemap: int) -> tuple[int, bool]:

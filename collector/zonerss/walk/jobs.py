@@ -8,7 +8,7 @@ threads of the core's; this thread only waits, so that a signal (Ctrl-C) is answ
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -73,6 +73,7 @@ def walk(
     listed: TaskList | None,
     assigned: Sequence[tuple[Task, int]],
     host: Host,
+    twice: Collection[int] = (),
 ) -> tuple[list[Walked], list[Gap]]:
     """
     Walk address spaces and mark their frames for owners.
@@ -80,12 +81,13 @@ def walk(
     :param begin: of a source
     :param listed: where the tasks are from, to see whether one has moved meanwhile; None: do not look
     :param assigned: whose address space is walked for which owner
+    :param twice: pids of these whose address space is walked for another owner, too
     :return: one Walked per assignment, in their order, and the gaps
     :raises OSError: the walk as a whole failed
     """
     ret = ffi.new("struct walk **")
     with host.opened() as opened:
-        jobs = _jobs(assigned)
+        jobs = _jobs(assigned, twice)
         request = ffi.new("struct walk_request *")
         request.census, request.jobs, request.count = census.handle, jobs, len(assigned)
         request.host, request.threads = opened, host.threads
@@ -109,12 +111,13 @@ def _wait(running: core.walk) -> None:
             return
 
 
-def _jobs(assigned: Sequence[tuple[Task, int]]) -> Any:
+def _jobs(assigned: Sequence[tuple[Task, int]], twice: Collection[int]) -> Any:
     jobs = ffi.new("struct walk_job[]", max(len(assigned), 1))
     for number, (task, owner) in enumerate(assigned):
         job: core.walk_job = jobs[number]
         job.pid, job.leader, job.owner = task.walk_tid, task.pid, owner
         job.cgroup, job.start_ticks, job.expected_pages = task.cgroup_text, task.start_ticks, task.rss_pages
+        job.twice = task.pid in twice
     return jobs
 
 

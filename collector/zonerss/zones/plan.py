@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -36,6 +37,8 @@ class Plan:
     """The address space of each owner, where owners tell address spaces apart."""
     walks: tuple[tuple[Task, int], ...]
     """The task whose address space is walked, and for which owner: once per owner, however many share it."""
+    twice: frozenset[int]
+    """Of these the pids whose address space is walked for another owner, too (CLONE_VM across zones)."""
 
 
 def place_tasks(tasks: Sequence[Task], zoners: Iterable[Callable[[Task], Zone]]) -> list[Placed]:
@@ -69,4 +72,6 @@ def make_plan(placed: Iterable[Placed], mm_of: Mapping[int, int], by_mm: bool) -
             walk_of[mm, owner] = len(walks)
             walks.append((task, owner))
         seats.append(Seat(mm, owner, walk_of[mm, owner]))
-    return Plan(ordered, tuple(seats), tuple(mm for mm, _ in owners), tuple(walks))
+    walked = Counter(mm for mm, _ in walk_of)
+    twice = frozenset(walks[walk][0].pid for (mm, _), walk in walk_of.items() if walked[mm] > 1)
+    return Plan(ordered, tuple(seats), tuple(mm for mm, _ in owners), tuple(walks), twice)

@@ -10,6 +10,7 @@ import pytest
 from zonerss.kernel.roots import Roots
 from zonerss.records.files import FileKind
 from zonerss.walk.files import Look, RawFile, _groups, _OwnKernel, describe, may_be_one, merge
+from zonerss.walk.host import Host
 
 TMPFS, OVERLAY, HUGETLBFS = 0x01021994, 0x794C7630, 0x958458F6
 DISK, SHM = (254, 0), (0, 1)
@@ -32,8 +33,7 @@ def own(tmp_path: Path) -> _OwnKernel:
         "         0          4   600                  4096     1     1      1\n"
         "         0          5  1600                  4096     1     1      1\n"
     )
-    made = _OwnKernel(Roots(proc=tmp_path))
-    made.shm_device = SHM
+    made = _OwnKernel(Host(Roots(proc=tmp_path), 1, 0, 512, True, SHM))
     made._ipc = 77
     return made
 
