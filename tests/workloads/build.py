@@ -8,17 +8,24 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 OUT = Path(__file__).parent / "out"
 FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter")
 
 
-def build(source: Path, *flags: str) -> Path:
-    """The program built from source, below tests/workloads/out. Two runs at once do not see half a file."""
-    program = OUT / source.stem
-    if not program.exists() or program.stat().st_mtime_ns < source.stat().st_mtime_ns:
-        OUT.mkdir(exist_ok=True)
+def build(source: Path, *flags: str, reads: Sequence[Path] = (), out: Path = OUT) -> Path:
+    """
+    The program built from source. Two runs at once do not see half a file.
+
+    :param reads: other files that it is made of
+    :param out: the directory that it is in
+    """
+    program = out / source.stem
+    newest = max(path.stat().st_mtime_ns for path in (source, *reads))
+    if not program.exists() or program.stat().st_mtime_ns < newest:
+        out.mkdir(parents=True, exist_ok=True)
         half = program.with_suffix(f".{os.getpid()}")
         subprocess.run(["cc", *FLAGS, *flags, "-o", half, source, "-pthread"], check=True)
         half.replace(program)

@@ -24,7 +24,7 @@ struct queue {
 	size_t next, count;
 	struct queue_owner *owners;
 	uint32_t opening; // owners that are being opened and whose jobs wait, as a list; OWNER_NONE: there are none
-	uint32_t ready;	  // jobs that have waited and may be done, the largest first
+	uint32_t ready;	  // jobs that have waited and may be done, the largest of each owner first
 };
 
 // 0 or -ENOMEM.
