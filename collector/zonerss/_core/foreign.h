@@ -1,7 +1,7 @@
 // System calls on what belongs to other processes. Any of them may wait for as long as a stranger likes.
 //
-// worker: who calls; NULL: whoever can wait. Where the worker has been left behind (pool.h), they fail with ECANCELED, and
-// nothing of the walk may be touched any more.
+// worker: who calls; NULL: whoever can wait. Where the worker has been left behind (pool.h), and only there, they fail with
+// ECANCELED, and nothing of the walk may be touched any more.
 #pragma once
 
 #include <errno.h>
@@ -25,14 +25,17 @@ static inline bool foreign_begin(struct worker *worker)
 	return false;
 }
 
-// After the call, whose errno is kept. false: the worker has been left behind.
+// After the call, whose errno is kept, but for ECANCELED: a file system in user space may answer with that. false: the worker
+// has been left behind.
 static inline bool foreign_end(struct worker *worker)
 {
 	int in_kernel = WORKER_IN_KERNEL;
-	if (!worker || atomic_compare_exchange_strong(&worker->state, &in_kernel, WORKER_WORKS))
-		return true;
-	errno = ECANCELED;
-	return false;
+	bool works = !worker || atomic_compare_exchange_strong(&worker->state, &in_kernel, WORKER_WORKS);
+	if (!works)
+		errno = ECANCELED;
+	else if (errno == ECANCELED)
+		errno = EIO;
+	return works;
 }
 
 #define FOREIGN(worker, call)                                         \
@@ -56,6 +59,15 @@ static inline int foreign_openat(struct worker *worker, int dir, const char *pat
 		close(fd);
 	errno = ECANCELED;
 	return -1;
+}
+
+// Close a file that may be of any file system: some wait for their server then. Closed in any case; false: the worker has been
+// left behind.
+static inline bool foreign_close(struct worker *worker, int fd)
+{
+	bool begun = foreign_begin(worker);
+	close(fd);
+	return begun && foreign_end(worker);
 }
 
 static inline ssize_t foreign_pread(struct worker *worker, int fd, void *to, size_t bytes, off_t at)

@@ -25,7 +25,7 @@ int job_open(struct worker *worker)
 {
 	char path[16];
 	struct task task = { 0 };
-	worker->step = STEP_OPEN;
+	job_step(worker, STEP_OPEN);
 	snprintf(path, sizeof(path), "%d", worker->job.leader);
 	int dir = foreign_openat(worker, worker->request->host->proc_fd, path, O_RDONLY | O_DIRECTORY);
 	int64_t error = dir < 0 ? -errno : read_stat(worker, dir, &task);
@@ -50,7 +50,7 @@ void job_check_moved(struct worker *worker, int dir)
 	struct buffer now = { 0 };
 	if (!worker->request->tasks)
 		return;
-	worker->step = STEP_CGROUP;
+	job_step(worker, STEP_CGROUP);
 	snprintf(path, sizeof(path), "task/%d/cgroup", worker->job.pid);
 	int64_t length = foreign_read_file(worker, dir, path, &now);
 	if (length >= 0) {

@@ -7,10 +7,17 @@
 
 #include "pool.h"
 
+// Says what the system calls to come are for.
+static inline void job_step(struct worker *worker, enum walk_step step)
+{
+	if (!worker_is_left(worker))
+		worker->step = step;
+}
+
 // Notes a gap, unless there is one already or the worker has been left behind.
 static inline void job_gap(struct worker *worker, enum walk_step step, int error)
 {
-	if (error != ECANCELED && !worker->job.step) {
+	if (!worker_is_left(worker) && !worker->job.step) {
 		worker->job.step = step;
 		worker->job.error = error;
 	}

@@ -518,13 +518,13 @@ static int walk_once(struct walker *w, int dir)
 	char path[64];
 	struct walk_job *job = w->job;
 	snprintf(path, sizeof(path), "task/%d/pagemap", job->pid);
-	w->worker.step = STEP_OPEN;
+	job_step(&w->worker, STEP_OPEN);
 	w->pagemap_fd = foreign_openat(&w->worker, dir, path, O_RDONLY);
 	if (w->pagemap_fd < 0) {
 		job_gap(&w->worker, STEP_OPEN, job_cause(-errno));
 		return 0;
 	}
-	w->worker.step = STEP_MAPS;
+	job_step(&w->worker, STEP_MAPS);
 	int64_t rows = vmas_read(&w->vmas, &w->worker, dir, job->pid);
 	int error = 0;
 	if (rows < 0) {
@@ -532,7 +532,7 @@ static int walk_once(struct walker *w, int dir)
 	} else {
 		job->rss_pages = job->hugetlb_pages = job->swap_pages = job->zero_pages = 0;
 		job->vmas = rows;
-		w->worker.step = STEP_PAGEMAP;
+		job_step(&w->worker, STEP_PAGEMAP);
 		error = walk_vmas(w, rows);
 	}
 	close(w->pagemap_fd);

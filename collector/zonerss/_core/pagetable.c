@@ -411,14 +411,14 @@ static int walk_job(struct worker *worker)
 	struct walker *w = (struct walker *)worker;
 	char path[16];
 	int fatal = 0;
-	worker->step = STEP_OPEN;
+	job_step(worker, STEP_OPEN);
 	snprintf(path, sizeof(path), "%d", worker->job.leader);
 	int dir = foreign_openat(worker, w->host->proc_fd, path, O_PATH | O_DIRECTORY);
 	if (dir < 0) {
 		job_gap(worker, STEP_OPEN, job_cause(-errno));
 		return 0;
 	}
-	worker->step = STEP_TABLES;
+	job_step(worker, STEP_TABLES);
 	marker_owner(&w->marker, worker->job.owner);
 	streak_begin(&w->streak, &w->marker);
 	int cause = walk_tables(w, dir, &fatal);
@@ -476,12 +476,6 @@ static int walker_init(struct worker *worker)
 	return error;
 }
 
-// The slot of a worker that was left behind is the kernel's to write in until its thread has ended.
-static bool was_left(const struct walker *w)
-{
-	return atomic_load(&w->worker.state) == WORKER_LEFT;
-}
-
 static int walker_settle(struct worker *worker)
 {
 	struct walker *w = (struct walker *)worker;
@@ -490,7 +484,8 @@ static int walker_settle(struct worker *worker)
 	w->pagetable->faults += w->faults;
 	w->pagetable->retries += w->retries;
 	pthread_mutex_unlock(&w->pagetable->lock);
-	if (!was_left(w))
+	// The slot of a worker that was left behind is the kernel's to write in until its thread has ended.
+	if (!worker_is_left(worker))
 		slot_give_back(w);
 	return marker_deinit(&w->marker);
 }
@@ -498,7 +493,7 @@ static int walker_settle(struct worker *worker)
 static void walker_dispose(struct worker *worker)
 {
 	struct walker *w = (struct walker *)worker;
-	if (was_left(w))
+	if (worker_is_left(worker))
 		slot_give_back(w);
 }
 

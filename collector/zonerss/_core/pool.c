@@ -3,6 +3,7 @@
 #include "pool.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -28,8 +29,7 @@ struct walk {
 	struct queue queue;
 	struct worker **workers; // those that work
 	size_t worker_count, worker_room;
-	uint64_t *abandoned; // numbers of jobs
-	size_t abandoned_count, abandoned_room;
+	size_t abandoned; // jobs
 	int error;
 	bool stops; // no further job is handed out
 };
@@ -42,10 +42,11 @@ static void walk_release(struct walk *walk)
 		walk->methods->release(walk->source);
 	if (walk->done_fd >= 0)
 		close(walk->done_fd);
+	if (walk->host.proc_fd >= 0)
+		close(walk->host.proc_fd);
 	pthread_mutex_destroy(&walk->lock);
 	queue_deinit(&walk->queue);
 	free(walk->workers);
-	free(walk->abandoned);
 	free(walk->jobs);
 	free(walk);
 }
@@ -89,11 +90,6 @@ static bool next_job(struct worker *worker)
 	return found;
 }
 
-static bool was_left(const struct worker *worker)
-{
-	return atomic_load(&worker->state) == WORKER_LEFT;
-}
-
 // With the lock held: the job is done, or as far as it will ever be.
 static void put_job_back(struct walk *walk, struct worker *worker, int error)
 {
@@ -108,7 +104,7 @@ static void work(struct worker *worker)
 	struct walk *walk = worker->walk;
 	while (next_job(worker)) {
 		int error = walk->methods->walk(worker);
-		if (was_left(worker))
+		if (worker_is_left(worker))
 			return;
 		pthread_mutex_lock(&walk->lock);
 		put_job_back(walk, worker, error);
@@ -193,6 +189,38 @@ static int add_worker(struct walk *walk)
 
 // ---- whoever waits ----
 
+// What a walk works with, copied. 0 or a negative errno.
+static int walk_init(struct walk *walk, const struct walk_request *request)
+{
+	walk->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (walk->done_fd < 0)
+		return -errno;
+	// Ours: a worker that was left behind on the way into a system call makes it all the same, whenever that is.
+	walk->host.proc_fd = fcntl(request->host->proc_fd, F_DUPFD_CLOEXEC, 0);
+	if (walk->host.proc_fd < 0)
+		return -errno;
+	walk->jobs = calloc(request->count + 1, sizeof(*walk->jobs));
+	if (!walk->jobs)
+		return -ENOMEM;
+	memcpy(walk->jobs, request->jobs, request->count * sizeof(*walk->jobs));
+	return queue_init(&walk->queue, walk->jobs, request->count);
+}
+
+// Where no further thread can be had, the others do its work. 0 or a negative errno: there is none.
+static int add_workers(struct walk *walk)
+{
+	struct walk_request *request = &walk->request;
+	int error = 0;
+	request->threads = request->threads < 1 ? 1 : request->threads;
+	request->threads = request->threads < request->count ? request->threads : request->count;
+	pthread_mutex_lock(&walk->lock);
+	for (size_t i = 0; !error && i < request->threads; i++)
+		error = add_worker(walk);
+	error = walk->worker_count ? 0 : error;
+	pthread_mutex_unlock(&walk->lock);
+	return error;
+}
+
 int walk_begin(const struct walk_request *request, const struct walk_methods *methods, void *source, struct walk **ret)
 {
 	struct walk *walk = calloc(1, sizeof(*walk));
@@ -207,26 +235,15 @@ int walk_begin(const struct walk_request *request, const struct walk_methods *me
 		.request = *request,
 		.host = *request->host,
 		.references = 1,
-		.done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+		.done_fd = -1,
 	};
 	pthread_mutex_init(&walk->lock, NULL);
 	walk->request.host = &walk->host;
-	walk->jobs = calloc(request->count + 1, sizeof(*walk->jobs));
-	int error = walk->done_fd < 0 ? -errno : walk->jobs ? 0 : -ENOMEM;
-	if (!error) {
-		memcpy(walk->jobs, request->jobs, request->count * sizeof(*walk->jobs));
-		walk->request.jobs = walk->jobs;
-		error = queue_init(&walk->queue, walk->jobs, request->count);
-	}
-	size_t threads = request->threads < 1 ? 1 : request->threads;
-	walk->request.threads = threads = threads < request->count ? threads : request->count;
-	pthread_mutex_lock(&walk->lock);
-	for (size_t i = 0; !error && i < threads; i++)
-		error = add_worker(walk);
-	// Where no further thread can be had, the others do its work.
-	if (error && walk->worker_count)
-		error = 0;
-	pthread_mutex_unlock(&walk->lock);
+	walk->host.proc_fd = -1;
+	int error = walk_init(walk, request);
+	walk->request.jobs = walk->jobs;
+	if (!error)
+		error = add_workers(walk);
 	if (error)
 		walk_end(walk);
 	else
@@ -234,19 +251,24 @@ int walk_begin(const struct walk_request *request, const struct walk_methods *me
 	return error;
 }
 
-int walk_wait(struct walk *walk, int timeout_ms)
+// Wait until a worker has ended since the last time, or the time is over. 0 or a negative errno.
+static int await(const struct walk *walk, int timeout_ms)
 {
 	struct pollfd changed = { .fd = walk->done_fd, .events = POLLIN };
 	uint64_t told;
+	if (poll(&changed, 1, timeout_ms) < 0 || (read(walk->done_fd, &told, sizeof(told)) < 0 && errno != EAGAIN))
+		return -errno;
+	return 0;
+}
+
+int walk_wait(struct walk *walk, int timeout_ms)
+{
 	pthread_mutex_lock(&walk->lock);
 	bool done = !walk->worker_count;
 	pthread_mutex_unlock(&walk->lock);
-	if (!done) {
-		if (poll(&changed, 1, timeout_ms) < 0)
-			return -errno;
-		if (read(walk->done_fd, &told, sizeof(told)) < 0 && errno != EAGAIN)
-			return -errno;
-	}
+	int error = done ? 0 : await(walk, timeout_ms);
+	if (error)
+		return error;
 	pthread_mutex_lock(&walk->lock);
 	int result = walk->worker_count ? 0 : walk->error ? walk->error : 1;
 	pthread_mutex_unlock(&walk->lock);
@@ -257,8 +279,7 @@ int walk_wait(struct walk *walk, int timeout_ms)
 static bool leave_behind(struct walk *walk, struct worker *worker)
 {
 	int in_kernel = WORKER_IN_KERNEL;
-	if (ARRAY_RESERVE(walk->abandoned, walk->abandoned_room, walk->abandoned_count + 1) ||
-	    !atomic_compare_exchange_strong(&worker->state, &in_kernel, WORKER_LEFT))
+	if (!atomic_compare_exchange_strong(&worker->state, &in_kernel, WORKER_LEFT))
 		return false;
 	// From here on the worker looks at nothing but its state until it has ended.
 	forget_worker(walk, worker);
@@ -267,7 +288,7 @@ static bool leave_behind(struct walk *walk, struct worker *worker)
 		worker->job.error = WALK_BUSY;
 	}
 	put_job_back(walk, worker, walk->methods->settle(worker));
-	walk->abandoned[walk->abandoned_count++] = worker->number;
+	walk->abandoned++;
 	return true;
 }
 
@@ -293,23 +314,20 @@ const struct walk_job *walk_jobs(const struct walk *walk)
 
 size_t walk_abandoned(const struct walk *walk)
 {
-	return walk->abandoned_count;
+	return walk->abandoned;
 }
 
 void walk_end(struct walk *walk)
 {
-	bool more = true;
-	for (;;) {
+	for (bool more = true; more;) {
 		pthread_mutex_lock(&walk->lock);
 		walk->stops = true;
 		for (size_t i = walk->worker_count; i-- > 0;)
 			leave_behind(walk, walk->workers[i]);
 		more = walk->worker_count;
 		pthread_mutex_unlock(&walk->lock);
-		if (!more)
-			break;
-		struct pollfd changed = { .fd = walk->done_fd, .events = POLLIN };
-		poll(&changed, 1, 1);
+		if (more)
+			await(walk, 1);
 	}
 	walk_release(walk);
 }

@@ -46,3 +46,9 @@ bool worker_has_siblings(const struct worker *worker);
 
 // How many threads work at once, at most.
 uint32_t worker_count(const struct worker *worker);
+
+// Has it been left behind? That happens in foreign system calls only: to the worker the answer holds until its next one.
+static inline bool worker_is_left(const struct worker *worker)
+{
+	return atomic_load(&worker->state) == WORKER_LEFT;
+}

@@ -142,11 +142,11 @@ static int file_add(struct walker *w, const char *path, const struct stat *found
 	if (file.fd < 0)
 		return 0;
 	*number = PASS_OVER;
-	int failed = FOREIGN(&w->worker, fstatfs(file.fd, &system)), error = failed ? errno : 0;
+	int failed = FOREIGN(&w->worker, fstatfs(file.fd, &system));
 	file.fs_type = (uint32_t)system.f_type;
 	if (failed || file.fs_type == HUGETLBFS_MAGIC_) { // hugetlb pages are beside rss, and counted by frames
-		close(file.fd);
-		return error == ECANCELED ? error : 0;
+		bool left = !foreign_close(&w->worker, file.fd);
+		return left ? ECANCELED : 0;
 	}
 	if (ARRAY_RESERVE(ranges->files, ranges->file_room, ranges->file_count + 1) ||
 	    table_add(&ranges->table, hash_of(&file), ranges->file_count, file_hash, ranges->files)) {
@@ -318,11 +318,11 @@ static int collect(struct walker *w)
 {
 	marker_owner(&w->marker, w->job->owner);
 	w->note_count = 0;
-	w->worker.step = STEP_MAPS;
+	job_step(&w->worker, STEP_MAPS);
 	int64_t rows = vmas_read(&w->vmas, &w->worker, w->dir, w->job->pid);
 	if (rows < 0)
 		job_gap(&w->worker, STEP_MAPS, job_cause(rows));
-	w->worker.step = STEP_PAGEMAP;
+	job_step(&w->worker, STEP_PAGEMAP);
 	int error = rows > 0 ? collect_rows(w, rows) : 0;
 	if (error)
 		job_gap(&w->worker, STEP_PAGEMAP, error);

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.unit.fake_proc import V2, FakeProc, stat
 
 from zonerss.errors import CannotServe, KernelFormatError
 from zonerss.kernel.cgroupfs import MemoryHierarchy
@@ -16,45 +17,6 @@ from zonerss.kernel.roots import Roots
 from zonerss.records import Cause
 from zonerss.units import PAGE_BYTES
 from zonerss.walk.frames import parse_maps
-
-STAT = (
-    b"%d (%s) %c 1 1 1 0 -1 %d 100 0 0 0 1 2 0 0 20 0 %d 0 %d %d 57 18446744073709551615 1 1 140720308486144 0 0 0 0"
-    b" 0 0 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0\n"
-)
-
-
-def stat(
-    pid: int = 42,
-    comm: bytes = b"sh",
-    state: bytes = b"S",
-    flags: int = 0x400000,
-    threads: int = 1,
-    start: int = 77,
-    vsize: int = 8192,
-) -> bytes:
-    return STAT % (pid, comm, state, flags, threads, start, vsize)
-
-
-V2 = MemoryHierarchy(version=2, mount_point=Path("/cg"), mount_root="/")
-
-
-class FakeProc:
-    """Writes a /proc of a few processes."""
-
-    def __init__(self, root: Path) -> None:
-        self.roots = Roots(proc=root)
-
-    def process(
-        self, pid: int, text: bytes, cgroup: bytes = b"0::/a\n", threads: dict[int, bytes] | None = None
-    ) -> None:
-        directory = self.roots.proc / str(pid)
-        for tid, thread in (threads or {pid: text}).items():
-            (directory / "task" / str(tid)).mkdir(parents=True)
-            (directory / "task" / str(tid) / "stat").write_bytes(thread)
-            (directory / "task" / str(tid) / "cgroup").write_bytes(cgroup)
-        (directory / "stat").write_bytes(text)
-        (directory / "cgroup").write_bytes(cgroup)
-        (directory / "status").write_bytes(b"Name:\tsh\nUid:\t1000\t0\t0\t0\n")
 
 
 @pytest.fixture

@@ -1,0 +1,28 @@
+"""What a test can know of threads that are not its own."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+import pytest
+
+
+def until(holds: Callable[[], object], what: str) -> None:
+    """Wait for what a thread does by itself."""
+    for _ in range(5000):
+        if holds():
+            return
+        time.sleep(0.002)
+    pytest.fail(f"waited in vain: {what}")
+
+
+def threads() -> int:
+    """Of this process."""
+    return len(os.listdir("/proc/self/task"))
+
+
+def descriptors() -> int:
+    """Open ones of this process."""
+    return len(os.listdir("/proc/self/fd"))
