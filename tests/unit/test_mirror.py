@@ -35,7 +35,6 @@ ELSEWHERE = {
     "kernel/roster.py": "tests/unit/kernel/test_events.py",
     "walk/frames.py": "tests/live/test_laws.py",
     "walk/host.py": "tests/live/test_pagemap.py",
-    "walk/jobs.py": "tests/live/test_races.py",
     "walk/pagemap.py": "tests/live/test_pagemap.py",
     "walk/sources.py": "tests/unit/walk/test_pagetable.py",
     "motion/window.py": "tests/live/test_motion.py",

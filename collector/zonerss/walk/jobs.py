@@ -92,14 +92,15 @@ def walk(
         request.census, request.jobs, request.count = census.handle, jobs, len(assigned)
         request.host, request.threads = opened, host.threads
         request.tasks = listed.handle if listed else ffi.NULL
-        check(begin(request, ret), "walking the processes")
-        try:
+        try:  # from before it begins: a signal's handler may raise as soon as it has
+            check(begin(request, ret), "walking the processes")
             _wait(ret[0])
             done = lib.walk_jobs(ret[0])
             rows = [done[number] for number in range(len(assigned))]
             return [_walked(row) for row in rows], _gaps(rows, assigned)
         finally:
-            lib.walk_end(ret[0])
+            if ret[0] != ffi.NULL:
+                lib.walk_end(ret[0])
 
 
 def _wait(running: core.walk) -> None:

@@ -1,0 +1,156 @@
+"""A walk as Python waits for it: what it brings, and what is left of it when a signal ends it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+from tests.unit.fake_proc import V2, Blocked, FakeProc, stat
+from tests.unit.threads import descriptors, threads, until
+
+from zonerss.census.census import Census
+from zonerss.kernel.proc import read_tasks
+from zonerss.records import Cause, Gap
+from zonerss.walk.jobs import Walked, walk
+from zonerss.walk.pagemap import PagemapSource
+
+FIRST, SECOND = 42, 43
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ours, so that no other can be taken for it."""
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> FakeProc:
+    """Two processes that share a page."""
+    made = FakeProc(tmp_path)
+    for pid, pfns in {FIRST: (101, 103, 107), SECOND: (107, 109)}.items():
+        made.process(pid, stat(pid))
+        made.memory(pid, pfns)
+    return made
+
+
+@pytest.fixture
+def threads_before() -> Iterator[int]:
+    """How many there are; in the end as many, and as many open files."""
+    before = threads(), descriptors()
+    yield before[0]
+    until(lambda: (threads(), descriptors()) == before, "all threads have ended, all files are closed")
+
+
+def take(proc: FakeProc, census: Census, begin: Callable[[Any, Any], int]) -> tuple[list[Walked], list[Gap]]:
+    listed = read_tasks(proc.roots, V2)
+    assigned = [(task, owner) for owner, task in enumerate(sorted(listed.tasks, key=lambda task: task.pid))]
+    return walk(begin, census, listed, assigned, proc.host(threads=2))
+
+
+def pages(census: Census) -> dict[tuple[int, ...], int]:
+    return {part.owners: sum(part.pages) for part in census.parts() if sum(part.pages)}
+
+
+def test_each_assignment_has_its_row(proc: FakeProc, threads_before: int) -> None:
+    census = Census(2)
+    walked, gaps = take(proc, census, PagemapSource().begin)
+    assert [row.rss_pages for row in walked] == [3, 2]
+    assert [row.vmas for row in walked] == [1, 1]
+    assert gaps == []
+    assert pages(census) == {(0,): 2, (0, 1): 1, (1,): 1}
+
+
+def test_a_process_that_is_another_by_now_is_a_gap(proc: FakeProc, threads_before: int) -> None:
+    def begin(request: Any, ret: Any) -> int:
+        (proc.roots.proc / str(FIRST) / "stat").write_bytes(stat(FIRST, start=78))
+        (proc.roots.proc / f"{SECOND}/task/{SECOND}/cgroup").write_text("0::/b\n")
+        return PagemapSource().begin(request, ret)
+
+    walked, gaps = take(proc, Census(2), begin)
+    assert [row.rss_pages for row in walked] == [0, 2]
+    assert gaps == [Gap(FIRST, "open", Cause.REUSED), Gap(SECOND, "cgroup", Cause.MOVED)]
+
+
+def test_a_walk_that_cannot_begin_is_an_error(proc: FakeProc, threads_before: int) -> None:
+    with pytest.raises(OSError, match="walking the processes"):
+        take(proc, Census(2), lambda request, ret: -11)
+
+
+@pytest.fixture
+def raised_by_signal() -> Iterator[None]:
+    def raise_it(number: int, frame: FrameType | None) -> None:
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, raise_it)
+    yield
+    signal.signal(signal.SIGALRM, before)
+
+
+def check_nothing_is_left(census: Census, blocked: Blocked, threads_before: int) -> None:
+    """The thread that waits has been left behind: let go, it marks nothing, and the census serves again."""
+    assert threads() == threads_before + 1
+    assert pages(census) == {(1,): 2}
+    census.restart(1)
+    blocked.let_go()
+    until(lambda: threads() == threads_before, "the thread has ended")
+    assert pages(census) == {}
+    census.mark(0, [7], [0])
+    assert pages(census) == {(0,): 1}
+
+
+def test_a_signal_handler_that_raises_leaves_no_walk_behind(
+    proc: FakeProc, raised_by_signal: None, threads_before: int
+) -> None:
+    census, blocked = Census(2), []
+
+    def begin(request: Any, ret: Any) -> int:
+        blocked.append(proc.block(f"{FIRST}/stat"))
+        error = PagemapSource().begin(request, ret)
+        until(lambda: threads() == threads_before + 1, "the other process is done")
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        return error
+
+    with pytest.raises(Interrupted):
+        take(proc, census, begin)
+    check_nothing_is_left(census, blocked[0], threads_before)
+
+
+def test_a_signal_as_soon_as_the_walk_has_begun_leaves_none_behind(
+    proc: FakeProc, raised_by_signal: None, threads_before: int
+) -> None:
+    census, blocked = Census(2), []
+
+    def begin(request: Any, ret: Any) -> int:
+        blocked.append(proc.block(f"{FIRST}/stat"))
+        PagemapSource().begin(request, ret)
+        until(lambda: threads() == threads_before + 1, "the other process is done")
+        signal.pthread_kill(threading.get_ident(), signal.SIGALRM)
+        raise AssertionError("the handler has not raised")
+
+    with pytest.raises(Interrupted):
+        take(proc, census, begin)
+    check_nothing_is_left(census, blocked[0], threads_before)
+
+
+def test_a_signal_handler_that_returns_does_not_end_the_walk(proc: FakeProc, threads_before: int) -> None:
+    handled: list[Blocked] = []
+
+    def let_go(number: int, frame: FrameType | None) -> None:
+        handled[0].let_go()
+
+    def begin(request: Any, ret: Any) -> int:
+        handled.append(proc.block(f"{FIRST}/stat"))
+        error = PagemapSource().begin(request, ret)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        return error
+
+    before = signal.signal(signal.SIGALRM, let_go)
+    try:
+        walked, gaps = take(proc, Census(2), begin)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert [row.rss_pages for row in walked] == [3, 2]
+    assert gaps == []
