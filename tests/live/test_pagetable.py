@@ -25,8 +25,13 @@ from tests.live import needs
 from tests.live.cgroups import TestCgroups, end_processes, move, stopped
 from tests.live.conftest import cannot_serve
 from tests.live.measure import Zone
+from tests.unit.fake_proc import V2, FakeProc
+from tests.unit.threads import descriptors, threads, until
+from tests.unit.walking import walking
 from tests.workloads.mem import MemError
 from tests.workloads.postgres import Postgres, programs
+from zonerss._core import lib
+from zonerss.kernel.proc import read_tasks
 from zonerss.records import Gap
 from zonerss.snapshot import Session, Snapshot
 from zonerss.walk.pagetable import PageTableSource
@@ -183,7 +188,7 @@ def test_both_sources_agree_on_merged_pages(make_zone, setting):
     setting(str(ksm / "pages_to_scan"), 5000)
     setting(str(ksm / "sleep_millisecs"), 5)
     setting(str(ksm / "run"), 1)
-    assert until(lambda: int((ksm / "pages_sharing").read_text()) >= 509)
+    until(lambda: int((ksm / "pages_sharing").read_text()) >= 509, "the pages are merged")
     setting(str(ksm / "run"), 0)
     compare([a, b])
 
@@ -233,15 +238,6 @@ def bpftool() -> str:
     return shutil.which("bpftool") or "/usr/sbin/bpftool"
 
 
-def until(condition: Callable[[], bool]) -> bool:
-    """The kernel frees programs a little after their last user."""
-    for _ in range(500):
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
-
-
 def pids_with(identity: int) -> set[int]:
     """Who holds a program or map: from /proc/PID/fdinfo."""
     found = set()
@@ -260,7 +256,39 @@ def test_closing_unloads_all():
         own = {i for i in programs_loaded() | maps_loaded() if os.getpid() in pids_with(i)}
         assert own
         source.close()
-    assert until(lambda: not own & (programs_loaded() | maps_loaded()))
+    until(lambda: not own & (programs_loaded() | maps_loaded()), "the kernel has freed program and maps")
+
+
+def test_who_is_left_behind_keeps_nobody_from_walking(tmp_path):
+    """Its buffer stays its own until its thread ends, which is when the program goes, too."""
+    before = threads(), descriptors()
+    proc = FakeProc(tmp_path)
+    children = [subprocess.Popen(["sleep", "inf"]) for _ in range(2)]
+    try:
+        for child in children:
+            proc.process(child.pid, Path(f"/proc/{child.pid}/stat").read_bytes())
+        listed = read_tasks(proc.roots, V2, among=[child.pid for child in children])
+        with PageTableSource(workers=1) as source:
+            blocked = proc.block(f"{listed.tasks[0].pid}/task/{listed.tasks[0].pid}/cgroup")
+            with walking(source.begin, listed, proc.host()) as walk:
+                walk.leave(0)
+                until(walk.wait, "another thread does the other job")
+                (gap, pages), (other_gap, other_pages) = walk.told(0), walk.told(1)
+                assert gap == (lib.STEP_CGROUP, lib.WALK_BUSY)
+                assert other_gap == (lib.STEP_NONE, 0)
+                assert min(pages, other_pages) > 0
+            with walking(
+                source.begin, read_tasks(proc.roots, V2, among=[children[1].pid]), proc.host()
+            ) as walk:
+                until(walk.wait, "a walk meanwhile")
+                assert walk.told(0) == (other_gap, other_pages)
+        assert descriptors() > before[1]
+        blocked.let_go()
+        until(lambda: (threads(), descriptors()) == before, "the thread has ended, the program is unloaded")
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
 
 
 def test_repeated_loading_leaks_no_files_and_no_memory():
@@ -285,13 +313,13 @@ def test_killed_in_mid_walk_leaves_nothing(delay_ms):
     assert process.stdout.readline() == b"ready\n"
     time.sleep(delay_ms / 1000)
     # Loaded at its first snapshot.
-    until(lambda: any(process.pid in pids_with(i) for i in programs_loaded()))
+    until(lambda: any(process.pid in pids_with(i) for i in programs_loaded()), "the program is loaded")
     own = {i for i in programs_loaded() | maps_loaded() if process.pid in pids_with(i)}
     assert own
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    assert until(lambda: not own & (programs_loaded() | maps_loaded()))
+    until(lambda: not own & (programs_loaded() | maps_loaded()), "the kernel has freed program and maps")
     bpffs = Path("/sys/fs/bpf")
     assert not [path for path in bpffs.glob("*zonerss*")] if bpffs.exists() else True
 

@@ -513,7 +513,7 @@ int pagetable_walk(struct pagetable *pagetable, const struct walk_request *reque
 		.release = source_release,
 	};
 	struct walk_request own = *request;
-	own.threads = own.threads < pagetable->workers ? own.threads : pagetable->workers;
+	own.threads = own.threads < pagetable->threads ? own.threads : pagetable->threads;
 	pthread_mutex_lock(&pagetable->lock);
 	pagetable->references++;
 	pthread_mutex_unlock(&pagetable->lock);

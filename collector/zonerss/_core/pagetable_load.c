@@ -163,7 +163,7 @@ static int make_seen(struct pagetable *pagetable)
 		frames += pagetable->ram[i].count;
 	int error = 0;
 	for (uint32_t i = 0; !error && i < pagetable->workers; i++)
-		error = seen_create(&pagetable->seen[i], frames / SEEN_FRAMES / pagetable->workers);
+		error = seen_create(&pagetable->seen[i], frames / SEEN_FRAMES / pagetable->threads);
 	return error;
 }
 
@@ -176,9 +176,10 @@ int pagetable_open(const struct pagetable_options *options, int *stage, struct p
 		return -ENOMEM;
 	pthread_mutex_init(&pagetable->lock, NULL);
 	pagetable->references = 1;
-	pagetable->workers = options->workers < 1 ? 1 : options->workers;
-	if (pagetable->workers > PAGETABLE_WORKERS)
-		pagetable->workers = PAGETABLE_WORKERS;
+	pagetable->threads = options->workers < 1 ? 1 : options->workers;
+	if (pagetable->threads > PAGETABLE_WORKERS)
+		pagetable->threads = PAGETABLE_WORKERS;
+	pagetable->workers = 2 * pagetable->threads < PAGETABLE_WORKERS ? 2 * pagetable->threads : PAGETABLE_WORKERS;
 	pagetable->boot_offset_ns = options->boot_offset_ns;
 	pagetable->ram = ram_bytes ? malloc(ram_bytes) : NULL;
 	uint64_t *secret = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);

@@ -13,7 +13,8 @@ struct pagetable {
 	struct pagetable_bpf *bpf; // programs and maps: pagetable.lskel.h, which bpf/build makes
 	char *buffers;
 	struct pagetable_state *state; // in a map of bpf
-	uint32_t workers;
+	uint32_t threads;	       // that walk at once, at most
+	uint32_t workers; // of the program: more than threads, because one that was left behind keeps its own
 	int64_t boot_offset_ns;
 	struct frame_range *ram;
 	size_t ram_ranges;
