@@ -28,6 +28,7 @@ from zonerss.census.usage import Member, one_of_each_mm, processes_usage, withou
 from zonerss.errors import CannotServe, UsageError
 from zonerss.kernel.cgroupfs import MemoryHierarchy, charged_bytes, find_memory_hierarchy
 from zonerss.kernel.names import host_names
+from zonerss.kernel.patience import PATIENCE_SECONDS
 from zonerss.kernel.proc import TaskList, shared_mm_leaders
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.kernel.roster import Roster
@@ -174,6 +175,7 @@ class Session:
         threads: int | None = None,
         *,
         lasting: bool = True,
+        patience: float = PATIENCE_SECONDS,
         uncertainty: bool = False,
         follow: bool = False,
     ) -> None:
@@ -182,12 +184,13 @@ class Session:
         :param rules: names for cgroups of the user's own
         :param threads: how many processes to walk side by side; None: as many as there are processors for us
         :param lasting: many snapshots will be taken, so that auto may take a source that costs more to load
+        :param patience: seconds that a process may make us wait in the kernel, beyond what its size explains
         :param uncertainty: tell how far each figure can be trusted (docs/motion.md); loading that takes 0.3 s
         :param follow: let the kernel's events tell who came, rather than list /proc each time
         :raises CannotServe: not root, or the kernel lacks what every source needs
         """
         self._source, self._rules, self._roots = source, rules, roots
-        self._host = find_host(roots, threads)
+        self._host = find_host(roots, threads, patience)
         self._censuses = CensusPool()
         with ExitStack() as stack:
             self._sources = Sources(self._host, lasting)

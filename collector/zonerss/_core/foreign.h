@@ -19,7 +19,10 @@
 static inline bool foreign_begin(struct worker *worker)
 {
 	int works = WORKER_WORKS;
-	if (!worker || atomic_compare_exchange_strong(&worker->state, &works, WORKER_IN_KERNEL))
+	if (!worker)
+		return true;
+	atomic_fetch_add_explicit(&worker->calls, 1, memory_order_relaxed);
+	if (atomic_compare_exchange_strong(&worker->state, &works, WORKER_IN_KERNEL))
 		return true;
 	errno = ECANCELED;
 	return false;

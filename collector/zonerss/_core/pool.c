@@ -7,9 +7,11 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "array.h"
@@ -68,6 +70,51 @@ uint32_t worker_count(const struct worker *worker)
 	return worker->request->threads;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * UINT64_C(1000000000) + now.tv_nsec;
+}
+
+// ---- who is waited for, by all walks ----
+
+static pthread_mutex_t waited_lock = PTHREAD_MUTEX_INITIALIZER;
+static int32_t *waited_for;
+static size_t waited_count, waited_room;
+
+// false: no memory to note it.
+static bool waited_add(int32_t pid)
+{
+	pthread_mutex_lock(&waited_lock);
+	bool noted = !ARRAY_RESERVE(waited_for, waited_room, waited_count + 1);
+	if (noted)
+		waited_for[waited_count++] = pid;
+	pthread_mutex_unlock(&waited_lock);
+	return noted;
+}
+
+static void waited_remove(int32_t pid)
+{
+	pthread_mutex_lock(&waited_lock);
+	for (size_t i = 0; i < waited_count; i++)
+		if (waited_for[i] == pid) {
+			waited_for[i] = waited_for[--waited_count];
+			break;
+		}
+	pthread_mutex_unlock(&waited_lock);
+}
+
+size_t walk_waited_for(int32_t *pids, size_t room)
+{
+	pthread_mutex_lock(&waited_lock);
+	size_t count = waited_count;
+	for (size_t i = 0; i < count && i < room; i++)
+		pids[i] = waited_for[i];
+	pthread_mutex_unlock(&waited_lock);
+	return count;
+}
+
 // ---- the threads ----
 
 // With the lock held.
@@ -84,6 +131,7 @@ static bool next_job(struct worker *worker)
 	struct walk *walk = worker->walk;
 	pthread_mutex_lock(&walk->lock);
 	bool found = !walk->stops && !walk->error && queue_take(&walk->queue, &worker->number, &worker->opens);
+	worker->began_ns = now_ns();
 	pthread_mutex_unlock(&walk->lock);
 	if (found)
 		worker->job = walk->jobs[worker->number];
@@ -123,6 +171,8 @@ static void worker_free(struct worker *worker)
 	struct walk *walk = worker->walk;
 	if (worker->ready)
 		walk->methods->dispose(worker);
+	if (worker_is_left(worker))
+		waited_remove(worker->job.leader);
 	free(worker);
 	walk_release(walk);
 }
@@ -130,6 +180,7 @@ static void worker_free(struct worker *worker)
 static void *run(void *argument)
 {
 	struct worker *worker = argument;
+	worker->tid = gettid();
 	work(worker);
 	worker_free(worker);
 	return NULL;
@@ -279,17 +330,32 @@ int walk_wait(struct walk *walk, int timeout_ms)
 static bool leave_behind(struct walk *walk, struct worker *worker)
 {
 	int in_kernel = WORKER_IN_KERNEL;
-	if (!atomic_compare_exchange_strong(&worker->state, &in_kernel, WORKER_LEFT))
+	int32_t leader = walk->jobs[worker->number].leader;
+	if (!waited_add(leader))
 		return false;
+	if (!atomic_compare_exchange_strong(&worker->state, &in_kernel, WORKER_LEFT)) {
+		waited_remove(leader);
+		return false;
+	}
 	// From here on the worker looks at nothing but its state until it has ended.
 	forget_worker(walk, worker);
 	if (!worker->job.step) {
 		worker->job.step = worker->step;
-		worker->job.error = WALK_BUSY;
+		worker->job.error = WALK_LEFT;
 	}
 	put_job_back(walk, worker, walk->methods->settle(worker));
 	walk->abandoned++;
 	return true;
+}
+
+// With the lock held: another thread does what a worker that was left behind would have done.
+static void replace_worker(struct walk *walk)
+{
+	if (walk->error || !queue_waits(&walk->queue))
+		return;
+	int error = add_worker(walk);
+	if (error && !walk->worker_count)
+		walk->error = error;
 }
 
 int walk_abandon(struct walk *walk, size_t job)
@@ -298,11 +364,55 @@ int walk_abandon(struct walk *walk, size_t job)
 	pthread_mutex_lock(&walk->lock);
 	for (size_t i = 0; !left && i < walk->worker_count; i++)
 		left = walk->workers[i]->number == job && leave_behind(walk, walk->workers[i]);
-	if (left && !walk->error && queue_waits(&walk->queue)) {
-		int error = add_worker(walk);
-		if (error && !walk->worker_count)
-			walk->error = error;
+	if (left)
+		replace_worker(walk);
+	pthread_mutex_unlock(&walk->lock);
+	return left;
+}
+
+// Does a thread of ours sleep? One that only waits for a processor does not. true where it cannot be told.
+static bool sleeps(pid_t tid)
+{
+	char path[64], text[512];
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	if (length <= 0)
+		return true;
+	text[length] = 0;
+	const char *name_end = strrchr(text, ')');
+	return !name_end || !strchr("R", name_end[2]);
+}
+
+#define NS_OF_A_PAGE 2000	     // more than any way of reading takes for one, on any machine
+#define STILL_NS UINT64_C(100000000) // how long a call has been met, before it is believed to wait
+
+// With the lock held.
+static bool is_overdue(struct worker *worker, uint64_t now, uint64_t patience_ns)
+{
+	uint32_t call = atomic_load_explicit(&worker->calls, memory_order_relaxed);
+	if (atomic_load(&worker->state) != WORKER_IN_KERNEL)
+		return false;
+	if (call != worker->met_call || !worker->met_ns) {
+		worker->met_call = call;
+		worker->met_ns = now;
+		return false;
 	}
+	uint64_t allowed_ns = patience_ns + worker->walk->jobs[worker->number].expected_pages * NS_OF_A_PAGE;
+	return now - worker->began_ns > allowed_ns && now - worker->met_ns >= STILL_NS && sleeps(worker->tid);
+}
+
+size_t walk_leave_overdue(struct walk *walk, uint64_t patience_ns)
+{
+	size_t left = 0;
+	uint64_t now = now_ns();
+	pthread_mutex_lock(&walk->lock);
+	for (size_t i = walk->worker_count; i-- > 0;)
+		left += is_overdue(walk->workers[i], now, patience_ns) && leave_behind(walk, walk->workers[i]);
+	for (size_t i = 0; i < left; i++)
+		replace_worker(walk);
 	pthread_mutex_unlock(&walk->lock);
 	return left;
 }

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "walk.h"
 
@@ -23,8 +24,14 @@ struct worker {
 	enum walk_step step; // of the last foreign system call
 	struct walk_job job; // a copy: counting in the job itself would disturb the threads that have its neighbours
 	size_t number;	     // of the job
-	bool opens;	     // see struct queue
-	bool ready;	     // init() was successful
+	uint64_t began_ns;   // the job
+	pid_t tid;
+	_Atomic uint32_t calls; // foreign system calls so far
+	// For whoever waits: the call that it was met in, and since when.
+	uint32_t met_call;
+	uint64_t met_ns;
+	bool opens; // see struct queue
+	bool ready; // init() was successful
 };
 
 // A way of walking: what the threads do.

@@ -19,6 +19,7 @@ enum walk_cause {
 	WALK_EXECED = 10003,
 	WALK_MOVED = 10004,
 	WALK_BUSY = 10005,
+	WALK_LEFT = 10006, // it waited in the kernel and was left behind
 };
 
 // One address space to walk for one owner. The lower half is filled by the walk, in base pages.
@@ -72,9 +73,17 @@ int pagemap_walk(const struct walk_request *request, struct mapped_files *files,
 // Failures of one job are in the job.
 int walk_wait(struct walk *walk, int timeout_ms);
 
-// Leave a job behind that waits in the kernel: it becomes a gap (WALK_BUSY) with what was counted so far, and its thread ends
+// Leave a job behind that waits in the kernel: it becomes a gap (WALK_LEFT) with what was counted so far, and its thread ends
 // by itself once the kernel lets it go. 1: done; 0: the job is not waiting in a system call now.
 int walk_abandon(struct walk *walk, size_t job);
+
+// Leave all jobs behind that have waited in the kernel, asleep and in one and the same system call, for longer than patience_ns
+// and what their size explains. To be called every now and then. Returns how many.
+size_t walk_leave_overdue(struct walk *walk, uint64_t patience_ns);
+
+// The processes (struct walk_job.leader) whose jobs were left behind, of any walk, and for whom a thread still waits. Returns how
+// many there are, of which at most room are written.
+size_t walk_waited_for(int32_t *pids, size_t room);
 
 // The jobs, as far as they are done.
 const struct walk_job *walk_jobs(const struct walk *walk);

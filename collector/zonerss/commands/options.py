@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zonerss.errors import UsageError
+from zonerss.kernel.patience import PATIENCE_SECONDS
 from zonerss.views.columns import Column
 from zonerss.zones.rules import Rule, parse_rules
 
 
 def add_walk_options(parser: argparse.ArgumentParser, by: bool = True) -> None:
-    """--by, --source, --basis, --rules: how a snapshot is taken."""
+    """--by, --source, --basis, --rules, --patience: how a snapshot is taken."""
     if by:
         parser.add_argument(
             "--by",
@@ -31,6 +32,24 @@ def add_walk_options(parser: argparse.ArgumentParser, by: bool = True) -> None:
         "--basis", default="mapped", metavar="BASIS", help="what counts: mapped (default) or incore"
     )
     parser.add_argument("--rules", metavar="FILE", help="a TOML file with names for cgroups (docs/zones.md)")
+    parser.add_argument(
+        "--patience",
+        type=_patience,
+        default=PATIENCE_SECONDS,
+        metavar="SECONDS",
+        help=f"how long a process may keep us waiting for its memory (default {PATIENCE_SECONDS:g}); it is then "
+        "not counted, or only in part",
+    )
+
+
+def _patience(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0.1 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0.1 to an hour (3600)")
+    return seconds
 
 
 def one_way(args: argparse.Namespace) -> str:

@@ -83,7 +83,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _session(args: argparse.Namespace) -> Session:
-    return Session(args.source, read_rules(args.rules), uncertainty=True, follow=True)
+    rules = read_rules(args.rules)
+    return Session(args.source, rules, patience=args.patience, uncertainty=True, follow=True)
 
 
 def _batch(

@@ -89,7 +89,9 @@ def rounds(args: argparse.Namespace, look: Callable[[Session], Found], show: Cal
     due, lasting = turns(args), args.watch is not None
     told = args.uncertainty is not None and (lasting or args.uncertainty)
     rules = read_rules(args.rules)
-    with Session(args.source, rules, lasting=lasting, uncertainty=told, follow=lasting) as session:
+    with Session(
+        args.source, rules, lasting=lasting, patience=args.patience, uncertainty=told, follow=lasting
+    ) as session:
         for number in due:
             try:
                 found = look(session)

@@ -46,20 +46,36 @@ class Pauses:
         self._lock = threading.Lock()
         self._pauses: dict[int, _Pause] = {}
         self._waited_for: dict[int, int] = {}
+        self._walkers: frozenset[int] = frozenset()
 
     def is_asked(self, pid: int) -> bool:
         """Whether the process may be asked now."""
         with self._lock:
             pause = self._pauses.get(pid)
-            return not self._waited_for.get(pid) and (pause is None or self._clock() >= pause.until)
+            waited_for = pid in self._walkers or self._waited_for.get(pid)
+            return not waited_for and (pause is None or self._clock() >= pause.until)
 
-    def note_wait(self, pid: int) -> None:
-        """It made us wait, and a thread is left behind for it."""
+    @property
+    def any(self) -> bool:
+        """Whether anybody has a pause."""
+        return bool(self._pauses)
+
+    def note_pause(self, pid: int) -> None:
+        """It made us wait."""
         with self._lock:
             before = self._pauses.get(pid)
             seconds = min(before.seconds * 2, LONGEST_PAUSE_SECONDS) if before else FIRST_PAUSE_SECONDS
             self._pauses[pid] = _Pause(self._clock() + seconds, seconds)
+
+    def note_wait(self, pid: int) -> None:
+        """It made us wait, and a thread of this module is left behind for it."""
+        self.note_pause(pid)
+        with self._lock:
             self._waited_for[pid] = self._waited_for.get(pid, 0) + 1
+
+    def note_walkers(self, pids: frozenset[int]) -> None:
+        """Threads of walks wait for these now, and for no others."""
+        self._walkers = pids
 
     def note_end(self, pid: int) -> None:
         """The thread that waited for it has ended."""
@@ -72,13 +88,13 @@ class Pauses:
         """These have answered: what they did before is forgotten."""
         if self._pauses:
             with self._lock:
-                for pid in self._pauses.keys() & set(pids) - self._waited_for.keys():
+                for pid in (self._pauses.keys() & set(pids)) - self._waited_for.keys():
                     del self._pauses[pid]
 
     @property
     def threads(self) -> int:
-        """How many threads are left behind."""
-        return sum(self._waited_for.values())
+        """How many threads are left behind, those of the latest walk not counted."""
+        return sum(self._waited_for.values()) + len(self._walkers)
 
 
 PAUSES = Pauses()

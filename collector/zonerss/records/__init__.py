@@ -69,7 +69,7 @@ class Cause(StrEnum):
     REFUSED = "refused"
     """The kernel does not let us read it."""
     BUSY = "busy"
-    """The page tables kept changing under the reader."""
+    """It could not be read in time: its memory was locked, or its page tables kept changing under the reader."""
     UNREADABLE = "unreadable"
     """Reading failed for another reason, which the detail gives."""
 

@@ -16,7 +16,7 @@ _SAYS = {
     Cause.REUSED: (_NOT, "whose pid was reused"),
     Cause.EXITED: (_PARTLY, "that left before the walk was done"),
     Cause.EXECED: (_PARTLY, "that called exec during the walk"),
-    Cause.BUSY: (_PARTLY, "whose page tables kept changing"),
+    Cause.BUSY: (_PARTLY, "whose memory could not be read in time"),
     Cause.UNREADABLE: (_PARTLY, "that could not be read"),
     Cause.MOVED: (_MOVED, "that moved during the walk"),
 }

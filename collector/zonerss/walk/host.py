@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from zonerss._core import ffi, lib
 from zonerss.errors import CannotServe, FramesHidden
+from zonerss.kernel.patience import PATIENCE_SECONDS
 from zonerss.kernel.roots import Roots
 from zonerss.units import PAGE_BYTES
 
@@ -30,6 +31,8 @@ class Host:
     roots: Roots
     threads: int
     """How many processes are walked side by side, at most."""
+    patience_seconds: float
+    """How long a process may make us wait in the kernel, beyond what its size explains."""
     zero_pfn: int
     """Frame of the zero page; 0 where it is not known."""
     huge_pages: int
@@ -56,11 +59,12 @@ class Host:
             yield row
 
 
-def find_host(roots: Roots, threads: int | None = None) -> Host:
+def find_host(roots: Roots, threads: int | None = None, patience_seconds: float = PATIENCE_SECONDS) -> Host:
     """
     Look what this host offers.
 
     :param threads: how many processes to walk side by side; None: one for each processor that we may use, at most 8
+    :param patience_seconds: how long a process may make us wait
     :raises CannotServe: not root, or the kernel lacks the files
     :raises FramesHidden: frame numbers read as 0
     """
@@ -71,6 +75,7 @@ def find_host(roots: Roots, threads: int | None = None) -> Host:
         zero_pfn, can_scan = _probe_own_pages(pagemap)
     return Host(
         roots=roots,
+        patience_seconds=patience_seconds,
         threads=threads or min(len(os.sched_getaffinity(0)), _MOST_THREADS),
         zero_pfn=zero_pfn,
         huge_pages=(2 << 20) // PAGE_BYTES if os.uname().machine == "x86_64" else 0,

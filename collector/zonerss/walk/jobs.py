@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from zonerss._core import check, ffi, lib
 from zonerss.census.census import Census
+from zonerss.kernel.patience import PAUSES
 from zonerss.kernel.proc import TaskList, gap_of_errno
 from zonerss.records import Cause, Gap, Task
 from zonerss.walk.host import Host
@@ -35,8 +36,9 @@ _CAUSES = {
     lib.WALK_EXECED: Cause.EXECED,
     lib.WALK_MOVED: Cause.MOVED,
     lib.WALK_BUSY: Cause.BUSY,
+    lib.WALK_LEFT: Cause.BUSY,
 }
-_LOOK_MS = 500
+_LOOK_MS = 250
 
 Begin = Callable[[Any, Any], int]
 """Begins a walk of a request (struct walk_request *, struct walk **); 0 or a negative errno."""
@@ -56,6 +58,9 @@ class Walked:
     """Looked at."""
     refused: int
     """Entries whose frame is no memory."""
+
+
+NOTHING = Walked(0, 0, 0, 0, 0, 0, 0)
 
 
 class Source(Protocol):
@@ -82,9 +87,32 @@ def walk(
     :param listed: where the tasks are from, to see whether one has moved meanwhile; None: do not look
     :param assigned: whose address space is walked for which owner
     :param twice: pids of these whose address space is walked for another owner, too
-    :return: one Walked per assignment, in their order, and the gaps
+    :return: one Walked per assignment, in their order, and the gaps; of a process that made us wait for too long what
+        was met until then, and a gap
     :raises OSError: the walk as a whole failed
     """
+    waiting = _waited_for()
+    PAUSES.note_walkers(waiting)
+    if not waiting and not PAUSES.any:
+        return _walk(begin, census, listed, assigned, host, twice)
+    asked = [number for number, (task, _) in enumerate(assigned) if PAUSES.is_asked(task.pid)]
+    walked, gaps = _walk(begin, census, listed, [assigned[number] for number in asked], host, twice)
+    found = [NOTHING] * len(assigned)
+    for number, one in zip(asked, walked, strict=True):
+        found[number] = one
+    left_out = set(range(len(assigned))) - set(asked)
+    pids = sorted({assigned[number][0].pid for number in left_out})
+    return found, [*gaps, *(Gap(pid, "open", Cause.BUSY, "it made us wait before") for pid in pids)]
+
+
+def _walk(
+    begin: Begin,
+    census: Census,
+    listed: TaskList | None,
+    assigned: Sequence[tuple[Task, int]],
+    host: Host,
+    twice: Collection[int],
+) -> tuple[list[Walked], list[Gap]]:
     ret = ffi.new("struct walk **")
     with host.opened() as opened:
         jobs = _jobs(assigned, twice)
@@ -94,22 +122,40 @@ def walk(
         request.tasks = listed.handle if listed else ffi.NULL
         try:  # from before it begins: a signal's handler may raise as soon as it has
             check(begin(request, ret), "walking the processes")
-            _wait(ret[0])
+            _wait(ret[0], round(host.patience_seconds * 1e9))
             done = lib.walk_jobs(ret[0])
             rows = [done[number] for number in range(len(assigned))]
+            _note_pauses(rows)
             return [_walked(row) for row in rows], _gaps(rows, assigned)
         finally:
             if ret[0] != ffi.NULL:
                 lib.walk_end(ret[0])
 
 
-def _wait(running: core.walk) -> None:
+def _wait(running: core.walk, patience_ns: int) -> None:
     while True:
         done = lib.walk_wait(running, _LOOK_MS)
         if done == -errno.EINTR:
             continue  # whoever handles the signal does so now
         if check(done, "walking the processes"):
             return
+        lib.walk_leave_overdue(running, patience_ns)
+
+
+def _waited_for() -> frozenset[int]:
+    """The processes for whom a thread of an earlier walk still waits in the kernel."""
+    room = 0
+    while (count := lib.walk_waited_for(pids := ffi.new("int32_t[]", room + 1), room)) > room:
+        room = count
+    return frozenset(ffi.unpack(pids, count)) if count else frozenset()
+
+
+def _note_pauses(jobs: Sequence[core.walk_job]) -> None:
+    left = {job.leader for job in jobs if job.error == lib.WALK_LEFT}
+    for pid in left:
+        PAUSES.note_pause(pid)
+    if PAUSES.any:
+        PAUSES.note_answers({job.leader for job in jobs} - left)
 
 
 def _jobs(assigned: Sequence[tuple[Task, int]], twice: Collection[int]) -> Any:

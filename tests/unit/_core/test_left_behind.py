@@ -90,7 +90,7 @@ def test_pagemap(
     path: str, step: int, pages: int, ends_first: bool, proc: FakeProc, threads_before: int
 ) -> None:
     """What was counted until then is counted."""
-    assert leave(pagemap, proc, path, threads_before, ends_first) == ((step, lib.WALK_BUSY), pages)
+    assert leave(pagemap, proc, path, threads_before, ends_first) == ((step, lib.WALK_LEFT), pages)
 
 
 @pytest.mark.parametrize("ends_first", [False, True])
@@ -101,7 +101,7 @@ def test_pagemap(
 def test_ranges(
     path: str, step: int, ends_first: bool, ranges: Begin, proc: FakeProc, threads_before: int
 ) -> None:
-    assert leave(ranges, proc, path, threads_before, ends_first) == ((step, lib.WALK_BUSY), 0)
+    assert leave(ranges, proc, path, threads_before, ends_first) == ((step, lib.WALK_LEFT), 0)
 
 
 def test_the_second_look_at_a_process_whose_memory_has_gone(proc: FakeProc, threads_before: int) -> None:
@@ -116,7 +116,7 @@ def test_the_second_look_at_a_process_whose_memory_has_gone(proc: FakeProc, thre
         until(blocked.is_read, "it looks at stat again")
         walk.leave(0)
         assert walk.wait() == 1
-        assert walk.told(0) == ((lib.STEP_PAGEMAP, lib.WALK_BUSY), 0)
+        assert walk.told(0) == ((lib.STEP_PAGEMAP, lib.WALK_LEFT), 0)
         blocked.let_go()
         until(lambda: threads() == threads_before, "the thread has ended")
-        assert walk.told(0) == ((lib.STEP_PAGEMAP, lib.WALK_BUSY), 0)
+        assert walk.told(0) == ((lib.STEP_PAGEMAP, lib.WALK_LEFT), 0)

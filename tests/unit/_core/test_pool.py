@@ -304,7 +304,7 @@ def test_a_job_that_waits_in_the_kernel_can_be_left_behind(pipes: Pipes) -> None
     assert walk.result() == 1
     assert walk.abandoned() == 1
     job = walk.job(0)
-    assert (job.step, job.error) == (lib.STEP_MAPS, lib.WALK_BUSY)
+    assert (job.step, job.error) == (lib.STEP_MAPS, lib.WALK_LEFT)
     assert (job.rss_pages, job.swap_pages) == (lib.DOUBLE_BEFORE, 0)
     assert list(walk.told.taken[0:6]) == [1] * 6
     assert (walk.told.inits, walk.told.settles) == (2, 2)
@@ -327,7 +327,7 @@ def test_who_comes_back_before_the_walk_ends_changes_nothing(pipes: Pipes) -> No
     walk.told.go = 1
     assert walk.result() == 1
     job = walk.job(0)
-    assert (job.step, job.error) == (lib.STEP_MAPS, lib.WALK_BUSY)
+    assert (job.step, job.error) == (lib.STEP_MAPS, lib.WALK_LEFT)
     assert (job.rss_pages, job.swap_pages) == (lib.DOUBLE_BEFORE, 0)
     walk.end()
     walk.until_all_threads_ended()
@@ -445,7 +445,7 @@ def test_whatever_is_left_behind_all_is_settled_once(
         assert list(walk.told.taken[0 : len(sorts)]) == [1] * len(sorts)
         for number in range(len(sorts)):
             job = walk.job(number)
-            assert job.error == (lib.WALK_BUSY if number in left else 0)
+            assert job.error == (lib.WALK_LEFT if number in left else 0)
             assert job.swap_pages == (0 if number in left else lib.DOUBLE_AFTER)
     assert walk.abandoned() == len(left)
     walk.end()

@@ -64,7 +64,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def options(**given: Any) -> argparse.Namespace:
-    usual = {"watch": 1.0, "count": 3, "json": False, "uncertainty": None, "zone": None}
+    usual = {"watch": 1.0, "count": 3, "patience": 2.0, "json": False, "uncertainty": None, "zone": None}
     return argparse.Namespace(**(usual | {"source": "auto", "rules": None, "basis": "mapped"} | given))
 
 
@@ -94,7 +94,7 @@ def test_one_session_that_follows_for_all_rounds() -> None:
     watching.rounds(options(), lambda session: next(numbers), shown.append)
     assert shown == [0, 1, 2]
     (session,) = Session.made
-    assert session.options == {"lasting": True, "follow": True, "uncertainty": False}
+    assert session.options == {"lasting": True, "patience": 2.0, "follow": True, "uncertainty": False}
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def own(tmp_path: Path) -> _OwnKernel:
         "         0          4   600                  4096     1     1      1\n"
         "         0          5  1600                  4096     1     1      1\n"
     )
-    made = _OwnKernel(Host(Roots(proc=tmp_path), 1, 0, 512, True, SHM))
+    made = _OwnKernel(Host(Roots(proc=tmp_path), 1, 2.0, 0, 512, True, SHM))
     made._ipc = 77
     return made
 

@@ -1,0 +1,226 @@
+"""A process that makes its readers wait in the kernel (tests/workloads/stuck.c) stalls nothing.
+
+Its neighbours' figures stay exact. No test here says how long anything may take; the timeouts only end a test that
+would hang for ever.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import zonerss
+from tests.live import needs
+from tests.live.cgroups import stopped
+from tests.live.conftest import SOURCES, cannot_serve
+from tests.workloads.build import build
+from zonerss.kernel import patience
+from zonerss.kernel.patience import Busy, Pauses
+from zonerss.records import Cause
+
+FOR_EVER = 120
+PATIENCE = "0.5"
+STEPS = {"pagemap", "maps", "tables", "open"}
+
+
+class Stuck:
+    """A process that is stuck until it is let go."""
+
+    def __init__(self, directory: Path, how: str) -> None:
+        program = build(Path(__file__).parents[1] / "workloads" / "stuck.c")
+        self._server = subprocess.Popen(
+            [program, directory, how], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.pid = int(self._server.stdout.readline())
+
+    def let_go(self) -> None:
+        if self._server.poll() is None:
+            self._server.stdin.close()
+            self._server.wait(FOR_EVER)
+        self._server.stdout.close()
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> Pauses:
+    """Nobody has made us wait before."""
+    pauses = Pauses()
+    for module in ("zonerss.kernel.patience", "zonerss.walk.jobs"):
+        monkeypatch.setattr(f"{module}.PAUSES", pauses)
+    return pauses
+
+
+@contextlib.contextmanager
+def a_stuck_process(tmp_path: Path, how: str = "lock") -> Iterator[Stuck]:
+    if not Path("/dev/fuse").exists():
+        needs.skip("needs_fuse")
+    directory = tmp_path / "mount"
+    directory.mkdir(exist_ok=True)
+    stuck = Stuck(directory, how)
+    try:
+        yield stuck
+    finally:
+        stuck.let_go()
+
+
+@pytest.fixture
+def stuck(tmp_path: Path) -> Iterator[Stuck]:
+    with a_stuck_process(tmp_path) as stuck:
+        yield stuck
+
+
+@pytest.fixture(params=SOURCES)
+def source(request: pytest.FixtureRequest) -> str:
+    if reason := cannot_serve(request.param):
+        needs.skip("needs_frames" if request.param == "pagemap" else f"needs_{request.param}", reason)
+    return request.param
+
+
+def threads() -> int:
+    return len(os.listdir("/proc/self/task"))
+
+
+def settled(count: int) -> int:
+    """Threads, once those that are about to end have ended."""
+    for _ in range(FOR_EVER * 10):
+        if threads() <= count:
+            break
+        time.sleep(0.1)
+    return threads()
+
+
+def test_a_still_zone_is_exact_beside_it(source, make_zone, mem, zone, stuck):
+    before = zonerss.take_snapshot(by="cgroup", source=source, zone=zone.name, alone=True).zones[0]
+    mem.map("anon 5003")
+    mem.map("memfd 503")
+    with stopped([zone.path]), zonerss.Session(source, patience=0.5) as session:
+        snapshot = session.take("cgroup", zone=zone.name)
+    after = snapshot.zones[0]
+    assert (after.anon_bytes - before.anon_bytes) // 4096 == 5003
+    assert (after.shmem_bytes - before.shmem_bytes) // 4096 == 503
+    gaps = [gap for gap in snapshot.gaps if gap.pid == stuck.pid]
+    assert [gap.cause for gap in gaps] == [Cause.BUSY]
+    assert gaps[0].step in STEPS
+
+
+def test_the_command_says_who_is_not_counted(source, stuck):
+    command = [sys.executable, "-m", "zonerss", "--source", source, "--patience", PATIENCE]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=FOR_EVER, check=True)
+    assert f"whose memory could not be read in time (pid {stuck.pid})" in done.stdout
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=FOR_EVER, check=True)
+    assert {"pid": stuck.pid, "cause": "busy"}.items() <= next(
+        gap for gap in json.loads(done.stdout)["gaps"] if gap["pid"] == stuck.pid
+    ).items()
+
+
+def test_an_interrupt_ends_the_wait_at_once(source, stuck):
+    command = [sys.executable, "-m", "zonerss", "--source", source, "--patience", "3600"]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        # Until its walk waits: a thread of it is in the kernel, asleep without an end.
+        waits = False
+        for _ in range(FOR_EVER * 10):
+            states = []
+            with contextlib.suppress(OSError):
+                for task in Path(f"/proc/{run.pid}/task").iterdir():
+                    states.append((task / "stat").read_text().rpartition(")")[2].split()[0])
+            waits = "D" in states
+            if waits:
+                break
+            time.sleep(0.1)
+        assert waits
+        run.send_signal(signal.SIGINT)
+        run.communicate(timeout=FOR_EVER)
+        assert run.returncode == -signal.SIGINT
+    finally:
+        run.kill()
+        run.wait()
+
+
+def test_a_session_leaves_one_thread_a_process_behind(source, stuck, pauses):
+    before = threads()
+    with zonerss.Session(source, patience=0.5) as session:
+        for _ in range(4):
+            snapshot = session.take()
+            assert [gap.cause for gap in snapshot.gaps if gap.pid == stuck.pid] == [Cause.BUSY]
+            assert settled(before + 1) == before + 1
+        assert not pauses.is_asked(stuck.pid)
+    assert threads() == before + 1
+    stuck.let_go()
+    assert settled(before) == before
+
+
+def test_once_it_is_let_go_it_is_counted_again(tmp_path, source, make_zone, monkeypatch):
+    monkeypatch.setattr(patience, "FIRST_PAUSE_SECONDS", 0.0)
+    with a_stuck_process(tmp_path) as stuck, zonerss.Session(source, patience=0.5) as session:
+        session.take()
+        stuck.let_go()  # it ends with that, so another process tells that all goes on
+        snapshot = session.take()
+    assert not [gap for gap in snapshot.gaps if gap.pid == os.getpid()]
+    assert any(member.task.pid == os.getpid() for member in snapshot.members)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["frames", "PID"],
+        ["explain", "--pid", "PID"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_questions_about_it_are_answered_with_a_sentence(words, stuck):
+    words = [word.replace("PID", str(stuck.pid)) for word in words]
+    done = subprocess.run(
+        [sys.executable, "-m", "zonerss", *words],
+        capture_output=True,
+        text=True,
+        timeout=FOR_EVER,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"process {stuck.pid} cannot be read" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_files_and_the_basis_incore_go_on_without_it(stuck):
+    for words in (["files", "--json"], ["show", "--basis", "incore", "--json"], ["share", "--json"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "zonerss", *words, "--patience", PATIENCE],
+            capture_output=True,
+            text=True,
+            timeout=FOR_EVER,
+            check=True,
+        )
+        assert stuck.pid in {gap["pid"] for gap in json.loads(done.stdout)["gaps"]}
+
+
+def test_a_file_whose_server_answers_nothing(tmp_path):
+    with a_stuck_process(tmp_path, "stat") as stuck:
+        done = subprocess.run(
+            [sys.executable, "-m", "zonerss", "files", "--json", "--patience", PATIENCE],
+            capture_output=True,
+            text=True,
+            timeout=FOR_EVER,
+            check=True,
+        )
+        names = {file["name"] for file in json.loads(done.stdout)["files"]}
+        assert any(name and name.endswith("/file") for name in names)
+        assert stuck.pid
+
+
+def test_a_reader_in_this_process_is_left_behind_once(stuck, pauses):
+    with pytest.raises(Busy):
+        list(zonerss.frames(stuck.pid))
+    with pytest.raises(Busy):
+        list(zonerss.frames(stuck.pid))
+    assert pauses.threads == 1
+    assert sum(thread.name == "zonerss-reader" for thread in threading.enumerate()) >= 1
