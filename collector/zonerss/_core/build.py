@@ -11,11 +11,21 @@ PROJECT = HERE.parents[2]
 SKELETON = PROJECT / "bpf" / ".output" / "pagetable.lskel.h"
 HEADERS = (
     *("kinds.h", "census.h", "parts.h", "overlap.h", "payers.h", "tasks.h", "maps.h", "mapped_files.h"),
-    *("walk.h", "pages.h", "ranges.h", "incore.h"),
+    *("walk.h", "pages.h", "ranges.h", "incore.h", "open_below.h"),
 )
 SOURCES = (
     *("census.c", "parts.c", "overlap.c", "payers.c", "tasks.c", "maps.c", "mapped_files.c"),
-    *("foreign.c", "queue.c", "pool.c", "jobs.c", "pagemap.c", "pages.c", "ranges.c", "incore.c"),
+    *(
+        "foreign.c",
+        "queue.c",
+        "pool.c",
+        "jobs.c",
+        "pagemap.c",
+        "pages.c",
+        "ranges.c",
+        "incore.c",
+        "open_below.c",
+    ),
 )
 # Where there is no skeleton, bpf/build has said what is missing, and lib has no pagetable_open().
 PAGETABLE_HEADERS = ("pagetable_source.h",)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from zonerss.errors import UsageError
 from zonerss.kernel.patience import PATIENCE_SECONDS
+from zonerss.kernel.safely import read_named
 from zonerss.views.columns import Column
 from zonerss.zones.rules import Rule, parse_rules
+
+_RULES_BYTES = 1 << 20
 
 
 def add_walk_options(parser: argparse.ArgumentParser, by: bool = True) -> None:
@@ -75,8 +77,8 @@ def read_rules(path: str | None) -> tuple[Rule, ...]:
     if path is None:
         return ()
     try:
-        text = Path(path).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as err:
+        text = read_named(path, _RULES_BYTES).decode("utf-8").replace("\r\n", "\n")
+    except (OSError, ValueError) as err:
         raise UsageError(f"cannot read the rules of {path}: {err}") from err
     return parse_rules(text, path)
 

@@ -168,3 +168,5 @@ class Names:
     """Scope or service unit to the machine that systemd-machined has registered for it."""
     users: Mapping[int, str] = field(default_factory=dict)
     """User id to login name."""
+    unread: Mapping[str, str] = field(default_factory=dict)
+    """Files that are there and could not be trusted or were too much, so that ids stand for names so far, and why."""

@@ -5,14 +5,21 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from zonerss.kernel.names import OnDemand, host_names
+from zonerss.kernel import names as names_module
+from zonerss.kernel import patience
+from zonerss.kernel.names import HOME_BYTES, HOME_FILE_BYTES, MOST_VALUES, OnDemand, host_names
 from zonerss.kernel.roots import Roots
 from zonerss.records import Names
+from zonerss.views.text import encodable
 
 ID = "0123456789abcdef" * 4
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\ntoor:x:0:0::/t:/bin/sh\n"
@@ -71,6 +78,9 @@ def test_docker_with_another_data_root(tmp_path: Path) -> None:
         "[" * 100000,
         "\x00",
         '{"Name": "/web"',
+        '{"Name": "/\\ud800"}',
+        '{"Name": "/' + "x" * 1001 + '"}',
+        '{"Name": ' + "1" * 5000 + "}",
     ],
 )
 def test_broken_docker_state_costs_the_name_only(tmp_path: Path, content: str) -> None:
@@ -224,6 +234,195 @@ def test_a_pipe_or_a_device_in_a_home_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(place / "a-containers/containers.json")
     (place / "b-containers/containers.json").symlink_to("/dev/zero")
     assert names(tmp_path).rootless[1000].get(ID) is None
+
+
+# ---- a home leads nowhere and costs little (tests/unit/kernel/test_safely.py) --------------------------------
+
+HOME = "home/alice/.local/share/containers/storage"
+CONTAINERS = f"{HOME}/overlay-containers/containers.json"
+ONE = json.dumps([{"id": ID, "names": ["web"]}])
+
+
+@pytest.fixture
+def alice(tmp_path: Path) -> Path:
+    """A host with a user who has a home."""
+    write(tmp_path / "etc/passwd", PASSWD)
+    (tmp_path / CONTAINERS).parent.mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> patience.Pauses:
+    known = patience.Pauses()
+    monkeypatch.setattr(patience, "PAUSES", known)
+    return known
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The lengths of what was given to the JSON parser."""
+    lengths: list[int] = []
+    loads = json.loads
+
+    def counting(text: bytes) -> Any:
+        lengths.append(len(text))
+        return loads(text)
+
+    monkeypatch.setattr(names_module.json, "loads", counting)
+    return lengths
+
+
+@pytest.mark.parametrize("link", [CONTAINERS, f"{HOME}/overlay-containers", HOME, "home/alice/.local"])
+def test_no_link_in_a_home_is_followed(alice: Path, link: str) -> None:
+    elsewhere = alice / "elsewhere"
+    write(elsewhere / CONTAINERS, ONE)
+    if (alice / link).exists():
+        (alice / link).rename(alice / "kept")
+    (alice / link).symlink_to(elsewhere / link)
+    found = names(alice)
+    assert found.rootless[1000].get(ID) is None
+    assert found.unread
+    assert all("symbolic link" in why for why in found.unread.values())
+
+
+def test_links_of_the_host_itself_are_followed(alice: Path) -> None:
+    write(alice / "data/home/alice/.local/share/containers/storage/overlay-containers/containers.json", ONE)
+    docker(alice, {"Name": "/db"}, "data/docker")
+    (alice / "home").rename(alice / "before")
+    (alice / "home").symlink_to("data/home")
+    (alice / "var/lib").mkdir(parents=True)
+    (alice / "var/lib/docker").symlink_to("/data/docker")
+    found = names(alice)
+    assert found.rootless[1000].get(ID) == "web"
+    assert found.containers.get(ID) == "db"
+    assert found.unread == {}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives a file away")
+def test_a_file_of_another_user_is_not_read(alice: Path) -> None:
+    write(alice / CONTAINERS, ONE)
+    os.chown(alice / CONTAINERS, 1001, 1001)
+    found = names(alice)
+    assert found.rootless[1000].get(ID) is None
+    assert found.unread == {f"/{CONTAINERS}": "it belongs to the user 1001"}
+    os.chown(alice / CONTAINERS, 1000, 1000)
+    assert names(alice).rootless[1000].get(ID) == "web"
+
+
+def test_a_bomb_is_not_parsed(alice: Path, parsed: list[int]) -> None:
+    write(alice / CONTAINERS, "[" + "[]," * (HOME_FILE_BYTES // 3) + ONE[1:])
+    found = names(alice)
+    assert found.rootless[1000].get(ID) is None
+    assert "longer than" in found.unread[f"/{CONTAINERS}"]
+    write(alice / CONTAINERS, "[" + "[]," * MOST_VALUES + ONE[1:])
+    found = names(alice)
+    assert found.rootless[1000].get(ID) is None
+    assert "values" in found.unread[f"/{CONTAINERS}"]
+    assert parsed == []
+    write(alice / CONTAINERS, "[" + "[]," * (MOST_VALUES // 3) + ONE[1:])
+    assert names(alice).rootless[1000].get(ID) == "web"
+
+
+def test_many_links_to_one_bomb(alice: Path, parsed: list[int]) -> None:
+    bomb = alice / CONTAINERS
+    write(bomb, json.dumps(["x" * (HOME_FILE_BYTES // 2)]))
+    for number in range(9):
+        other = alice / HOME / f"{number}-containers/containers.json"
+        other.parent.mkdir()
+        os.link(bomb, other)
+    found = names(alice)
+    assert found.rootless[1000].get(ID) is None
+    assert sum(parsed) <= HOME_BYTES
+    assert found.unread
+
+
+def test_many_files(alice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names_module, "HOME_FILES", 10)
+    write(alice / CONTAINERS, ONE)
+    for number in range(9):
+        (alice / HOME / f"{number}-containers").mkdir()
+    found = names(alice)
+    assert found.rootless[1000].get(ID) is None
+    assert "10 files" in found.unread[f"/{CONTAINERS}"]
+    (alice / HOME / "10-containers").mkdir()
+    assert "more than 10 files" in names_after(alice).unread[f"/{HOME}"]
+
+
+def names_after(host: Path) -> Names:
+    found = names(host)
+    assert found.rootless[1000].get(ID) is None
+    return found
+
+
+def test_the_time_that_all_homes_take_is_bounded(alice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(alice / CONTAINERS, ONE)
+    monkeypatch.setattr(names_module, "HOMES_SECONDS", 0)
+    assert "have taken 0 s" in names_after(alice).unread[f"/{HOME}"]
+
+
+def test_a_home_that_does_not_answer_is_left(
+    alice: Path, pauses: patience.Pauses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(alice / CONTAINERS, ONE)
+    answered = threading.Event()
+    read = names_module.read_names
+
+    def stuck(*given: Any) -> list[str]:
+        answered.wait()
+        return read(*given)
+
+    monkeypatch.setattr(names_module, "read_names", stuck)
+    monkeypatch.setattr(names_module, "HOMES_SECONDS", 0.01)
+    try:
+        assert names_after(alice).unread[f"/{HOME}"] == "its file system does not answer"
+        assert pauses.threads == 1
+        assert names_after(alice).unread[f"/{HOME}"] == "its file system does not answer"
+        assert pauses.threads == 1
+    finally:
+        answered.set()
+        for thread in threading.enumerate():
+            if thread.name == "zonerss-reader" and thread not in patience._idle:
+                thread.join()
+    assert pauses.threads == 0
+
+
+texts = st.text() | st.sampled_from([ID, "web", "/web", "", "/", "k8s_a_b_c_d_1", "\ud800", "x" * 1001])
+values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | texts,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(texts | st.sampled_from(["id", "names", "Name", "annotations"]), inner, max_size=4)
+        | st.fixed_dictionaries({"id": st.just(ID), "names": inner})
+    ),
+    max_leaves=12,
+)
+
+
+@settings(deadline=None)
+@given(values.map(json.dumps).map(str.encode) | st.binary(), st.binary() | st.just(PASSWD.encode()))
+def test_any_state_is_a_name_that_can_be_printed_or_none(
+    tmp_path_factory: pytest.TempPathFactory, state: bytes, passwd: bytes
+) -> None:
+    host = tmp_path_factory.mktemp("host")
+    storage, bundle = "storage/overlay-containers/containers.json", "k8s.io/" + ID + "/config.json"
+    try:
+        for path, content in {
+            "etc/passwd": passwd,
+            "etc/docker/daemon.json": state,
+            "etc/containers/storage.conf": state,
+            f"var/lib/docker/containers/{ID}/config.v2.json": state,
+            f"var/lib/containers/{storage}": state,
+            f"run/containerd/io.containerd.runtime.v2.task/{bundle}": state,
+            CONTAINERS: state,
+            f"home/alice/.local/share/docker/containers/{ID}/config.v2.json": state,
+        }.items():
+            (host / path).parent.mkdir(parents=True, exist_ok=True)
+            (host / path).write_bytes(content)
+        found = names(host)
+        for name in (found.containers.get(ID), found.rootless.get(1000, {}).get(ID), found.users.get(1000)):
+            assert name is None or encodable(name)
+    finally:
+        shutil.rmtree(host)
 
 
 def test_nothing_is_read_before_it_is_asked_for_nor_twice(tmp_path: Path) -> None:
