@@ -220,6 +220,27 @@ def test_hostile_names_of_files(zone, mem, disk_directory, json_option):
     assert_printable(result.stdout)
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+@pytest.mark.parametrize(
+    "arguments", [("--by", "cgroup"), ("ps",), ("ps", "--json"), ("--help",)], ids=" ".join
+)
+def test_an_output_that_lacks_characters(make_zone, encoding, arguments):
+    make_zone("naïve–漢字").spawn().tell("name " + "żółw".encode().hex())
+    result = run(*arguments, env={**os.environ, "PYTHONIOENCODING": encoding})
+    assert (result.returncode, result.stderr) == (0, b"")
+    text = result.stdout.decode(encoding)
+    assert "\\u017c\\xf3" not in text  # not two kinds of escapes
+    if arguments[0] == "--by":
+        assert "na\\u00efve-\\u6f22\\u5b57" in text or "naïve-\\u6f22\\u5b57" in text
+    if "--json" in arguments:
+        assert any(process["command"] == "żółw" for process in json.loads(text)["processes"])
+
+
+def test_a_complaint_that_lacks_characters():
+    line = assert_refused(run("--zone", "漢", env={**os.environ, "PYTHONIOENCODING": "ascii"}), 1)
+    assert "\\u6f22" in line
+
+
 # ---- output that ends, and an impatient user -----------------------------------------------------------------
 
 

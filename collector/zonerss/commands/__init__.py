@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -17,7 +18,7 @@ from typing import NoReturn
 
 from zonerss import __version__
 from zonerss.errors import UsageError, ZonerssError
-from zonerss.views.text import printable
+from zonerss.views.text import ESCAPE, printable
 
 VERBS = {
     "show": "what each zone uses (the default)",
@@ -64,6 +65,9 @@ def main(arguments: Sequence[str]) -> int:
 
     :return: 0 done; 1 could not, with one line on stderr; 2 wrong usage
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=ESCAPE)
     words = list(arguments)
     verb = next((word for word in words if not word.startswith("-")), None)
     # Options of show may come first: `zonerss --by user` is `zonerss show --by user`.

@@ -3,9 +3,13 @@ sequences for terminals, and bytes that are not UTF-8."""
 
 from __future__ import annotations
 
+import codecs
 import unicodedata
 from collections.abc import Sequence
 
+ESCAPE = "zonerss.escape"
+"""An error handler of codecs for output in an encoding that lacks characters: ASCII, Latin-1."""
+_STAND_INS = {"–": "-", "±": "~", "·": ".", "…": "~"}
 _UNSAFE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 
@@ -25,6 +29,23 @@ def _visible(char: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """Stand-ins of one column for what zonerss itself prints, and escapes that are JSON's, too, for all else."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_encoded, error.object[error.start : error.end])), error.end
+
+
+def _encoded(char: str) -> str:
+    units = memoryview(char.encode("utf-16", "surrogatepass")).cast("H")[
+        1:
+    ]  # the first is the byte order mark
+    return _STAND_INS.get(char) or "".join(f"\\u{unit:04x}" for unit in units)
+
+
+codecs.register_error(ESCAPE, _escape)
+
+
 def some_names(names: Sequence[str], most: int = 3) -> str:
     """The first names, safe to print, and how many more there are."""
     text = " ".join(map(printable, names[:most]))
@@ -35,7 +56,10 @@ def encodable(text: str) -> str:
     """The text for JSON; bytes that are not UTF-8 as backslash escapes."""
     if text.isascii():
         return text
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # a half of a surrogate pair, which stands for no byte
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def cells(text: str) -> int:
