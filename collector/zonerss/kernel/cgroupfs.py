@@ -109,10 +109,10 @@ def hierarchy_id(roots: Roots, hierarchy: MemoryHierarchy) -> int | None:
 
 
 def parse_hierarchy_id(text: bytes, controller: str) -> int | None:
-    """The number that stands before a controller in a /proc/PID/cgroup. Pure."""
-    for line in text.splitlines():
-        number, controllers, _ = line.split(b":", 2)
-        if controller.encode() in controllers.split(b","):
+    """The number that stands before a controller in a /proc/PID/cgroup; None: no line has it. Pure."""
+    for line in text.split(b"\n"):
+        number, _, rest = line.partition(b":")
+        if number.isdigit() and controller.encode() in rest.partition(b":")[0].split(b","):
             return int(number)
     return None
 

@@ -15,9 +15,10 @@ from zonerss.records.mappings import SmapsRow
 from zonerss.units import PAGE_BYTES, pages_to_bytes
 
 _HEADER = re.compile(
-    rb"([0-9a-f]+)-([0-9a-f]+) ([r-][w-][x-][ps]) ([0-9a-f]+) ([0-9a-f]+:[0-9a-f]+) (\d+) *(.*)"
+    rb"([0-9a-f]+)-([0-9a-f]+) ([r-][w-][x-][ps]) ([0-9a-f]+) ([0-9a-f]+:[0-9a-f]+) (\d{1,20}) *(.*)",
+    re.DOTALL,
 )
-_FIELD = re.compile(rb"([A-Za-z_]+): +(\d+) kB")
+_FIELD = re.compile(rb"([A-Za-z_]+): +(\d{1,17}) kB")
 _SHARED_ANON = (b"/dev/zero (deleted)", b"/SYSV", b"/memfd:", b"[anon_shmem:")
 
 
@@ -48,14 +49,14 @@ def read_statm_rss(roots: Roots, tid: int) -> int:
 
 def parse_smaps(text: bytes, path: str = "smaps") -> Iterator[SmapsRow]:
     """
-    The rows of smaps.
+    The rows of smaps. Names of files stand as they are but for newlines, which the kernel writes as \\012.
 
     :raises KernelFormatError: a line that is neither a header nor NAME: VALUE; gives path, number and raw line
     """
     header: re.Match[bytes] | None = None
     sizes: dict[str, int] = {}
     flags: frozenset[str] = frozenset()
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split(b"\n"), start=1):
         if field := _FIELD.fullmatch(line):
             sizes[field[1].decode()] = int(field[2]) * 1024
         elif line.startswith(b"VmFlags:"):
@@ -64,7 +65,7 @@ def parse_smaps(text: bytes, path: str = "smaps") -> Iterator[SmapsRow]:
             if header:
                 yield _row(header, sizes, flags)
             header, sizes, flags = found, {}, frozenset()
-        elif b":" not in line:
+        elif line and b":" not in line:
             raise KernelFormatError(f"{path}:{number}: a line that is not understood: {line[:200]!r}")
     if header:
         yield _row(header, sizes, flags)

@@ -47,7 +47,8 @@ def _unescape_one(escape: str) -> str:
     code = int(escape[2:], 16)
     if escape[1] == "x" and code >= 0x80:
         return chr(0xDC00 + code)  # a byte that is no UTF-8
-    return chr(code) if code < 0x110000 and not 0xD800 <= code < 0xDC80 else escape
+    is_byte = 0xDC80 <= code <= 0xDCFF  # as surrogateescape has it; other surrogates stand for nothing
+    return chr(code) if is_byte or (code < 0x110000 and not 0xD800 <= code <= 0xDFFF) else escape
 
 
 def find_names(wanted: Iterable[str], known: Collection[str]) -> tuple[str, ...]:

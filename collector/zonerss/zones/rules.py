@@ -52,6 +52,8 @@ def parse_rules(text: str, file: str) -> tuple[Rule, ...]:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as err:
         raise UsageError(_syntax_error(str(err), text, file)) from err
+    except (ValueError, RecursionError) as err:  # a number of thousands of digits; lists in lists in lists
+        raise UsageError(f"{file}: cannot be understood: {err}; make it simpler") from err
     return tuple(_rules(document, text, file))
 
 
@@ -89,6 +91,8 @@ def _rule(entry: dict[str, Any], number: int, text: str, file: str) -> Rule:
     except re.error as err:
         where = at.value("match") + 1 + (err.pos or 0)
         raise _error(text, file, where, f"match is no regular expression: {err.msg}; correct it") from err
+    except (OverflowError, RecursionError) as err:
+        raise _error(text, file, at.value("match"), f"match is too much: {err}; make it simpler") from err
     for group in _GROUP.finditer(entry["name"]):
         if not _has_group(match, group[1]):
             where = at.value("name") + 1 + group.start()
@@ -139,7 +143,9 @@ def _key(group: str) -> int | str:
 
 
 def _has_group(match: re.Pattern[str], group: str) -> bool:
-    return int(group) <= match.groups if group.isdecimal() else group in match.groupindex
+    if group.isdecimal():
+        return len(group) <= 9 and int(group) <= match.groups
+    return group in match.groupindex
 
 
 def _groups(match: re.Pattern[str]) -> str:

@@ -274,3 +274,14 @@ def test_the_number_of_a_hierarchy():
     assert parse_hierarchy_id(text, "memory") == 4
     assert parse_hierarchy_id(text, "name=systemd") == 1
     assert parse_hierarchy_id(text, "cpu") is None
+    assert parse_hierarchy_id(b"7:cpu:/a\rb:c\nnonsense\n4:memory:/a\rb\n", "memory") == 4
+
+
+@settings(deadline=None)
+@given(
+    st.binary()
+    | st.lists(st.sampled_from([b"0", b"4", b":", b"memory", b"/", b"\n", b"\r", b"\xff"])).map(b"".join)
+)
+def test_any_bytes_are_a_number_or_none(text: bytes) -> None:
+    number = parse_hierarchy_id(text, "memory")
+    assert number is None or number >= 0

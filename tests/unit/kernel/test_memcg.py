@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from zonerss.errors import KernelFormatError
 from zonerss.kernel.cgroupfs import MemoryHierarchy
@@ -138,6 +141,16 @@ def test_no_bill(tmp_path):
 def test_what_is_not_understood_stops(text):
     with pytest.raises(KernelFormatError, match=r"memory\.stat:1: .*NAME NUMBER"):
         parse_stat(text)
+
+
+@settings(deadline=None)
+@given(
+    st.binary()
+    | st.lists(st.sampled_from([b"anon", b" ", b"7", b"\n", b"\r", b"\xff", b"total_"])).map(b"".join)
+)
+def test_arbitrary_bytes_raise_nothing_else(text):
+    with contextlib.suppress(KernelFormatError):
+        assert all(name and value >= 0 for name, value in parse_stat(text).items())
 
 
 def test_a_charge_that_is_no_number_stops(tmp_path):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from zonerss.errors import CannotServe, KernelFormatError
 from zonerss.kernel.roots import Roots
@@ -61,3 +65,31 @@ def test_statm(tmp_path):
     (tmp_path / "42" / "statm").write_text("1000\n")
     with pytest.raises(KernelFormatError, match="not seven numbers"):
         read_statm_rss(Roots(proc=tmp_path), 42)
+
+
+@pytest.mark.parametrize(
+    "name", [b"/tmp/a\rb", b"/tmp/a\x0b\x0c\x1c\x85\xe2\x80\xa8b", b"/tmp/a\\012Rss: 9 kB", b"/a: b"]
+)
+def test_a_name_of_any_bytes_is_one_line(name):
+    (row,) = parse_smaps(b"5581f2000000-5581f2001000 r--s 00000000 fe:00 7 %b\nRss:   4 kB\n" % name)
+    assert row.file == (b"fe:00 " + name, 7)
+    assert row.sizes == {"Rss": 4096}
+
+
+lines = st.sampled_from(TEXT.split(b"\n")) | st.binary(max_size=40)
+
+
+@settings(deadline=None)
+@given(st.binary() | st.lists(lines, max_size=8).map(b"\n".join))
+def test_arbitrary_bytes_raise_nothing_else(text):
+    with contextlib.suppress(KernelFormatError):
+        for row in parse_smaps(text):
+            assert row.start >= 0
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=40).filter(lambda name: not {0, 10} & set(name) and name == name.lstrip(b" ")))
+def test_no_name_changes_what_is_read(name):
+    rows = list(parse_smaps(TEXT.replace(b"/dev/shm/x", name)))
+    assert [row.sizes["Rss"] for row in rows] == [4096, 12288, 0, 4096, 0]
+    assert rows[3].file == (b"00:19 " + name, 9)

@@ -92,3 +92,15 @@ def test_an_unknown_name_is_answered_with_names_like_it(name: str, hint: str) ->
         find_names([name], {"nginx", "db"})
     assert str(caught.value).endswith(hint)
     assert caught.value.zone == name
+
+
+@given(
+    st.text(max_size=20)
+    | st.from_regex(r"(\\u[0-9a-f]{4}|\\U[0-9a-f]{8}|\\x[0-9a-f]{2}){1,3}", fullmatch=True)
+)
+def test_any_spelling_can_be_asked_for(text: str) -> None:
+    raw_name(text).encode("utf-8", "surrogateescape")
+
+
+def test_surrogates_that_stand_for_no_byte_stay_as_they_are_spelled() -> None:
+    assert raw_name(r"\ud800\udfff\udc41") == r"\ud800\udfff\udc41"

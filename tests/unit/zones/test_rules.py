@@ -99,6 +99,43 @@ tokens = st.lists(
 ).map("".join)
 
 
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("x = " + "[" * 100_000, "r.toml:"),
+        ("x = " + "1" * 5000, "r.toml:"),
+        ("[[rule]]\nmatch = 'a{99999999999999999999}'\nname = 'a'", "r.toml:2:9: match is too much"),
+        (f"[[rule]]\nmatch = '{'(' * 5000}{')' * 5000}'\nname = 'a'", "r.toml:2:"),
+        ("[[rule]]\nmatch = 'a'\nname = '{" + "9" * 5000 + "}'", "r.toml:3:9: name uses"),
+    ],
+    ids=["lists", "digits", "repeated", "groups", "number"],
+)
+def test_too_much_of_a_thing(text: str, what: str) -> None:
+    with pytest.raises(UsageError, match=what):
+        parse_rules(text, "r.toml")
+
+
+pieces = [*"ab()[]{}?*+|^$.:P<>=!1", "(?P<a>", "(?", "{1}", "\\1", "\\"]
+patterns = st.lists(st.sampled_from(pieces), max_size=10).map("".join)
+templates = st.lists(st.sampled_from(["{", "}", "{1}", "{a}", "{٣}", "{²}", "x", "{0}", "{_}"])).map("".join)
+
+
+@settings(deadline=None)
+@given(patterns, templates, st.text(st.sampled_from("ab/1"), max_size=8))
+def test_any_rule_makes_a_zone_or_a_usage_error(match: str, name: str, path: str) -> None:
+    text = f"[[rule]]\nmatch = '''\n{match}'''\nname = '{name}'\n"
+    try:
+        rules = parse_rules(text, "r.toml")
+    except UsageError as error:
+        rules, sentence = (), str(error)
+    else:
+        sentence = "r.toml:"
+    assert sentence.startswith("r.toml:")
+    for rule in rules:
+        found = rule.zone_of(f"/{path}")
+        assert found is None or f"/{path}".startswith(str(found.cgroup))
+
+
 @settings(deadline=None)
 @given(st.text() | tokens)
 def test_any_text_is_rules_or_a_usage_error(text: str) -> None:
