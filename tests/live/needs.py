@@ -27,6 +27,7 @@ CAUSES = {
     "needs_zram": Cause("there is no zram device to swap to, or swap is in use already", allowed=True),
     "needs_ksm": Cause("the kernel has no KSM", allowed=True),
     "needs_thp": Cause("the kernel has no transparent huge pages, or they are off", allowed=True),
+    "needs_io_uring": Cause("the kernel has no io_uring for us", allowed=True),
     "needs_hugetlb": Cause("huge pages cannot be reserved", allowed=True),
     "needs_guard_pages": Cause("the kernel has no MADV_GUARD_INSTALL (Linux 6.13)", allowed=True),
     "needs_pagetable": Cause("the page tables cannot be read by BPF here", allowed=True),

@@ -20,6 +20,8 @@ from tests.oracle import PAGE, RSS_KINDS, Kernel, pages_of
 from tests.workloads.mem import MemError
 from tests.workloads.postgres import Postgres, programs
 from zonerss.answers.explain.account import FLUSH_SECONDS, explain_zone, pay_matrix
+from zonerss.kernel.roots import HOST
+from zonerss.kernel.smaps import read_smaps
 from zonerss.snapshot import Session
 
 MIB = 2**20
@@ -208,6 +210,61 @@ def test_a_zone_that_only_others_map(make_zone: Callable, tmpfs_directory):
     assert steps[("mapped_by_others", reader.name)] == 401 * PAGE
     assert steps[("cache_not_mapped", None)] == (1009 - 401) * PAGE
     assert account.chain.holds
+
+
+def assert_unmapped(zone: Zone, pages: int) -> None:
+    """The chain closes, and names at least so many pages that no page table maps."""
+    with stopped([zone.path]):
+        time.sleep(FLUSH_SECONDS)
+        account = explain(zone)
+    assert account.chain.holds, account.chain
+    assert account.shares.to_nobody_bytes < 8 * PAGE
+    # The lists lag by what is in the batches of each processor.
+    assert steps_of(account).get(("anon_not_mapped", None), 0) >= (pages - 64 * os.cpu_count()) * PAGE
+
+
+def test_the_rest_of_cut_huge_pages_is_in_the_chain(zone, mem):
+    """One page of each huge page stays mapped; the others stay charged until the kernel splits it."""
+    try:
+        made = mem.map("thp 8")
+    except MemError as error:
+        needs.skip("needs_thp", str(error))
+    huge = sum(row.sizes.get("AnonHugePages", 0) for row in read_smaps(HOST, mem.pid))
+    for first in range(0, made.pages, 512):
+        mem.unmap(made, first + 3, 509)
+    assert_unmapped(zone, huge // PAGE * 509 // 512)
+
+
+def test_the_rest_of_small_huge_pages_is_in_the_chain(zone, mem, setting):
+    """64 KiB each: no counter of memory.stat tells that there are any."""
+    try:
+        setting("/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/enabled", "never")
+        setting("/sys/kernel/mm/transparent_hugepage/hugepages-64kB/enabled", "madvise")
+    except OSError as error:
+        needs.skip("needs_thp", str(error))
+    made = mem.map("thp 8")
+    for first in range(0, made.pages, 16):
+        mem.unmap(made, first + 1, 15)
+    assert_unmapped(zone, made.pages * 15 // 16)
+
+
+def test_pages_that_io_uring_holds_are_in_the_chain(zone, mem):
+    try:
+        mem.map("pin 3001")
+    except MemError as error:
+        needs.skip("needs_io_uring", str(error))
+    assert_unmapped(zone, 3001)
+
+
+def test_tails_of_huge_pages_are_charged_as_their_heads_are(zone, mem):
+    """Linux before 6.4 tells the payer of a huge page's first frame only."""
+    made = mem.map("thp 8")
+    mem.unmap(made, 0, 1)  # the head of the first one is not mapped
+    with stopped([zone.path]):
+        account = explain(zone)
+    assert account.shares.to_nobody_bytes < 8 * PAGE
+    assert account.shares.own_anon_bytes >= 7 * MIB
+    assert account.chain.holds, account.chain
 
 
 def test_a_zone_below_a_zone_has_a_bill_of_its_own(make_zone: Callable, cgroups: TestCgroups):

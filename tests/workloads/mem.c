@@ -11,6 +11,7 @@
 //   memfd N [huge] | twice N | shm N | shmat ID N   shared memory; memfd answers with fd=, shm with id=
 //   shmemthp MIB                                    the same in huge pages, where memfd may have them
 //   file PATH N shared|private read|write|none      N pages of a file that exists
+//   pin N                                           N pages that io_uring registered, unmapped afterwards
 //   same N SEED                                     mergeable pages, the same for the same SEED
 //   vmas N                                          N mappings of one written page that cannot merge
 //   read|write|unmap ADDR N                         touch or give back N pages from ADDR
@@ -24,6 +25,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/io_uring.h>
 #include <linux/sched.h>
 #include <pthread.h>
 #include <sched.h>
@@ -38,6 +40,7 @@
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -157,6 +160,22 @@ static void map_touch(u64 pages, int flags, int fd, int write)
 	madvise(address, pages * PAGE, MADV_NOHUGEPAGE);
 	touch((u64)address, pages, write);
 	say("ok addr=%lx pages=%lu fd=%d", (u64)address, pages, fd);
+}
+
+// Pages that only the kernel holds: registered as a buffer of a ring that stays open, then unmapped.
+static void map_pinned(u64 pages)
+{
+	struct io_uring_params params = { 0 };
+	struct iovec buffer = { map(pages * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1), pages * PAGE };
+	madvise(buffer.iov_base, buffer.iov_len, MADV_NOHUGEPAGE);
+	touch((u64)buffer.iov_base, pages, 1);
+	int ring = syscall(SYS_io_uring_setup, 1, &params);
+	if (ring < 0 || syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS, &buffer, 1)) {
+		say("error %d io_uring", errno);
+		return;
+	}
+	munmap(buffer.iov_base, buffer.iov_len);
+	say("ok addr=%lx pages=%lu fd=%d", (u64)buffer.iov_base, pages, ring);
 }
 
 static int make_memfd(u64 bytes, int flags)
@@ -554,6 +573,8 @@ static int do_map(const char *verb, u64 n, char **word)
 			say("error %d reserve", errno);
 		else
 			say("ok addr=%lx pages=%lu", (u64)address, (n << 30) / PAGE);
+	} else if (is(verb, "pin")) {
+		map_pinned(n);
 	} else if (is(verb, "vmas")) {
 		map_vmas(n);
 	} else {

@@ -3,6 +3,10 @@
 // One word per frame holds the inode of the cgroup (fs/proc/page.c, kpagecgroup_read(); Linux 4.3, commit
 // 80ae2fdceba8). Words are read a block at a time and only where the block holds a frame of the census, so that a large
 // machine with little mapped costs little.
+//
+// Until Linux 6.3 the word of a huge page's tail is 0: its charge is noted in the head alone (mm/memcontrol.c,
+// page_cgroup_ino(); commit ec342603e6d7, Linux 6.4, asks the head). So of frames whose word is 0 it is asked whether they
+// are tails, and of tails the head.
 
 #include "payers.h"
 
@@ -13,10 +17,13 @@
 
 #include "array.h"
 #include "marker.h"
+#include "pageflags.h"
 
 #define BLOCK_FRAMES 4096
+#define LOOK_FRAMES 64 // looked at by one read on the way down to a head
 
 struct payers {
+	int kpagecgroup_fd, kpageflags_fd;
 	struct payer *rows;
 	size_t count, room;
 	struct table table; // by set and inode
@@ -65,26 +72,82 @@ static uint32_t block_set(const struct census *census, const frame_word *words, 
 	return set_of(census, atomic_load_explicit(&words[at], memory_order_relaxed));
 }
 
-// first: the frame number of words[0]. Frames that the file does not reach are nobody's.
-static int payers_block(struct payers *p, const struct census *census, int fd, uint64_t first, const frame_word *words)
+// Words [from, to) of a file that has one for each frame. 0 or a negative errno; *ret: how many it has.
+static int read_words(int fd, uint64_t from, uint64_t to, uint64_t *words, uint64_t *ret)
 {
-	uint64_t inodes[BLOCK_FRAMES];
+	uint64_t at = from;
+	while (at < to) {
+		ssize_t got = pread(fd, words + (at - from), (to - at) * sizeof(*words), at * sizeof(*words));
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (got < (ssize_t)sizeof(*words))
+			break;
+		at += got / sizeof(*words);
+	}
+	*ret = at - from;
+	return 0;
+}
+
+// The inode of the head of a tail's huge page; 0: there is none, or it is charged to none.
+static uint64_t head_inode(const struct payers *p, uint64_t tail)
+{
+	uint64_t flags[LOOK_FRAMES], inode, count;
+	for (uint64_t to = tail; to;) {
+		uint64_t from = to > LOOK_FRAMES ? to - LOOK_FRAMES : 0;
+		if (read_words(p->kpageflags_fd, from, to, flags, &count) || count < to - from)
+			return 0;
+		for (; to > from; to--) {
+			if (kpage_has(flags[to - 1 - from], KPF_COMPOUND_TAIL))
+				continue;
+			if (!kpage_has(flags[to - 1 - from], KPF_COMPOUND_HEAD))
+				return 0; // it was split meanwhile
+			return kpage_read(p->kpagecgroup_fd, to - 1, &inode) ? inode : 0;
+		}
+	}
+	return 0;
+}
+
+// Frames [first + from, first + to): a word of 0 that is a tail's becomes its head's.
+static void ask_heads(const struct payers *p, const struct census *census, uint64_t first, const frame_word *words,
+		      uint32_t from, uint32_t to, uint64_t *inodes)
+{
+	uint64_t flags[BLOCK_FRAMES], count, head = 0;
+	bool known = false; // head is that of the huge page that the frame before was of
+	while (from < to && (inodes[from] || !block_set(census, words, from)))
+		from++;
+	while (to > from && (inodes[to - 1] || !block_set(census, words, to - 1)))
+		to--;
+	if (from == to || read_words(p->kpageflags_fd, first + from, first + to, flags, &count))
+		return;
+	for (uint64_t i = 0; i < count; i++) {
+		bool tail = kpage_has(flags[i], KPF_COMPOUND_TAIL);
+		known = known && tail;
+		if (!tail || inodes[from + i] || !block_set(census, words, from + i))
+			continue;
+		if (!known)
+			head = head_inode(p, first + from + i);
+		known = true;
+		inodes[from + i] = head;
+	}
+}
+
+// first: the frame number of words[0]. Frames that the file does not reach are nobody's.
+static int payers_block(struct payers *p, const struct census *census, uint64_t first, const frame_word *words)
+{
+	uint64_t inodes[BLOCK_FRAMES], count;
 	uint32_t from = 0, to = BLOCK_FRAMES;
 	while (from < to && !block_set(census, words, from))
 		from++;
 	while (to > from && !block_set(census, words, to - 1))
 		to--;
 	memset(inodes + from, 0, (to - from) * sizeof(*inodes));
-	for (uint32_t at = from; at < to;) {
-		ssize_t got = pread(fd, inodes + at, (to - at) * sizeof(*inodes), (first + at) * sizeof(*inodes));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (got < (ssize_t)sizeof(*inodes))
-			break;
-		at += got / sizeof(*inodes);
-	}
+	int error = read_words(p->kpagecgroup_fd, first + from, first + to, inodes + from, &count);
+	if (error)
+		return error;
+	if (p->kpageflags_fd >= 0)
+		ask_heads(p, census, first, words, from, from + count, inodes);
 	for (uint32_t i = from; i < to; i++) {
 		uint32_t word = atomic_load_explicit(&words[i], memory_order_relaxed), set = set_of(census, word);
 		if (set && payers_count(p, set, word_kind(word), inodes[i]))
@@ -93,15 +156,15 @@ static int payers_block(struct payers *p, const struct census *census, int fd, u
 	return 0;
 }
 
-int census_payers(const struct census *census, int kpagecgroup_fd, struct payer **ret, size_t *count)
+int census_payers(const struct census *census, int kpagecgroup_fd, int kpageflags_fd, struct payer **ret, size_t *count)
 {
-	struct payers p = { 0 };
+	struct payers p = { .kpagecgroup_fd = kpagecgroup_fd, .kpageflags_fd = kpageflags_fd };
 	int error = 0;
 	for (size_t i = 0; !error && i < census->chunk_count; i++) {
 		uint64_t first = census->chunk_index[i] << CHUNK_BITS;
 		const frame_word *words = census_chunk(census, census->chunk_index[i]);
 		for (uint64_t at = 0; !error && first < SWAP_FRAMES && at < CHUNK_FRAMES; at += BLOCK_FRAMES)
-			error = payers_block(&p, census, kpagecgroup_fd, first + at, words + at);
+			error = payers_block(&p, census, first + at, words + at);
 	}
 	table_free(&p.table);
 	if (error) {

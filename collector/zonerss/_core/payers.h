@@ -17,5 +17,7 @@ struct payer {
 
 // All frames of the census by set and payer, in *ret, to be freed with payers_free(); swap slots are left out. 0 or a negative
 // errno.
-int census_payers(const struct census *census, int kpagecgroup_fd, struct payer **ret, size_t *count);
+// kpageflags_fd: to find the heads of huge pages, which kpagecgroup alone has on Linux before 6.4; -1: do not ask.
+int census_payers(const struct census *census, int kpagecgroup_fd, int kpageflags_fd, struct payer **ret,
+		  size_t *count);
 void payers_free(struct payer *rows);

@@ -49,6 +49,41 @@ def test_frames_of_an_earlier_census_are_forgotten(tmp_path):
     assert found == (Billed((0,), 7, (1, 0, 0, 0, 0)),)
 
 
+HEAD, TAIL = 1 << 15, 1 << 16
+
+
+def kpageflags(root: Path, flags: dict[int, int], frames: int) -> None:
+    words = struct.pack(f"={frames}Q", *(flags.get(pfn, 0) for pfn in range(frames)))
+    (root / "kpageflags").write_bytes(words)
+
+
+def test_of_a_tail_the_head_is_asked(tmp_path):
+    """Linux before 6.4: the word of a huge page is at its head alone, perhaps in another block, not marked."""
+    census = Census(1)
+    huge = [*range(4000, 4512), *range(4608, 4624)]
+    marked = [2, 3, *range(4090, 4110), *range(4500, 4512), *range(4609, 4624)]
+    census.mark(0, marked, [0] * len(marked))
+    flags = {pfn: TAIL for pfn in huge} | {4000: HEAD, 4608: HEAD}
+    kpageflags(tmp_path, flags | {3: TAIL, 2: 0}, 5000)
+    roots = kpagecgroup(tmp_path, {2: 9, 4000: 7, 4608: 8}, 5000)
+    found = read_payers(census, census.parts(), roots)
+    assert {(row.inode, row.pages[0]) for row in found} == {
+        (9, 1),
+        (0, 1),  # a tail whose head was split meanwhile
+        (7, 20 + 12),
+        (8, 15),
+    }
+
+
+def test_two_huge_pages_side_by_side(tmp_path):
+    census = Census(1)
+    marked = [*range(512, 1024), *range(1025, 1536)]
+    census.mark(0, marked, [0] * len(marked))
+    kpageflags(tmp_path, {pfn: TAIL for pfn in range(512, 1536)} | {512: HEAD, 1024: HEAD}, 2000)
+    found = read_payers(census, census.parts(), kpagecgroup(tmp_path, {512: 7, 1024: 8}, 2000))
+    assert {(row.inode, row.pages[0]) for row in found} == {(7, 512), (8, 511)}
+
+
 def test_many_payers(tmp_path):
     """More than the table begins with."""
     census = Census(1)

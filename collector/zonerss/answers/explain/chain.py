@@ -143,15 +143,14 @@ def kernel_steps(bill: Bill) -> list[Step]:
 _BESIDE_KERNEL = {"sockets": "sock", "hugetlb": "hugetlb"}
 
 
-def swap_cache_bytes(bill: Bill) -> int:
+def unmapped_bytes(bill: Bill) -> int:
     """
-    Anonymous pages on the bill that no page table maps: in the swap cache, or the unmapped rest of a huge page.
+    Anonymous pages on the bill that no page table maps: in the swap cache, the unmapped rest of a huge page, or
+    unmapped while the kernel holds them (buffers that io_uring registered, pages in a pipe).
 
-    The LRU lists hold all anonymous and file pages, mapped or not. They lag by pages in per-cpu batches, so they are
-    used only where such pages can exist.
+    The LRU lists hold all anonymous and file pages, mapped or not. They lag by pages in per-cpu batches; where they are
+    behind what is mapped and cached, there is nothing to tell.
     """
-    if not (bill.stat.get("swapcached") or bill.stat.get("anon_thp") or bill.stat.get("rss_huge")):
-        return 0
     lists = ("active_anon", "inactive_anon", "active_file", "inactive_file", "unevictable")
     return max(
         sum(bill.stat.get(name, 0) for name in lists) - (bill.anon_bytes or 0) - (bill.cache_bytes or 0), 0
@@ -216,7 +215,7 @@ def _billed(shares: Shares, bill: Bill, cgroup_of_zone: Mapping[str, str | None]
         steps.append(Step("cache_not_mapped", bill.cache_bytes - shares.own_file_bytes))
     if bill.anon_bytes is not None:
         steps.append(Step("anon_not_seen", bill.anon_bytes - shares.own_anon_bytes))
-    if left := swap_cache_bytes(bill):
+    if left := unmapped_bytes(bill):
         steps.append(Step("anon_not_mapped", left))
     steps += kernel_steps(bill)
     for zones, size in sorted(shares.own_only_others.items(), key=lambda item: (-item[1], item[0])):

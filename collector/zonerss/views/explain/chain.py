@@ -19,7 +19,7 @@ _SAYS = {
     "billed_to_nobody": "charged to no cgroup",
     "cache_not_mapped": "page cache of this cgroup that no process maps",
     "anon_not_seen": "anonymous memory of this cgroup that no process walked maps",
-    "anon_not_mapped": "anonymous memory that no page table maps: swap cache, unmapped rest of huge pages",
+    "anon_not_mapped": "anonymous memory that no page table maps: swap cache, rests of huge pages, pinned pages",
     "mapped_by_others": "charged here, mapped only by {zones}",
     "kernel": "kernel memory: page tables, stacks, slab",
     "page_tables": "page tables",
