@@ -48,10 +48,10 @@ class Engine:
             [*self.command, *arguments], input=stdin, capture_output=True, check=True, timeout=120
         ).stdout.decode()
 
-    def start(self, name: str, script: str) -> Container:
+    def start(self, name: str, script: str, *options: str) -> Container:
         id = self.run(
             *("run", "--detach", "--name", name, "--network=none", "--init=false"),
-            *("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"),
+            *("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024", *options),
             *(self.image, "/bin/sh", "-c", script),
         ).strip()
         return Container(name, id, int(self.run("inspect", "--format", "{{.State.Pid}}", id)))
@@ -150,9 +150,9 @@ def start(engine: Engine) -> Iterator[Callable[[str], Container]]:
     """start("a") runs a container with two idle processes; its name is made unique."""
     names = []
 
-    def start(name: str, script: str = "sleep 1000 & wait") -> Container:
+    def start(name: str, script: str = "sleep 1000 & wait", *options: str) -> Container:
         names.append(f"{TAG}-{name}")
-        container = engine.start(names[-1], script)
+        container = engine.start(names[-1], script, *options)
         children = Path(f"/proc/{container.pid}/task/{container.pid}/children")
         until(lambda: children.read_text().split() and comm(children.read_text().split()[0]) == "sleep")
         return container
@@ -211,6 +211,27 @@ def libraries(pid: int) -> set[str]:
         for line in Path(f"/proc/{pid}/maps").read_text().splitlines()
         if line.endswith(("libc.so.6", ".so"))
     }
+
+
+# 4 MiB of a word, written to a disk, so that the container pays for page cache.
+FILL = "x=0123456789abcdef; i=0; while [ $((i+=1)) -le 18 ]; do x=$x$x; done; echo $x >/disk/f; x="
+
+
+def test_podmans_number_is_that_of_its_version(engine, start, disk_directory):
+    version = tuple(int(part) for part in re.findall(r"\d+", engine.run("--version"))[:2])
+    one = start("one", f"{FILL}; sleep 1000 & wait", "--volume", f"{disk_directory}:/disk")
+    command = [sys.executable, "-m", "zonerss", "explain", one.name, "--numbers", "--json"]
+    done = subprocess.run(command, capture_output=True, check=True)
+    rows = {row["name"]: row["bytes"] for row in json.loads(done.stdout)["numbers"]}
+    said = engine.run("stats", "--no-stream", "--format", "{{.ContainerStats.MemUsage}}", one.id)
+    before = (4, 7) if "usage_in_bytes" in rows else (4, 0)
+    name = (
+        "podman stats" if version >= (5, 6) else "podman, before" if version >= before else "podman, at first"
+    )
+    slack = 64 * os.cpu_count() * 4096
+    assert abs(int(said) - rows[name]) <= slack, rows
+    others = {"podman stats", "podman, before", "podman, at first"} - {name}
+    assert any(abs(int(said) - rows[other]) > 2 * slack for other in others), rows
 
 
 def test_stopping_one_changes_the_others_rss_by_nothing(engine, start):

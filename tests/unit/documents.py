@@ -294,7 +294,7 @@ def account(bill: Bill | None, with_shares: bool = True, drift: Drift | None = N
     )
     found = builders.snapshot(usage("web"), gaps=GAPS)
     return Account(
-        found, Zone("web", "/web"), found.zones[0], joined, bill, shares_or_none, drift, attempts=2
+        found, Zone("web", "/web"), found.zones[0], joined, bill, shares_or_none, drift, 2, bill, ()
     )
 
 

@@ -111,12 +111,12 @@ def _numbers(session: Session, by: str, account: Account, args: argparse.Namespa
             incore_bytes=incore.zones[0].rss_bytes,
             exclusive_bytes=account.usage.exclusive_bytes,
             proportional_bytes=account.usage.proportional_bytes,
-            bill=account.bill,
+            bill=account.cgroup_bill,
         )
     )
     return (
         lambda: chain.document(account, {"numbers": numbers.fields(rows)}),
-        lambda: numbers.render(name, rows, args.bytes),
+        lambda: numbers.render(name, rows, args.bytes, account.below),
     )
 
 

@@ -48,6 +48,8 @@ ACCOUNT = Account(
     shares=None,
     drift=Drift((), (), 0),
     attempts=1,
+    cgroup_bill=BILL,
+    below=(),
 )
 
 

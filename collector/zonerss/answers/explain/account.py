@@ -69,7 +69,8 @@ def _explain_once(session: Session, name: str, by: str, roots: Roots, attempt: i
         zone for zone in zones if zone.name == usage.zone
     )  # the name may have been given as it is shown
     below = nested(zones).get(zone, ())
-    bill = read_zone_bill(hierarchy, zone, below)
+    cgroup_bill = read_cgroup_bill(hierarchy, zone)
+    bill = None if cgroup_bill is None else _own_bill(hierarchy, cgroup_bill, below)
     shares, cgroups = None, 1
     if billed is not None:
         inodes = cgroup_inodes(hierarchy)
@@ -87,16 +88,30 @@ def _explain_once(session: Session, name: str, by: str, roots: Roots, attempt: i
         {other.name: other.cgroup for other in zones},
     )
     drift = None if bill is None else _drift(snapshot, zone, below, hierarchy, bill, usage)
-    return Account(snapshot.without_frames(), zone, usage, joined, bill, shares, drift, attempt)
+    return Account(
+        snapshot.without_frames(),
+        zone,
+        usage,
+        joined,
+        bill,
+        shares,
+        drift,
+        attempt,
+        cgroup_bill,
+        tuple(other.name for other in zones if other.cgroup in below),
+    )
 
 
-def read_zone_bill(hierarchy: MemoryHierarchy, zone: Zone, below: Sequence[str]) -> Bill | None:
-    """The bill of a zone's cgroup less those of the zones below it; None where it has none."""
+def read_cgroup_bill(hierarchy: MemoryHierarchy, zone: Zone) -> Bill | None:
+    """The bill of a zone's cgroup, with all that is below it; None where it has none."""
     if zone.cgroup is None or (zone.cgroup == "/" and hierarchy.version == 1):
         return None  # version 1's root cgroup has figures, but nothing is charged to it
     bill = read_bill(hierarchy, zone.cgroup)
-    if bill is None or bill.charged_bytes is None:
-        return None  # version 2's root cgroup has memory.stat, but no memory.current
+    # version 2's root cgroup has memory.stat, but no memory.current
+    return None if bill is None or bill.charged_bytes is None else bill
+
+
+def _own_bill(hierarchy: MemoryHierarchy, bill: Bill, below: Sequence[str]) -> Bill:
     inner = (read_bill(hierarchy, path) for path in below)
     return less(bill, (other for other in inner if other is not None))
 

@@ -5,7 +5,7 @@ Each formula is its vendor's, as docs/explain.md cites it. A number with unknown
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from zonerss.records.bills import Bill
@@ -25,6 +25,7 @@ class Facts:
     exclusive_bytes: int | None
     proportional_bytes: int | None
     bill: Bill | None
+    """Of the whole cgroup, zones below it included, as other tools read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +38,14 @@ class Number:
     formula: str
     answers: str
     """The question that it answers."""
+    whole_cgroup: bool = False
+    """Of the zone's whole cgroup, zones below it included; else of the zone's own processes."""
 
 
 def everyones(facts: Facts) -> tuple[Number, ...]:
     """The table, from the page tables' numbers to the bill's."""
     bill = facts.bill
     version = bill.version if bill else 2
-    charged = bill.charged_bytes if bill else None
     return (
         Number("ps, prstat", facts.process_rss_bytes, "sum of process RSS", "every mapping of a page"),
         Number("getvmusage", facts.incore_bytes, "--basis incore", "mapped, or cached there"),
@@ -52,23 +54,37 @@ def everyones(facts: Facts) -> tuple[Number, ...]:
         Number("zone's share", facts.proportional_bytes, "frame / zones that map it", "adds up over zones"),
         Number("smem, ps_mem", facts.pss_bytes, "PSS: frame / processes", "adds up over processes"),
         Number("USS", facts.uss_bytes, "frames of one process only", "goes with one process"),
-        Number(_CHARGED[version], charged, "charged to the cgroup", "first to touch it pays"),
-        Number("systemd-cgtop", charged, _CHARGED[version], "the same"),
-        Number("docker stats", _without_inactive_file(bill), _DOCKER[version], "bill less idle cache"),
-        Number(
-            "podman stats", _without_inactive_file(bill, floor=True), _DOCKER[version], "the same, since 2025"
-        ),
-        Number("podman, before", _podman_before(bill), _PODMAN_BEFORE[version], "bill without cache"),
-        Number(
-            "kubelet", _without_inactive_file(bill, floor=True), _DOCKER[version], "working set: evicts by it"
-        ),
-        *(Number(f"memory.stat {name}", value, key, what) for name, value, key, what in _stat_rows(bill)),
+        *_of_the_cgroup(bill, version),
     )
+
+
+def _of_the_cgroup(bill: Bill | None, version: int) -> Iterator[Number]:
+    charged = bill.charged_bytes if bill else None
+    active, or_0 = _without_inactive_file(bill), _without_inactive_file(bill, floor=True)
+    for name, size, formula, answers in (
+        (_CHARGED[version], charged, "charged to the cgroup", "first to touch it pays"),
+        ("systemd-cgtop", charged, _CHARGED[version], "the same"),
+        ("docker stats", active, _DOCKER[version], "bill less idle cache"),
+        ("podman stats", or_0, _DOCKER[version], "the same, since 2025"),
+        ("podman, before", _podman_before(bill), *_PODMAN_BEFORE[version]),
+        ("podman, at first", charged, *_PODMAN_FIRST[version]),
+        ("kubelet", or_0, _DOCKER[version], "working set: evicts by it"),
+        *((f"memory.stat {name}", value, key, what) for name, value, key, what in _stat_rows(bill)),
+    ):
+        yield Number(name, size, formula, answers, whole_cgroup=True)
 
 
 _CHARGED = {1: "usage_in_bytes", 2: "memory.current"}
 _DOCKER = {1: "usage - total_inactive_file", 2: "current - inactive_file"}
-_PODMAN_BEFORE = {1: "active_anon + inactive_anon", 2: "memory.stat anon"}
+# containers/common, each by cgroup version: #870 (December 2021), #1643 (September 2023), #2455 (June 2025)
+_PODMAN_BEFORE = {
+    1: ("active_anon + inactive_anon", "2023 to 2025: without cache"),
+    2: ("memory.stat anon", "2022 to 2025: without cache"),
+}
+_PODMAN_FIRST = {
+    1: ("usage_in_bytes", "until 2023: all of it"),
+    2: ("memory.current", "until 2021: all of it"),
+}
 
 
 def _without_inactive_file(bill: Bill | None, floor: bool = False) -> int | None:

@@ -42,6 +42,10 @@ class Account:
     drift: Drift | None
     """None where the zone has no bill."""
     attempts: int
+    cgroup_bill: Bill | None
+    """The zone's whole cgroup's, zones below it included: what other tools print. None where it has none."""
+    below: tuple[str, ...]
+    """The zones below it."""
 
 
 @dataclass(frozen=True, slots=True)

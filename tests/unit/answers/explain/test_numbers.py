@@ -61,6 +61,7 @@ def test_version_2():
     assert found["memory.current"] == found["systemd-cgtop"] == 1000
     assert found["docker stats"] == found["podman stats"] == found["kubelet"] == 1000 - 170
     assert found["podman, before"] == 300
+    assert found["podman, at first"] == 1000
     assert (found["memory.stat anon"], found["memory.stat file"], found["memory.stat shmem"]) == (
         300,
         500,
@@ -73,6 +74,7 @@ def test_version_1():
     assert found["usage_in_bytes"] == found["systemd-cgtop"] == 1000
     assert found["docker stats"] == found["podman stats"] == found["kubelet"] == 1000 - 170
     assert found["podman, before"] == 250 + 161
+    assert found["podman, at first"] == 1000
     assert (found["memory.stat anon"], found["memory.stat file"], found["memory.stat shmem"]) == (
         300,
         500,
@@ -84,6 +86,14 @@ def test_where_the_idle_cache_is_the_larger_docker_prints_all_and_the_others_0()
     found = numbers(Bill(2, 100, {"inactive_file": 100}, None, None, None, None))
     assert found["docker stats"] == 100
     assert found["kubelet"] == found["podman stats"] == 0
+
+
+def test_what_comes_from_the_bill_is_of_the_whole_cgroup():
+    for bill in (None, V1, V2):
+        rows = everyones(Facts(1, 1, 1, 1, None, None, None, bill))
+        own = [number.name for number in rows if not number.whole_cgroup]
+        assert own == [number.name for number in rows][: len(own)]
+        assert own[-1] == "USS"
 
 
 def test_each_has_a_formula_and_a_question():
