@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import combinations
+
 from zonerss.answers.share import pairs, shared_parts
 from zonerss.answers.whatif import whatif
 from zonerss.census.parts import NO_GROUP
 from zonerss.census.tree import tree_usage
 from zonerss.snapshot import Snapshot
-from zonerss.units import PAGE_BYTES
 
 
 def assert_identities(snapshot: Snapshot) -> None:
@@ -32,13 +34,15 @@ def assert_identities(snapshot: Snapshot) -> None:
         proportional = sum(usage.proportional_bytes for usage in usages.values())
         assert abs(proportional - total) <= len(usages)
 
-        matrix = parts.pairs()
-        for one, row in enumerate(matrix):
-            assert row[one] * PAGE_BYTES == usages[names[one]].rss_bytes
-            assert all(row[other] == matrix[other][one] <= row[one] for other in range(len(row)))
-        assert len(pairs(parts, names)[0]) == sum(
-            pages > 0 for r in range(len(matrix)) for pages in matrix[r][:r]
-        )
+        together: Counter[tuple[str, ...]] = Counter()
+        for part in found:
+            for pair in combinations(sorted(part.zones), 2):
+                together[pair] += part.bytes
+        in_pairs, count = pairs(parts, names)
+        assert count == len(in_pairs) == len(together)
+        for pair in in_pairs:
+            assert pair.bytes == together[pair.zones]
+            assert pair.bytes <= min(usages[zone].rss_bytes for zone in pair.zones)
 
         everyone = whatif(parts, names, list(usages), {})
         assert (everyone.rss_bytes, everyone.kept_bytes, everyone.kept_by) == (total, 0, ())

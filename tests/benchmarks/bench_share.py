@@ -64,7 +64,7 @@ def bench(source: str) -> None:
         sharing = measure(session, "cgroup")
         print(
             f"{source}: {len(sharing.snapshot.zones)} zones, {len(sharing.parts)} parts, "
-            f"{len(sharing.pairs)} pairs, {sharing.snapshot.walk_pages:,} entries, {len(sharing.holdings)} named"
+            f"{sharing.pair_count} pairs, {sharing.snapshot.walk_pages:,} entries, {len(sharing.holdings)} named"
         )
     print(" commands")
     compare(
@@ -87,8 +87,9 @@ def bench(source: str) -> None:
         compare(
             {
                 "take": lambda: session.take("cgroup"),
-                "share": lambda: measure(session, "cgroup"),
-                "share, as JSON": lambda: render_json(document(measure(session, "cgroup"))),
+                "share": lambda: measure(session, "cgroup", pair_limit=10),
+                "share, as JSON": lambda: render_json(document(measure(session, "cgroup", pair_limit=1000))),
+                "share, all as JSON": lambda: render_json(document(measure(session, "cgroup"))),
                 "tree": tree,
             }
         )

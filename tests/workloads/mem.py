@@ -107,9 +107,11 @@ class Mem:
 
     def _answer(self, command: str) -> dict[str, str]:
         line = b""
+        ready = select.poll()  # select() takes no descriptor above 1023
+        ready.register(self.process.stdout, select.POLLIN)
         while not line.endswith(b"\n"):
             # No test depends on this number: it only turns a workload that hangs into a failure.
-            if not select.select([self.process.stdout], [], [], 300)[0]:
+            if not ready.poll(300_000):
                 raise TimeoutError(f"mem does not answer to {command!r}")
             part = os.read(self.process.stdout.fileno(), 4096)
             if not part:

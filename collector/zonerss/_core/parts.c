@@ -243,57 +243,143 @@ int parts_project(const struct parts *parts, const uint32_t *group_of, uint32_t 
 
 // ---- pairs ----
 
-// Adds what hangs below each set of a path to its owner's row, for all owners further up; sets that another path has
-// had are passed over (below 0). One half of the matrix only, whichever it is: so all the writes of a set lie in one
-// row.
-static void pairs_add_path(const uint32_t *path, size_t length, const uint32_t *owner_at, uint64_t *below,
-			   uint32_t owners, uint64_t *shared)
+// One owner's row at a time: what hangs below each set that adds the owner is shared with every owner further up. Where
+// owners ascend along every path, a row is complete once all sets of its owner have been seen, and needs no matrix.
+
+struct pairs {
+	uint64_t *below;    // [sets]: pages of a set and all sets below it
+	uint32_t *of_owner; // the sets, by owner
+	uint32_t *begin;    // [owners + 1]: where those of each owner begin
+	uint64_t *row;	    // [owners]
+	struct pair *heap;  // the largest so far, the least of them first
+	uint64_t room, count;
+};
+
+// Whether a is to be shown before b.
+static bool pair_before(const struct pair *a, const struct pair *b)
 {
-	for (size_t i = 0; i < length && below[path[i]]; i++) {
-		uint64_t *row = shared + (size_t)owner_at[i] * owners, pages = below[path[i]];
-		for (size_t up = i; up < length; up++)
-			row[owner_at[up]] += pages;
-		below[path[i]] = 0;
+	if (a->pages != b->pages)
+		return a->pages > b->pages;
+	return a->one != b->one ? a->one < b->one : a->other < b->other;
+}
+
+static int compare_pairs(const void *a, const void *b)
+{
+	return pair_before(a, b) ? -1 : 1;
+}
+
+static void heap_down(struct pair *heap, uint64_t count)
+{
+	for (uint64_t at = 0, child; (child = 2 * at + 1) < count; at = child) {
+		if (child + 1 < count && pair_before(&heap[child], &heap[child + 1]))
+			child++;
+		if (!pair_before(&heap[at], &heap[child]))
+			return;
+		struct pair lower = heap[at];
+		heap[at] = heap[child];
+		heap[child] = lower;
 	}
 }
 
-static void pairs_mirror(uint64_t *shared, size_t owners)
+static void heap_up(struct pair *heap, uint64_t at)
 {
-	for (size_t one = 0; one < owners; one++)
-		for (size_t other = 0; other < one; other++) {
-			uint64_t both = shared[one * owners + other] + shared[other * owners + one];
-			shared[one * owners + other] = shared[other * owners + one] = both;
-		}
+	for (; at && pair_before(&heap[(at - 1) / 2], &heap[at]); at = (at - 1) / 2) {
+		struct pair upper = heap[(at - 1) / 2];
+		heap[(at - 1) / 2] = heap[at];
+		heap[at] = upper;
+	}
 }
 
-int parts_pairs(const struct parts *parts, uint64_t *shared)
+static void pairs_keep(struct pairs *pairs, struct pair found)
 {
-	size_t owners = parts->owners;
-	uint64_t *below = calloc(parts->sets ? parts->sets : 1, sizeof(*below));
-	uint32_t *path = malloc((owners + 1) * sizeof(*path)), *owner_at = malloc((owners + 1) * sizeof(*owner_at));
-	int error = below && path && owner_at ? 0 : -ENOMEM;
-	memset(shared, 0, owners * owners * sizeof(*shared));
-	for (uint32_t set = parts->sets; !error && set-- > 1;) {
-		const uint64_t *own = parts->pages[set];
-		below[set] += own[KIND_ANON] + own[KIND_FILE] + own[KIND_SHMEM];
-		below[parts->parent[set]] += below[set];
+	if (pairs->count < pairs->room) {
+		pairs->heap[pairs->count] = found;
+		heap_up(pairs->heap, pairs->count);
+	} else if (pairs->room && pair_before(&found, &pairs->heap[0])) {
+		pairs->heap[0] = found;
+		heap_down(pairs->heap, pairs->room);
 	}
-	for (uint32_t set = parts->sets; !error && set-- > 1;) {
-		size_t length = 0;
-		if (!below[set])
+	pairs->count++;
+}
+
+static void pairs_add_row(struct pairs *pairs, const struct parts *parts, uint32_t owner)
+{
+	memset(pairs->row, 0, owner * sizeof(*pairs->row));
+	for (uint32_t i = pairs->begin[owner]; i < pairs->begin[owner + 1]; i++) {
+		uint64_t pages = pairs->below[pairs->of_owner[i]];
+		if (!pages)
 			continue;
-		for (uint32_t up = set; up; up = parts->parent[up], length++) {
-			path[length] = up;
-			owner_at[length] = parts->owner[up];
-		}
-		pairs_add_path(path, length, owner_at, below, owners, shared);
+		for (uint32_t up = parts->parent[pairs->of_owner[i]]; up; up = parts->parent[up])
+			pairs->row[parts->owner[up]] += pages;
 	}
+	for (uint32_t one = 0; one < owner; one++)
+		if (pairs->row[one])
+			pairs_keep(pairs, (struct pair){ .one = one, .other = owner, .pages = pairs->row[one] });
+}
+
+static void pairs_begin(struct pairs *pairs, const struct parts *parts)
+{
+	for (uint32_t set = parts->sets; set-- > 1;) {
+		const uint64_t *own = parts->pages[set];
+		pairs->below[set] += own[KIND_ANON] + own[KIND_FILE] + own[KIND_SHMEM];
+		pairs->below[parts->parent[set]] += pairs->below[set];
+		pairs->begin[parts->owner[set]]++;
+	}
+	for (uint32_t owner = 0, sum = 0; owner <= parts->owners; owner++)
+		pairs->begin[owner] = sum += pairs->begin[owner];
+	for (uint32_t set = parts->sets; set-- > 1;)
+		pairs->of_owner[--pairs->begin[parts->owner[set]]] = set;
+}
+
+static int pairs_of_ascending(const struct parts *parts, struct pairs *pairs)
+{
+	size_t sets = parts->sets ? parts->sets : 1;
+	pairs->below = calloc(sets, sizeof(*pairs->below));
+	pairs->of_owner = calloc(sets, sizeof(*pairs->of_owner));
+	pairs->begin = calloc(parts->owners + UINT64_C(1), sizeof(*pairs->begin));
+	pairs->row = calloc(parts->owners + UINT64_C(1), sizeof(*pairs->row));
+	int error = pairs->below && pairs->of_owner && pairs->begin && pairs->row ? 0 : -ENOMEM;
 	if (!error)
-		pairs_mirror(shared, owners);
-	free(below);
-	free(path);
-	free(owner_at);
+		pairs_begin(pairs, parts);
+	for (uint32_t owner = 1; !error && owner < parts->owners; owner++)
+		pairs_add_row(pairs, parts, owner);
+	free(pairs->below);
+	free(pairs->of_owner);
+	free(pairs->begin);
+	free(pairs->row);
 	return error;
+}
+
+static bool is_ascending(const struct parts *parts)
+{
+	for (uint32_t set = 1; set < parts->sets; set++)
+		if (parts->parent[set] && parts->owner[parts->parent[set]] >= parts->owner[set])
+			return false;
+	return true;
+}
+
+static int parts_ascending(const struct parts *parts, struct parts **ret)
+{
+	uint32_t *same = malloc((parts->owners + UINT64_C(1)) * sizeof(*same));
+	for (uint32_t owner = 0; same && owner < parts->owners; owner++)
+		same[owner] = owner;
+	int error = same ? parts_project(parts, same, parts->owners, ret) : -ENOMEM;
+	free(same);
+	return error;
+}
+
+int64_t parts_pairs(const struct parts *parts, struct pair *largest, uint64_t room)
+{
+	struct pairs pairs = { .heap = largest, .room = room };
+	struct parts *ascending = NULL;
+	int error = is_ascending(parts) ? 0 : parts_ascending(parts, &ascending);
+	if (!error)
+		error = pairs_of_ascending(ascending ? ascending : parts, &pairs);
+	parts_free(ascending);
+	if (error)
+		return error;
+	qsort(largest, pairs.count < room ? pairs.count : room, sizeof(*largest), compare_pairs);
+	return pairs.count;
 }
 
 // ---- a tree above the owners ----

@@ -45,9 +45,15 @@ int64_t parts_members(const struct parts *parts, const uint32_t *numbers, uint32
 // UINT32_MAX for "leave this owner out". 0 or -ENOMEM.
 int parts_project(const struct parts *parts, const uint32_t *group_of, uint32_t groups, struct parts **ret);
 
-// shared[a * owners + b]: pages of the kinds anon, file and shmem that owners a and b both map; symmetric, the diagonal is
-// each owner's rss. 0 or -ENOMEM.
-int parts_pairs(const struct parts *parts, uint64_t *shared);
+// What two owners both map.
+struct pair {
+	uint32_t one, other; // owners; one is the lower
+	uint64_t pages;	     // of the kinds anon, file and shmem
+};
+
+// The owners that map pages in common, the most pages first, equal ones by number; largest: room for so many. Returns how
+// many there are in all, of which at most room are written, or -ENOMEM. Needs memory by owners, not by pairs.
+int64_t parts_pairs(const struct parts *parts, struct pair *largest, uint64_t room);
 
 // Sums for a tree above the owners. node_of: [owners], the node of each owner; node_parent: of each node, lower than its own
 // number; node 0 is the root, its own parent. sums: [nodes], filled with what each node and all below it map, every frame

@@ -2,20 +2,18 @@
 
 For a part P with the set of zones S, what zones y and z share is the sum of pages(P) where y and z are in S.
 
-The identities that hold, and are tested: the parts add up to the total's rss; the matrix of pairs is symmetric and its
-diagonal is each zone's rss.
+The identities that hold, and are tested: the parts add up to the total's rss; what a pair shares is the sum of the
+parts that have both zones.
 """
 
 from __future__ import annotations
 
-import heapq
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from zonerss.census.kinds import Kind, rss_of
-from zonerss.census.parts import Parts
+from zonerss.census.parts import NO_GROUP, Parts
 from zonerss.records import Gap
 from zonerss.records.files import Holdings
 from zonerss.snapshot import Snapshot
@@ -61,6 +59,8 @@ class Sharing:
     holdings: Holdings
     """What the largest of the parts hold."""
     gaps: tuple[Gap, ...]
+    heat: Sequence[Pair] = ()
+    """All pairs of the largest zones, where a heat map is wanted."""
 
 
 def shared_parts(parts: Parts, names: Mapping[int, str]) -> list[SharedPart]:
@@ -85,21 +85,21 @@ def pairs(parts: Parts, names: Mapping[int, str], limit: int | None = None) -> t
     :param limit: at most so many
     :return: the pairs, and how many there are without the limit
     """
-    shared, bits = parts.pairs(), 32
-    mask = (1 << bits) - 1
-    # Most pages first, then by number, in one integer each: there may be very many, and integers sort fast.
-    found = [
-        (-pages << 2 * bits) + (one << bits) + other
-        for one, row in enumerate(shared)
-        for other, pages in enumerate(row[one + 1 :], one + 1)
-        if pages
-    ]
-    chosen = sorted(found) if limit is None else heapq.nsmallest(limit, found)
-    ascending = all(names[a] < names[b] for a, b in itertools.pairwise(sorted(names)))
-    both = [(names[row >> bits & mask], names[row & mask]) for row in chosen]
-    if not ascending:
-        both = [(a, b) if a < b else (b, a) for a, b in both]
-    return list(map(Pair, both, (pages_to_bytes(-(row >> 2 * bits)) for row in chosen))), len(found)
+    found, count = parts.pairs(limit)
+    return [
+        Pair((names[one], names[other]) if names[one] < names[other] else (names[other], names[one]), size)
+        for one, other, size in ((one, other, pages_to_bytes(pages)) for one, other, pages in found)
+    ], count
+
+
+def pairs_among(parts: Parts, names: Mapping[int, str], chosen: Sequence[str]) -> list[Pair]:
+    """The same for some zones only, without their pairs with others."""
+    numbers = [number for number, name in names.items() if name in set(chosen)]
+    group_of = [NO_GROUP] * parts.owners
+    for group, number in enumerate(numbers):
+        group_of[number] = group
+    among = {group: names[number] for group, number in enumerate(numbers)}
+    return pairs(parts.project(group_of, len(numbers)), among)[0]
 
 
 def cover(

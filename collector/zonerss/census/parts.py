@@ -40,6 +40,16 @@ class Part(NamedTuple):
     """Indexed by :class:`Kind`."""
 
 
+class Shared(NamedTuple):
+    """What two owners both map."""
+
+    one: int
+    other: int
+    """Greater than one."""
+    pages: int
+    """Anon, file and shmem."""
+
+
 class Parts:
     """The parts of a census, as a tree: set 0 is empty, every other set is its parent's and one owner more."""
 
@@ -102,13 +112,22 @@ class Parts:
         """Pages by :class:`Kind`, every frame once, whoever maps it."""
         return self.together(range(self.owners)).mapped
 
-    def pairs(self) -> list[list[int]]:
-        """``pairs()[a][b]``: rss pages that owners a and b both map. Symmetric; the diagonal is each one's rss."""
-        count = self.owners
-        shared = ffi.new("uint64_t[]", max(count * count, 1))
-        check(lib.parts_pairs(self._handle, shared), "summing up the pairs")
-        flat = ffi.unpack(shared, count * count) if count else []
-        return [flat[row * count : (row + 1) * count] for row in range(count)]
+    def pairs(self, limit: int | None = None) -> tuple[list[Shared], int]:
+        """
+        What each two owners both map, if anything, the most pages first, equal ones by number.
+
+        :param limit: at most so many
+        :return: the pairs, and how many there are without the limit
+        """
+        room = self._pairs_into(ffi.new("struct pair[]", 1), 0) if limit is None else limit
+        found = ffi.new("struct pair[]", max(room, 1))
+        count = self._pairs_into(found, room)
+        return [Shared(row.one, row.other, row.pages) for row in found[0 : min(count, room)]], count
+
+    def _pairs_into(self, largest: core.pair, room: int) -> int:
+        count = lib.parts_pairs(self._handle, largest, room)
+        check(min(count, 0), "summing up the pairs")
+        return count
 
     def filled(self) -> dict[int, tuple[int, ...]]:
         """The sets that hold pages, by number, and their pages by :class:`Kind`."""

@@ -18,39 +18,46 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from zonerss.answers.share import Sharing, cover, pairs, shared_parts
+from zonerss.answers.share import Sharing, cover, pairs, pairs_among, shared_parts
 from zonerss.census.usage import one_of_each_mm, zone_names
 from zonerss.commands.options import add_limit_options, add_walk_options, one_way
 from zonerss.commands.watching import add_watch_options, put, rounds
 from zonerss.snapshot import Session
-from zonerss.views.share import document, render
+from zonerss.views.share import HEAT_ZONES, document, render
 
 _SHOWN = 10
+_PAIRS = 1000  # in JSON
 _NAMING_BUDGET = 0.03  # of the walk's pages: how many may be walked again to name parts beyond those shown
 
 
 def prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     add_walk_options(parser)
-    add_limit_options(parser, "show only the N largest parts and pairs (default: 10 in text, all in JSON)")
+    add_limit_options(
+        parser,
+        "show only the N largest parts and pairs (default: 10 in text; in JSON all parts, 1,000 pairs)",
+    )
+    parser.add_argument("--all", action="store_true", help="show all parts and pairs: there may be millions")
     add_watch_options(parser, uncertainty=False)
 
 
 def run(args: argparse.Namespace) -> int:
     """Take a snapshot, name its largest parts, print them."""
     way = one_way(args)
-    limit = args.limit if args.json else args.limit or _SHOWN
+    limit = args.limit or (None if args.all or args.json else _SHOWN)
+    pair_limit = args.limit or (None if args.all else _PAIRS if args.json else _SHOWN)
+    width = 0 if args.json else _colour_width()
 
     def look(session: Session) -> Sharing:
         with _no_garbage_collection():
-            return measure(session, way, args.limit or _SHOWN, None if _colour_width() else limit)
+            return measure(session, way, args.limit or _SHOWN, pair_limit, HEAT_ZONES if width else 0)
 
     def show(sharing: Sharing) -> None:
         with _no_garbage_collection():
             put(
                 args,
                 lambda: document(sharing, limit),
-                lambda: render(sharing, limit, _colour_width(), args.bytes),
+                lambda: render(sharing, limit, width, args.bytes),
             )
 
     rounds(args, look, show)
@@ -76,17 +83,22 @@ def _colour_width() -> int:
     return shutil.get_terminal_size().columns
 
 
-def measure(session: Session, way: str, surely: int = _SHOWN, pair_limit: int | None = None) -> Sharing:
+def measure(
+    session: Session, way: str, surely: int = _SHOWN, pair_limit: int | None = None, heat_zones: int = 0
+) -> Sharing:
     """
     Take a snapshot and find what its parts hold.
 
     :param surely: so many of the largest shared parts are named at any cost; others where that costs little
     :param pair_limit: at most so many pairs
+    :param heat_zones: and all pairs of so many of the largest zones
     """
     snapshot = session.take(way)
     names = zone_names(snapshot.members)
     parts = shared_parts(snapshot.parts, names)
     most, pair_count = pairs(snapshot.parts, names, pair_limit)
+    largest = [usage.zone for usage in snapshot.zones[:heat_zones]]
+    heat = pairs_among(snapshot.parts, names, largest) if largest else []
     # Private memory needs no name: where it is shared, a fork shares it.
     unknown = [part for part in parts if len(part.owners) > 1 and part.file_bytes + part.shmem_bytes]
     cost_of: dict[int, int] = {}
@@ -99,6 +111,6 @@ def measure(session: Session, way: str, surely: int = _SHOWN, pair_limit: int | 
         round(snapshot.walk_pages * _NAMING_BUDGET),
     )
     if not wanted:
-        return Sharing(snapshot, parts, most, pair_count, {}, ())
+        return Sharing(snapshot, parts, most, pair_count, {}, (), heat)
     holdings, gaps = snapshot.holdings([m for m in snapshot.members if m.owner in chosen], wanted)
-    return Sharing(snapshot, parts, most, pair_count, holdings, gaps)
+    return Sharing(snapshot, parts, most, pair_count, holdings, gaps, heat)

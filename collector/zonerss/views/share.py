@@ -18,6 +18,8 @@ from zonerss.views.footer import footer
 from zonerss.views.table import render_rows
 from zonerss.views.text import cells, encodable, printable, some_names
 
+HEAT_ZONES = 40
+"""A heat map shows at most so many zones."""
 _CELL = 7  # columns of a terminal for one size and a blank
 _LABEL = 24
 _NAMED = 3
@@ -32,26 +34,32 @@ def render(sharing: Sharing, limit: int | None, width: int, in_bytes: bool = Fal
     :param width: columns of a terminal that shows colours; 0: there is none
     """
     shared = [part for part in sharing.parts if len(part.zones) > 1][:limit]
-    pairs = sharing.pairs if width else sharing.pairs[:limit]
-    lines = render_pairs(sharing.snapshot.zones, pairs, sharing.pair_count, width, in_bytes)
+    pairs, heat = sharing.pairs[:limit], sharing.heat
+    lines = render_pairs(sharing.snapshot.zones, pairs, sharing.pair_count, width, in_bytes, heat)
     lines += ["", *render_parts(shared, sharing.holdings, in_bytes)] if shared else []
     return [*lines, "", *footer(sharing.snapshot)]
 
 
 def render_pairs(
-    zones: Sequence[Usage], pairs: Sequence[Pair], pair_count: int, width: int, in_bytes: bool = False
+    zones: Sequence[Usage],
+    pairs: Sequence[Pair],
+    pair_count: int,
+    width: int,
+    in_bytes: bool = False,
+    heat: Sequence[Pair] = (),
 ) -> list[str]:
     """
     What each two zones both map.
 
     :param zones: largest first
-    :param pairs: most first; all of them for a heat map, those to show for a list
+    :param pairs: most first: those to show
     :param pair_count: how many there are
     :param width: columns of a terminal that shows colours; 0: there is none
+    :param heat: further pairs for a heat map: those of the largest zones
     """
     room = (width - _LABEL - 5) // _CELL
     if len(zones) > 1 and room > 1 and pairs and not in_bytes:
-        return _heat_map(zones, pairs, min(room, len(zones), 40), width)
+        return _heat_map(zones, [*pairs, *heat], min(room, len(zones), HEAT_ZONES), width)
     if not pairs:
         return ["No two zones map a page in common."]
     size = sizes(in_bytes)
@@ -141,7 +149,11 @@ def short_name(file: MappedFile | None) -> str:
 
 
 def document(sharing: Sharing, limit: int | None = None) -> dict[str, Any]:
-    """``zonerss.sharing/1``: the parts, and what each two zones both map (docs/share.md)."""
+    """
+    ``zonerss.sharing/1``: the parts, and what each two zones both map (docs/share.md).
+
+    :param limit: so many parts and pairs; None: all that were looked for
+    """
     snapshot = sharing.snapshot
     quoted = {usage.zone: json_name(usage.zone) for usage in snapshot.zones}
     fields = {
@@ -150,6 +162,7 @@ def document(sharing: Sharing, limit: int | None = None) -> dict[str, Any]:
         "parts": [
             json_part(part, quoted, sharing.holdings.get(part.number)) for part in sharing.parts[:limit]
         ],
+        "pair_count": sharing.pair_count,
         "pairs": [json_pair(pair, quoted) for pair in sharing.pairs[:limit]],
         "gaps": gap_list((*snapshot.gaps, *sharing.gaps)),
     }

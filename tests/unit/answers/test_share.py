@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from tests.unit.frames_by_hand import NAMES, PATHS, Frames, censuses, frames, in_rss
 
-from zonerss.answers.share import cover, pairs, shared_parts
-from zonerss.units import PAGE_BYTES
+from zonerss.answers.share import cover, pairs, pairs_among, shared_parts
 
 
 @given(frames)
@@ -29,10 +28,17 @@ def test_pairs_are_what_both_map(frames: Frames) -> None:
     for one in range(len(PATHS)):
         for other in range(len(PATHS)):
             both = in_rss(frames, lambda z, one=one, other=other: {one, other} <= z)
-            assert parts.pairs()[one][other] * PAGE_BYTES == both
             if PATHS[one] < PATHS[other]:
                 assert found.pop((PATHS[one], PATHS[other]), 0) == both
     assert not found
+
+
+@given(frames)
+def test_pairs_among_some_zones_are_those_of_all(frames: Frames) -> None:
+    parts = censuses(frames)[0].parts()
+    chosen = [PATHS[0], PATHS[2]]
+    wanted = [pair for pair in pairs(parts, NAMES)[0] if set(pair.zones) <= set(chosen)]
+    assert pairs_among(parts, NAMES, chosen) == wanted
 
 
 def test_one_zone_names_all_parts_that_it_is_in() -> None:

@@ -49,3 +49,24 @@ def test_json_has_all(capsys: pytest.CaptureFixture[str]) -> None:
     read = json.loads(capsys.readouterr().out)
     assert [part["zones"] for part in read["parts"]] == [["a"], ["a", "c"], ["a", "b"]]
     assert [pair["bytes"] for pair in read["pairs"]] == [3 * 4096, 2 * 4096]
+    assert read["pair_count"] == 2
+
+
+def test_json_has_the_thousand_largest_pairs_and_says_how_many_there_are(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zonerss.commands.share._PAIRS", 1)
+    assert main(["share", "--json"]) == 0
+    read = json.loads(capsys.readouterr().out)
+    assert [pair["bytes"] for pair in read["pairs"]] == [3 * 4096]
+    assert (read["pair_count"], len(read["parts"])) == (2, 3)
+    assert main(["share", "--json", "--all"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["pairs"]) == 2
+
+
+def test_all_in_text(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zonerss.commands.share._SHOWN", 1)
+    assert main(["share"]) == 0
+    assert "and 1 more pairs" in capsys.readouterr().out
+    assert main(["share", "--all"]) == 0
+    assert "more pairs" not in capsys.readouterr().out

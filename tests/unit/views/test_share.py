@@ -84,6 +84,14 @@ def test_pairs_as_a_heat_map_on_a_terminal() -> None:
     assert "evil\\x0a\\xff" in lines[2]
 
 
+def test_a_heat_map_has_its_own_pairs_and_a_list_has_not() -> None:
+    found = sharing()
+    zones, count = found.snapshot.zones, found.pair_count
+    all_of_them = render_pairs(zones, found.pairs, count, width=100)
+    assert render_pairs(zones, found.pairs[:1], count, width=100, heat=found.pairs) == all_of_them
+    assert render_pairs(zones, found.pairs[:1], count, width=40, heat=found.pairs)[-1] == "and 2 more pairs"
+
+
 def test_too_narrow_for_a_heat_map() -> None:
     found = sharing()
     assert render_pairs(found.snapshot.zones, found.pairs, found.pair_count, width=40)[0].startswith("SHARED")
@@ -112,7 +120,7 @@ def test_the_document() -> None:
     assert read["parts"][1]["zones"] == ["evil\n\\xff"]
     assert read["parts"][1]["holds"] == [{"kind": "anon", "name": None, "bytes": 11 * 4096}]
     assert read["pairs"][0] == {"zones": ["db", "web"], "bytes": 312 * 4096}
-    assert len(read["pairs"]) == 3
+    assert len(read["pairs"]) == read["pair_count"] == 3
     assert len(json.loads(render_json(document(sharing(), 1)))["pairs"]) == 1
 
 
