@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 // Counts, by process, what changes in page tables during one window of time, in which zonerss walks them.
 //
-// Compiled and loaded by bcc (collector/zonerss/motion/tracer.py), with bpf/include in place of kernel headers. It uses
+// Compiled and loaded by bcc (collector/zonerss/kernel/compiler.py), with bpf/include in place of kernel headers. It uses
 // only raw tracepoints, whose arguments are pointers, and offsets into the kernel's structs, which user space reads
 // from the kernel's BTF and defines as OFF_*. A window is a number above 0. Every record carries its window, so that
 // nothing has to be cleared in between. Events for which a map had no room are counted in state.lost; the window is
@@ -53,6 +53,7 @@ struct churn {
 	u64 raced;  // events of which another processor's event may have hidden a part
 	s64 held;   // pages that its threads held back when they were first seen (before Linux 6.2)
 	s64 first[MEMBERS];
+	s64 most[MEMBERS]; // pages that it had after any event, at most
 	u32 first_known;
 	u32 flags;
 };
@@ -150,20 +151,32 @@ static inline s64 pages_of(u64 mm, u32 member, u64 argument)
 }
 #endif
 
+static inline void note_most(struct churn *churn, u32 member, s64 pages)
+{
+	if (pages > churn->most[slot_of(member)])
+		churn->most[slot_of(member)] = pages;
+}
+
 static inline void note_first(struct state *state, u32 tgid, u32 member, s64 pages)
 {
 	struct churn *churn = churn_of(state, tgid);
-	if (!churn || churn->first_known & 1 << member)
+	if (!churn)
+		return;
+	note_most(churn, member, pages);
+	if (churn->first_known & 1 << member)
 		return;
 	churn->first[slot_of(member)] = pages;
 	churn->first_known |= 1 << member;
 }
 
-static inline void note_change(struct state *state, u32 tgid, s64 change, bool raced, bool forking)
+// pages: what it has after the change, of one kind; less where that is unknown.
+static inline void note_change(struct state *state, u32 tgid, s64 change, bool raced, bool forking, u32 member,
+			       s64 pages)
 {
 	struct churn *churn = churn_of(state, tgid);
 	if (!churn)
 		return;
+	note_most(churn, member, pages);
 	if (forking && change > 0)
 		__sync_fetch_and_add(&churn->forked, change);
 	else if (change > 0)
@@ -213,7 +226,7 @@ static inline struct held *look_at_held(struct state *state, u64 task)
 		all += now.pages[member];
 	}
 	if (grown)
-		note_change(state, tgid, grown, false, false);
+		note_change(state, tgid, grown, false, false, 0, 0);
 	struct churn *churn = !before && all ? churn_of(state, tgid) : 0;
 	if (churn)
 		__sync_fetch_and_add(&churn->held, all);
@@ -294,7 +307,7 @@ TRACED(rss_stat)
 	space->at_ns = now_ns;
 	s64 change = not_held(state, mm, member, pages - before);
 	if (known)
-		note_change(state, tgid_of_task(owner), change, raced, forking);
+		note_change(state, tgid_of_task(owner), change, raced, forking, member, pages);
 	else
 		note_first(state, tgid_of_task(owner), member, pages);
 	return 0;

@@ -84,6 +84,8 @@ class Snapshot:
     """The processes that were walked."""
     uncertainty: str | None = None
     """How the uncertainty was found: traced (a bound), net (less than one); None: it was not asked for."""
+    unsettled_bytes: int = 0
+    """How much of each zone's uncertainty is there only because processors did not come to rest in time."""
     by_mapping: Parts | None = field(repr=False, compare=False, default=None)
     """Basis incore: the parts with each owner twice, as o what it maps privately, as o + parts.owners what shared."""
     frames: Census | None = field(repr=False, compare=False, default=None)
@@ -280,6 +282,7 @@ class Session:
             parts=parts,
             members=members,
             uncertainty=str(self._windows.method) if self._windows and tell else None,
+            unsettled_bytes=self._windows.unsettled_bytes if self._windows and tell else 0,
             by_mapping=by_mapping,
             frames=walked.frames,
             host=self._host,

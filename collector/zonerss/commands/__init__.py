@@ -39,8 +39,8 @@ LATE_IMPORTS = {
     ("commands.top", "views.top_app"): 273,  # textual
     ("kernel.roster", "kernel.events"): 5,
     ("kernel.events", "pyroute2"): 212,
-    ("motion.tracer", "bcc"): 69,
     ("snapshot", "flight"): 2,  # and threading
+    ("kernel.compiler", "bcc"): 69,
     ("snapshot", "motion.window"): 11,
     ("snapshot", "walk.files"): 3,
     ("snapshot", "walk.incore"): 2,

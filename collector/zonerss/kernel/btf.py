@@ -1,10 +1,11 @@
-"""The few things that are asked of libbpf: where the members of the kernel's structs are, and how to run a program.
+"""The few things that are asked of libbpf: where the members of the kernel's structs are, how to run programs, maps.
 
 libbpf.so.1 is there wherever bcc is (Debian's libbcc links it). Source: bpf/btf.h, bpf/bpf.h of libbpf 1.x.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,11 +32,17 @@ struct bpf_test_run_opts { size_t sz; const void *data_in; void *data_out; uint3
     uint32_t data_size_out; const void *ctx_in; void *ctx_out; uint32_t ctx_size_in; uint32_t ctx_size_out;
     uint32_t retval; int repeat; uint32_t duration; uint32_t flags; uint32_t cpu; uint32_t batch_size; };
 int bpf_prog_test_run_opts(int prog_fd, struct bpf_test_run_opts *opts);
+int bpf_raw_tracepoint_open(const char *name, int prog_fd);
+int bpf_map_update_elem(int fd, const void *key, const void *value, uint64_t flags);
+int bpf_map_lookup_elem(int fd, const void *key, void *value);
+int bpf_map_lookup_and_delete_batch(int fd, void *in_batch, void *out_batch, void *keys, void *values, uint32_t *count,
+                                    const void *opts);
 typedef int (*libbpf_print_fn_t)(int level, const char *format, void *args);
 libbpf_print_fn_t libbpf_set_print(libbpf_print_fn_t fn);
 """
 _STRUCT, _ARRAY = 4, 3  # include/uapi/linux/btf.h, BTF_KIND_*
 _PERCPU_ARRAY = 6  # include/uapi/linux/bpf.h, BPF_MAP_TYPE_PERCPU_ARRAY
+_BATCH = 4096  # elements of a hash table that are taken out at once; a bucket holds a few
 
 
 class Btf:
@@ -110,11 +117,15 @@ class Libbpf:
             raise CannotServe("there is no libbpf.so.1: install Debian's python3-bpfcc") from err
         self._lib.libbpf_set_print(self._ffi.NULL)
 
+    def close(self) -> None:
+        """Unload it."""
+        self._ffi.dlclose(self._lib)
+
     def __enter__(self) -> Libbpf:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ffi.dlclose(self._lib)
+        self.close()
 
     @contextmanager
     def kernel_types(self) -> Iterator[Btf]:
@@ -151,3 +162,60 @@ class Libbpf:
         error = int(self._lib.bpf_prog_test_run_opts(fd, options))
         if error < 0:
             raise CannotServe(f"the kernel does not run a BPF program for us: {os.strerror(-error)}")
+
+    def attach_raw_tracepoint(self, name: str, program: int) -> int:
+        """
+        Run a program at each event; until the descriptor that comes back is closed.
+
+        :raises CannotServe: there is no such tracepoint, or it is not for us
+        """
+        fd = int(self._lib.bpf_raw_tracepoint_open(name.encode(), program))
+        if fd < 0:
+            raise CannotServe(f"the kernel does not let us use its tracepoint {name}: {os.strerror(-fd)}")
+        return fd
+
+    def update(self, table: int, key: bytes, value: bytes) -> None:
+        """
+        Set an element of a map.
+
+        :raises CannotServe: the kernel does not
+        """
+        error = int(self._lib.bpf_map_update_elem(table, key, value, 0))
+        if error < 0:
+            raise CannotServe(f"the kernel does not set an element of a BPF map: {os.strerror(-error)}")
+
+    def lookup(self, table: int, key: bytes, value_bytes: int) -> bytes | None:
+        """The value of a key; None: there is none."""
+        value = bytearray(value_bytes)
+        error = int(self._lib.bpf_map_lookup_elem(table, key, self._ffi.from_buffer(value)))
+        return bytes(value) if error == 0 else None
+
+    def drain(self, table: int, key_bytes: int, value_bytes: int) -> Iterator[tuple[bytes, bytes]]:
+        """
+        All keys and values of a hash table, which are taken out of it.
+
+        :raises CannotServe: the kernel does not give them
+        """
+        keys, values = bytearray(_BATCH * key_bytes), bytearray(_BATCH * value_bytes)
+        place, begun, count, error = self._ffi.new("uint64_t *"), False, self._ffi.new("uint32_t *"), 0
+        while not error:
+            count[0] = _BATCH
+            error = int(
+                self._lib.bpf_map_lookup_and_delete_batch(
+                    table,
+                    place if begun else self._ffi.NULL,
+                    place,
+                    self._ffi.from_buffer(keys),
+                    self._ffi.from_buffer(values),
+                    count,
+                    self._ffi.NULL,
+                )
+            )
+            if error not in (0, -errno.ENOENT):  # ENOENT: that was the last of it
+                raise CannotServe(f"the kernel does not empty a BPF map: {os.strerror(-error)}")
+            for at in range(count[0]):
+                yield (
+                    bytes(keys[at * key_bytes : (at + 1) * key_bytes]),
+                    bytes(values[at * value_bytes : (at + 1) * value_bytes]),
+                )
+            begun = True

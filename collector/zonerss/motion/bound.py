@@ -12,6 +12,9 @@ at most the number of entries that changed, which the kernel's tracepoints count
     its whole rss   where a process ended, replaced its memory or changed its zone: all its entries at once
 
 fork needs no count: what the child's entries map, the parent's map; where they do not, that was a change of theirs.
+
+A page that comes and goes again and again counts each time. So a second bound: M(t) is never less than nothing, and
+never more than the entries that the zone's processes had at any moment (:func:`ceilings`).
 """
 
 from __future__ import annotations
@@ -44,6 +47,8 @@ class Churn:
     """What its threads had not yet added to its RSS when the window began (before Linux 6.2)."""
     first_pages: Mapping[str, int] = field(default_factory=dict)
     """By kind: how many pages it had after the first change of the window, which is not in came or went."""
+    most_pages: Mapping[str, int] = field(default_factory=dict)
+    """By kind: how many pages it had after any change of the window, at most; empty: unknown."""
     replaced: bool = False
     """It ended, or replaced its memory by exec."""
 
@@ -74,6 +79,10 @@ class Window:
     """How far what was read of a process's RSS beforehand can be from the truth, by kind."""
     unread: frozenset[int] = frozenset()
     """Processes of which nothing can be said."""
+    unsettled_pages: int = 0
+    """Entries that may have changed at an end of the window without being counted; nobody knows whose."""
+    rss_is_all: bool = True
+    """Whether RSS has all entries. Before Linux 6.2 threads hold some back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +123,8 @@ def bounds(
     zones_of_mm: dict[int, set[Hashable]] = defaultdict(set)
     for sighting in before.values():
         zones_of_mm[sighting.mm].add(sighting.zone)
-    total = dict.fromkeys((sighting.zone for sighting in before.values()), window.exchanged_pages)
+    anybodys = window.exchanged_pages + window.unsettled_pages
+    total = dict.fromkeys((sighting.zone for sighting in before.values()), anybodys)
     hidden = {pid: pages for pid, own in before.items() if (pages := _hidden(window, pid, own))}
     for pid in hidden.keys() | _restless(window, before, after, moved_to):
         line = tuple(_ancestry(pid, window.parents, before))
@@ -129,9 +139,76 @@ def bounds(
             total[zone] = total.get(zone, 0) + changes + (all_at_once if gone or elsewhere else 0)
         inherited = sum(window.churn[one].forked_pages for one in line if one in window.churn)
         for zone in elsewhere:
-            total[zone] = total.get(zone, window.exchanged_pages) + changes + (all_at_once or inherited)
+            total[zone] = total.get(zone, anybodys) + changes + (all_at_once or inherited)
     unknown = {zone for pid in window.unread for zone in zones_of_mm[before[pid].mm]}
     return {zone: pages for zone, pages in total.items() if zone not in unknown}
+
+
+def ceilings(
+    window: Window,
+    before: Mapping[int, Sighting],
+    after: Mapping[int, Sighting],
+    moved_to: Mapping[int, Collection[Hashable]],
+) -> dict[Hashable, int]:
+    """
+    For each zone, in pages, what it mapped at any moment of the walk, at most; unknown ones are left out.
+
+    Parameters as of :func:`bounds`. The sum of what its processes had. A process that was not listed has what its
+    parent had; a page that it alone maps was a change of it, or of one that it descends from.
+    """
+    if not window.rss_is_all:
+        return {}
+    zones_of_mm: dict[int, set[Hashable]] = defaultdict(set)
+    for sighting in before.values():
+        zones_of_mm[sighting.mm].add(sighting.zone)
+    total: dict[Hashable, int] = defaultdict(lambda: window.unsettled_pages)
+    changes_in: dict[Hashable, int] = defaultdict(int)
+    grown: set[Hashable] = set()
+    unknown: set[Hashable] = set()
+    for pid, listed in before.items():
+        if (most := _most(window, listed, after.get(pid), pid)) is None:
+            unknown |= zones_of_mm[listed.mm]
+        for zone in zones_of_mm[listed.mm]:
+            total[zone] += most or 0
+    for pid in _restless(window, before, after, moved_to):
+        line = tuple(_ancestry(pid, window.parents, before))
+        own, churn = before.get(pid), window.churn.get(pid, Churn())
+        changes = _changes(churn, own, window.slack_pages)
+        home = set(zones_of_mm[before[line[-1]].mm]) if line[-1] in before else set()
+        for zone in home:
+            changes_in[zone] += changes
+        grown |= home if own is None else set()
+        elsewhere = {*moved_to.get(pid, ()), *({after[pid].zone} if pid in after else ())} - home
+        inherited = sum(window.churn[one].forked_pages for one in line if one in window.churn)
+        most = changes + inherited if own is None else _most(window, own, after.get(pid), pid)
+        for zone in elsewhere:
+            total[zone] += most or 0
+            unknown |= {zone} if most is None else set()
+    return {
+        zone: pages + (changes_in[zone] if zone in grown else 0)
+        for zone, pages in total.items()
+        if zone not in unknown
+    }
+
+
+def _most(window: Window, own: Sighting, later: Sighting | None, pid: int) -> int | None:
+    """Entries that a process had at any moment of the walk, at most. None: unknown."""
+    if not own.rss_pages:
+        return None
+    churn = window.churn.get(pid, Churn())
+    begin = {kind: own.rss_pages.get(kind, 0) + window.slack_pages for kind in RSS_KINDS}
+    first = sum(abs(pages - own.rss_pages.get(kind, 0)) for kind, pages in churn.first_pages.items())
+    most = sum(begin.values()) + first + churn.came_pages + 2 * churn.raced
+    if churn.most_pages and not churn.replaced and not _is_other(own, later):
+        # Between an event and the next, nothing changes; two processors at once can hide a page table each.
+        peaks = sum(max(pages, churn.most_pages[kind]) for kind, pages in begin.items())
+        most = min(most, peaks + PAGES_OF_A_TABLE * churn.raced)
+    return max(most, own.walked_pages or 0)
+
+
+def clamped(changes: int, found: int, ceiling: int | None) -> int:
+    """How far a figure can be off: by what changed, but it is not less than nothing and not more than its ceiling."""
+    return changes if ceiling is None else min(changes, max(found, ceiling - found))
 
 
 def _restless(

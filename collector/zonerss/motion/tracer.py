@@ -1,8 +1,8 @@
-"""What changes while the walk looks: counts by process, by bcc (bpf/churn.c).
+"""What changes while the walk looks: counts by process, by a BPF program (bpf/churn.c).
 
-bcc is Debian's python3-bpfcc. It compiles the program when it is loaded, without kernel headers: bpf/include stands in
-for them, and the offsets into the kernel's structs come from the kernel's BTF, asked through libbpf. Loading takes
-about 0.3 s. The tracepoints that every page fault meets are attached for the time of a window only.
+bcc, Debian's python3-bpfcc, compiles it when it is loaded (kernel/compiler.py), without kernel headers: bpf/include
+stands in for them, and the offsets into the kernel's structs come from the kernel's BTF, asked through libbpf. Loading
+takes about 0.3 s. The tracepoints that every page fault meets are attached for the time of a window only.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ import mmap
 import os
 import platform
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from zonerss.errors import CannotServe
 from zonerss.kernel.btf import Btf, Libbpf
+from zonerss.kernel.compiler import CannotLoad, load
 from zonerss.kernel.namespaces import is_first_namespace
 from zonerss.kernel.proc import read_rss
 from zonerss.kernel.roots import Roots
 from zonerss.motion.bound import PAGES_OF_A_TABLE, Churn, Move, Window
+from zonerss.motion.settle import Settler
 from zonerss.records import Task
 from zonerss.units import PAGE_BYTES
 
@@ -35,7 +36,6 @@ _SOURCE = next(
     ),
     _PACKAGE / "_core" / "churn",
 )
-_PROGRAM = _SOURCE / "churn.c"
 _MOVES = 2048
 _MOVE_PATH = 512
 
@@ -57,7 +57,15 @@ _OPTIONAL = (
 )
 _MEMBERS = {0: "file", 1: "anon", 3: "shmem"}  # include/linux/mm_types_task.h
 _EXECED, _EXITED = 1, 2
-_CHURN = struct.Struct("=6Q5q2I")
+# The maps of bpf/churn.c, and what is in them.
+_STATE = struct.Struct("=3Qq")  # struct state
+_PROCESS = struct.Struct("=2I")  # struct process_key
+_CHURN = struct.Struct("=6Q9q2I")  # struct churn
+_MOVE = struct.Struct(f"=Q2I{_MOVE_PATH}s")  # struct move
+_PARENT = struct.Struct("=I")
+_SPACE_BYTES = (16, 48)  # struct space_key and struct space
+_HELD_BYTES = (8, 16)  # struct thread_key and struct held
+_MAPS = ("states", "spaces", "processes", "parents", "moves")
 _PF_WRITE_PROTECTED = 3  # arch/x86/include/asm/trap_pf.h: the page is there, and it was a write
 _SYS_MREMAP = 25
 _PROOF = 23  # pages
@@ -71,15 +79,6 @@ def _require_here(roots: Roots) -> None:
             raise CannotServe(
                 f"the kernel traces what changes by the host's names: run in its {name} namespace"
             )
-
-
-def _bcc() -> Any:
-    os.environ["BCC_KERNEL_SOURCE"] = str(_SOURCE)
-    try:
-        from bcc import BPF  # type: ignore[import-untyped, unused-ignore]
-    except ImportError as err:
-        raise CannotServe("bcc is missing: install Debian's python3-bpfcc") from err
-    return BPF
 
 
 def _definitions(btf: Btf, cpus: int, calibration: int) -> list[str]:
@@ -129,25 +128,14 @@ class ChurnTracer:
     def __init__(self, roots: Roots) -> None:
         """:raises CannotServe: bcc or the kernel cannot do it here; says why"""
         _require_here(roots)
-        program = _bcc()
-        self._window = 0
-        self._attached: list[str] = []
-        with Libbpf() as libbpf:
-            cpus = libbpf.possible_cpus()
-            calibration = libbpf.per_cpu_map("calibration")
-            try:
-                with libbpf.kernel_types() as btf:
-                    definitions = _definitions(btf, cpus, calibration)
-                holds = "-DATOMIC_COUNTERS=1" in definitions
-                self._hot = (*_HOT, _HELD) if holds else _HOT
-                with _silenced():  # while loading: later descriptor 2 may be somebody's screen
-                    self._bpf = _compiled(program, definitions)
-                    libbpf.run_raw_tracepoint(self._load("calibrate"))
-                    for name in (*self._hot, *_RARE, *_OPTIONAL):
-                        self._load(name)
-            finally:
-                os.close(calibration)
+        self._window = self._unsettled = 0
+        self._attached: dict[str, int] = {}
+        self._files: dict[str, int] = {}
+        self._libbpf = Libbpf()
         try:
+            cpus, holds = self._load()
+            self._hot = (*_HOT, _HELD) if holds else _HOT
+            self._settler = Settler(roots, must_visit=holds)
             self._attach_for_good()
             self._slack_pages = 0
             inexact_pages = self._prove(roots, cpus)
@@ -156,6 +144,25 @@ class ChurnTracer:
         except BaseException:
             self.close()
             raise
+
+    def _load(self) -> tuple[int, bool]:
+        """How many processors there can be, and whether threads hold back what they have changed."""
+        cpus = self._libbpf.possible_cpus()
+        calibration = self._libbpf.per_cpu_map("calibration")
+        try:
+            with self._libbpf.kernel_types() as btf:
+                definitions = _definitions(btf, cpus, calibration)
+            holds = "-DATOMIC_COUNTERS=1" in definitions
+            programs = ("calibrate", *_HOT, *((_HELD,) if holds else ()), *_RARE, *_OPTIONAL)
+            maps = (*_MAPS, "threads") if holds else _MAPS
+            try:
+                self._files = load(_SOURCE, definitions, programs, maps, (calibration,))
+            except CannotLoad as err:
+                raise CannotServe(str(err)) from None
+            self._libbpf.run_raw_tracepoint(self._files["calibrate"])
+        finally:
+            os.close(calibration)
+        return cpus, holds
 
     def _prove(self, roots: Roots, cpus: int) -> int:
         """
@@ -183,7 +190,10 @@ class ChurnTracer:
     def close(self) -> None:
         """Detach and unload everything."""
         self._detach(tuple(self._attached))
-        self._bpf.cleanup()
+        for fd in self._files.values():
+            os.close(fd)
+        self._files = {}
+        self._libbpf.close()
 
     def __enter__(self) -> ChurnTracer:
         return self
@@ -196,7 +206,7 @@ class ChurnTracer:
         self._window += 1
         self._set_window(self._window)
         self._attach(self._hot)
-        quiesce()
+        self._unsettled = self._settler.settle()
 
     def abandon(self) -> None:
         """Stop counting, whether anybody still wants to know or not; nothing if it has stopped."""
@@ -205,77 +215,71 @@ class ChurnTracer:
 
     def end(self) -> Window:
         """Stop counting: what changed since :meth:`begin`."""
-        quiesce()
+        self._unsettled += self._settler.settle()
         self._detach(self._hot)
-        state = self._bpf[b"states"][0]
+        raw = self._libbpf.lookup(self._files["states"], bytes(4), _STATE.size)
+        if raw is None:
+            raise CannotServe("the kernel does not tell what was traced")
+        _, moves, lost, exchanged = _STATE.unpack(raw)
         found = Window(
-            churn=dict(self._churn()),
+            churn={tgid: decode_churn(value) for tgid, value in self._drain("processes", _CHURN.size)},
             parents={
-                child: parent for window, child, parent in self._drain("parents") if window == self._window
+                child: _PARENT.unpack(value)[0] for child, value in self._drain("parents", _PARENT.size)
             },
-            moves=tuple(self._moves(min(state.moves, _MOVES))),
-            exchanged_pages=max(state.exchanged, 0),
-            complete=not state.lost and state.moves <= _MOVES,
+            moves=tuple(self._moves(min(moves, _MOVES))),
+            exchanged_pages=max(exchanged, 0),
+            unsettled_pages=PAGES_OF_A_TABLE * self._unsettled,
+            complete=not lost and moves <= _MOVES,
             slack_pages=self._slack_pages,
+            rss_is_all="threads" not in self._files,
         )
         self._set_window(0)
-        for table in (b"spaces", b"threads") if _HELD in self._hot else (b"spaces",):
-            for _ in self._bpf[table].items_lookup_and_delete_batch():
-                pass
+        self._empty("spaces", *_SPACE_BYTES)
+        if "threads" in self._files:
+            self._empty("threads", *_HELD_BYTES)
         return found
 
     def _set_window(self, window: int) -> None:
-        states = self._bpf[b"states"]
-        states[0] = states.Leaf(window, 0, 0, 0)
-
-    def _load(self, name: str) -> int:
-        try:
-            return int(self._bpf.load_func(f"on_{name}".encode(), self._bpf.RAW_TRACEPOINT).fd)
-        except Exception as err:  # bcc raises nothing finer
-            raise CannotServe(f"the kernel does not take the program that traces {name}: {err}") from err
+        self._libbpf.update(self._files["states"], bytes(4), _STATE.pack(window, 0, 0, 0))
 
     def _attach(self, names: tuple[str, ...]) -> None:
         for name in names:
-            try:
-                self._bpf.attach_raw_tracepoint(name.encode(), f"on_{name}".encode())
-            except Exception as err:
-                raise CannotServe(f"the kernel has no tracepoint {name}, or does not let us use it") from err
-            self._attached.append(name)
+            self._attached[name] = self._libbpf.attach_raw_tracepoint(name, self._files[name])
 
     def _attach_for_good(self) -> None:
-        with _silenced():  # of those that this kernel does not have
-            self._attach(_RARE)
-            for name in _OPTIONAL:
-                with contextlib.suppress(CannotServe):
-                    self._attach((name,))
+        self._attach(_RARE)
+        for name in _OPTIONAL:
+            with contextlib.suppress(CannotServe):  # this kernel does not have it
+                self._attach((name,))
 
     def _detach(self, names: tuple[str, ...]) -> None:
         for name in names:
-            if name in self._attached:
-                self._bpf.detach_raw_tracepoint(name.encode())
-                self._attached.remove(name)
+            if (fd := self._attached.pop(name, None)) is not None:
+                os.close(fd)
 
-    def _drain(self, table: str) -> Iterator[tuple[int, int, Any]]:
-        for key, value in self._bpf[table.encode()].items_lookup_and_delete_batch():
-            yield key.window, key.tgid, getattr(value, "value", value)
-
-    def _churn(self) -> Iterator[tuple[int, Churn]]:
-        for window, tgid, raw in self._drain("processes"):
+    def _drain(self, table: str, value_bytes: int) -> Iterator[tuple[int, bytes]]:
+        """By process, what this window has in a table, which is emptied."""
+        for key, value in self._libbpf.drain(self._files[table], _PROCESS.size, value_bytes):
+            window, tgid = _PROCESS.unpack(key)
             if window == self._window:
-                yield tgid, decode_churn(bytes(raw))
+                yield tgid, value
+
+    def _empty(self, table: str, key_bytes: int, value_bytes: int) -> None:
+        for _ in self._libbpf.drain(self._files[table], key_bytes, value_bytes):
+            pass
 
     def _moves(self, count: int) -> Iterator[Move]:
-        table = self._bpf[b"moves"]
         for index in range(count):
-            row = table[index]
-            if row.window == self._window:
-                yield Move(row.tgid, row.hierarchy, row.path.decode("utf-8", "surrogateescape"))
+            raw = self._libbpf.lookup(self._files["moves"], index.to_bytes(4, "little"), _MOVE.size)
+            window, tgid, hierarchy, path = _MOVE.unpack(raw) if raw else (0, 0, 0, b"")
+            if window == self._window:
+                yield Move(tgid, hierarchy, path.partition(b"\0")[0].decode("utf-8", "surrogateescape"))
 
 
 def decode_churn(raw: bytes) -> Churn:
     """One struct churn of bpf/churn.c. Pure."""
     came, went, forked, copied, moved, raced, held, *rest = _CHURN.unpack(raw)
-    first, known, flags = rest[:4], rest[4], rest[5]
+    first, most, known, flags = rest[:4], rest[4:8], rest[8], rest[9]
     return Churn(
         came_pages=came,
         went_pages=went,
@@ -285,42 +289,6 @@ def decode_churn(raw: bytes) -> Churn:
         raced=raced,
         held_pages=held,
         first_pages={name: first[member] for member, name in _MEMBERS.items() if known & 1 << member},
+        most_pages={name: most[member] for member, name in _MEMBERS.items()},
         replaced=bool(flags & (_EXECED | _EXITED)),
     )
-
-
-def quiesce() -> None:
-    """
-    Wait until every change of a page table that has begun has also been counted, and the other way round.
-
-    The kernel changes an entry and its counter under one spinlock, on one processor. So once this thread has run on
-    every processor, whatever was under way there is done.
-    """
-    allowed = os.sched_getaffinity(0)
-    try:
-        for cpu in range(os.cpu_count() or 1):
-            with contextlib.suppress(OSError):
-                os.sched_setaffinity(0, {cpu})
-    finally:
-        os.sched_setaffinity(0, allowed)
-
-
-def _compiled(program: Callable[..., Any], definitions: list[str]) -> Any:
-    # What clang says of a program that does not compile is for developers: one sentence is for users.
-    try:
-        return program(src_file=str(_PROGRAM).encode(), cflags=[*definitions, "-w"])
-    except Exception as err:
-        raise CannotServe(f"bcc cannot compile or load {_PROGRAM.name} here: {err}") from err
-
-
-@contextlib.contextmanager
-def _silenced() -> Iterator[None]:
-    """bcc and clang write to descriptor 2 whatever they think; what matters is in the exception."""
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from zonerss.errors import CannotServe
 from zonerss.kernel.cgroupfs import MemoryHierarchy, hierarchy_id
 from zonerss.kernel.proc import TaskList, read_rss, read_tasks
 from zonerss.kernel.roots import Roots
-from zonerss.motion.bound import Sighting, Window, bounds, differences
+from zonerss.motion.bound import Sighting, Window, bounds, ceilings, clamped, differences
 from zonerss.motion.tracer import ChurnTracer
 from zonerss.records import Task, Usage, Zone
-from zonerss.units import pages_to_bytes
+from zonerss.units import PAGE_BYTES, pages_to_bytes
 
 ZoneOf = Callable[[Task], Zone]
 """Which zone a task is in, before names are made unique."""
@@ -31,6 +31,14 @@ class Method(StrEnum):
     """Every change was counted: a bound."""
     NET = "net"
     """RSS after the walk less RSS before it: what came and went again in between is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What came of one grouping, in pages, by zone; what is unknown is left out."""
+
+    changes: Mapping[Hashable, int]
+    ceilings: Mapping[Hashable, int]
 
 
 class Windows:
@@ -50,7 +58,9 @@ class Windows:
         self.method = Method.TRACED if self._tracer else Method.NET
         self._before: dict[int, Mapping[str, int]] = {}
         self._ways: Sequence[ZoneOf] = ()
-        self._found: list[dict[Hashable, int] | None] = []
+        self._found: list[_Found | None] = []
+        self.unsettled_bytes = 0
+        """By how much each bound of the last window is wider, because the kernel did not come to rest in time."""
 
     def close(self) -> None:
         """Detach and unload."""
@@ -91,6 +101,7 @@ class Windows:
         after = read_tasks(self._roots, hierarchy, want_users)
         window = self._tracer.end() if self._tracer else None
         later = {} if window else {task.pid: read_rss(self._roots, task) for task in after.tasks}
+        self.unsettled_bytes = pages_to_bytes(window.unsettled_pages) if window else 0
         moves = self._moves(window, hierarchy)
         self._ways = ways
         self._found = [
@@ -105,19 +116,28 @@ class Windows:
         placed: Iterable[tuple[Task, tuple[Zone, ...]]],
     ) -> tuple[tuple[Usage, ...], Usage]:
         """The same usages of a grouping with their uncertainty, where it is known."""
-        pages, zone_of = self._found[position], self._ways[position]
-        if pages is None:
+        found, zone_of = self._found[position], self._ways[position]
+        if found is None:
             return tuple(usages), total
         zones_of: dict[str, set[Hashable]] = defaultdict(set)
         for task, zones in placed:
             zones_of[zones[position].name].add(zone_of(task))
-        told = [
-            replace(usage, uncertainty_bytes=_sum(_bytes(pages.get(zone)) for zone in zones_of[usage.zone]))
-            for usage in usages
-        ]
-        # A page that comes or goes in a zone changes the total by one page at most.
-        in_all = _sum(usage.uncertainty_bytes for usage in told)
-        return tuple(told), replace(total, uncertainty_bytes=in_all)
+        told, apart, ceiling = [], [], []
+        for usage in usages:
+            keys = zones_of[usage.zone]
+            changes = _sum(map(found.changes.get, keys))
+            most = _sum(map(found.ceilings.get, keys))
+            rss = usage.rss_bytes // PAGE_BYTES
+            sure = None if changes is None else clamped(changes, rss, most)
+            told.append(replace(usage, uncertainty_bytes=None if sure is None else pages_to_bytes(sure)))
+            # A page that comes or goes in a zone changes the total by one page at most, whichever page it is.
+            apart.append(changes if changes is None or most is None else min(changes, max(rss, most)))
+            ceiling.append(most)
+        changes = _sum(apart)
+        if changes is not None:
+            rss = total.rss_bytes // PAGE_BYTES
+            changes = pages_to_bytes(clamped(changes, rss, _sum(ceiling)))
+        return tuple(told), replace(total, uncertainty_bytes=changes)
 
     def _bounds(
         self,
@@ -129,7 +149,7 @@ class Windows:
         window: Window | None,
         later: Mapping[int, Mapping[str, int]],
         moves: Sequence[tuple[int, str]],
-    ) -> dict[Hashable, int] | None:
+    ) -> _Found | None:
         first = {task.pid: _sighting(task, mm_of, zone_of, self._before, met_pages) for task in before.tasks}
         last = {task.pid: _sighting(task, {}, zone_of, later, {}) for task in after.tasks}
         window = window or differences(first, last)
@@ -140,17 +160,14 @@ class Windows:
         for pid, path in moves:
             if pid in known:
                 moved_to[pid].add(zone_of(replace(known[pid], cgroup=path)))
-        return bounds(window, first, last, moved_to)
+        asked = (window, first, last, moved_to)
+        return _Found(bounds(*asked), ceilings(*asked))
 
     def _moves(self, window: Window | None, hierarchy: MemoryHierarchy) -> list[tuple[int, str]]:
         if not window or not window.moves:
             return []
         number = hierarchy_id(self._roots, hierarchy)
         return [(move.pid, move.path) for move in window.moves if move.hierarchy == number]
-
-
-def _bytes(pages: int | None) -> int | None:
-    return None if pages is None else pages_to_bytes(pages)
 
 
 def _sum(sizes: Iterable[int | None]) -> int | None:

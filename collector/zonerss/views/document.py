@@ -23,6 +23,7 @@ def header(schema: str, snapshot: Snapshot) -> dict[str, Any]:
         "by": snapshot.by,
         "page_size": snapshot.page_size,
         "uncertainty": snapshot.uncertainty,
+        **({"unsettled_bytes": snapshot.unsettled_bytes} if snapshot.unsettled_bytes else {}),
     }
 
 

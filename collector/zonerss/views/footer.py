@@ -36,6 +36,10 @@ def footer(snapshot: Snapshot) -> list[str]:
     ]
     if snapshot.uncertainty == "net":
         lines.append("± is the net change of RSS, not a bound: changes cannot be traced on this host.")
+    if snapshot.unsettled_bytes:
+        lines.append(
+            f"± includes {format_size(snapshot.unsettled_bytes)} because some processors did not come to rest in time."
+        )
     missing = gap_sentence(snapshot.gaps)
     return [*lines, missing] if missing else lines
 

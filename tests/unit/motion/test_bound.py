@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.oracle import partition, usage
 
-from zonerss.motion.bound import PAGES_OF_A_TABLE, Churn, Sighting, Window, bounds, differences
+from zonerss.motion.bound import (
+    PAGES_OF_A_TABLE,
+    Churn,
+    Sighting,
+    Window,
+    bounds,
+    ceilings,
+    clamped,
+    differences,
+)
 
 
 def seen(zone: str, rss: int = 100, mm: int = 0, identity: object = 1) -> Sighting:
@@ -147,6 +156,61 @@ def test_of_who_could_not_be_read_nothing_is_known_unless_it_left():
     assert bounds(differences(TWO, both), TWO, both, {}) == {"a": 100, "b": 0}
 
 
+# ---- what a zone can have had at most ------------------------------------------------------------------
+
+
+def test_who_did_nothing_had_what_it_has():
+    assert ceilings(window(), TWO, TWO, {}) == {"a": 100, "b": 100}
+
+
+def test_a_page_that_comes_and_goes_for_ever_is_no_more_than_the_peak():
+    churn = Churn(came_pages=5000, went_pages=5000, most_pages={"anon": 140, "file": 0, "shmem": 0})
+    assert ceilings(window({1: churn}), TWO, TWO, {})["a"] == 140
+    assert bounds(window({1: churn}), TWO, TWO, {})["a"] == 10000
+    assert clamped(10000, 130, 140) == 130
+    assert clamped(10000, 20, 140) == 120
+    assert clamped(7, 20, 140) == 7
+    assert clamped(7, 20, None) == 7
+
+
+def test_without_the_peak_it_is_what_came():
+    churn = Churn(came_pages=50, went_pages=5000, raced=2)
+    assert ceilings(window({1: churn}), TWO, TWO, {})["a"] == 154
+    assert ceilings(window({1: churn}, slack=10), TWO, TWO, {})["a"] == 184
+
+
+def test_who_called_exec_had_two_memories():
+    churn = Churn(came_pages=50, replaced=True, most_pages={"anon": 100, "file": 0, "shmem": 0})
+    assert ceilings(window({1: churn}), TWO, TWO, {})["a"] == 150
+
+
+def test_a_child_can_keep_what_its_parent_gave_up():
+    churn = {1: Churn(went_pages=30, forked_pages=100), 9: Churn(came_pages=4)}
+    assert ceilings(window(churn, {9: 1}), TWO, TWO, {}) == {"a": 134, "b": 100}
+
+
+def test_who_moved_can_have_been_in_both_zones():
+    assert ceilings(window(), TWO, {**TWO, 1: seen("b", mm=1)}, {}) == {"a": 100, "b": 200}
+    churn = {1: Churn(forked_pages=70), 9: Churn(came_pages=4)}
+    later = {**TWO, 9: seen("b", mm=9)}
+    assert ceilings(window(churn, {9: 1}), TWO, later, {})["b"] == 174
+
+
+def test_of_who_could_not_be_read_there_is_no_ceiling():
+    assert ceilings(window(), {1: Sighting(1, 1, "a", {}, 50), 2: TWO[2]}, TWO, {}) == {"b": 100}
+
+
+def test_where_threads_hold_pages_back_there_is_no_ceiling():
+    assert ceilings(Window({}, {}, (), 0, True, rss_is_all=False), TWO, TWO, {}) == {}
+
+
+def test_processors_that_did_not_come_to_rest_make_both_wider():
+    late = Window({}, {}, (), 6, True, unsettled_pages=512)
+    assert bounds(late, TWO, TWO, {}) == {"a": 518, "b": 518}
+    assert bounds(late, TWO, TWO, {1: {"c"}})["c"] == 618
+    assert ceilings(late, TWO, TWO, {}) == {"a": 612, "b": 612}
+
+
 @given(
     before=st.lists(st.integers(0, 9), min_size=1, max_size=12),
     changes=st.lists(st.tuples(st.integers(0, 11), st.none() | st.integers(0, 9)), max_size=15),
@@ -174,6 +238,8 @@ def test_no_walk_is_further_off_than_the_changes(before, changes, met, hidden):
     ]
     walked = rss(found)
     first = unmet(sum(frame is not None for frame in before), sum(frame is not None for frame in found))
-    bound = bounds(window({1: Churn(came_pages=came, went_pages=went)}), first, first, {})["a"]
+    most = {"anon": max(sum(frame is not None for frame in state) for state in states), "file": 0, "shmem": 0}
+    changed = window({1: Churn(came_pages=came, went_pages=went, most_pages=most)})
+    bound = clamped(bounds(changed, first, first, {})["a"], walked, ceilings(changed, first, first, {})["a"])
     for state in states:
         assert abs(walked - rss(state)) <= bound

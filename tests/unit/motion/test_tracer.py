@@ -9,7 +9,7 @@ from zonerss.motion.tracer import decode_churn
 
 
 def test_a_record_of_the_program():
-    raw = struct.pack("=6Q5q2I", 1, 2, 3, 4, 5, 6, -7, 10, 11, 12, 13, 0b1011, 1)
+    raw = struct.pack("=6Q9q2I", 1, 2, 3, 4, 5, 6, -7, 10, 11, 12, 13, 20, 21, 22, 23, 0b1011, 1)
     assert decode_churn(raw) == Churn(
         came_pages=1,
         went_pages=2,
@@ -19,10 +19,11 @@ def test_a_record_of_the_program():
         raced=6,
         held_pages=-7,
         first_pages={"file": 10, "anon": 11, "shmem": 13},
+        most_pages={"file": 20, "anon": 21, "shmem": 23},
         replaced=True,
     )
 
 
 def test_a_first_change_that_was_not_seen_is_not_0():
-    raw = struct.pack("=6Q5q2I", *[0] * 7, 10, 11, 12, 13, 0b0010, 0)
+    raw = struct.pack("=6Q9q2I", *[0] * 7, 10, 11, 12, 13, *[0] * 4, 0b0010, 0)
     assert decode_churn(raw).first_pages == {"anon": 11}

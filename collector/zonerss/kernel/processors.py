@@ -1,0 +1,72 @@
+"""Waiting until what was under way in the kernel on each processor is done.
+
+Two ways. A thread that has run on a processor knows that whatever ran there with preemption disabled before is done:
+tens of microseconds for an idle processor, but a real-time process can keep the thread from it. membarrier(2) with
+MEMBARRIER_CMD_GLOBAL waits for an RCU grace period (kernel/sched/membarrier.c: synchronize_rcu()): sections that
+disable preemption are RCU read-side sections since Linux 5.0, and spinlocks are with PREEMPT_RT, where they do not
+disable it. That takes some 20 ms, whatever runs at which priority, and runs nothing on the processors in question. The
+kernel refuses it where nohz_full is in use.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Iterable
+
+from zonerss.kernel.roots import Roots
+
+_SYS_MEMBARRIER = 324  # x86_64
+_MEMBARRIER_CMD_GLOBAL = (
+    1  # include/uapi/linux/membarrier.h, since Linux 4.16; MEMBARRIER_CMD_SHARED since 4.3
+)
+
+
+def parse_cpu_list(text: str) -> frozenset[int]:
+    """The processors of a list as in /sys/devices/system/cpu/online: ``0-3,8``; none of an empty or other text."""
+    found: set[int] = set()
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        if first.isdecimal() and (last or first).isdecimal():
+            found.update(range(int(first), int(last or first) + 1))
+    return frozenset(found)
+
+
+def online(roots: Roots) -> frozenset[int]:
+    """The processors that run."""
+    return _listed(roots, "online") or frozenset(range(os.cpu_count() or 1))
+
+
+def to_visit(roots: Roots) -> frozenset[int]:
+    """
+    The processors that a thread of ours may visit, and learn something by it.
+
+    Not those that this thread's affinity leaves out, nor isolated ones (isolcpus, nohz_full, isolated partitions).
+    None with PREEMPT_RT, where a section with a spinlock can be preempted.
+    """
+    if (roots.sys / "kernel" / "realtime").exists():
+        return frozenset()
+    return frozenset(os.sched_getaffinity(0)) - _listed(roots, "isolated") - _listed(roots, "nohz_full")
+
+
+def visit(processors: Iterable[int], visited: set[int]) -> None:
+    """Run the calling thread on one processor after the other; visited: filled. Its affinity is changed."""
+    for cpu in processors:
+        try:
+            os.sched_setaffinity(0, {cpu})
+        except OSError:  # offline by now, or not of our cpuset
+            continue
+        visited.add(cpu)
+
+
+def wait_grace_period() -> bool:
+    """Wait for an RCU grace period of the kernel. False: it refused."""
+    arguments = (_SYS_MEMBARRIER, _MEMBARRIER_CMD_GLOBAL, 0, 0)
+    return bool(ctypes.CDLL(None).syscall(*map(ctypes.c_long, arguments)) == 0)
+
+
+def _listed(roots: Roots, name: str) -> frozenset[int]:
+    try:
+        return parse_cpu_list((roots.sys / "devices" / "system" / "cpu" / name).read_text())
+    except OSError:
+        return frozenset()
