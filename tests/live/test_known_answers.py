@@ -8,13 +8,16 @@ primes, so that no two can be mixed up. All of it is done with every source of f
 from __future__ import annotations
 
 import itertools
+import json
 import subprocess
+import sys
 import time
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
+import zonerss
 from tests.live import needs
 from tests.live.measure import grown, private, shared
 from tests.oracle import PAGE, Kernel, pages_of
@@ -314,6 +317,38 @@ def test_a_leader_that_ended_with_a_thread_that_lives(zone, mem, measure):
     # Besides, the thread has a stack.
     assert grown(before, after, zone)["exclusive"] >= 127
     assert after.of(zone).processes == 1
+
+
+def test_two_leaders_that_ended_have_two_address_spaces(make_zone, measure, source):
+    """Neither leader has an address space any more: compared with each other they are the same, kcmp(2) says."""
+    zones = make_zone("a"), make_zone("b")
+    for zone, pages in zip(zones, (5003, 7001), strict=True):
+        mem = zone.spawn()
+        mem.tell("deadleader")
+        mem.map(f"anon {pages}")
+    result = measure()
+    assert result.of(zones[0]).anon >= 5003
+    assert result.of(zones[1]).anon >= 7001
+    snapshot = zonerss.take_snapshot(by=("cgroup",), source=source, processes=True)
+    rows = {process.pid: process for process in snapshot.processes}
+    for zone, pages in zip(zones, (5003, 7001), strict=True):
+        (mem,) = zone.mems
+        assert 0 <= rows[mem.pid].anon_bytes // PAGE - pages < 500
+        assert rows[mem.pid].size_bytes > pages * PAGE
+
+
+@pytest.mark.parametrize("verb", ["frames", "explain"])
+def test_a_leader_that_ended_is_looked_at_through_its_thread(mem, verb):
+    mem.tell("deadleader")
+    mem.map("anon 5003")
+    arguments = [str(mem.pid)] if verb == "frames" else ["--pid", str(mem.pid)]
+    command = [sys.executable, "-m", "zonerss", verb, *arguments, "--json"]
+    document = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    if verb == "frames":
+        assert sum(row["anon_pages"] for row in document["vmas"]) >= 5003
+    else:
+        assert document["statm_bytes"] >= 5003 * PAGE
+        assert document["translations_bytes"] >= 5003 * PAGE
 
 
 def test_a_zombie_has_no_memory(zone, mem, measure):

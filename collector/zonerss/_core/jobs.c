@@ -9,10 +9,10 @@
 
 #define STAT_BYTES 1024
 
-static int64_t read_stat(struct worker *worker, int dir, struct task *task)
+static int64_t read_stat(struct worker *worker, int dir, const char *path, struct task *task)
 {
 	char text[STAT_BYTES];
-	int fd = foreign_openat(worker, dir, "stat", O_RDONLY);
+	int fd = foreign_openat(worker, dir, path, O_RDONLY);
 	if (fd < 0)
 		return -errno;
 	ssize_t length = foreign_read(worker, fd, text, sizeof(text));
@@ -28,7 +28,7 @@ int job_open(struct worker *worker)
 	job_step(worker, STEP_OPEN);
 	snprintf(path, sizeof(path), "%d", worker->job.leader);
 	int dir = foreign_openat(worker, worker->request->host->proc_fd, path, O_RDONLY | O_DIRECTORY);
-	int64_t error = dir < 0 ? -errno : read_stat(worker, dir, &task);
+	int64_t error = dir < 0 ? -errno : read_stat(worker, dir, "stat", &task);
 	if (!error && task.start_ticks == worker->job.start_ticks)
 		return dir;
 	job_gap(worker, STEP_OPEN, error ? job_cause(error) : WALK_REUSED);
@@ -39,8 +39,12 @@ int job_open(struct worker *worker)
 
 bool job_still_there(struct worker *worker, int dir)
 {
-	struct task task = { 0 };
-	return !read_stat(worker, dir, &task) && task.start_ticks == worker->job.start_ticks && task.vsize_bytes;
+	char path[64];
+	struct task leader = { 0 }, walked = { 0 };
+	// The first thread's stat tells no size once it has ended; only its start tells a reused pid.
+	snprintf(path, sizeof(path), "task/%d/stat", worker->job.pid);
+	return !read_stat(worker, dir, "stat", &leader) && leader.start_ticks == worker->job.start_ticks &&
+	       (leader.vsize_bytes || (!read_stat(worker, dir, path, &walked) && walked.vsize_bytes));
 }
 
 void job_check_moved(struct worker *worker, int dir)

@@ -132,17 +132,21 @@ static int read_users(struct task_list *list, int dir, struct task *task)
 	return 0;
 }
 
-// A process whose first thread has ended shows neither maps nor pagemap there, but its other threads live on.
-static int32_t living_thread(struct task_list *list, int dir)
+// A process whose first thread has ended shows neither maps nor pagemap there, but its other threads live on. What the
+// first one's stat no longer tells of the memory is taken from the first of them in the kernel's order, which is the one
+// that the kernel charges for it (mm_update_next_owner(), kernel/exit.c).
+// 1: found; 0: there is none; negative errno.
+static int use_living_thread(struct task_list *list, int dir, struct task *task)
 {
 	int fd = openat(dir, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *threads = fd < 0 ? NULL : fdopendir(fd);
 	if (!threads) {
+		int error = -errno;
 		if (fd >= 0)
 			close(fd);
-		return 0;
+		return error;
 	}
-	int32_t found = 0;
+	int found = 0;
 	for (struct dirent *entry; !found && (entry = readdir(threads));) {
 		char path[sizeof(entry->d_name) + 8];
 		struct task thread;
@@ -150,8 +154,13 @@ static int32_t living_thread(struct task_list *list, int dir)
 			continue;
 		snprintf(path, sizeof(path), "%s/stat", entry->d_name);
 		int64_t length = foreign_read_file(NULL, fd, path, &list->buffer);
-		if (length > 0 && !task_parse_stat(list->buffer.bytes, length, &thread) && thread.vsize_bytes)
-			found = thread.pid;
+		if (length <= 0 || task_parse_stat(list->buffer.bytes, length, &thread) || !thread.vsize_bytes)
+			continue;
+		task->walk_tid = thread.pid;
+		task->vsize_bytes = thread.vsize_bytes;
+		task->rss_pages = thread.rss_pages;
+		task->startstack = thread.startstack;
+		found = 1;
 	}
 	closedir(threads);
 	return found;
@@ -184,8 +193,9 @@ static int read_task(struct task_list *list, int dir, bool want_users, bool want
 	if (task->flags & PF_KTHREAD)
 		return 0;
 	task->walk_tid = task->pid;
-	if (!task->vsize_bytes && (task->threads < 2 || !(task->walk_tid = living_thread(list, dir))))
-		return 0;
+	int lives = task->vsize_bytes ? 1 : task->threads > 1 ? use_living_thread(list, dir, task) : 0;
+	if (lives <= 0)
+		return lives == -ENOENT || lives == -ESRCH ? 0 : lives;
 	error = read_cgroup(list, dir, want_cgroups, task);
 	if (!error && want_users)
 		error = read_users(list, dir, task);

@@ -4,7 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// One process, read from /proc/PID. cgroup: index of its /proc/PID/cgroup text, see tasks_cgroup().
+// One process, read from /proc/PID. cgroup: index of its /proc/PID/cgroup text, see tasks_cgroup(). What it tells of memory
+// (vsize_bytes, rss_pages, startstack) and the cgroup are those of walk_tid.
 struct task {
 	int32_t pid;
 	int32_t error;	      // 0, or the errno that reading it ended with
@@ -37,5 +38,5 @@ size_t tasks_cgroups(const struct task_list *list);
 const char *tasks_cgroup(const struct task_list *list, size_t index, size_t *length);
 // Parse the text of one /proc/PID/stat. -EINVAL: not understood.
 int task_parse_stat(const char *text, size_t length, struct task *ret);
-// 0: the two processes share one address space; 1, 2, 3: not (kcmp's order); negative errno.
+// 0: the two threads share one address space, or both have none any more; 1, 2, 3: not (kcmp's order); negative errno.
 int tasks_compare_mm(int32_t a, int32_t b);

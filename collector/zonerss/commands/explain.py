@@ -22,6 +22,7 @@ from zonerss.census.usage import one_of_each_mm
 from zonerss.commands.options import add_output_options, add_walk_options, process_id
 from zonerss.commands.watching import add_watch_options, put, rounds, turns
 from zonerss.errors import CannotServe, UnknownZone, UsageError
+from zonerss.kernel.proc import living_thread
 from zonerss.kernel.roots import HOST
 from zonerss.kernel.smaps import read_smaps, read_statm_rss
 from zonerss.snapshot import Session, Snapshot
@@ -163,7 +164,8 @@ def _payers(session: Session, by: str, args: argparse.Namespace) -> _Shown:
 
 
 def _process(args: argparse.Namespace) -> _Shown:
-    entries = count_kinds(frames(args.pid))
-    smaps = sum(row.sizes.get("Rss", 0) for row in read_smaps(HOST, args.pid))
-    ways = three_ways(args.pid, read_statm_rss(HOST, args.pid), smaps, entries)
+    tid = living_thread(HOST, args.pid) or args.pid  # the first thread may have ended
+    entries = count_kinds(frames(tid))
+    smaps = sum(row.sizes.get("Rss", 0) for row in read_smaps(HOST, tid))
+    ways = three_ways(args.pid, read_statm_rss(HOST, tid), smaps, entries)
     return partial(process.document, ways), partial(process.render, ways, args.bytes)

@@ -6,6 +6,7 @@ of their own and are left out. A process that leaves while it is listed was neve
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import os
@@ -38,6 +39,8 @@ class TaskList:
     """Processes that could not be read."""
     handle: core.task_list
     """The core's own list; a walk asks it whether a process has moved."""
+    roots: Roots
+    """Whose processes these are."""
 
 
 def text_of(raw: bytes) -> str:
@@ -70,10 +73,10 @@ def read_tasks(
         check(error, f"listing the processes of {roots.proc}")
     finally:
         os.close(proc_fd)
-    return _decode(ffi.gc(ret[0], lib.tasks_free), hierarchy)
+    return _decode(roots, ffi.gc(ret[0], lib.tasks_free), hierarchy)
 
 
-def _decode(handle: core.task_list, hierarchy: MemoryHierarchy) -> TaskList:
+def _decode(roots: Roots, handle: core.task_list, hierarchy: MemoryHierarchy) -> TaskList:
     length = ffi.new("size_t *")
     paths = []
     for index in range(lib.tasks_cgroups(handle)):
@@ -101,7 +104,7 @@ def _decode(handle: core.task_list, hierarchy: MemoryHierarchy) -> TaskList:
                 cgroup_text=row.cgroup,
             )
         )
-    return TaskList(tuple(tasks), tuple(gaps), handle)
+    return TaskList(tuple(tasks), tuple(gaps), handle, roots)
 
 
 def gap_of_errno(pid: int, step: str, number: int) -> Gap:
@@ -119,14 +122,36 @@ def pids(roots: Roots) -> frozenset[int]:
 
 
 def with_memory(roots: Roots, among: Iterable[int]) -> Iterator[int]:
-    """Those of the pids that are processes with memory of their own."""
+    """Those of the pids that are processes with memory of their own, or may not be read."""
     for pid in sorted(among):
         try:
-            row = parse_stat((roots.proc / str(pid) / "stat").read_bytes())
-        except (OSError, KernelFormatError):
-            continue
-        if row.vsize_bytes and not row.flags & _PF_KTHREAD:
+            lives = living_thread(roots, pid) is not None
+        except PermissionError:
+            lives = True
+        if lives:
             yield pid
+
+
+def living_thread(roots: Roots, pid: int) -> int | None:
+    """
+    The thread through which the memory of a process can be read: its first one, or another where that has ended.
+
+    :return: None where there is none: no such process, a zombie, a kernel thread
+    :raises OSError: it cannot be told
+    """
+    directory = roots.proc / str(pid)
+    try:
+        row = parse_stat((directory / "stat").read_bytes())
+        if row.vsize_bytes or row.threads < 2:
+            return pid if row.vsize_bytes and not row.flags & _PF_KTHREAD else None
+        threads = os.listdir(directory / "task")
+    except (FileNotFoundError, ProcessLookupError, KernelFormatError):
+        return None
+    for name in threads:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, KernelFormatError):
+            if parse_stat((directory / "task" / name / "stat").read_bytes()).vsize_bytes:
+                return int(name)
+    return None
 
 
 def parse_stat(text: bytes) -> core.task:
@@ -146,36 +171,49 @@ def shared_mm_leaders(listed: TaskList) -> dict[int, int]:
     For each pid the lowest pid that has the same address space: itself for nearly all.
 
     Only processes of the same virtual size and stack start are compared, by kcmp(2), which orders address spaces, so
-    that a few calls a process are enough. Where kcmp is not to be had, or a process has left, it stands for itself.
+    that a few calls a process are enough. Threads are compared, those that the processes are walked through: a first
+    thread that has ended has no address space, as all that have ended. Where kcmp is not to be had, or a process has
+    left, it stands for itself.
     """
-    alike: dict[tuple[int, int], list[int]] = {}
+    alike: dict[tuple[int, int], list[Task]] = {}
     for task in listed.tasks:
-        alike.setdefault((task.size_bytes, task.stack_start), []).append(task.pid)
+        alike.setdefault((task.size_bytes, task.stack_start), []).append(task)
     leaders = {task.pid: task.pid for task in listed.tasks}
     for group in alike.values():
         if len(group) > 1:
-            leaders.update(_leaders_of(group))
+            leaders.update(_leaders_of(listed.roots, group))
     return leaders
 
 
-def _leaders_of(group: Sequence[int]) -> dict[int, int]:
+def _leaders_of(roots: Roots, group: Sequence[Task]) -> dict[int, int]:
     ordered = sorted(group, key=functools.cmp_to_key(_compare_mm))
     leaders, first = {}, ordered[0]
-    for pid in ordered:
-        if pid != first and lib.tasks_compare_mm(first, pid) != 0:
-            first = pid
-        leaders[pid] = first
+    for task in ordered:
+        if task is not first and not _is_same_mm(roots, first, task):
+            first = task
+        leaders[task.pid] = first.pid
     lowest: dict[int, int] = {}
     for pid, leader in leaders.items():
         lowest[leader] = min(pid, lowest.get(leader, pid))
     return {pid: lowest[leader] for pid, leader in leaders.items()}
 
 
-def _compare_mm(a: int, b: int) -> int:
-    order = lib.tasks_compare_mm(a, b)
+def _is_same_mm(roots: Roots, a: Task, b: Task) -> bool:
+    """Two that have just ended are equal, too, for kcmp: neither has an address space then."""
+    if lib.tasks_compare_mm(a.walk_tid, b.walk_tid):
+        return False
+    try:
+        text = (roots.proc / str(a.pid) / "task" / str(a.walk_tid) / "stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return bool(parse_stat(text).vsize_bytes)
+
+
+def _compare_mm(a: Task, b: Task) -> int:
+    order = lib.tasks_compare_mm(a.walk_tid, b.walk_tid)
     if order in (0, 1, 2):
         return {0: 0, 1: -1, 2: 1}[order]
-    return (a > b) - (a < b)
+    return (a.pid > b.pid) - (a.pid < b.pid)
 
 
 def read_rss(roots: Roots, task: Task) -> dict[str, int]:

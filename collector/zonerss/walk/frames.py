@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from zonerss._core import ffi, lib
 from zonerss.errors import CannotServe, KernelFormatError
 from zonerss.kernel.patience import PATIENCE_SECONDS, patiently
-from zonerss.kernel.proc import text_of
+from zonerss.kernel.proc import living_thread, text_of
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.records.mappings import Vma, VmaPages
 from zonerss.units import PAGE_BYTES
@@ -29,7 +29,7 @@ def frames(pid: int, roots: Roots = HOST) -> Iterator[VmaPages]:
     """
     The pages of a process, mapping by mapping.
 
-    :param pid: a process, or a thread of one whose first thread has ended
+    :param pid: a process; where its first thread has ended, it is read through another
     :raises CannotServe: there is no such process, it may not be read or does not answer in time, or we are not root
     :raises FramesHidden: frame numbers read as 0
     :raises KernelFormatError: a row of maps is not of the form that we know
@@ -88,7 +88,7 @@ def _pages(pid: int, raw: Any, vma: Vma, pagemap: int, kpagecount: int, host: co
 
 @contextmanager
 def _opened(roots: Roots, pid: int) -> Iterator[tuple[bytes, int, int]]:
-    directory = roots.proc / str(pid)
+    directory = roots.proc / str(living_thread(roots, pid) or pid)
     opened: list[int] = []
     try:
         try:

@@ -67,7 +67,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list:
         calls.append(among)
         there = [pid for pid in (1, 2, 7) if among is None or pid in among]
         tasks = tuple(Task(pid, 1, None, None, "x", "/", 1, pid) for pid in there)
-        return TaskList(tasks, (), None)
+        return TaskList(tasks, (), None, HOST)
 
     monkeypatch.setattr(roster_module, "read_tasks", read_tasks)
     monkeypatch.setattr(roster_module, "pids", lambda roots: frozenset({1, 2, 7, 100}))
