@@ -101,6 +101,21 @@ def cgroup_path(text: bytes, hierarchy: MemoryHierarchy) -> str:
     raise KernelFormatError(f"/proc/PID/cgroup: no line of the hierarchy {wanted!r}: {text!r}")
 
 
+def memory_domain(hierarchy: MemoryHierarchy, path: str) -> str:
+    """
+    The cgroup that memory of the processes of a cgroup belongs to: itself, unless it is a threaded one of version 2.
+
+    Threaded cgroups divide the threads of processes, not their memory: the memory controller knows only the nearest
+    cgroup above that is no threaded one. On version 1 any thread may be in another cgroup; memory belongs to that of
+    the first thread, or of the first that lives (mm->owner), whose cgroup is asked for there.
+
+    Source: cgroup-v2.rst, "Threads"; cgroup.type since Linux 4.14. mm/memcontrol.c get_mem_cgroup_from_mm().
+    """
+    while hierarchy.version == 2 and path != "/" and _is_threaded(hierarchy, path):
+        path = path.rpartition("/")[0] or "/"
+    return path
+
+
 def hierarchy_id(roots: Roots, hierarchy: MemoryHierarchy) -> int | None:
     """The number by which the kernel knows a cgroup hierarchy: 0 is version 2's."""
     if hierarchy.version == 2:
@@ -229,6 +244,18 @@ def _directory(hierarchy: MemoryHierarchy, path: str) -> str | None:
         return None
     below = below[len(above) :]
     return None if "/../" in f"{below}/" else f"{hierarchy.mount_point}{below}"
+
+
+def _is_threaded(hierarchy: MemoryHierarchy, path: str) -> bool:
+    where = _directory(hierarchy, path)
+    # Nearly all have this file, which no threaded one has, and to look for it takes less than to read the other.
+    if where is None or (hierarchy.charges and os.path.exists(f"{where}/memory.current")):
+        return False
+    try:
+        with open(f"{where}/cgroup.type", "rb", buffering=0) as file:
+            return file.read(64) == b"threaded\n"
+    except (OSError, ValueError):
+        return False
 
 
 def _read_charge(hierarchy: MemoryHierarchy, path: str) -> int | None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from zonerss._core import check, ffi, lib
 from zonerss.errors import CannotServe, KernelFormatError
-from zonerss.kernel.cgroupfs import MemoryHierarchy, cgroup_path
+from zonerss.kernel.cgroupfs import MemoryHierarchy, cgroup_path, memory_domain
 from zonerss.kernel.roots import Roots
 from zonerss.records import Cause, Gap, Task
 from zonerss.units import PAGE_BYTES
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _PF_KTHREAD = 0x00200000  # include/linux/sched.h
 _NO_UID = 0xFFFFFFFF
+_DETAIL_CHARACTERS = 400  # of a text that is not understood, for a gap: it is a stranger's, of any length
 _RSS = re.compile(rb"^Rss(Anon|File|Shmem):\s+(\d+) kB$", re.MULTILINE)
 
 
@@ -78,15 +79,22 @@ def read_tasks(
 
 def _decode(roots: Roots, handle: core.task_list, hierarchy: MemoryHierarchy) -> TaskList:
     length = ffi.new("size_t *")
-    paths = []
+    paths: list[str | KernelFormatError] = []
     for index in range(lib.tasks_cgroups(handle)):
         text = lib.tasks_cgroup(handle, index, length)
-        paths.append(cgroup_path(bytes(ffi.buffer(text, length[0])), hierarchy))
+        try:
+            paths.append(memory_domain(hierarchy, cgroup_path(bytes(ffi.buffer(text, length[0])), hierarchy)))
+        except KernelFormatError as err:
+            paths.append(err)
     rows, tasks, gaps = lib.tasks_all(handle), [], []
     for index in range(lib.tasks_count(handle)):
         row = rows[index]
         if row.error:
             gaps.append(gap_of_errno(row.pid, "list", row.error))
+            continue
+        path = paths[row.cgroup]
+        if isinstance(path, KernelFormatError):
+            gaps.append(Gap(row.pid, "cgroup", Cause.UNREADABLE, str(path)[:_DETAIL_CHARACTERS]))
             continue
         uid, euid = row.uid, row.euid
         tasks.append(
@@ -96,7 +104,7 @@ def _decode(roots: Roots, handle: core.task_list, hierarchy: MemoryHierarchy) ->
                 uid=None if uid == _NO_UID else uid,
                 euid=None if euid == _NO_UID else euid,
                 command=text_of(ffi.string(row.command)),
-                cgroup=paths[row.cgroup],
+                cgroup=path,
                 rss_pages=row.rss_pages,
                 walk_tid=row.walk_tid,
                 size_bytes=row.vsize_bytes,

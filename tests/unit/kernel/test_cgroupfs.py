@@ -17,6 +17,7 @@ from zonerss.kernel.cgroupfs import (
     children,
     directory,
     find_memory_hierarchy,
+    memory_domain,
     parse_hierarchy_id,
     walk,
 )
@@ -285,3 +286,27 @@ def test_the_number_of_a_hierarchy():
 def test_any_bytes_are_a_number_or_none(text: bytes) -> None:
     number = parse_hierarchy_id(text, "memory")
     assert number is None or number >= 0
+
+
+def test_the_number_of_a_hierarchy_whatever_the_names_are():
+    assert parse_hierarchy_id(b"4:cpu:/a\rb\n3:memory:/x\r9:memory:/y\n", "memory") == 3
+
+
+def test_memory_of_a_threaded_cgroup_belongs_to_the_domain_above(tmp_path: Path) -> None:
+    hierarchy = MemoryHierarchy(version=2, mount_point=tmp_path, mount_root="/")
+    for path, kind in (("a", "domain threaded"), ("a/b", "threaded"), ("a/b/c", "threaded"), ("d", "domain")):
+        (tmp_path / path).mkdir()
+        (tmp_path / path / "cgroup.type").write_text(f"{kind}\n")
+    (tmp_path / "d/memory.current").write_text("4096\n")
+    asked = ("/", "/a", "/a/b", "/a/b/c", "/d", "/gone", "/../e", "/a\0")
+    assert [memory_domain(hierarchy, path) for path in asked] == [
+        "/",
+        "/a",
+        "/a",
+        "/a",
+        "/d",
+        "/gone",
+        "/../e",
+        "/a\0",
+    ]
+    assert memory_domain(MemoryHierarchy(1, tmp_path, "/"), "/a/b") == "/a/b"

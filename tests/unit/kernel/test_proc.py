@@ -68,6 +68,21 @@ def test_a_stat_that_is_not_understood_is_a_gap(proc: FakeProc) -> None:
     assert [(gap.pid, gap.cause) for gap in listed.gaps] == [(42, Cause.UNREADABLE)]
 
 
+@pytest.mark.parametrize("text", [b"1:name=systemd:/x\n", b"gibberish", b"0::" + b"/deep" * 10_000])
+def test_a_cgroup_that_is_not_understood_is_one_gap_with_its_text(proc: FakeProc, text: bytes) -> None:
+    proc.process(42, stat(), cgroup=text)
+    proc.process(
+        43, stat(43), cgroup=b"3:memory:/a\n" + b"".join(b"%d:x:%s\n" % (i, b"/deep" * 819) for i in range(9))
+    )
+    hierarchy = MemoryHierarchy(version=1, mount_point=Path("/cg"), mount_root="/")
+    listed = read_tasks(proc.roots, hierarchy)
+    assert [(task.pid, task.cgroup) for task in listed.tasks] == [(43, "/a")]
+    ((pid, step, cause, detail),) = ((gap.pid, gap.step, gap.cause, gap.detail) for gap in listed.gaps)
+    assert (pid, step, cause) == (42, "cgroup", Cause.UNREADABLE)
+    assert text[:40].decode().rstrip() in detail
+    assert len(detail) <= 400
+
+
 def test_a_process_that_left_while_it_was_listed_was_never_there(proc: FakeProc) -> None:
     (proc.roots.proc / "44").mkdir()
     listed = read_tasks(proc.roots, V2)
