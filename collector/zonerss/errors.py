@@ -6,6 +6,15 @@ A race (a process left) is no failure but a :class:`zonerss.records.Gap`. A miss
 
 from __future__ import annotations
 
+import errno
+
+EXHAUSTED = {
+    errno.EMFILE: "no more files may be opened: raise the limit, as with `ulimit -n 1024`",
+    errno.ENFILE: "no more files can be opened on this machine: raise the sysctl fs.file-max",
+    errno.ENOMEM: "there is not enough memory: raise the limit of its memory cgroup or of `ulimit -v`",
+}
+"""What zonerss itself lacks, by errno: no answer about whatever was being read."""
+
 
 class ZonerssError(Exception):
     """Could not do what was asked. The text is the sentence to print; the command exits with 1."""

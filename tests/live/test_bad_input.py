@@ -103,6 +103,18 @@ def test_root_who_may_not_read_everybody(make_zone):
     assert (b"may not be read" in table.stdout + table.stderr) == bool(expected)
 
 
+@pytest.mark.parametrize("files", [5, 7, 9, 12])
+def test_too_few_files_may_be_open(files):
+    """Nothing is printed rather than an empty table, or one of the processes that could just be read."""
+    assert "ulimit -n" in assert_refused(run("--by", "cgroup", prefix=("prlimit", f"--nofile={files}")), 1)
+
+
+def test_too_little_memory():
+    assert "not enough memory" in assert_refused(
+        run("--by", "cgroup", prefix=("prlimit", "--as=60000000")), 1
+    )
+
+
 # ---- usage -----------------------------------------------------------------------------------------------
 
 

@@ -78,6 +78,25 @@ static int64_t text_intern(struct task_list *list, const char *bytes, size_t len
 
 // ---- one task ----
 
+// Only these mean that a process has left.
+static bool has_left(int64_t error)
+{
+	return error == -ENOENT || error == -ESRCH;
+}
+
+// What we lack ourselves, whichever process is asked about: then no further one could be read.
+static bool is_exhausted(int error)
+{
+	return error == -ENOMEM || error == -EMFILE || error == -ENFILE;
+}
+
+// The next entry; NULL at the end, and where reading fails: then errno is set.
+static struct dirent *next_entry(DIR *directory)
+{
+	errno = 0;
+	return readdir(directory);
+}
+
 // The comm stands in parentheses and may hold any byte, parentheses included: the last one closes it.
 int task_parse_stat(const char *text, size_t length, struct task *ret)
 {
@@ -147,13 +166,16 @@ static int use_living_thread(struct task_list *list, int dir, struct task *task)
 		return error;
 	}
 	int found = 0;
-	for (struct dirent *entry; !found && (entry = readdir(threads));) {
+	struct dirent *entry = NULL;
+	while (!found && (entry = next_entry(threads))) {
 		char path[sizeof(entry->d_name) + 8];
 		struct task thread;
 		if (!isdigit((unsigned char)entry->d_name[0]))
 			continue;
 		snprintf(path, sizeof(path), "%s/stat", entry->d_name);
 		int64_t length = foreign_read_file(NULL, fd, path, &list->buffer);
+		if (length < 0 && !has_left(length))
+			found = length;
 		if (length <= 0 || task_parse_stat(list->buffer.bytes, length, &thread) || !thread.vsize_bytes)
 			continue;
 		task->walk_tid = thread.pid;
@@ -162,6 +184,8 @@ static int use_living_thread(struct task_list *list, int dir, struct task *task)
 		task->startstack = thread.startstack;
 		found = 1;
 	}
+	if (!entry)
+		found = -errno;
 	closedir(threads);
 	return found;
 }
@@ -186,7 +210,7 @@ static int read_task(struct task_list *list, int dir, bool want_users, bool want
 {
 	int64_t length = foreign_read_file(NULL, dir, "stat", &list->buffer);
 	if (length <= 0)
-		return length == -ENOENT || length == -ESRCH ? 0 : length;
+		return has_left(length) ? 0 : length;
 	int error = task_parse_stat(list->buffer.bytes, length, task);
 	if (error)
 		return error;
@@ -195,30 +219,30 @@ static int read_task(struct task_list *list, int dir, bool want_users, bool want
 	task->walk_tid = task->pid;
 	int lives = task->vsize_bytes ? 1 : task->threads > 1 ? use_living_thread(list, dir, task) : 0;
 	if (lives <= 0)
-		return lives == -ENOENT || lives == -ESRCH ? 0 : lives;
+		return has_left(lives) ? 0 : lives;
 	error = read_cgroup(list, dir, want_cgroups, task);
 	if (!error && want_users)
 		error = read_users(list, dir, task);
 	if (error)
-		return error == -ENOENT || error == -ESRCH ? 0 : error;
+		return has_left(error) ? 0 : error;
 	return 1;
 }
 
-// A process of the directory fd, if it has memory of its own and is still there. 0 or -ENOMEM.
+// A process of the directory fd, if it has memory of its own and is still there. 0, or what is_exhausted().
 static int list_add(struct task_list *list, int fd, const char *name, int want_users, int want_cgroups)
 {
-	int error = ARRAY_RESERVE(list->tasks, list->room, list->count + 1);
-	int dir = error ? -1 : openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return error; // it left
+	if (ARRAY_RESERVE(list->tasks, list->room, list->count + 1))
+		return -ENOMEM;
 	struct task *task = &list->tasks[list->count];
 	*task = (struct task){ .uid = UINT32_MAX, .euid = UINT32_MAX };
-	int found = read_task(list, dir, want_users, want_cgroups, task);
-	close(dir);
+	int dir = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int found = dir >= 0 ? read_task(list, dir, want_users, want_cgroups, task) : has_left(-errno) ? 0 : -errno;
+	if (dir >= 0)
+		close(dir);
 	task->pid = atoi(name);
 	task->error = found < 0 ? -found : 0;
 	list->count += found != 0;
-	return found == -ENOMEM ? found : 0;
+	return is_exhausted(found) ? found : 0;
 }
 
 static int list_all(struct task_list *list, int proc_fd, int want_users, int want_cgroups)
@@ -231,9 +255,12 @@ static int list_all(struct task_list *list, int proc_fd, int want_users, int wan
 			close(fd);
 		return error;
 	}
-	for (struct dirent *entry; !error && (entry = readdir(proc));)
+	struct dirent *entry = NULL;
+	while (!error && (entry = next_entry(proc)))
 		if (isdigit((unsigned char)entry->d_name[0]))
 			error = list_add(list, fd, entry->d_name, want_users, want_cgroups);
+	if (!error && !entry)
+		error = -errno;
 	closedir(proc);
 	return error;
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import io
 import os
 import signal
@@ -17,7 +18,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from zonerss import __version__
-from zonerss.errors import UsageError, ZonerssError
+from zonerss.errors import EXHAUSTED, UsageError, ZonerssError
 from zonerss.views.text import ESCAPE, printable
 
 VERBS = {
@@ -81,17 +82,25 @@ def main(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
         return status
     except ZonerssError as err:
-        return _refuse(str(err), err.exit_status)
+        return _refuse(_exhaustion(err.__cause__) or str(err), err.exit_status)
     except BrokenPipeError:
         _drop_output()  # the reader has closed the pipe
         return 0
     except OSError as err:
         _drop_output()
-        return _refuse(f"{'cannot go on' if err.filename else 'cannot print'}: {err}", 1)
+        return _refuse(_exhaustion(err) or f"{'cannot go on' if err.filename else 'cannot print'}: {err}", 1)
+    except MemoryError:
+        _drop_output()
+        return _refuse(EXHAUSTED[errno.ENOMEM], 1)
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)  # so that a shell script around us ends, too
         return 130
+
+
+def _exhaustion(err: BaseException | None) -> str | None:
+    """The sentence for files or memory that we lack; None: it is something else."""
+    return EXHAUSTED.get(err.errno or 0) if isinstance(err, OSError) else None
 
 
 def _refuse(sentence: str, status: int) -> int:

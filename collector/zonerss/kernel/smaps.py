@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from zonerss.errors import CannotServe, KernelFormatError
+from zonerss.errors import EXHAUSTED, CannotServe, KernelFormatError
 from zonerss.kernel.patience import PATIENCE_SECONDS, patiently
 from zonerss.kernel.roots import Roots
 from zonerss.records.mappings import SmapsRow
@@ -91,5 +91,7 @@ def _read(roots: Roots, tid: int, name: str, seconds: float = PATIENCE_SECONDS) 
     except (FileNotFoundError, ProcessLookupError) as err:
         raise CannotServe(f"there is no process {tid}") from err
     except OSError as err:
+        if err.errno in EXHAUSTED:
+            raise
         raise CannotServe(f"cannot read the memory of process {tid}: {err.strerror}") from err
     return text

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from zonerss._core import check, ffi, lib
 from zonerss.census.census import Census
+from zonerss.errors import EXHAUSTED
 from zonerss.kernel.patience import PAUSES
 from zonerss.kernel.proc import TaskList, gap_of_errno
 from zonerss.records import Cause, Gap, Task
@@ -126,6 +127,9 @@ def _walk(
             done = lib.walk_jobs(ret[0])
             rows = [done[number] for number in range(len(assigned))]
             _note_pauses(rows)
+            for row in rows:
+                if row.step and row.error in EXHAUSTED:
+                    check(-row.error, "walking the processes")  # it is us, not these processes
             return [_walked(row) for row in rows], _gaps(rows, assigned)
         finally:
             if ret[0] != ffi.NULL:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,27 @@ def test_a_process_that_left_while_it_was_listed_was_never_there(proc: FakeProc)
     listed = read_tasks(proc.roots, V2)
     assert listed.tasks == ()
     assert listed.gaps == ()
+
+
+def test_a_process_that_cannot_be_opened_has_not_left(proc: FakeProc) -> None:
+    (proc.roots.proc / "44").write_bytes(b"")
+    ((pid, cause, detail),) = ((gap.pid, gap.cause, gap.detail) for gap in read_tasks(proc.roots, V2).gaps)
+    assert (pid, cause, detail) == (44, Cause.UNREADABLE, "Not a directory")
+
+
+@pytest.mark.parametrize("files", [1, 2])
+def test_a_listing_without_file_descriptors_fails(proc: FakeProc, files: int) -> None:
+    """It is not that all processes have left. First /proc can be listed, but no process opened; then no file of it."""
+    proc.process(42, stat())
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open(os.devnull, os.O_RDONLY)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1 + files, limits[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            read_tasks(proc.roots, V2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_no_proc(tmp_path: Path) -> None:
