@@ -5,7 +5,9 @@
 // puts copies of page tables back to back, and one struct pagetable_worker, in which the program notes where it stands.
 
 enum pagetable_limit {
-	PAGETABLE_WORKERS = 16,
+	PAGETABLE_WORKERS = 64,
+	PAGETABLE_RAM = 8, // ranges of memory that tables may lie in
+	PAGETABLE_GUESSES = 256,
 	PAGETABLE_BUFFER_BYTES = 131072, // of one worker: what one hold of the mmap lock can copy at most
 	PAGETABLE_STEPS = 4096,		 // table entries looked at in one hold of the mmap lock
 };
@@ -31,17 +33,15 @@ struct pagetable_copy {
 };
 
 struct pagetable_worker {
-	// Set by user space before a job.
-	uint32_t tid; // the reading thread's, in its own pid namespace
+	// Noted by the program; user space zeroes all of it before a job.
+	uint32_t used; // bytes of the buffer that are filled
 	uint32_t pad;
-	// Noted by the program.
-	uint32_t root_tid;	    // the reading thread's in the first pid namespace; 0: not known yet
-	uint32_t used;		    // bytes of the buffer that are filled
 	uint64_t start_boottime_ns; // of the process that was met
 	uint64_t mm;		    // whose address space it was; only to see an exec, goes nowhere else
 	uint64_t cursor;	    // all below is done
 	uint64_t vmas;
 	uint64_t faults;     // tables that could not be read
+	uint64_t outside;    // tables that lie in no memory that we know
 	uint64_t retries;    // tables that changed hands while they were copied
 	uint32_t met;	     // the process has an address space
 	uint32_t execs;	     // it was replaced under the walk
@@ -52,9 +52,11 @@ struct pagetable_worker {
 	uint64_t gib; // address >> 30 that pmd_table is of; all ones: none
 	uint64_t pgd;
 	uint64_t pmd_table;
+	uint64_t pud_slot; // where the entry is that led to pmd_table, and what it was
+	uint64_t pud;
 	uint32_t traits;
 	uint32_t pad2;
-	uint64_t apart[17]; // 256 bytes: what one processor writes is in no cache line of another's
+	uint64_t apart[15]; // 256 bytes: what one processor writes is in no cache line of another's
 };
 
 // How to find where the kernel maps all memory. In: what to look for, and where it physically is. Out: base.
@@ -68,17 +70,32 @@ struct pagetable_search {
 	uint32_t pad;
 };
 
+// Frames that are memory.
+struct pagetable_ram {
+	uint64_t first;
+	uint64_t count;
+};
+
 // What holds for all workers.
 struct pagetable_settings {
-	uint64_t base;	     // where the kernel maps all memory
-	uint64_t frame_mask; // bits of an entry that are an address
-	uint32_t levels;     // 4 or 5
+	uint64_t base;		     // where the kernel maps all memory
+	uint64_t frame_mask;	     // bits of an entry that are an address
+	struct pagetable_ram ram[8]; // PAGETABLE_RAM, the largest first; a table elsewhere is none
+	uint32_t levels;	     // 4 or 5
 	uint32_t pad;
+};
+
+// The thread of a worker.
+struct pagetable_reader {
+	uint32_t tid;	   // in its own pid namespace; set by user space, 0: there is none
+	uint32_t root_tid; // in the first one; noted by the program, 0: not known yet
 };
 
 // All that the two sides share besides the buffers; one global of the program.
 struct pagetable_state {
 	struct pagetable_settings settings;
 	struct pagetable_search search;
-	struct pagetable_worker workers[16]; // PAGETABLE_WORKERS
+	struct pagetable_reader readers[64]; // PAGETABLE_WORKERS
+	uint8_t guesses[256];		     // PAGETABLE_GUESSES: the worker that a thread was last, by root_tid
+	struct pagetable_worker workers[64]; // PAGETABLE_WORKERS
 };

@@ -293,7 +293,7 @@ class Session:
         source = self._sources.choose(self._source, sum(task.rss_pages for task, _ in plan.walks))
         frames = self._censuses.lend(len(plan.mms))
         began_ns = time.monotonic_ns()
-        found, gaps = walk(source.begin, frames, listed, plan.walks, self._host, plan.twice)
+        found, gaps = walk(source.begin, frames, listed, plan.walks, self._host, plan.twice, source.again)
         return _Walk(source.name, frames, found, gaps, time.monotonic_ns() - began_ns)
 
     def _parts(

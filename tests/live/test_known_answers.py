@@ -351,6 +351,15 @@ def test_a_leader_that_ended_is_looked_at_through_its_thread(mem, verb):
         assert document["translations_bytes"] >= 5003 * PAGE
 
 
+def test_a_leader_that_ended_with_many_threads_that_live(zone, mem, measure):
+    mem.tell("deadleader 5")
+    before = measure()
+    mem.map("anon 109")
+    after = measure()
+    assert grown(before, after, zone)["exclusive"] in (109, 110, 111)  # and pages of its stack and of malloc
+    assert not [gap for gap in after.snapshot.gaps if gap.pid == mem.pid]
+
+
 def test_a_zombie_has_no_memory(zone, mem, measure):
     child = mem.fork()
     mem.map("anon 131", pid=child)

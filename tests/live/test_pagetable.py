@@ -32,8 +32,10 @@ from tests.workloads.mem import MemError
 from tests.workloads.postgres import Postgres, programs
 from zonerss._core import lib
 from zonerss.kernel.proc import read_tasks
-from zonerss.records import Gap
+from zonerss.records import Cause, Gap
 from zonerss.snapshot import Session, Snapshot
+from zonerss.views.footer import footer
+from zonerss.walk import pagetable
 from zonerss.walk.pagetable import PageTableSource
 
 EPERM = 1
@@ -165,6 +167,113 @@ def test_both_sources_agree_on_large_siblings(make_zone):
     assert same
     assert {usage.processes for usage in snapshot.zones} == {2, 4}
     assert snapshot.zones[0].rss_bytes // PAGE > 40032 + 3011
+
+
+def test_more_threads_than_processors(make_zone):
+    zones = [make_zone(name) for name in ("a", "b")]
+    for zone in zones:
+        mem = zone.spawn()
+        mem.map("anon 20011")
+        for _ in range(12):
+            mem.fork()
+    with stopped([zone.path for zone in zones]):
+        expected = look("pagemap", zones, True)
+        for threads in (12, 33, 64, 100):
+            found = look("pagetable", zones, True, threads)
+            assert (parts_of(found), usages(found), by_pid(found)) == (
+                parts_of(expected),
+                usages(expected),
+                by_pid(expected),
+            )
+
+
+def vmas_offered() -> int:
+    """How often the kernel has run the programs that we have loaded: once for each VMA."""
+    found = 0
+    for name in os.listdir("/proc/self/fdinfo"):
+        with suppress(OSError):
+            text = Path(f"/proc/self/fdinfo/{name}").read_text()
+            if match := re.search(r"^run_cnt:\s+(\d+)$", text, re.MULTILINE):
+                found += int(match[1])
+    return found
+
+
+def test_each_mapping_of_a_dead_leader_is_met_once(make_zone, setting):
+    """Not once for each of its threads."""
+    setting("/proc/sys/kernel/bpf_stats_enabled", 1)
+    zone = make_zone("a")
+    mem = zone.spawn()
+    mem.map("vmas 3000")
+    mem.tell("deadleader 100")
+    with stopped([zone.path]), Session("pagetable") as session:
+        before = vmas_offered()
+        (seen,) = session.take(by=("cgroup",), zone=[zone.name], alone=True).zones
+        assert vmas_offered() - before < 2 * 3000
+    assert seen.rss_bytes >= 3000 * PAGE
+    compare([zone])
+
+
+# ---- which frames are memory -------------------------------------------------------------------------------
+
+
+def frame_of(pid: int, address: int) -> int:
+    with Path(f"/proc/{pid}/pagemap").open("rb", buffering=0) as pagemap:
+        return struct.unpack("=Q", os.pread(pagemap.fileno(), 8, address // PAGE * 8))[0] & (1 << 55) - 1
+
+
+def without(ram: list[tuple[int, int]], frame: int) -> list[tuple[int, int]]:
+    parts = []
+    for first, count in ram:
+        if first <= frame < first + count:
+            parts += [(first, frame - first), (frame + 1, first + count - frame - 1)]
+        else:
+            parts.append((first, count))
+    return [part for part in parts if part[1]]
+
+
+def test_memory_that_was_added_is_noticed(make_zone, monkeypatch):
+    """As if one frame were memory that came after the program was loaded."""
+    zone = make_zone("a")
+    mem = zone.spawn()
+    where = mem.map("anon 1009")
+    with stopped([zone.path]):
+        (expected,) = usages(look("pagemap", [zone], False))
+        ram = pagetable.read_ram()
+        short = without(ram, frame_of(mem.pid, where.start + 500 * PAGE))
+        answers = [short, ram]
+        monkeypatch.setattr(pagetable, "read_ram", lambda roots: answers.pop(0))
+        snapshot = look("pagetable", [zone], False)
+    assert not answers
+    assert usages(snapshot) == [expected]
+    assert not gaps_of(snapshot, [mem.pid])
+
+
+def test_what_is_outside_of_memory_is_said(make_zone, monkeypatch):
+    zone = make_zone("a")
+    mem = zone.spawn()
+    where = mem.map("anon 1009")
+    with stopped([zone.path]):
+        (expected,) = usages(look("pagemap", [zone], False))
+        short = without(pagetable.read_ram(), frame_of(mem.pid, where.start + 500 * PAGE))
+        monkeypatch.setattr(pagetable, "read_ram", lambda roots: short)
+        snapshot = look("pagetable", [zone], False)
+    (found,) = snapshot.zones
+    assert found.rss_bytes == expected.rss_bytes - PAGE
+    assert gaps_of(snapshot, [mem.pid]) == [Gap(mem.pid, "tables", Cause.OUTSIDE, "1 page table entries")]
+    said = f"1 process with pages outside of the memory that /proc/iomem lists (pid {mem.pid})"
+    assert said in footer(snapshot)[-1]
+
+
+def test_more_ranges_of_memory_than_the_program_takes(make_zone, monkeypatch):
+    zone = make_zone("a")
+    zone.spawn().map("anon 1009")
+    pieces = [
+        (first + at, min(count - at, 9973))
+        for first, count in pagetable.read_ram()
+        for at in range(0, count, 9973)
+    ]
+    monkeypatch.setattr(pagetable, "read_ram", lambda roots: pieces)
+    compare([zone])
 
 
 def test_both_sources_agree_on_guard_pages_and_swap(make_zone):

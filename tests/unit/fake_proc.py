@@ -63,7 +63,16 @@ class FakeProc:
     def host(self, threads: int = 1) -> Host:
         """Walks read it; kpageflags says nothing."""
         (self.roots.proc / "kpageflags").touch()
-        return Host(self.roots, threads, 2.0, zero_pfn=0, huge_pages=0, can_scan=False, shm_device=(0, 1))
+        return Host(
+            self.roots,
+            threads=threads,
+            patience_seconds=2.0,
+            threads_named=True,
+            zero_pfn=0,
+            huge_pages=0,
+            can_scan=False,
+            shm_device=(0, 1),
+        )
 
     def block(self, path: str) -> Blocked:
         """Whoever opens a file from now on waits."""

@@ -15,10 +15,10 @@
 //   same N SEED                                     mergeable pages, the same for the same SEED
 //   vmas N                                          N mappings of one written page that cannot merge
 //   read|write|unmap ADDR N                         touch or give back N pages from ADDR
-//   advise ADDR N pageout|dontneed|guard|cold       madvise(2)
+//   advise ADDR N pageout|dontneed|guard|cold|poison  madvise(2)
 //   fork | vfork | vmclone                          another process; of vfork the child answers until "return"
 //   to PID COMMAND                                  let the child PID do it
-//   deadleader                                      the main thread ends, another one lives on
+//   deadleader [N]                                  the main thread ends, another one lives on, besides N idle ones
 //   name HEX                                        the process's name, any bytes
 //   storm exit|fork|exec|map|samepid|churn|churnshm a child that does so without end, until it is killed
 //   chdir PATH | exit | ping
@@ -48,7 +48,8 @@
 #define MADV_COLD 20
 #define MADV_PAGEOUT 21
 #endif
-#define MADV_GUARD 102 // Linux 6.13
+#define MADV_GUARD 102	// Linux 6.13
+#define MADV_POISON 100 // MADV_HWPOISON, which libc only has for privileged headers
 
 enum { PAGE = 4096, HUGE = 2 << 20, LINE = 4096, WORDS = 8, CHILDREN = 64, BASE_ROWS = 64 };
 
@@ -283,6 +284,7 @@ static int advice_of(const char *word)
 	       !strcmp(word, "dontneed") ? MADV_DONTNEED :
 	       !strcmp(word, "guard")	 ? MADV_GUARD :
 	       !strcmp(word, "cold")	 ? MADV_COLD :
+	       !strcmp(word, "poison")	 ? MADV_POISON :
 					   -1;
 }
 
@@ -385,10 +387,23 @@ static void *live_on(void *unused)
 	_exit(0);
 }
 
-static void end_leader(void)
+static void *idle(void *unused)
+{
+	for (;;)
+		pause();
+}
+
+static void end_leader(u64 others)
 {
 	pthread_t thread;
-	int error = pthread_create(&thread, NULL, live_on, NULL);
+	pthread_attr_t small;
+	int error = 0;
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, 64 << 10);
+	while (!error && others--)
+		error = pthread_create(&thread, &small, idle, NULL);
+	if (!error)
+		error = pthread_create(&thread, NULL, live_on, NULL);
 	if (error) {
 		say("error %d deadleader", error);
 		return;
@@ -621,7 +636,7 @@ static void obey(char *line)
 	else if (is(verb, "vmclone"))
 		make_vmclone();
 	else if (is(verb, "deadleader"))
-		end_leader();
+		end_leader(n);
 	else if (is(verb, "storm"))
 		make_storm(word[1]);
 	else if (is(verb, "name"))

@@ -47,7 +47,8 @@ struct walker {
 	const char *buffer;
 	uint64_t frame_mask;
 	uint64_t migration_mask;
-	struct frame_range ram; // the range of RAM that was met last
+	const struct memory *memory;
+	struct frame_range ram; // the range of it that was met last
 	struct marker marker;
 	struct streak streak;
 	struct seen_tables *seen;
@@ -60,10 +61,10 @@ struct walker {
 
 static bool ram_find(struct walker *w, uint64_t pfn)
 {
-	const struct pagetable *pagetable = w->pagetable;
-	for (size_t i = 0; i < pagetable->ram_ranges; i++)
-		if (pfn - pagetable->ram[i].first < pagetable->ram[i].count) {
-			w->ram = pagetable->ram[i];
+	const struct memory *memory = w->memory;
+	for (size_t i = 0; i < memory->count; i++)
+		if (pfn - memory->ranges[i].first < memory->ranges[i].count) {
+			w->ram = memory->ranges[i];
 			return true;
 		}
 	return false;
@@ -139,12 +140,16 @@ static uint64_t swap_offset(uint64_t entry)
 	return ~entry << 5 >> 14;
 }
 
-// The frame of a page under migration. 0: the entry is none such, but a marker, or what a device or a machine check
-// has left.
+// The frame of a page under migration. 0: the entry is none such, but a marker, or what a device or a machine check has left:
+// of a poisoned frame the kernel keeps the number in the entry, but it is taken out of use and out of the process's RSS.
+// Which type of entry that is depends on the kernel's configuration, so the frame is asked.
 static uint64_t migration_pfn(struct walker *w, uint64_t entry)
 {
 	uint64_t pfn = swap_offset(entry) & w->migration_mask;
-	return swap_type(entry) >= SWAP_TYPES && pfn >= LOWEST_FRAME && ram_find(w, pfn) ? pfn : 0;
+	uint64_t flags = 0;
+	if (swap_type(entry) < SWAP_TYPES || pfn < LOWEST_FRAME || !ram_find(w, pfn))
+		return 0;
+	return kpage_read(w->host->kpageflags_fd, pfn, &flags) && kpage_has(flags, KPF_HWPOISON) ? 0 : pfn;
 }
 
 // An entry of the last level that is not plainly present.
@@ -369,17 +374,20 @@ static int walk_once(struct walker *w, int *fatal)
 {
 	struct pagetable_worker *notes = w->notes;
 	struct walk_job *job = w->job;
-	int link_fd, fd = pagetable_iterate(w->pagetable, job->pid, job->leader, &link_fd);
+	int link_fd, fd = pagetable_iterate(w->pagetable, job->pid, &link_fd);
 	if (fd < 0) {
 		*fatal = fd;
 		return -fd;
 	}
 	memset(notes, 0, sizeof(*notes));
-	notes->tid = gettid();
-	job->rss_pages = job->hugetlb_pages = job->swap_pages = job->zero_pages = 0;
+	struct pagetable_reader *reader = &w->pagetable->state->readers[w->slot];
+	if (!reader->tid)
+		reader->tid = gettid();
+	job->rss_pages = job->hugetlb_pages = job->swap_pages = job->zero_pages = job->refused = 0;
 	int cause = read_tables(w, fd);
 	if (cause != ECANCELED) {
 		job->vmas = notes->vmas;
+		job->refused += notes->outside;
 		w->faults += notes->faults;
 		w->retries += notes->retries;
 	}
@@ -392,6 +400,9 @@ static int walk_once(struct walker *w, int *fatal)
 static int walk_tables(struct walker *w, int dir, int *fatal)
 {
 	int cause = walk_once(w, fatal);
+	// Older kernels do not find threads; see pagetable_iterate().
+	if (cause == WALK_EXITED && !w->notes->met && w->job->pid != w->job->leader)
+		return WALK_UNREACHED;
 	for (int attempt = 1; attempt < ATTEMPTS && (cause == WALK_EXECED || cause == WALK_EXITED); attempt++) {
 		// Seen as unfinished, but alive: it unmapped what was left, or began a new program.
 		if (cause == WALK_EXITED && !job_still_there(&w->worker, dir))
@@ -434,10 +445,10 @@ static int walk_job(struct worker *worker)
 static int slot_take(struct pagetable *pagetable, uint32_t *slot)
 {
 	pthread_mutex_lock(&pagetable->lock);
-	uint32_t free = ~pagetable->used & ((UINT32_C(1) << pagetable->workers) - 1);
+	uint64_t free = ~pagetable->used & (UINT64_MAX >> (64 - pagetable->workers));
 	if (free) {
-		*slot = __builtin_ctz(free);
-		pagetable->used |= UINT32_C(1) << *slot;
+		*slot = __builtin_ctzll(free);
+		pagetable->used |= UINT64_C(1) << *slot;
 	}
 	pthread_mutex_unlock(&pagetable->lock);
 	return free ? 0 : -EAGAIN;
@@ -445,9 +456,10 @@ static int slot_take(struct pagetable *pagetable, uint32_t *slot)
 
 static void slot_give_back(struct walker *w)
 {
-	memset(w->notes, 0, sizeof(*w->notes)); // the program knows a thread by its number, which another may get
+	// The program knows a thread by its number, which another may get.
+	w->pagetable->state->readers[w->slot] = (struct pagetable_reader){ 0 };
 	pthread_mutex_lock(&w->pagetable->lock);
-	w->pagetable->used &= ~(UINT32_C(1) << w->slot);
+	w->pagetable->used &= ~(UINT64_C(1) << w->slot);
 	pthread_mutex_unlock(&w->pagetable->lock);
 }
 
@@ -459,6 +471,7 @@ static int walker_init(struct worker *worker)
 	if (error)
 		return error;
 	w->pagetable = pagetable;
+	w->memory = pagetable->memory;
 	w->host = worker->request->host;
 	w->job = &worker->job;
 	w->notes = &pagetable->state->workers[w->slot];

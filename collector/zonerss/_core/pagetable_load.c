@@ -38,16 +38,15 @@ static int load(struct pagetable *pagetable)
 	return 0;
 }
 
-// An iterator over the VMAs of one thread's process; Linux 6.1 (f0d74c4da1f0). A process is named by its leader; where
-// the leader has ended, all threads are met, which is as good: the first does all, the others find nothing left.
-int pagetable_iterate(const struct pagetable *pagetable, pid_t pid, pid_t leader, int *link_fd)
+// An iterator over the VMAs of one thread; Linux 6.1 (f0d74c4da1f0). Where the first thread of a process has ended, another
+// one is named, which is only found since 9495a5b731fc (6.12; backported to 6.6). To name the process instead would serve
+// other kernels badly: every VMA is met once for each thread, and before 87abbf7a54f6 (6.7) the first living thread is
+// passed over, so that of most such processes nothing is met.
+int pagetable_iterate(const struct pagetable *pagetable, pid_t tid, int *link_fd)
 {
 	union bpf_iter_link_info info = {};
 	union bpf_attr link = {}, iterator = {};
-	if (pid == leader)
-		info.task.tid = pid;
-	else
-		info.task.pid = leader;
+	info.task.tid = tid;
 	link.link_create.prog_fd = pagetable->bpf->progs.walk_vma.prog_fd;
 	link.link_create.attach_type = BPF_TRACE_ITER;
 	link.link_create.iter_info = (uintptr_t)&info;
@@ -85,7 +84,7 @@ static int find_base(struct pagetable *pagetable, int pagemap_fd, const uint64_t
 		return -EPERM;
 	memcpy(search->secret, secret, sizeof(search->secret));
 	search->physical = (frame << 12) + ((uintptr_t)secret & 4095);
-	const struct frame_range *last = &pagetable->ram[pagetable->ram_ranges - 1];
+	const struct frame_range *last = &pagetable->memory->ranges[pagetable->memory->count - 1];
 	search->limit = ((last->first + last->count) >> (GIB_BITS - 12)) + 2;
 	if (search->limit > SEARCH_GIB)
 		search->limit = SEARCH_GIB;
@@ -113,9 +112,9 @@ static bool finds_self(struct pagetable *pagetable, const uint64_t *secret, uint
 	int link_fd;
 	char byte;
 	memset(worker, 0, sizeof(*worker));
-	worker->tid = gettid();
+	pagetable->state->readers[0].tid = gettid();
 	worker->cursor = address;
-	int fd = pagetable_iterate(pagetable, getpid(), getpid(), &link_fd);
+	int fd = pagetable_iterate(pagetable, gettid(), &link_fd);
 	if (fd < 0)
 		return false;
 	ssize_t got = read(fd, &byte, sizeof(byte));
@@ -127,6 +126,7 @@ static bool finds_self(struct pagetable *pagetable, const uint64_t *secret, uint
 	close(fd);
 	close(link_fd);
 	memset(worker, 0, sizeof(*worker));
+	pagetable->state->readers[0] = (struct pagetable_reader){ 0 };
 	return found;
 }
 
@@ -154,13 +154,83 @@ static int find_shape(struct pagetable *pagetable, const uint64_t *secret, int p
 	return -ENXIO;
 }
 
+// ---- which frames are memory ----
+
+static int larger_first(const void *a, const void *b)
+{
+	uint64_t x = ((const struct pagetable_ram *)a)->count, y = ((const struct pagetable_ram *)b)->count;
+	return x < y ? 1 : x > y ? -1 : 0;
+}
+
+// What the program is told: as many ranges as it takes, the smallest gaps between them closed.
+static void tell_ram(struct pagetable *pagetable)
+{
+	const struct memory *memory = pagetable->memory;
+	struct pagetable_ram told[PAGETABLE_RAM + 1] = { 0 };
+	size_t count = 0;
+	for (size_t i = 0; i < memory->count; i++) {
+		told[count++] = (struct pagetable_ram){ memory->ranges[i].first, memory->ranges[i].count };
+		if (count <= PAGETABLE_RAM)
+			continue;
+		size_t at = 0;
+		uint64_t least = UINT64_MAX;
+		for (size_t j = 0; j + 1 < count; j++) {
+			uint64_t gap = told[j + 1].first - (told[j].first + told[j].count);
+			at = gap < least ? j : at;
+			least = gap < least ? gap : least;
+		}
+		told[at].count = told[at + 1].first + told[at + 1].count - told[at].first;
+		memmove(&told[at + 1], &told[at + 2], (--count - at - 1) * sizeof(*told));
+	}
+	qsort(told, count, sizeof(*told), larger_first);
+	memset(&told[count], 0, (PAGETABLE_RAM + 1 - count) * sizeof(*told));
+	memcpy(pagetable->state->settings.ram, told, sizeof(pagetable->state->settings.ram));
+}
+
+// 1: it is known now, and was not; 0: it was known already; or -ENOMEM.
+static int know_ram(struct pagetable *pagetable, const struct frame_range *ram, size_t count)
+{
+	struct memory *before = pagetable->memory;
+	size_t bytes = count * sizeof(*ram);
+	if (before && before->count == count && !memcmp(before->ranges, ram, bytes))
+		return 0;
+	struct memory *memory = malloc(sizeof(*memory) + bytes);
+	if (!memory)
+		return -ENOMEM;
+	*memory = (struct memory){ .before = before, .count = count };
+	memcpy(memory->ranges, ram, bytes);
+	pagetable->memory = memory;
+	return 1;
+}
+
+int pagetable_set_ram(struct pagetable *pagetable, const struct frame_range *ram, size_t count)
+{
+	pthread_mutex_lock(&pagetable->lock);
+	int changed = know_ram(pagetable, ram, count);
+	if (changed > 0)
+		tell_ram(pagetable);
+	pthread_mutex_unlock(&pagetable->lock);
+	return changed;
+}
+
+static void forget_ram(struct pagetable *pagetable)
+{
+	while (pagetable->memory) {
+		struct memory *before = pagetable->memory->before;
+		free(pagetable->memory);
+		pagetable->memory = before;
+	}
+}
+
+// ---- the whole ----
+
 #define SEEN_FRAMES 2048 // frames of RAM for one table seen, of 4 KiB: two bytes a frame at most
 
 static int make_seen(struct pagetable *pagetable)
 {
 	uint64_t frames = 0;
-	for (size_t i = 0; i < pagetable->ram_ranges; i++)
-		frames += pagetable->ram[i].count;
+	for (size_t i = 0; i < pagetable->memory->count; i++)
+		frames += pagetable->memory->ranges[i].count;
 	int error = 0;
 	for (uint32_t i = 0; !error && i < pagetable->workers; i++)
 		error = seen_create(&pagetable->seen[i], frames / SEEN_FRAMES / pagetable->threads);
@@ -171,7 +241,6 @@ int pagetable_open(const struct pagetable_options *options, int *stage, struct p
 {
 	*stage = PAGETABLE_SETUP;
 	struct pagetable *pagetable = calloc(1, sizeof(*pagetable));
-	size_t ram_bytes = options->ram_ranges * sizeof(*pagetable->ram);
 	if (!pagetable)
 		return -ENOMEM;
 	pthread_mutex_init(&pagetable->lock, NULL);
@@ -181,22 +250,19 @@ int pagetable_open(const struct pagetable_options *options, int *stage, struct p
 		pagetable->threads = PAGETABLE_WORKERS;
 	pagetable->workers = 2 * pagetable->threads < PAGETABLE_WORKERS ? 2 * pagetable->threads : PAGETABLE_WORKERS;
 	pagetable->boot_offset_ns = options->boot_offset_ns;
-	pagetable->ram = ram_bytes ? malloc(ram_bytes) : NULL;
 	uint64_t *secret = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
-	int error = pagetable->ram && secret != MAP_FAILED ? 0 : -ENOMEM;
-	if (!error) {
-		memcpy(pagetable->ram, options->ram, ram_bytes);
-		pagetable->ram_ranges = options->ram_ranges;
-		error = make_seen(pagetable);
-	}
+	bool known = know_ram(pagetable, options->ram, options->ram_ranges) > 0;
+	int error = known && secret != MAP_FAILED ? make_seen(pagetable) : -ENOMEM;
 	if (!error)
 		error = getrandom(secret, 16, 0) == 16 ? 0 : -EIO;
 	if (!error) {
 		*stage = PAGETABLE_LOAD;
 		error = load(pagetable);
 	}
-	if (!error)
+	if (!error) {
+		tell_ram(pagetable);
 		error = find_base(pagetable, options->pagemap_fd, secret, stage);
+	}
 	if (!error)
 		error = find_shape(pagetable, secret, options->pagemap_fd, stage);
 	if (secret != MAP_FAILED)
@@ -218,7 +284,7 @@ static void unload(struct pagetable *pagetable)
 	for (uint32_t i = 0; i < pagetable->workers; i++)
 		seen_destroy(&pagetable->seen[i]);
 	pthread_mutex_destroy(&pagetable->lock);
-	free(pagetable->ram);
+	forget_ram(pagetable);
 	free(pagetable);
 }
 

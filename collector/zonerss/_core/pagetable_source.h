@@ -30,6 +30,8 @@ enum pagetable_stage {
 
 // Load the program and find the kernel's map of memory. 0 or a negative errno; *stage: where it failed.
 int pagetable_open(const struct pagetable_options *options, int *stage, struct pagetable **ret);
+// Walks that begin from now on know these frames as memory. 1: they are others than before; 0: the same; or -ENOMEM.
+int pagetable_set_ram(struct pagetable *pagetable, const struct frame_range *ram, size_t count);
 // Unloaded as soon as no walk is left.
 void pagetable_close(struct pagetable *pagetable);
 

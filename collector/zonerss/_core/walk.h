@@ -19,7 +19,8 @@ enum walk_cause {
 	WALK_EXECED = 10003,
 	WALK_MOVED = 10004,
 	WALK_BUSY = 10005,
-	WALK_LEFT = 10006, // it waited in the kernel and was left behind
+	WALK_LEFT = 10006,	// it waited in the kernel and was left behind
+	WALK_UNREACHED = 10007, // this source cannot see it; another one may
 };
 
 // One address space to walk for one owner. The lower half is filled by the walk, in base pages.
@@ -36,7 +37,7 @@ struct walk_job {
 	uint64_t hugetlb_pages; // entries of hugetlb
 	uint64_t swap_pages;	// entries that point at a swap slot
 	uint64_t zero_pages;	// entries that map the zero page or the huge zero page
-	uint64_t refused;	// entries whose frame is no RAM: garbage read while a table was being freed
+	uint64_t refused;	// entries whose frame or table is no RAM that is known
 	uint64_t entries;	// looked at
 	uint64_t vmas;
 	int32_t step;  // enum walk_step of the gap, 0 without one

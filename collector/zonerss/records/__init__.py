@@ -70,6 +70,8 @@ class Cause(StrEnum):
     """The kernel does not let us read it."""
     BUSY = "busy"
     """It could not be read in time: its memory was locked, or its page tables kept changing under the reader."""
+    OUTSIDE = "outside"
+    """Page tables lead outside of the memory that /proc/iomem lists: to a DAX device, say."""
     UNREADABLE = "unreadable"
     """Reading failed for another reason, which the detail gives."""
 

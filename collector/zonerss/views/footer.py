@@ -17,6 +17,7 @@ _SAYS = {
     Cause.EXITED: (_PARTLY, "that left before the walk was done"),
     Cause.EXECED: (_PARTLY, "that called exec during the walk"),
     Cause.BUSY: (_PARTLY, "whose memory could not be read in time"),
+    Cause.OUTSIDE: (_PARTLY, "with pages outside of the memory that /proc/iomem lists"),
     Cause.UNREADABLE: (_PARTLY, "that could not be read"),
     Cause.MOVED: (_MOVED, "that moved during the walk"),
 }

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 _PFN_MASK = (1 << 55) - 1
 _PRESENT = 1 << 63
-_MOST_THREADS = 8
+MOST_THREADS = 64
+_FEW_THREADS = 8
+_PAGES_OF_A_THREAD = 250_000
+"""What takes one thread a millisecond or more to walk: more than to start it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ class Host:
     """How many processes are walked side by side, at most."""
     patience_seconds: float
     """How long a process may make us wait in the kernel, beyond what its size explains."""
+    threads_named: bool
+    """So many were asked for, however little there is to do."""
     zero_pfn: int
     """Frame of the zero page; 0 where it is not known."""
     huge_pages: int
@@ -41,6 +46,12 @@ class Host:
     """The kernel answers PAGEMAP_SCAN (Linux 6.7, commit 52526ca7fdb9)."""
     shm_device: tuple[int, int]
     """Major and minor number of the kernel's own tmpfs: memfds, System V segments, shared anonymous memory."""
+
+    def threads_for(self, expected_pages: int) -> int:
+        """How many threads are worth starting for a walk: many only where there is much to do."""
+        if self.threads_named:
+            return self.threads
+        return min(self.threads, max(_FEW_THREADS, expected_pages // _PAGES_OF_A_THREAD))
 
     @contextmanager
     def opened(self) -> Iterator[core.walk_host]:
@@ -63,8 +74,9 @@ def find_host(roots: Roots, threads: int | None = None, patience_seconds: float 
     """
     Look what this host offers.
 
-    :param threads: how many processes to walk side by side; None: one for each processor that we may use, at most 8
     :param patience_seconds: how long a process may make us wait
+    :param threads: how many processes to walk side by side; None: one for each processor that we may use, at most 64,
+        and more than 8 only where there is much to walk
     :raises CannotServe: not root, or the kernel lacks the files
     :raises FramesHidden: frame numbers read as 0
     """
@@ -76,7 +88,8 @@ def find_host(roots: Roots, threads: int | None = None, patience_seconds: float 
     return Host(
         roots=roots,
         patience_seconds=patience_seconds,
-        threads=threads or min(len(os.sched_getaffinity(0)), _MOST_THREADS),
+        threads=threads or min(len(os.sched_getaffinity(0)), MOST_THREADS),
+        threads_named=threads is not None,
         zero_pfn=zero_pfn,
         huge_pages=(2 << 20) // PAGE_BYTES if os.uname().machine == "x86_64" else 0,
         can_scan=can_scan,

@@ -38,6 +38,7 @@ _CAUSES = {
     lib.WALK_MOVED: Cause.MOVED,
     lib.WALK_BUSY: Cause.BUSY,
     lib.WALK_LEFT: Cause.BUSY,
+    lib.WALK_UNREACHED: Cause.EXITED,
 }
 _LOOK_MS = 250
 
@@ -58,10 +59,16 @@ class Walked:
     entries: int
     """Looked at."""
     refused: int
-    """Entries whose frame is no memory."""
+    """Entries whose frame or table is no memory that the source knows of."""
+    unreached: bool
+    """The source cannot see it; another one may."""
 
 
-NOTHING = Walked(0, 0, 0, 0, 0, 0, 0)
+Again = Callable[[Sequence[Walked]], Sequence[tuple[Begin, Sequence[int]]]]
+"""Says which of the jobs of a walk are to be walked once more, by number, and what begins that walk."""
+
+
+NOTHING = Walked(0, 0, 0, 0, 0, 0, 0, False)
 
 
 class Source(Protocol):
@@ -72,6 +79,9 @@ class Source(Protocol):
     def begin(self, request: core.walk_request, ret: Any) -> int:
         """Begin a walk; see :data:`Begin`."""
 
+    def again(self, found: Sequence[Walked]) -> Sequence[tuple[Begin, Sequence[int]]]:
+        """What is to be walked once more; see :data:`Again`."""
+
 
 def walk(
     begin: Begin,
@@ -80,6 +90,7 @@ def walk(
     assigned: Sequence[tuple[Task, int]],
     host: Host,
     twice: Collection[int] = (),
+    again: Again | None = None,
 ) -> tuple[list[Walked], list[Gap]]:
     """
     Walk address spaces and mark their frames for owners.
@@ -88,38 +99,57 @@ def walk(
     :param listed: where the tasks are from, to see whether one has moved meanwhile; None: do not look
     :param assigned: whose address space is walked for which owner
     :param twice: pids of these whose address space is walked for another owner, too
+    :param again: of the source, too; None: what it cannot see is a gap
     :return: one Walked per assignment, in their order, and the gaps; of a process that made us wait for too long what
         was met until then, and a gap
     :raises OSError: the walk as a whole failed
     """
+    found: list[Walked] = [NOTHING] * len(assigned)
+    gaps: list[Gap | None] = [None] * len(assigned)
+
+    def look(begin: Begin, numbers: Sequence[int]) -> None:
+        chosen = [assigned[number] for number in numbers]
+        more, more_gaps = _walk_once(begin, census, listed, chosen, host, twice)
+        for at, number in enumerate(numbers):
+            found[number], gaps[number] = more[at], more_gaps[at]
+
+    asked = _whom_to_ask(assigned)
+    look(begin, asked)
+    for another, numbers in again(found) if again else ():
+        look(another, numbers)
+    for number in set(range(len(assigned))) - set(asked):
+        gaps[number] = Gap(assigned[number][0].pid, "open", Cause.BUSY, "it made us wait before")
+    outside = [
+        _outside(task.pid, row.refused) for row, (task, _) in zip(found, assigned, strict=True) if row.refused
+    ]
+    return found, [*filter(None, gaps), *outside]
+
+
+def _whom_to_ask(assigned: Sequence[tuple[Task, int]]) -> Sequence[int]:
+    """The numbers of those that are not paused because they have made us wait."""
     waiting = _waited_for()
     PAUSES.note_walkers(waiting)
+    everybody = range(len(assigned))
     if not waiting and not PAUSES.any:
-        return _walk(begin, census, listed, assigned, host, twice)
-    asked = [number for number, (task, _) in enumerate(assigned) if PAUSES.is_asked(task.pid)]
-    walked, gaps = _walk(begin, census, listed, [assigned[number] for number in asked], host, twice)
-    found = [NOTHING] * len(assigned)
-    for number, one in zip(asked, walked, strict=True):
-        found[number] = one
-    left_out = set(range(len(assigned))) - set(asked)
-    pids = sorted({assigned[number][0].pid for number in left_out})
-    return found, [*gaps, *(Gap(pid, "open", Cause.BUSY, "it made us wait before") for pid in pids)]
+        return everybody
+    return [number for number in everybody if PAUSES.is_asked(assigned[number][0].pid)]
 
 
-def _walk(
+def _walk_once(
     begin: Begin,
     census: Census,
     listed: TaskList | None,
     assigned: Sequence[tuple[Task, int]],
     host: Host,
     twice: Collection[int],
-) -> tuple[list[Walked], list[Gap]]:
+) -> tuple[list[Walked], list[Gap | None]]:
+    """One Walked and one gap, or None, per assignment."""
     ret = ffi.new("struct walk **")
     with host.opened() as opened:
         jobs = _jobs(assigned, twice)
         request = ffi.new("struct walk_request *")
         request.census, request.jobs, request.count = census.handle, jobs, len(assigned)
-        request.host, request.threads = opened, host.threads
+        request.host, request.threads = opened, host.threads_for(sum(task.rss_pages for task, _ in assigned))
         request.tasks = listed.handle if listed else ffi.NULL
         try:  # from before it begins: a signal's handler may raise as soon as it has
             check(begin(request, ret), "walking the processes")
@@ -181,15 +211,19 @@ def _walked(job: core.walk_job) -> Walked:
         vmas=job.vmas,
         entries=job.entries,
         refused=job.refused,
+        unreached=job.error == lib.WALK_UNREACHED,
     )
 
 
-def _gaps(jobs: Sequence[core.walk_job], assigned: Sequence[tuple[Task, int]]) -> list[Gap]:
+def _gaps(jobs: Sequence[core.walk_job], assigned: Sequence[tuple[Task, int]]) -> list[Gap | None]:
     return [
-        _gap(task.pid, _STEPS[job.step], job.error)
+        _gap(task.pid, _STEPS[job.step], job.error) if job.step else None
         for job, (task, _) in zip(jobs, assigned, strict=True)
-        if job.step
     ]
+
+
+def _outside(pid: int, entries: int) -> Gap:
+    return Gap(pid, "tables", Cause.OUTSIDE, f"{entries} page table entries")
 
 
 def _gap(pid: int, step: str, error: int) -> Gap:

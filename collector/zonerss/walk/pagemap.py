@@ -6,12 +6,14 @@ reads serve elsewhere. Source: Documentation/admin-guide/mm/pagemap.rst; fs/proc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from zonerss._core import ffi, lib
 
 if TYPE_CHECKING:
     from zonerss._core import _lib as core
+    from zonerss.walk.jobs import Begin, Walked
 
 
 class PagemapSource:
@@ -22,3 +24,7 @@ class PagemapSource:
     def begin(self, request: core.walk_request, ret: Any) -> int:
         """Begin a walk; see :data:`zonerss.walk.jobs.Begin`."""
         return lib.pagemap_walk(request, ffi.NULL, ret)
+
+    def again(self, found: Sequence[Walked]) -> Sequence[tuple[Begin, Sequence[int]]]:
+        """Nothing: this source sees all that can be seen."""
+        return ()

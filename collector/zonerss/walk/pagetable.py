@@ -12,16 +12,20 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from zonerss._core import ffi, lib
+from zonerss._core import check, ffi, lib
 from zonerss.errors import CannotServe
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.units import PAGE_BYTES
+from zonerss.walk.host import MOST_THREADS
+from zonerss.walk.pagemap import PagemapSource
 
 if TYPE_CHECKING:
     from zonerss._core import _lib as core
+    from zonerss.walk.jobs import Begin, Walked
 
 BUILT = hasattr(lib, "pagetable_open")
 """Whether clang and bpftool were there when zonerss was built (bpf/build)."""
@@ -116,6 +120,7 @@ class PageTableSource:
         :raises NotLoaded: the kernel or our privileges do not allow it, or it was not built; the text says which
         """
         _require_here(roots)
+        self._roots = roots
         ram = read_ram(roots)
         stage = ffi.new("int *")
         handle = ffi.new("struct pagetable **")
@@ -126,7 +131,7 @@ class PageTableSource:
             raise NotLoaded("frames", f"cannot open {roots.proc / 'self/pagemap'}: {err.strerror}") from err
         options = ffi.new("struct pagetable_options *")
         options.ram, options.ram_ranges = ranges, len(ram)
-        options.workers = workers or min(len(os.sched_getaffinity(0)), 8)
+        options.workers = workers or min(len(os.sched_getaffinity(0)), MOST_THREADS)
         options.boot_offset_ns, options.pagemap_fd = boot_offset_ns(roots), pagemap_fd
         try:
             error = lib.pagetable_open(options, stage, handle)
@@ -168,6 +173,30 @@ class PageTableSource:
         if self._handle is None:
             raise ValueError("the source is closed")
         return lib.pagetable_walk(self._handle, request, ret)
+
+    def again(self, found: Sequence[Walked]) -> Sequence[tuple[Begin, Sequence[int]]]:
+        """
+        What is to be walked once more; see :data:`zonerss.walk.jobs.Again`.
+
+        Through pagemap: processes whose first thread has ended, where the kernel's iterator does not find other threads
+        (before Linux 6.12, commit 9495a5b731fc). Anew: those with entries outside of the memory that we know, where
+        memory was added since (memory-hotplug; /proc/iomem is read again).
+        """
+        walks: list[tuple[Begin, Sequence[int]]] = []
+        if unreached := [number for number, row in enumerate(found) if row.unreached]:
+            walks.append((PagemapSource().begin, unreached))
+        refused = [number for number, row in enumerate(found) if row.refused]
+        if refused and self._ram_has_changed():
+            walks.append((self.begin, refused))
+        return walks
+
+    def _ram_has_changed(self) -> bool:
+        """Whether memory came or went since it was last asked; walks that begin now know."""
+        ram = read_ram(self._roots)
+        ranges = ffi.new("struct frame_range[]", ram)
+        return bool(
+            check(lib.pagetable_set_ram(self._handle, ranges, len(ram)), "noting which frames are memory")
+        )
 
     def counts(self) -> dict[str, int]:
         """Since it was opened: tables that could not be read, that changed hands while being copied, and reads."""

@@ -12,9 +12,19 @@ from typing import Any
 import cffi
 import pytest
 
+from zonerss.walk.host import MOST_THREADS
+
 PROJECT = Path(__file__).resolve().parents[3]
 OBJECT = PROJECT / "bpf" / ".output" / "pagetable.bpf.o"
-STRUCTS = ("pagetable_copy", "pagetable_worker", "pagetable_search", "pagetable_settings", "pagetable_state")
+STRUCTS = (
+    "pagetable_copy",
+    "pagetable_worker",
+    "pagetable_search",
+    "pagetable_ram",
+    "pagetable_settings",
+    "pagetable_reader",
+    "pagetable_state",
+)
 BPFTOOL = shutil.which("bpftool") or shutil.which("bpftool", path="/usr/sbin:/sbin")
 
 
@@ -67,6 +77,15 @@ def test_the_buffer_can_hold_a_whole_table(wire: cffi.FFI) -> None:
     limits = wire.typeof("enum pagetable_limit").relements
     assert limits["PAGETABLE_BUFFER_BYTES"] >= 2 * table
     assert limits["PAGETABLE_BUFFER_BYTES"] % 4096 == 0
+
+
+def test_lengths_are_the_limits(wire: cffi.FFI) -> None:
+    limits = wire.typeof("enum pagetable_limit").relements
+    state = dict(wire.typeof("struct pagetable_state").fields)
+    assert state["readers"].type.length == limits["PAGETABLE_WORKERS"]
+    assert state["guesses"].type.length == limits["PAGETABLE_GUESSES"]
+    assert dict(wire.typeof("struct pagetable_settings").fields)["ram"].type.length == limits["PAGETABLE_RAM"]
+    assert limits["PAGETABLE_WORKERS"] == MOST_THREADS
 
 
 def test_workers_fit_in_the_state(wire: cffi.FFI) -> None:

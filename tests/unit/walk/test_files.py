@@ -33,7 +33,17 @@ def own(tmp_path: Path) -> _OwnKernel:
         "         0          4   600                  4096     1     1      1\n"
         "         0          5  1600                  4096     1     1      1\n"
     )
-    made = _OwnKernel(Host(Roots(proc=tmp_path), 1, 2.0, 0, 512, True, SHM))
+    host = Host(
+        Roots(proc=tmp_path),
+        threads=1,
+        patience_seconds=2.0,
+        threads_named=True,
+        zero_pfn=0,
+        huge_pages=512,
+        can_scan=True,
+        shm_device=SHM,
+    )
+    made = _OwnKernel(host)
     made._ipc = 77
     return made
 

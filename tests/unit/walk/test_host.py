@@ -1,0 +1,36 @@
+"""How many threads a walk is worth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from zonerss.kernel.roots import HOST
+from zonerss.walk.host import Host
+
+LARGE = Host(
+    roots=HOST,
+    threads=48,
+    patience_seconds=2.0,
+    threads_named=False,
+    zero_pfn=0,
+    huge_pages=512,
+    can_scan=True,
+    shm_device=(0, 1),
+)
+
+
+@pytest.mark.parametrize(
+    ("expected_pages", "threads"), [(0, 8), (2_000_000, 8), (5_000_000, 20), (1 << 30, 48)]
+)
+def test_more_than_a_few_threads_only_where_there_is_much_to_walk(expected_pages: int, threads: int) -> None:
+    assert LARGE.threads_for(expected_pages) == threads
+
+
+def test_few_processors_are_all_used() -> None:
+    assert replace(LARGE, threads=2).threads_for(0) == 2
+
+
+def test_so_many_as_were_named() -> None:
+    assert replace(LARGE, threads_named=True).threads_for(0) == 48
