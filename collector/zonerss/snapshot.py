@@ -28,11 +28,12 @@ from zonerss.census.usage import Member, one_of_each_mm, processes_usage, withou
 from zonerss.errors import CannotServe, UsageError
 from zonerss.kernel.cgroupfs import MemoryHierarchy, charged_bytes, find_memory_hierarchy
 from zonerss.kernel.names import host_names
+from zonerss.kernel.namespaces import namespace_caveats
 from zonerss.kernel.patience import PATIENCE_SECONDS
 from zonerss.kernel.proc import TaskList, shared_mm_leaders
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.kernel.roster import Roster
-from zonerss.records import Cause, Gap, Grouping, ProcessUsage, Usage, Zone
+from zonerss.records import Cause, Caveat, Gap, Grouping, ProcessUsage, Usage, Zone
 from zonerss.units import PAGE_BYTES
 from zonerss.walk.host import Host, find_host
 from zonerss.walk.jobs import Walked, walk
@@ -92,6 +93,8 @@ class Snapshot:
     """Which set of owners maps each frame: 4 bytes a frame, held for as long as this snapshot is. None: not kept."""
     host: Host | None = field(repr=False, compare=False, default=None)
     """Where it was taken; None likewise."""
+    warnings: tuple[Caveat, ...] = ()
+    """What holds for all of it."""
 
     def payers(self) -> tuple[Billed, ...] | None:
         """
@@ -286,6 +289,7 @@ class Session:
             by_mapping=by_mapping,
             frames=walked.frames,
             host=self._host,
+            warnings=namespace_caveats(self._roots),
         )
 
     def _walk(self, listed: TaskList, plan: Plan) -> _Walk:

@@ -54,13 +54,13 @@ void job_check_moved(struct worker *worker, int dir)
 	struct buffer now = { 0 };
 	if (!worker->request->tasks)
 		return;
+	const char *listed = tasks_cgroup(worker->request->tasks, worker->job.cgroup, &listed_length);
+	if (!listed_length)
+		return; // cgroups were not asked for: none are mounted
 	job_step(worker, STEP_CGROUP);
 	snprintf(path, sizeof(path), "task/%d/cgroup", worker->job.pid);
 	int64_t length = foreign_read_file(worker, dir, path, &now);
-	if (length >= 0) {
-		const char *listed = tasks_cgroup(worker->request->tasks, worker->job.cgroup, &listed_length);
-		if ((size_t)length != listed_length || memcmp(now.bytes, listed, length))
-			job_gap(worker, STEP_CGROUP, WALK_MOVED);
-	}
+	if (length >= 0 && ((size_t)length != listed_length || memcmp(now.bytes, listed, length)))
+		job_gap(worker, STEP_CGROUP, WALK_MOVED);
 	free(now.bytes);
 }

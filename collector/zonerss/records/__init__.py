@@ -88,6 +88,16 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Caveat:
+    """Something about a whole snapshot that its reader must know."""
+
+    name: str
+    """pid_namespace: only the processes of one pid namespace are in it."""
+    text: str
+    """The sentence to print."""
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What one zone, or all of them together, use. All in bytes."""
 

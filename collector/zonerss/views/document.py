@@ -24,6 +24,7 @@ def header(schema: str, snapshot: Snapshot) -> dict[str, Any]:
         "page_size": snapshot.page_size,
         "uncertainty": snapshot.uncertainty,
         **({"unsettled_bytes": snapshot.unsettled_bytes} if snapshot.unsettled_bytes else {}),
+        "warnings": [{"name": caveat.name, "text": encodable(caveat.text)} for caveat in snapshot.warnings],
     }
 
 

@@ -24,7 +24,8 @@ _SAYS = {
 
 
 def footer(snapshot: Snapshot) -> list[str]:
-    """Two lines, and one more for each thing that the reader must know: uncertainty that is no bound, gaps."""
+    """Two lines, and one more for each thing that the reader must know: uncertainty that is no bound,
+    warnings, gaps."""
     total = snapshot.total
     kinds = ", ".join(f"{format_size(column.value(total))} {column.name}" for column in (ANON, FILE, SHMEM))
     took_ms = (snapshot.ended - snapshot.began).total_seconds() * 1000
@@ -41,8 +42,13 @@ def footer(snapshot: Snapshot) -> list[str]:
         lines.append(
             f"± includes {format_size(snapshot.unsettled_bytes)} because some processors did not come to rest in time."
         )
+    return [*lines, *remarks(snapshot)]
+
+
+def remarks(snapshot: Snapshot) -> list[str]:
+    """What holds for all of the snapshot, and what is missing: a line each."""
     missing = gap_sentence(snapshot.gaps)
-    return [*lines, missing] if missing else lines
+    return [*(caveat.text for caveat in snapshot.warnings), *([missing] if missing else [])]
 
 
 def gap_sentence(gaps: Iterable[Gap]) -> str | None:

@@ -33,7 +33,7 @@ from zonerss.views.columns import (
     cell,
     user_column,
 )
-from zonerss.views.footer import gap_sentence
+from zonerss.views.footer import remarks
 from zonerss.views.table import render_rows, render_table, sort_records
 from zonerss.views.text import printable
 
@@ -228,5 +228,4 @@ def batch_lines(snapshot: Snapshot, history: History, sort: Column, limit: int |
     columns = tuple(column for column in SHOWN if column is not TREND)
     table = [[cell(column, row) for column in columns] for row in rows]
     lines = render_rows([c.header for c in columns], table, [c.left for c in columns])
-    missing = gap_sentence(snapshot.gaps)
-    return [*lines, f"Total: {headline(snapshot, sort)}", *([missing] if missing else []), ""]
+    return [*lines, f"Total: {headline(snapshot, sort)}", *remarks(snapshot), ""]

@@ -17,6 +17,7 @@ from pathlib import Path
 from zonerss._core import ffi, lib
 from zonerss.errors import ZonerssError
 from zonerss.kernel.cgroupfs import find_memory_hierarchy
+from zonerss.kernel.namespaces import shows_whole_host
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.records.facts import Fact, Probe
 from zonerss.units import PAGE_BYTES
@@ -49,6 +50,7 @@ def probe_pagemap(roots: Roots = HOST) -> Probe:
     visible, scan = _own_pagemap(roots)
     needed = (_root(), visible, _reads(roots, "kpageflags", "kinds of pages (anon, file, shmem)"))
     useful = (
+        _whole_host(roots),
         _capability(roots, "CAP_SYS_PTRACE", "processes that have more capabilities than we"),
         scan,
         _reads(roots, "kpagecount", "how often each frame is mapped, for `zonerss frames`"),
@@ -62,6 +64,16 @@ def _root() -> Fact:
     return Fact(
         "root", is_root, "we are root" if is_root else "we are not root", "run it with sudo" * (not is_root)
     )
+
+
+def _whole_host(roots: Roots) -> Fact:
+    whole = shows_whole_host(roots)
+    if whole is None:
+        return Fact("all_processes", None, f"whether {roots.proc} shows all processes cannot be told")
+    if whole:
+        return Fact("all_processes", True, f"{roots.proc} shows the processes of the whole host")
+    text = f"{roots.proc} shows one pid namespace only: other processes are not seen"
+    return Fact("all_processes", False, text, "run it on the host, or in a container with --pid=host")
 
 
 def _own_pagemap(roots: Roots) -> tuple[Fact, Fact]:

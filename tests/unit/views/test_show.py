@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.unit.builders import KIB, process, snapshot, usage
 
-from zonerss.records import Cause, Gap, Grouping
+from zonerss.records import Cause, Caveat, Gap, Grouping
 from zonerss.views.document import render_json
 from zonerss.views.show import document, render
 
@@ -60,7 +60,11 @@ def test_whole_bytes() -> None:
 
 
 def test_snapshot() -> None:
-    read = json.loads(render_json(document(snapshot(gaps=(Gap(1, "open", Cause.REFUSED, "why"),)))))
+    warned = snapshot(
+        gaps=(Gap(1, "open", Cause.REFUSED, "why"),), warnings=(Caveat("pid_namespace", "only some"),)
+    )
+    assert render(warned)[-2:] == ["only some", "Not counted: 1 process that may not be read (pid 1)."]
+    read = json.loads(render_json(document(warned)))
     assert {key: value for key, value in read["zones"][0].items() if key in ZONE} == ZONE
     assert read["total"]["zone"] == "total"
     del read["zones"], read["total"]
@@ -73,6 +77,7 @@ def test_snapshot() -> None:
         "by": "zone",
         "page_size": 4096,
         "uncertainty": None,
+        "warnings": [{"name": "pid_namespace", "text": "only some"}],
         "gaps": [{"pid": 1, "step": "open", "cause": "refused", "detail": "why"}],
     }
 

@@ -9,7 +9,7 @@ from zonerss.answers.explain.records import Account
 from zonerss.units import format_size
 from zonerss.views.columns import sizes
 from zonerss.views.document import gap_list, header
-from zonerss.views.footer import gap_sentence
+from zonerss.views.footer import remarks
 from zonerss.views.table import render_rows
 from zonerss.views.text import encodable, printable
 
@@ -82,8 +82,7 @@ def _remarks(account: Account) -> list[str]:
             f"Changed during the measurement: {len(drift.came)} processes came, {len(drift.left)} left, "
             f"the charge changed by {drift.charged_bytes:+,} bytes; measured {account.attempts} times."
         )
-    missing = gap_sentence(account.snapshot.gaps)
-    return [*lines, missing] if missing else lines
+    return [*lines, *remarks(account.snapshot)]
 
 
 def document(account: Account, extra: dict[str, Any] | None = None) -> dict[str, Any]:

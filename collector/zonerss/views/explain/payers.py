@@ -10,7 +10,7 @@ from zonerss.answers.explain.records import Matrix, Payer
 from zonerss.units import format_size
 from zonerss.views.columns import sizes
 from zonerss.views.document import gap_list, header
-from zonerss.views.footer import gap_sentence
+from zonerss.views.footer import remarks
 from zonerss.views.table import render_rows
 from zonerss.views.text import encodable, printable
 
@@ -55,8 +55,8 @@ def render(matrix: Matrix, zone: str | None, in_bytes: bool = False) -> list[str
         if zone in (None, payment.zone)
     ]
     lines = render_rows(["ZONE", "MAPS", "EXCL", "PAYER", "WHY"], rows, [True, False, False, True, True])
-    missing = gap_sentence(matrix.snapshot.gaps)
-    return [*lines, "", missing] if missing else lines
+    said = remarks(matrix.snapshot)
+    return [*lines, "", *said] if said else lines
 
 
 def document(matrix: Matrix, zone: str | None) -> dict[str, Any]:

@@ -1,0 +1,44 @@
+"""Which pid namespace a /proc shows, by what it says of process 1 and of us."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from zonerss.kernel.namespaces import shows_our_pids, shows_whole_host
+from zonerss.kernel.roots import HOST, Roots
+
+
+@pytest.mark.parametrize(
+    ("link", "whole"), [("pid:[4026531836]", True), ("pid:[4026532999]", False), (None, None)]
+)
+def test_the_namespace_of_process_1(tmp_path: Path, link: str | None, whole: bool | None) -> None:
+    (tmp_path / "1/ns").mkdir(parents=True)
+    if link:
+        (tmp_path / "1/ns/pid").symlink_to(link)
+    assert shows_whole_host(Roots(proc=tmp_path)) is whole
+
+
+@pytest.mark.parametrize(
+    ("line", "ours"),
+    [
+        (f"NSpid:\t{os.getpid()}\n", True),
+        (f"NSpid:\t4711\t{os.getpid()}\n", False),
+        (f"NSpid:\t{os.getpid()}\t{os.getpid()}\n", False),
+        ("", True),
+    ],
+)
+def test_pids_are_ours(tmp_path: Path, line: str, ours: bool) -> None:
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self/status").write_text(f"Name:\tx\n{line}VmSize:\t1 kB\n")
+    assert shows_our_pids(Roots(proc=tmp_path)) is ours
+
+
+def test_a_proc_without_us(tmp_path: Path) -> None:
+    assert not shows_our_pids(Roots(proc=tmp_path))
+
+
+def test_our_own_proc() -> None:
+    assert shows_our_pids(HOST)
