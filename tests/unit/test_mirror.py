@@ -30,7 +30,6 @@ ELSEWHERE = {
     "census/kinds.py": "tests/unit/census/test_census.py",
     "census/parts.py": "tests/unit/census/test_census.py",
     "kernel/btf.py": "tests/live/test_motion.py",
-    "kernel/namespaces.py": "tests/live/test_motion.py",
     "kernel/processors.py": "tests/unit/motion/test_settle.py",
     "kernel/roots.py": "tests/unit/zones/test_ways.py",
     "kernel/roster.py": "tests/unit/kernel/test_events.py",
