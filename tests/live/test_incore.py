@@ -346,6 +346,56 @@ def test_two_overlays_of_one_file_below(make_zone: Callable, disk_directory, mou
         where.end()
 
 
+def test_an_overlay_and_the_file_below_are_one(make_zone: Callable, disk_directory, mounted, means):
+    """One zone maps the lower file by its own path, the other through an overlay; a second file is only as long."""
+    lower, upper, work = (disk_directory / name for name in ("lower", "upper", "work"))
+    for path in (lower, upper, work):
+        path.mkdir()
+    make_file(lower / "file", 613)
+    make_file(lower / "other", 613)
+    view = mounted("overlay", f"lowerdir={lower},upperdir={upper},workdir={work}")
+    zones = [make_zone(name) for name in "ab"]
+    mems = [zone.spawn() for zone in zones]
+    read_pages(lower / "file", 0, 613)
+    read_pages(lower / "other", 100, 200)
+    before = Incore(zones)
+    mems[0].map(f"file {lower / 'file'} 613 private none")
+    mems[0].map(f"file {lower / 'other'} 613 private none")
+    mems[1].map(f"file {view / 'file'} 613 private none")
+    mems[1].map(f"file {view / 'other'} 613 shared none")
+    after = Incore(zones)
+    for zone, place in zip(zones, (lower, view), strict=True):
+        there = sum(len(after.cached(zone, key(place / name))) for name in ("file", "other"))
+        assert there >= 613 + 200
+        assert grown(before, after, zone, "file_bytes") == there
+        assert grown(before, after, zone, "exclusive_bytes") == 0
+        assert grown(before, after, zone, "shared_bytes") == there
+    for mem in mems:
+        mem.end()
+
+
+def test_an_overlay_that_has_only_the_times_of_a_file(make_zone: Callable, disk_directory, mounted, means):
+    """With metacopy, touch makes the overlay's time another one; the pages stay those of the file below."""
+    lower, upper, work = (disk_directory / name for name in ("lower", "upper", "work"))
+    for path in (lower, upper, work):
+        path.mkdir()
+    make_file(lower / "file", 307)
+    view = mounted("overlay", f"metacopy=on,lowerdir={lower},upperdir={upper},workdir={work}")
+    os.utime(view / "file", ns=(0, 0))
+    zones = [make_zone(name) for name in "ab"]
+    mems = [zone.spawn() for zone in zones]
+    read_pages(lower / "file", 0, 307)
+    before = Incore(zones)
+    mems[0].map(f"file {lower / 'file'} 307 private none")
+    mems[1].map(f"file {view / 'file'} 307 private none")
+    after = Incore(zones)
+    for zone in zones:
+        assert grown(before, after, zone, "file_bytes") == 307
+        assert grown(before, after, zone, "exclusive_bytes") == 0
+    for mem in mems:
+        mem.end()
+
+
 def test_huge_pages_of_tmpfs_count_by_the_page(make_zone: Callable, mounted, means):
     view = mounted("tmpfs", "huge=always,size=64m")
     path = view / "file"

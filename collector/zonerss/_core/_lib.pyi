@@ -166,7 +166,6 @@ class range_file:
     device: int
     inode: int
     size_bytes: int
-    mtime_ns: int
     made_ns: int
     fs_type: int
     fd: int

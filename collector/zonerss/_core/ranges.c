@@ -3,7 +3,7 @@
 //
 // A file is what fstat() says of it, asked through /proc/PID/map_files: that finds deleted files, memfd, shared
 // anonymous memory and System V segments, and tells subvolumes of btrfs apart, which maps does not. On overlayfs
-// the same pages appear under another device in each mount; those are told to be the same by a frame (incore_frame).
+// the same pages appear under another device in each mount and below; those are told to be the same by a frame (incore_frame).
 
 #include "ranges.h"
 
@@ -128,7 +128,6 @@ static int file_add(struct walker *w, const char *path, const struct stat *found
 		.device = found->st_dev,
 		.inode = found->st_ino,
 		.size_bytes = found->st_size,
-		.mtime_ns = nanoseconds(&found->st_mtim),
 		.made_ns = system_v ? nanoseconds(&found->st_ctim) : 0,
 	};
 	uint32_t known = table_find(&ranges->table, hash_of(&file), file_same, ranges->files, &file);

@@ -12,7 +12,6 @@ struct range_file {
 	uint64_t device;
 	uint64_t inode;
 	uint64_t size_bytes;
-	int64_t mtime_ns;
 	int64_t made_ns;  // 0: no System V segment
 	uint64_t fs_type; // the magic number of statfs(2)
 	int32_t fd;

@@ -5,8 +5,8 @@ apart by what fstat(2) says of them, opened through /proc/PID/map_files (Linux 3
 is asked of cachestat(2) (Linux 6.5, commit cf264e1329fb) or, where that is missing, of mincore(2).
 
 Overlayfs needs both ways round: its files have no pages of their own, so cachestat sees none, while a mapping of them
-is one of the file below, where mincore finds them; and the same pages have another device in each mount. Two files
-of overlays are one if a page that is cached in both is in one frame.
+is one of the file below, where mincore finds them; and the same pages have another device in each mount, and below.
+A file of an overlay is the same as another file if a page that is cached in both is in one frame.
 
 Left out, as in getvmusage: pages of swapped-out shared memory. A file that an overlay copied up after it was mapped is
 asked as it is now.
@@ -50,11 +50,11 @@ class _File:
 
     fd: int
     same_as: int
-    """The first file that is this one: itself for all but files of overlays."""
+    """The file that this one is: itself for all but files of overlays."""
     kind: Kind
     overlay: bool
-    alike: tuple[int, int]
-    """Size and time of change: files that differ in these are not the same."""
+    size: int
+    """In bytes: files that differ in it are not the same."""
 
 
 def incore_parts(
@@ -154,7 +154,7 @@ def _files(collected: core.ranges) -> list[_File]:
             same_as=index,
             kind=Kind.SHMEM if row.fs_type == _TMPFS else Kind.FILE,
             overlay=row.fs_type == _OVERLAYFS,
-            alike=(row.size_bytes, row.mtime_ns),
+            size=row.size_bytes,
         )
         for index, row in enumerate(rows[0][i] for i in range(count))
     ]
@@ -200,28 +200,32 @@ def _count(fd: int, means: int, wanted: Sequence[tuple[int, int]], raises: bool 
 
 
 def _merge_overlays(files: list[_File], ranges: list[Range], host: Host, opened: core.walk_host) -> None:
-    """Find the files of overlays that are one file below, and of what kind it is."""
+    """Find the files of overlays that are one file below, be that mapped itself or not, and of what kind it is."""
+    sizes = {file.size for file in files if file.overlay}
     mapped: dict[int, list[Range]] = defaultdict(list)
     for r in dict.fromkeys(ranges):
-        if files[r.file].overlay:
+        if files[r.file].size in sizes:
             mapped[r.file].append(r)
     if not mapped:
         return
     pagemap = os.open(host.roots.proc / "self" / "pagemap", os.O_RDONLY)
-    known: dict[tuple[int, int], list[tuple[int, int, int]]] = defaultdict(list)  # file, page, its frame
+    # by size and page: which file has which frame there
+    known: dict[int, dict[int, dict[int, int]]] = defaultdict(lambda: defaultdict(dict))
     try:
-        for index in sorted(mapped):
+        for index in sorted(mapped, key=lambda index: (files[index].overlay, index)):
             file = files[index]
-            for other, page, pfn in known[file.alike]:
-                if _frame(file.fd, page, pagemap, opened)[1] == pfn:
-                    file.same_as, file.kind = other, files[other].kind
-                    break
-            else:
-                page = next((at for r in mapped[index] if (at := _first(file.fd, r)) >= 0), -1)
-                kind, pfn = _frame(file.fd, page, pagemap, opened) if page >= 0 else (-1, 0)
-                if kind >= 0:
-                    file.kind = Kind(kind)
-                    known[file.alike].append((index, page, pfn))
+            pages = known[file.size]
+            frames = ((at, _frame(file.fd, at, pagemap, opened)[1]) for at in pages if file.overlay)
+            same = next((pages[at][pfn] for at, pfn in frames if pfn in pages[at]), None)
+            if same is not None:
+                file.same_as, file.kind = same, files[same].kind
+                continue
+            page = next((at for r in mapped[index] if (at := _first(file.fd, r)) >= 0), -1)
+            kind, pfn = _frame(file.fd, page, pagemap, opened) if page >= 0 else (-1, 0)
+            if kind >= 0:
+                pages[page][pfn] = index
+            if kind >= 0 and file.overlay:
+                file.kind = Kind(kind)
     finally:
         os.close(pagemap)
 
