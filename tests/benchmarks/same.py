@@ -95,7 +95,7 @@ def command_lines(ours: Ours) -> list[tuple[str, ...]]:
         ("show", *by, *named, "--sort", "file", "--limit", "2"),
         ("show", *by, *named, "--by", "cgroup/command", "-a"),
         ("show", *by, *named, "--watch", "0.1", "--count", "1"),
-        ("show", "--tree", "--json"),
+        ("show", "--tree", "--source", "pagemap", "--json"),
         ("ps", *by, *named),
         ("ps", *by, *named, "--source", "pagetable"),
         ("ps", *by, *named, "--sort", "exclusive", "--limit", "2"),
