@@ -166,7 +166,7 @@ def test_a_zone_name_of_hostile_bytes_does_not_reach_the_terminal():
 
 # ---- hostile names ---------------------------------------------------------------------------------------
 
-HOSTILE = b"\x1b[31m\xff\xfe\t\"\\'\x7f\xe2\x80\xae"
+HOSTILE = b"\r\x1b[31m\xff\xfe\t\"\\'\x7f\xe2\x80\xae"
 
 
 def assert_printable(output: bytes) -> str:
@@ -227,9 +227,10 @@ def test_hostile_names_of_files(zone, mem, disk_directory, json_option):
     file.write_bytes(bytes(4096))
     (disk_directory / "plain").symlink_to(file)
     mem.map(f"file {disk_directory / 'plain'} 1 shared read")
-    result = run("frames", str(mem.pid), *json_option)
-    assert result.returncode == 0, result.stderr
-    assert_printable(result.stdout)
+    for verb in (["frames"], ["explain", "--pid"]):
+        result = run(*verb, str(mem.pid), *json_option)
+        assert result.returncode == 0, result.stderr
+        assert_printable(result.stdout)
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
