@@ -27,13 +27,13 @@ from zonerss.census.parts import Parts
 from zonerss.census.usage import Member, one_of_each_mm, processes_usage, without_others, zones_usage
 from zonerss.errors import CannotServe, UsageError
 from zonerss.kernel.cgroupfs import MemoryHierarchy, charged_bytes, find_memory_hierarchy
-from zonerss.kernel.names import host_names
+from zonerss.kernel.names import host_names, unread_sentence
 from zonerss.kernel.namespaces import namespace_caveats
 from zonerss.kernel.patience import PATIENCE_SECONDS
 from zonerss.kernel.proc import TaskList, shared_mm_leaders
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.kernel.roster import Roster
-from zonerss.records import Cause, Caveat, Gap, Grouping, ProcessUsage, Usage, Zone
+from zonerss.records import Cause, Caveat, Gap, Grouping, Names, ProcessUsage, Usage, Zone
 from zonerss.units import PAGE_BYTES
 from zonerss.walk.host import Host, find_host
 from zonerss.walk.jobs import Walked, walk
@@ -289,7 +289,7 @@ class Session:
             by_mapping=by_mapping,
             frames=walked.frames,
             host=self._host,
-            warnings=namespace_caveats(self._roots),
+            warnings=_warnings(self._roots, called),
         )
 
     def _walk(self, listed: TaskList, plan: Plan) -> _Walk:
@@ -357,6 +357,12 @@ def take_snapshot(
 
     shared: Snapshot = SNAPSHOTS.get(kind, take, max_age)
     return shared
+
+
+def _warnings(roots: Roots, called: Names) -> tuple[Caveat, ...]:
+    """What the whole snapshot is to be read with."""
+    unread = unread_sentence(called)
+    return (*namespace_caveats(roots), *([Caveat("names", unread)] if unread else []))
 
 
 def _load_windows(roots: Roots, stack: ExitStack) -> Windows:

@@ -92,6 +92,15 @@ def host_names(roots: Roots) -> Names:
     )
 
 
+def unread_sentence(names: Names) -> str | None:
+    """What keeps names from us so far; None: nothing. To be made safe to print: it holds a path that a user chose."""
+    for path, why in names.unread.items():
+        others = len(names.unread) - 1
+        more = f", and {others} more" if others else ""
+        return f"Ids stand for some names of containers: {path}{more} could not be used: {why}."
+    return None
+
+
 class _Files(Protocol):
     """Where state is read from. Nothing here raises: what cannot be had is empty."""
 

@@ -92,9 +92,9 @@ class Caveat:
     """Something about a whole snapshot that its reader must know."""
 
     name: str
-    """pid_namespace: only the processes of one pid namespace are in it."""
+    """pid_namespace: only the processes of one pid namespace are in it. names: ids stand for some names."""
     text: str
-    """The sentence to print."""
+    """The sentence to print; it may hold names that users chose."""
 
 
 @dataclass(frozen=True, slots=True)

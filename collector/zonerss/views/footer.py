@@ -8,6 +8,7 @@ from zonerss.records import Cause, Gap
 from zonerss.snapshot import Snapshot
 from zonerss.units import format_percent, format_size, memory_bytes
 from zonerss.views.columns import ANON, FILE, SHMEM
+from zonerss.views.text import printable
 
 _NOT, _PARTLY, _MOVED = "Not counted", "Not counted, or only in part", "Counted in the cgroup that they left"
 _SAYS = {
@@ -48,7 +49,7 @@ def footer(snapshot: Snapshot) -> list[str]:
 def remarks(snapshot: Snapshot) -> list[str]:
     """What holds for all of the snapshot, and what is missing: a line each."""
     missing = gap_sentence(snapshot.gaps)
-    return [*(caveat.text for caveat in snapshot.warnings), *([missing] if missing else [])]
+    return [*(printable(caveat.text) for caveat in snapshot.warnings), *([missing] if missing else [])]
 
 
 def gap_sentence(gaps: Iterable[Gap]) -> str | None:

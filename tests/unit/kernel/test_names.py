@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 
 from zonerss.kernel import names as names_module
 from zonerss.kernel import patience
-from zonerss.kernel.names import HOME_BYTES, HOME_FILE_BYTES, MOST_VALUES, OnDemand, host_names
+from zonerss.kernel.names import (
+    HOME_BYTES,
+    HOME_FILE_BYTES,
+    MOST_VALUES,
+    OnDemand,
+    host_names,
+    unread_sentence,
+)
 from zonerss.kernel.roots import Roots
 from zonerss.records import Names
 from zonerss.views.text import encodable
@@ -283,6 +290,19 @@ def test_no_link_in_a_home_is_followed(alice: Path, link: str) -> None:
     assert found.rootless[1000].get(ID) is None
     assert found.unread
     assert all("symbolic link" in why for why in found.unread.values())
+
+
+def test_what_was_not_read_is_said_once(alice: Path) -> None:
+    write(alice / CONTAINERS, ONE)
+    found = names(alice)
+    assert found.rootless[1000].get(ID) == "web"
+    assert unread_sentence(found) is None
+    (alice / CONTAINERS).unlink()
+    (alice / CONTAINERS).symlink_to("/dev/ptmx")
+    (alice / f"{HOME}/vfs-containers").symlink_to("/")
+    sentence = unread_sentence(names_after(alice)) or ""
+    assert sentence.startswith("Ids stand for some names")
+    assert f"/{CONTAINERS}, and 2 more could not be used: there is a symbolic link" in sentence
 
 
 def test_links_of_the_host_itself_are_followed(alice: Path) -> None:

@@ -60,10 +60,8 @@ def test_whole_bytes() -> None:
 
 
 def test_snapshot() -> None:
-    warned = snapshot(
-        gaps=(Gap(1, "open", Cause.REFUSED, "why"),), warnings=(Caveat("pid_namespace", "only some"),)
-    )
-    assert render(warned)[-2:] == ["only some", "Not counted: 1 process that may not be read (pid 1)."]
+    warned = snapshot(gaps=(Gap(1, "open", Cause.REFUSED, "why"),), warnings=(Caveat("names", "some\x1b"),))
+    assert render(warned)[-2:] == ["some\\x1b", "Not counted: 1 process that may not be read (pid 1)."]
     read = json.loads(render_json(document(warned)))
     assert {key: value for key, value in read["zones"][0].items() if key in ZONE} == ZONE
     assert read["total"]["zone"] == "total"
@@ -77,7 +75,7 @@ def test_snapshot() -> None:
         "by": "zone",
         "page_size": 4096,
         "uncertainty": None,
-        "warnings": [{"name": "pid_namespace", "text": "only some"}],
+        "warnings": [{"name": "names", "text": "some\x1b"}],
         "gaps": [{"pid": 1, "step": "open", "cause": "refused", "detail": "why"}],
     }
 
