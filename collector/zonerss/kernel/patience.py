@@ -11,11 +11,10 @@ it: so there is one thread a process at most.
 
 from __future__ import annotations
 
-import threading
 import time
+from _thread import allocate_lock, start_new_thread  # threading takes a millisecond to import
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from zonerss.errors import CannotServe
 
@@ -31,8 +30,7 @@ class Busy(CannotServe):
     """The kernel did not answer in time."""
 
 
-@dataclass(slots=True)
-class _Pause:
+class _Pause(NamedTuple):
     until: float
     seconds: float
 
@@ -43,7 +41,7 @@ class Pauses:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """:param clock: seconds, never going back"""
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._pauses: dict[int, _Pause] = {}
         self._waited_for: dict[int, int] = {}
         self._walkers: frozenset[int] = frozenset()
@@ -106,10 +104,11 @@ class _Call(Generic[Result]):
 
     def __init__(self, call: Callable[[], Result], pid: int) -> None:
         self.call, self.pid = call, pid
-        self.done = threading.Event()
         self.result: Result | None = None
         self.error: BaseException | None = None
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
+        self._done = allocate_lock()  # held until it is
+        self._done.acquire()
         self._left = False
 
     def run(self) -> bool:
@@ -119,37 +118,43 @@ class _Call(Generic[Result]):
         except BaseException as err:
             self.error = err
         with self._lock:
-            self.done.set()
+            self._done.release()
             left = self._left
         if left:
             PAUSES.note_end(self.pid)
         return not left
 
+    def wait(self, seconds: float) -> bool:
+        """Wait until it is done. False: it took longer."""
+        return self._done.acquire(timeout=seconds)
+
     def leave(self) -> bool:
         """Stop waiting for it. False: it has just been done."""
         with self._lock:
-            if self.done.is_set():
+            if not self._done.locked():
                 return False
             self._left = True
             PAUSES.note_wait(self.pid)
             return True
 
 
-class _Thread(threading.Thread):
-    """Makes calls, one after the other, until one of them is left behind."""
+class _Thread:
+    """Makes calls, one after the other, until one of them is left behind. Exit does not wait for it."""
 
     def __init__(self) -> None:
-        super().__init__(name="zonerss-reader", daemon=True)
-        self._asked = threading.Semaphore(0)
+        """:raises RuntimeError: no thread can be started"""
+        self._asked = allocate_lock()  # held until there is a call
+        self._asked.acquire()
         self._call: _Call[Any] | None = None
+        start_new_thread(self._run, ())
 
     def give(self, call: _Call[Any]) -> None:
+        """Make it."""
         self._call = call
         self._asked.release()
 
-    def run(self) -> None:
-        while True:
-            self._asked.acquire()
+    def _run(self) -> None:
+        while self._asked.acquire():
             call, self._call = self._call, None
             if call is None or not call.run():
                 return
@@ -173,11 +178,10 @@ def patiently(call: Callable[[], Result], pid: int, seconds: float = PATIENCE_SE
         thread = _idle.pop()
     except IndexError:
         thread = _Thread()
-        thread.start()
     asked = _Call(call, pid)
     thread.give(asked)
     try:
-        in_time = asked.done.wait(seconds)
+        in_time = asked.wait(seconds)
     except BaseException:
         if not asked.leave():
             _idle.append(thread)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.threads import until
 
 from zonerss.kernel import names as names_module
 from zonerss.kernel import patience
@@ -400,10 +401,7 @@ def test_a_home_that_does_not_answer_is_left(
         assert pauses.threads == 1
     finally:
         answered.set()
-        for thread in threading.enumerate():
-            if thread.name == "zonerss-reader" and thread not in patience._idle:
-                thread.join()
-    assert pauses.threads == 0
+        until(lambda: pauses.threads == 0, "the thread that was left behind ends")
 
 
 texts = st.text() | st.sampled_from([ID, "web", "/web", "", "/", "k8s_a_b_c_d_1", "\ud800", "x" * 1001])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from tests.unit.threads import until
 
 from zonerss.kernel import patience
 from zonerss.kernel.patience import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Busy, Pauses, patiently
@@ -27,10 +28,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> tuple[Pauses, Clock]:
 
 def ends(pauses: Pauses) -> None:
     """Until no thread is left behind any more."""
-    for thread in threading.enumerate():
-        if thread.name == "zonerss-reader" and thread not in patience._idle:
-            thread.join()
-    assert pauses.threads == 0
+    until(lambda: pauses.threads == 0, "the threads that were left behind end")
 
 
 def test_what_answers_in_time_is_as_if_called(pauses):
@@ -41,9 +39,9 @@ def test_what_answers_in_time_is_as_if_called(pauses):
 
 
 def test_threads_are_used_again(pauses):
-    for _ in range(50):
-        patiently(lambda: None, 7)
-    assert len(patience._idle) == len(set(patience._idle)) <= len(threading.enumerate())
+    made = {patiently(threading.get_ident, 7) for _ in range(50)}
+    assert len(made) == 1
+    assert len(patience._idle) == len(set(patience._idle))
 
 
 def test_what_does_not_is_left_behind_and_not_asked_again(pauses):
@@ -88,18 +86,11 @@ def test_an_interrupt_while_waiting_leaves_the_call_behind(pauses, monkeypatch: 
     known, _ = pauses
     let_go = threading.Event()
 
-    def interrupted(self: threading.Event, timeout: float | None = None) -> bool:
+    def interrupted(self: object, seconds: float) -> bool:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        call = patience._Call
-
-        def made(*given):
-            one = call(*given)
-            patch.setattr(one.done, "wait", lambda timeout=None: interrupted(one.done))
-            return one
-
-        patch.setattr(patience, "_Call", made)
+        patch.setattr(patience._Call, "wait", interrupted)
         with pytest.raises(KeyboardInterrupt):
             patiently(let_go.wait, 7)
     assert known.threads == 1
