@@ -380,7 +380,8 @@ def test_who_is_left_behind_keeps_nobody_from_walking(tmp_path):
         with PageTableSource(workers=1) as source:
             blocked = proc.block(f"{listed.tasks[0].pid}/task/{listed.tasks[0].pid}/cgroup")
             with walking(source.begin, listed, proc.host()) as walk:
-                walk.leave(0)
+                until(blocked.is_read, "the walk of one process reads its cgroup")
+                assert walk.leave(0)
                 until(walk.wait, "another thread does the other job")
                 (gap, pages), (other_gap, other_pages) = walk.told(0), walk.told(1)
                 assert gap == (lib.STEP_CGROUP, lib.WALK_LEFT)

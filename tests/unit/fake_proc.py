@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import signal
 import struct
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from zonerss.kernel.cgroupfs import MemoryHierarchy
@@ -75,30 +76,24 @@ class FakeProc:
         )
 
     def block(self, path: str) -> Blocked:
-        """Whoever opens a file from now on waits."""
+        """Whoever opens this file next waits."""
         return Blocked(self.roots.proc / path)
 
 
 class Blocked:
-    """A file that is a pipe now."""
+    """A file that is leased to us (fcntl(2), F_SETLEASE): its next reader waits in open(2) until we give it back."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._text = path, path.read_bytes()
-        pipe = path.with_suffix(".pipe")
-        os.mkfifo(pipe)
-        pipe.replace(path)
-        self._fd: int | None = None
+        self._fd = os.open(path, os.O_RDWR)
+        fcntl.fcntl(
+            self._fd, fcntl.F_SETSIG, signal.SIGURG
+        )  # who waits is told by a signal: one that nobody minds
+        fcntl.fcntl(self._fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
 
     def is_read(self) -> bool:
-        """Whether somebody has opened it, and waits."""
-        if self._fd is None:
-            with suppress(OSError):  # nobody reads it
-                self._fd = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK)
-        return self._fd is not None
+        """Whether somebody waits."""
+        return fcntl.fcntl(self._fd, fcntl.F_GETLEASE) != fcntl.F_WRLCK
 
     def let_go(self) -> None:
-        """Whoever waits, or will, reads what was in the file."""
-        fd = self._fd if self._fd is not None else os.open(self._path, os.O_WRONLY)
-        with suppress(BrokenPipeError):  # its reader has been left behind
-            os.write(fd, self._text)
-        os.close(fd)
+        """Whoever waits goes on."""
+        os.close(self._fd)

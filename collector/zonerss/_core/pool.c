@@ -152,11 +152,14 @@ static void work(struct worker *worker)
 	struct walk *walk = worker->walk;
 	while (next_job(worker)) {
 		int error = walk->methods->walk(worker);
-		if (worker_is_left(worker))
-			return;
+		// Whoever has left the worker behind is at it for as long as he holds the lock.
 		pthread_mutex_lock(&walk->lock);
-		put_job_back(walk, worker, error);
+		bool left = worker_is_left(worker);
+		if (!left)
+			put_job_back(walk, worker, error);
 		pthread_mutex_unlock(&walk->lock);
+		if (left)
+			return;
 	}
 	int error = walk->methods->settle(worker);
 	pthread_mutex_lock(&walk->lock);

@@ -64,7 +64,8 @@ uint64_t *seen_find(struct seen_tables *seen, uint32_t owner, uint64_t address)
 	return NULL;
 }
 
-#if defined(__x86_64__) && defined(__GLIBC__)
+// Which clone it is to be is found out before ThreadSanitizer is there to be called.
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_THREAD__)
 #define FOR_EACH_PROCESSOR __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define FOR_EACH_PROCESSOR

@@ -63,7 +63,8 @@ def leave(begin: Begin, proc: FakeProc, path: str, threads_before: int, ends_fir
     listed = read_tasks(proc.roots, V2)
     blocked = proc.block(path)
     with walking(begin, listed, proc.host()) as walk:
-        walk.leave(0)
+        until(blocked.is_read, "the walk reads it")
+        assert walk.leave(0)
         assert walk.wait() == 1
         told, marked = walk.told(0), walk.marked()
         assert sum(marked.values()) == told[1]
@@ -114,7 +115,7 @@ def test_the_second_look_at_a_process_whose_memory_has_gone(proc: FakeProc, thre
         blocked = proc.block(STAT)
         maps.let_go()
         until(blocked.is_read, "it looks at stat again")
-        walk.leave(0)
+        assert walk.leave(0)
         assert walk.wait() == 1
         assert walk.told(0) == ((lib.STEP_PAGEMAP, lib.WALK_LEFT), 0)
         blocked.let_go()

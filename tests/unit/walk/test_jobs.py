@@ -109,7 +109,7 @@ def test_a_signal_handler_that_raises_leaves_no_walk_behind(
     def begin(request: Any, ret: Any) -> int:
         blocked.append(proc.block(f"{FIRST}/stat"))
         error = PagemapSource().begin(request, ret)
-        until(lambda: threads() == threads_before + 1, "the other process is done")
+        until(lambda: blocked[0].is_read() and threads() == threads_before + 1, "the other process is done")
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         return error
 
@@ -126,7 +126,7 @@ def test_a_signal_as_soon_as_the_walk_has_begun_leaves_none_behind(
     def begin(request: Any, ret: Any) -> int:
         blocked.append(proc.block(f"{FIRST}/stat"))
         PagemapSource().begin(request, ret)
-        until(lambda: threads() == threads_before + 1, "the other process is done")
+        until(lambda: blocked[0].is_read() and threads() == threads_before + 1, "the other process is done")
         signal.pthread_kill(threading.get_ident(), signal.SIGALRM)
         raise AssertionError("the handler has not raised")
 
