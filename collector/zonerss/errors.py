@@ -15,6 +15,12 @@ EXHAUSTED = {
 }
 """What zonerss itself lacks, by errno: no answer about whatever was being read."""
 
+NO_THREAD = (
+    "no thread can be started, because there is not enough memory or the number of threads is limited: raise "
+    "`ulimit -v`, `ulimit -u`, or pids.max and the limit of its cgroup"
+)
+"""What EAGAIN of pthread_create(3) means."""
+
 
 class ZonerssError(Exception):
     """Could not do what was asked. The text is the sentence to print; the command exits with 1."""

@@ -296,7 +296,7 @@ def test_without_bcc_json_and_table_say_that_it_is_less_than_a_bound(without_bcc
     (told,) = (zone["uncertainty_bytes"] for zone in document["zones"] if zone["zone"] == growing.name)
     assert is_about_what_it_grew_by(told)
     assert main(words) == 0
-    assert "± is net, no bound" in capsys.readouterr().out
+    assert "± is the net change of RSS, not a bound" in capsys.readouterr().out
 
 
 def test_without_bcc_and_rss_it_is_unknown(without_bcc, growing, make_zone, monkeypatch):

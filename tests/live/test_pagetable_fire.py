@@ -131,7 +131,7 @@ def test_walks_under_fire(make_zone, setting, refused, threads, moving):
             assert moving or found == expected
             # A frame that was read wrong would be anybody's: most likely the largest zone's.
             if not moving:
-                assert not any(part.pages[Kind.ANON] for part in snapshot.parts if len(part.zones) > 1)
+                assert not any(part.pages[Kind.ANON] for part in snapshot.parts if len(part.owners) > 1)
             gaps |= {gap.cause for gap in snapshot.gaps if not is_shielded(gap.pid)}
             looks += 1
             walked += snapshot.walk_pages

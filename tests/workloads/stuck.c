@@ -115,11 +115,13 @@ static void serve(int fuse, int ready, bool stat_hangs, pid_t child)
 		if (fds[2].revents && read(ready, &byte, 1) == 1) {
 			silent = stat_hangs;
 			fds[2].fd = -1;
+			// A request that was read and is not answered cannot be given up, not even by exit.
+			fds[1].fd = silent ? -1 : fuse;
 			usleep(200000); // for the child to be stuck
 			printf("%d\n", child);
 			fflush(stdout);
 		}
-		if (fds[1].revents && read(fuse, request, sizeof(request)) > 0 && !silent)
+		if (fds[1].revents && read(fuse, request, sizeof(request)) > 0)
 			serve_one(fuse, request);
 	}
 }
@@ -132,7 +134,7 @@ static void be_stuck(const char *directory, int ready, bool stat_hangs)
 	if (fd < 0)
 		die(path);
 	char *anon = mmap(NULL, ANON_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	char *shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	volatile char *shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (anon == MAP_FAILED || shared == MAP_FAILED)
 		die("mmap");
 	memset(anon, 1, ANON_PAGES * PAGE);
@@ -140,7 +142,7 @@ static void be_stuck(const char *directory, int ready, bool stat_hangs)
 	if (write(ready, "", 1) != 1)
 		die("ready");
 	if (!stat_hangs)
-		mmap(shared, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0); // waits
+		mmap((void *)shared, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0); // waits
 	pause();
 }
 

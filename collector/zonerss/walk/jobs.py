@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from zonerss._core import check, ffi, lib
 from zonerss.census.census import Census
-from zonerss.errors import EXHAUSTED
+from zonerss.errors import EXHAUSTED, NO_THREAD, CannotServe
 from zonerss.kernel.patience import PAUSES
 from zonerss.kernel.proc import TaskList, gap_of_errno
 from zonerss.records import Cause, Gap, Task
@@ -103,6 +103,7 @@ def walk(
     :return: one Walked per assignment, in their order, and the gaps; of a process that made us wait for too long what
         was met until then, and a gap
     :raises OSError: the walk as a whole failed
+    :raises CannotServe: no thread can be started for it
     """
     found: list[Walked] = [NOTHING] * len(assigned)
     gaps: list[Gap | None] = [None] * len(assigned)
@@ -152,7 +153,10 @@ def _walk_once(
         request.host, request.threads = opened, host.threads_for(sum(task.rss_pages for task, _ in assigned))
         request.tasks = listed.handle if listed else ffi.NULL
         try:  # from before it begins: a signal's handler may raise as soon as it has
-            check(begin(request, ret), "walking the processes")
+            begun = begin(request, ret)
+            if begun == -errno.EAGAIN:
+                raise CannotServe(NO_THREAD)
+            check(begun, "walking the processes")
             _wait(ret[0], round(host.patience_seconds * 1e9))
             done = lib.walk_jobs(ret[0])
             rows = [done[number] for number in range(len(assigned))]

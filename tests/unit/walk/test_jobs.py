@@ -14,6 +14,7 @@ from tests.unit.fake_proc import V2, Blocked, FakeProc, stat
 from tests.unit.threads import descriptors, threads, until
 
 from zonerss.census.census import Census
+from zonerss.errors import CannotServe
 from zonerss.kernel.proc import read_tasks
 from zonerss.records import Cause, Gap
 from zonerss.walk.jobs import Walked, walk
@@ -75,7 +76,7 @@ def test_a_process_that_is_another_by_now_is_a_gap(proc: FakeProc, threads_befor
 
 
 def test_a_walk_that_cannot_begin_is_an_error(proc: FakeProc, threads_before: int) -> None:
-    with pytest.raises(OSError, match="walking the processes"):
+    with pytest.raises(CannotServe, match="no thread"):
         take(proc, Census(2), lambda request, ret: -11)
 
 
