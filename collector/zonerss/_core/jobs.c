@@ -52,8 +52,8 @@ void job_check_moved(struct worker *worker, int dir)
 	char path[64];
 	size_t listed_length;
 	struct buffer now = { 0 };
-	if (!worker->request->tasks)
-		return;
+	if (worker_is_left(worker) || !worker->request->tasks)
+		return; // whoever left it behind may have freed the list
 	const char *listed = tasks_cgroup(worker->request->tasks, worker->job.cgroup, &listed_length);
 	if (!listed_length)
 		return; // cgroups were not asked for: none are mounted

@@ -139,6 +139,16 @@ static void source_release(void *source)
 	add(&((struct pool_double *)source)->releases, 1);
 }
 
+int32_t double_get(const int32_t *field)
+{
+	return __atomic_load_n(field, __ATOMIC_SEQ_CST);
+}
+
+void double_set(int32_t *field, int32_t value)
+{
+	__atomic_store_n(field, value, __ATOMIC_SEQ_CST);
+}
+
 void double_use(struct pool_double *pool_double)
 {
 	used = pool_double;

@@ -26,6 +26,10 @@ struct pool_double {
 	int32_t taken[256];	  // [job]: how often it was handed out
 };
 
+// A field of one, which threads use at the same time.
+int32_t double_get(const int32_t *field);
+void double_set(int32_t *field, int32_t value);
+
 // The one that the next walks work with; it stays the caller's.
 void double_use(struct pool_double *pool_double);
 int double_walk(const struct walk_request *request, struct walk **ret);

@@ -5,6 +5,7 @@ Under ThreadSanitizer (vm/host sanitize) each access without leave is an error.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from zonerss._core import ffi, lib
 from zonerss.kernel.proc import read_tasks
 from zonerss.walk.pagemap import PagemapSource
 
+M_PERTURB = -6  # malloc.h
 PID, PFNS = 42, (101, 103, 107)
 STAT, TASK = f"{PID}/stat", f"{PID}/task/{PID}"
 pagemap = PagemapSource().begin
@@ -73,7 +75,12 @@ def leave(begin: Begin, proc: FakeProc, path: str, threads_before: int, ends_fir
             until(lambda: threads() == threads_before, "the thread has ended")
             assert (walk.told(0), walk.marked()) == (told, marked)
     if ends_first:
+        # As after a snapshot: the thread must not look at it again. It would find what mallopt(3) has put there.
+        ctypes.CDLL(None).mallopt(M_PERTURB, 0x55)
+        ffi.release(listed.handle)
+        ctypes.CDLL(None).mallopt(M_PERTURB, 0)
         blocked.let_go()
+        until(lambda: threads() == threads_before, "the thread has ended")
     return told
 
 
