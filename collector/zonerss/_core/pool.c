@@ -203,8 +203,7 @@ static struct worker *worker_create(struct walk *walk)
 	return worker;
 }
 
-// Signals are for whoever waits.
-static int start_thread(struct worker *worker)
+int thread_start(void *(*run)(void *), void *argument)
 {
 	pthread_attr_t attributes;
 	sigset_t all, before;
@@ -213,7 +212,7 @@ static int start_thread(struct worker *worker)
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int error = pthread_create(&id, &attributes, run, worker);
+	int error = pthread_create(&id, &attributes, run, argument);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attributes);
 	return -error;
@@ -231,7 +230,7 @@ static int add_worker(struct walk *walk)
 	worker->ready = !error;
 	walk->workers[walk->worker_count++] = worker;
 	if (!error)
-		error = start_thread(worker);
+		error = thread_start(run, worker);
 	if (!error)
 		return 0;
 	walk->worker_count--;

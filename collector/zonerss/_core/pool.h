@@ -45,6 +45,9 @@ struct walk_methods {
 	void (*release)(void *source);		// the walk and all its workers are gone; may be NULL
 };
 
+// Start a thread that nobody joins and no signal interrupts. 0 or a negative errno.
+int thread_start(void *(*run)(void *), void *argument);
+
 // Begin a walk. source: what the methods work with, released in any case. 0 or a negative errno.
 int walk_begin(const struct walk_request *request, const struct walk_methods *methods, void *source, struct walk **ret);
 

@@ -65,14 +65,23 @@ int ranges_create(struct ranges **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
-void ranges_destroy(struct ranges *ranges)
+static void *destroy(void *argument)
 {
+	struct ranges *ranges = argument;
 	for (size_t i = 0; i < ranges->file_count; i++)
 		close(ranges->files[i].fd);
 	free(ranges->files);
 	free(ranges->ranges);
 	table_free(&ranges->table);
 	free(ranges);
+	return NULL;
+}
+
+// Some file systems wait for their server when a file is closed.
+void ranges_destroy(struct ranges *ranges)
+{
+	if (!ranges->file_count || thread_start(destroy, ranges))
+		destroy(ranges);
 }
 
 size_t ranges_files(const struct ranges *ranges, const struct range_file **ret)
@@ -119,6 +128,15 @@ static int open_file(struct walker *w, const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
+// May we? A file system in user space may have answered EMFILE of its own.
+static bool may_open_more(void)
+{
+	int fd = open("/", O_PATH | O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 // *number: of the file, NOT_A_FILE or PASS_OVER. 0 or an errno.
 static int file_add(struct walker *w, const char *path, const struct stat *found, bool system_v, int64_t *number)
 {
@@ -135,8 +153,10 @@ static int file_add(struct walker *w, const char *path, const struct stat *found
 	if (known != TABLE_NONE)
 		return 0;
 	file.fd = open_file(w, path);
-	if (file.fd == -ECANCELED || file.fd == -EMFILE || file.fd == -ENFILE)
-		return file.fd == -ECANCELED ? ECANCELED : EMFILE;
+	if (file.fd == -ECANCELED)
+		return ECANCELED;
+	if ((file.fd == -EMFILE || file.fd == -ENFILE) && !may_open_more())
+		return EMFILE;
 	*number = file.fd == -ENOENT ? PASS_OVER : NOT_A_FILE;
 	if (file.fd < 0)
 		return 0;

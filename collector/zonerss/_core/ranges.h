@@ -29,7 +29,7 @@ struct file_range {
 struct ranges;
 
 int ranges_create(struct ranges **ret);
-void ranges_destroy(struct ranges *ranges);
+void ranges_destroy(struct ranges *ranges); // does not wait until all files are closed
 
 // Begin to collect the ranges of all jobs, as a walk by one thread. Frames of mappings whose file cannot be asked (devices, the
 // vdso) are marked in the request's census, for the jobs' owners. The walk fails with -EMFILE where no file more may be opened.
