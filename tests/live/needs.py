@@ -38,6 +38,7 @@ CAUSES = {
     "needs_pagemap_scan": Cause("the kernel has no PAGEMAP_SCAN (Linux 6.7)", allowed=True),
     "needs_cachestat": Cause("the kernel has no cachestat(2) (Linux 6.5)", allowed=True),
     "needs_quiet": Cause("others keep changing what the test compares", allowed=True),
+    "needs_realtime": Cause("we may not run a real-time process", allowed=True),
     "needs_poison": Cause("the kernel has no MADV_HWPOISON (CONFIG_MEMORY_FAILURE)", allowed=True),
     "needs_mount": Cause("such a file system cannot be mounted here", allowed=True),
     "needs_container_engine": Cause("no container engine works here", allowed=True),

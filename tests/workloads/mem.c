@@ -284,8 +284,20 @@ static int advice_of(const char *word)
 	       !strcmp(word, "dontneed") ? MADV_DONTNEED :
 	       !strcmp(word, "guard")	 ? MADV_GUARD :
 	       !strcmp(word, "cold")	 ? MADV_COLD :
-	       !strcmp(word, "poison")	 ? MADV_POISON :
 					   -1;
+}
+
+static void pass_over(int signal)
+{
+	(void)signal;
+}
+
+// Since Linux 6.11 whoever poisons a page gets SIGBUS. The handler serves once: touching such a page still ends the process.
+static int poison(void *at, u64 bytes)
+{
+	struct sigaction action = { .sa_handler = pass_over, .sa_flags = SA_RESETHAND };
+	sigaction(SIGBUS, &action, NULL);
+	return madvise(at, bytes, MADV_POISON);
 }
 
 // ---- processes --------------------------------------------------------------------------------------
@@ -606,6 +618,8 @@ static int do_range(const char *verb, u64 address, u64 pages, const char *how)
 		say("ok");
 	} else if (is(verb, "unmap")) {
 		answer(munmap(at, pages * PAGE), verb);
+	} else if (is(verb, "advise") && is(how, "poison")) {
+		answer(poison(at, pages * PAGE), verb);
 	} else if (is(verb, "advise")) {
 		answer(madvise(at, pages * PAGE, advice_of(how)), verb);
 	} else {
