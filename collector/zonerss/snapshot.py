@@ -16,7 +16,7 @@ A walk is an interval, not an instant: ``began`` and ``ended`` say when. What co
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -27,6 +27,8 @@ from zonerss.census.parts import Parts
 from zonerss.census.usage import Member, one_of_each_mm, processes_usage, without_others, zones_usage
 from zonerss.errors import CannotServe, UsageError
 from zonerss.kernel.cgroupfs import MemoryHierarchy, charged_bytes, find_memory_hierarchy
+from zonerss.kernel.controls import Controls
+from zonerss.kernel.meminfo import read_machine
 from zonerss.kernel.names import host_names, unread_sentence
 from zonerss.kernel.namespaces import namespace_caveats
 from zonerss.kernel.patience import PATIENCE_SECONDS
@@ -34,6 +36,7 @@ from zonerss.kernel.proc import TaskList, shared_mm_leaders
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.kernel.roster import Roster
 from zonerss.records import Cause, Caveat, Gap, Grouping, Names, ProcessUsage, Usage, Zone
+from zonerss.records.machine import Machine
 from zonerss.units import PAGE_BYTES
 from zonerss.walk.host import Host, find_host
 from zonerss.walk.jobs import Walked, walk
@@ -95,6 +98,8 @@ class Snapshot:
     """Where it was taken; None likewise."""
     warnings: tuple[Caveat, ...] = ()
     """What holds for all of it."""
+    machine: Machine | None = None
+    """The memory of all of it by the kernel's counters, read after the walk; None: /proc/meminfo was not there."""
 
     def payers(self) -> tuple[Billed, ...] | None:
         """
@@ -146,6 +151,7 @@ class _Request:
     """Zones of the first grouping, as they were spelled; none: all."""
     alone: bool
     processes: bool
+    controls: bool
 
     @property
     def want_users(self) -> bool:
@@ -223,6 +229,7 @@ class Session:
         *,
         alone: bool = False,
         processes: bool = False,
+        controls: bool = False,
     ) -> Snapshot:
         """Look at the machine once; see :func:`take_snapshot`."""
         ways = tuple(parse_by(text) for text in ((by,) if isinstance(by, str) else by))
@@ -232,7 +239,7 @@ class Session:
             raise UsageError(f"there is no basis {basis!r}; say {' or '.join(BASES)}")
         names = (zone,) if isinstance(zone, str) else tuple(zone or ())
         with self._windows or nullcontext():
-            return self._look(_Request(ways, basis, names, alone, processes))
+            return self._look(_Request(ways, basis, names, alone, processes, controls))
 
     def _look(self, request: _Request) -> Snapshot:
         began = datetime.now(UTC)
@@ -257,13 +264,18 @@ class Session:
         appeared = [Gap(pid, "list", Cause.BEGAN) for pid in self._roster.appeared()]
 
         tell = self._windows.tell if self._windows and request.basis == "mapped" else None
+        controls = Controls(hierarchy) if request.controls else None
         groupings, totals = [], []
         for position, way in enumerate(request.ways):
-            charge = _charger(hierarchy, {member.zones[position] for member in members})
+            below = nested({member.zones[position] for member in members})
+            charge = _charger(hierarchy, below)
             chosen = names if position == 0 else ()
             usages, total = zones_usage(parts, members, position, charge, chosen)
             if tell:
                 usages, total = tell(usages, total, position, placed)
+            if controls:
+                inner = {zone.cgroup: paths for zone, paths in below.items()}
+                usages = tuple(controls.tell(usage, inner.get(usage.cgroup, ())) for usage in usages)
             if request.alone:
                 usages, total = tuple(map(without_others, usages)), without_others(total)
             groupings.append(Grouping(str(way), usages))
@@ -290,6 +302,7 @@ class Session:
             frames=walked.frames,
             host=self._host,
             warnings=_warnings(self._roots, called),
+            machine=read_machine(self._roots),
         )
 
     def _walk(self, listed: TaskList, plan: Plan) -> _Walk:
@@ -321,6 +334,7 @@ def take_snapshot(
     *,
     alone: bool = False,
     processes: bool = False,
+    controls: bool = False,
     rules: Sequence[Rule] = (),
     roots: Roots = HOST,
     threads: int | None = None,
@@ -336,6 +350,8 @@ def take_snapshot(
         For what is exclusive to them all processes are walked
     :param alone: walk only the processes of ``zone``; what depends on the others (exclusive, proportional) is None
     :param processes: tell what each process maps, too
+    :param controls: tell what else the memory controller says of each zone (limit_bytes to dying_cgroups): some more
+        files to read for each
     :param rules: names for cgroups of the user's own
     :param threads: how many processes to walk side by side; None: as many as there are processors for us
     :param max_age: a snapshot of the same kind will do whose walk began at most so many seconds ago, be it done or
@@ -347,12 +363,12 @@ def take_snapshot(
 
     def take() -> Snapshot:
         with Session(source, rules, roots, threads, lasting=False) as session:
-            return session.take(by, basis, zone, alone=alone, processes=processes)
+            return session.take(by, basis, zone, alone=alone, processes=processes, controls=controls)
 
     if max_age is None:
         return take()
     by, zone = (by,) if isinstance(by, str) else tuple(by), (zone,) if isinstance(zone, str) else zone
-    kind = (by, source, basis, zone and tuple(zone), alone, processes, tuple(rules), roots, threads)
+    kind = (by, source, basis, zone and tuple(zone), alone, processes, controls, tuple(rules), roots, threads)
     from zonerss.flight import SNAPSHOTS
 
     shared: Snapshot = SNAPSHOTS.get(kind, take, max_age)
@@ -382,9 +398,10 @@ def _members(plan: Plan, walked: Sequence[Walked]) -> tuple[Member, ...]:
     )
 
 
-def _charger(hierarchy: MemoryHierarchy, zones: Collection[Zone]) -> Callable[[Zone], int | None]:
+def _charger(
+    hierarchy: MemoryHierarchy, below: Mapping[Zone, Collection[str]]
+) -> Callable[[Zone], int | None]:
     """What the kernel charges a zone, less what it charges other zones that lie below its cgroup."""
-    below = nested(zones)
 
     def charge(zone: Zone) -> int | None:
         return None if zone.cgroup is None else charged_bytes(hierarchy, zone.cgroup, below[zone])

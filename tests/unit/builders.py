@@ -9,9 +9,26 @@ from typing import Any
 from zonerss.census.census import Census
 from zonerss.census.usage import Member
 from zonerss.records import Grouping, ProcessUsage, Task, Usage, Zone
+from zonerss.records.machine import Machine
 from zonerss.snapshot import Snapshot
 
 KIB = 1024
+MIB = 1024 * KIB
+MACHINE = Machine(
+    memory_bytes=997 * MIB,
+    free_bytes=211 * MIB,
+    available_bytes=701 * MIB,
+    page_cache_bytes=331 * MIB,
+    shmem_bytes=71 * MIB,
+    kernel_bytes=47 * MIB,
+    hugetlb_bytes=32 * MIB,
+    swap_bytes=503 * MIB,
+    swap_free_bytes=499 * MIB,
+    pressure_some=1.25,
+    pressure_full=0.5,
+    host_name="vm",
+)
+"""None of its figures is another's."""
 BEGAN = datetime(2026, 11, 22, 12, 0, 0, 250, tzinfo=UTC)
 
 
@@ -78,6 +95,7 @@ def snapshot(*usages: Usage, **fields: Any) -> Snapshot:
             walk_pages=1234,
             parts=Census(1).parts(),
             members=(),
+            machine=MACHINE,
         ),
         **fields,
     )

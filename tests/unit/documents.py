@@ -161,6 +161,14 @@ CONTAINER = usage(
     hugetlb_bytes=2048 * KIB,
     swap_bytes=12 * KIB,
     uncertainty_bytes=0,
+    limit_bytes=1 << 40,
+    high_bytes=0,
+    pressure_some=3.5,
+    pressure_full=0.25,
+    oom_kills=2,
+    cache_unmapped_bytes=19 * KIB,
+    dead_cgroups_bytes=7 * KIB,
+    dying_cgroups=3,
 )
 USER = usage("www-data", cgroup=None, kind="user", charged_bytes=None, uncertainty_bytes=8 * KIB)
 PROCESSES = (
@@ -176,7 +184,9 @@ def snapshot(**fields: Any) -> Snapshot:
 
 def groupings() -> Snapshot:
     first = snapshot(by="zone/user", uncertainty="traced")
-    return replace(first, groupings=(Grouping("zone/user", first.zones), Grouping("user", (USER,))))
+    return replace(
+        first, machine=None, groupings=(Grouping("zone/user", first.zones), Grouping("user", (USER,)))
+    )
 
 
 def nothing() -> Snapshot:

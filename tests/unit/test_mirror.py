@@ -24,6 +24,7 @@ ELSEWHERE = {
     "records/bills.py": "tests/unit/kernel/test_memcg.py",
     "records/files.py": "tests/unit/walk/test_files.py",
     "records/facts.py": "tests/unit/walk/test_probe.py",
+    "records/machine.py": "tests/unit/kernel/test_meminfo.py",
     "records/mappings.py": "tests/unit/answers/test_frames.py",
     "_core/__init__.py": "tests/unit/census/test_census.py",
     "_core/build.py": "tests/unit/bpf/test_wire.py",

@@ -78,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
         lambda snapshot: show(snapshot, sort, args),
         alone=args.alone,
         processes=args.processes,
+        controls=True,
     )
     return 0
 

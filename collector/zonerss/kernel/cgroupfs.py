@@ -38,6 +38,8 @@ class MemoryHierarchy:
     unused."""
     charges: bool = True
     """Whether it carries the memory controller, so that :func:`charged_bytes` can know."""
+    local_events: bool = False
+    """Version 2: a cgroup is not told of events below it (mount option memory_localevents, Linux 5.2)."""
 
 
 def find_memory_hierarchy(roots: Roots) -> MemoryHierarchy:
@@ -211,6 +213,7 @@ def _hierarchy(
         mount_root=best.root,
         controller=controller,
         charges=charges,
+        local_events=version == 2 and "memory_localevents" in best.super_options,
     )
 
 

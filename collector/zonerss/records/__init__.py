@@ -120,6 +120,24 @@ class Usage:
     """Swap slots that its page tables point at, each once."""
     charged_bytes: int | None
     """What the kernel bills its cgroup: memory.current, or usage_in_bytes on version 1."""
+    limit_bytes: int | None = None
+    """The smallest memory.max, or limit_in_bytes, from its cgroup up to the root. None: none, or not known."""
+    high_bytes: int | None = None
+    """The smallest memory.high likewise: above it the kernel slows the cgroup down. Version 2 only."""
+    pressure_some: float | None = None
+    """Percent of the last ten seconds in which a task of its cgroup waited for memory (PSI). Version 2 only."""
+    pressure_full: float | None = None
+    """Likewise: in which all of its tasks that were not idle waited."""
+    oom_kills: int | None = None
+    """Processes killed since its cgroup was made. Version 2: also in cgroups below it that are no zones of their own;
+    version 1: in the cgroup itself."""
+    cache_unmapped_bytes: int | None = None
+    """Page cache and shared memory on its bill that no process maps, in any zone: file - file_mapped of memory.stat,
+    which may lag by 64 pages a processor for each cgroup; huge pages that are mapped in part may count as mapped."""
+    dead_cgroups_bytes: int | None = None
+    """Version 1: on its bill and charged to cgroups that were removed, kernel memory apart. Version 2 does not tell."""
+    dying_cgroups: int | None = None
+    """Version 2: how many cgroups below it were removed and are still charged or referred to."""
     uncertainty_bytes: int | None = None
     """How far rss can be from its value at any one moment of the walk (docs/motion.md). None: not known."""
 

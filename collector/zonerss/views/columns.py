@@ -52,6 +52,30 @@ CHARGED = _size(
     "charged_bytes",
     "the cgroup's bill: who touches a page first is charged",
 )
+LIMIT = _size("limit", "LIMIT", "limit_bytes", "the smallest limit from its cgroup up", optional=True)
+USED = Column(
+    "used",
+    "USED",
+    "charged as a share of the limit",
+    lambda record: (
+        record.charged_bytes / record.limit_bytes
+        if record.limit_bytes and record.charged_bytes is not None
+        else None
+    ),
+    optional=True,
+    text=lambda share: format_percent(share, 1),
+)
+PRESSURE = Column(
+    "pressure",
+    "PRESSURE",
+    "percent of the last 10 s in which a process waited for memory",
+    lambda record: record.pressure_some,
+    optional=True,
+    text=lambda percent: f"{percent:.1f}",
+)
+OOM = Column(
+    "oom", "OOM", "processes killed for want of memory", lambda record: record.oom_kills, optional=True
+)
 PROCESS_RSS = _size(
     "process_rss",
     "PSRSS",
@@ -89,6 +113,10 @@ ZONE_COLUMNS = (
     HUGETLB,
     SWAP,
     CHARGED,
+    LIMIT,
+    USED,
+    PRESSURE,
+    OOM,
     PROCESS_RSS,
 )
 """What show has left of the zone, in prstat's order and words where prstat has them."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from zonerss.records import Gap, ProcessUsage, Usage
+from zonerss.records.machine import Machine
 from zonerss.snapshot import Snapshot
 from zonerss.views.text import encodable
 
@@ -22,10 +24,16 @@ def header(schema: str, snapshot: Snapshot) -> dict[str, Any]:
         "basis": snapshot.basis,
         "by": snapshot.by,
         "page_size": snapshot.page_size,
+        "machine": None if snapshot.machine is None else machine_fields(snapshot.machine),
         "uncertainty": snapshot.uncertainty,
         **({"unsettled_bytes": snapshot.unsettled_bytes} if snapshot.unsettled_bytes else {}),
         "warnings": [{"name": caveat.name, "text": encodable(caveat.text)} for caveat in snapshot.warnings],
     }
+
+
+def machine_fields(machine: Machine) -> dict[str, Any]:
+    """The memory of the whole machine by the kernel's counters."""
+    return {**asdict(machine), "host_name": encodable(machine.host_name)}
 
 
 def time_text(moment: datetime) -> str:
@@ -52,6 +60,14 @@ def usage_fields(usage: Usage) -> dict[str, Any]:
         "proportional_bytes": usage.proportional_bytes,
         "swap_bytes": usage.swap_bytes,
         "charged_bytes": usage.charged_bytes,
+        "limit_bytes": usage.limit_bytes,
+        "high_bytes": usage.high_bytes,
+        "pressure_some": usage.pressure_some,
+        "pressure_full": usage.pressure_full,
+        "oom_kills": usage.oom_kills,
+        "cache_unmapped_bytes": usage.cache_unmapped_bytes,
+        "dead_cgroups_bytes": usage.dead_cgroups_bytes,
+        "dying_cgroups": usage.dying_cgroups,
         "uncertainty_bytes": usage.uncertainty_bytes,
     }
 

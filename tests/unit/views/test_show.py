@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.unit.builders import KIB, process, snapshot, usage
+from tests.unit.builders import KIB, MACHINE, process, snapshot, usage
 
 from zonerss.records import Cause, Caveat, Gap, Grouping
 from zonerss.views.document import render_json
@@ -65,6 +65,9 @@ def test_snapshot() -> None:
     read = json.loads(render_json(document(warned)))
     assert {key: value for key, value in read["zones"][0].items() if key in ZONE} == ZONE
     assert read["total"]["zone"] == "total"
+    machine = read.pop("machine")
+    assert (machine["memory_bytes"], machine["host_name"]) == (MACHINE.memory_bytes, "vm")
+    assert read["zones"][0]["limit_bytes"] is None
     del read["zones"], read["total"]
     assert read == {
         "schema": "zonerss.snapshot/1",
