@@ -28,6 +28,8 @@ def is_live(path: Path) -> bool:
 def pytest_configure() -> None:
     # Whoever ends the tests politely gets what they made removed, as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell starts what goes to the background with SIGINT ignored; what the tests start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
