@@ -26,7 +26,7 @@ from zonerss.census.census import Census, CensusPool
 from zonerss.census.parts import Parts
 from zonerss.census.usage import Member, one_of_each_mm, processes_usage, without_others, zones_usage
 from zonerss.errors import CannotServe, UsageError
-from zonerss.kernel.cgroupfs import MemoryHierarchy, charged_bytes, find_memory_hierarchy
+from zonerss.kernel.cgroupfs import MemoryHierarchy, cgroup_caveats, charged_bytes, find_memory_hierarchy
 from zonerss.kernel.controls import Controls
 from zonerss.kernel.meminfo import read_machine
 from zonerss.kernel.names import host_names, unread_sentence
@@ -301,7 +301,7 @@ class Session:
             by_mapping=by_mapping,
             frames=walked.frames,
             host=self._host,
-            warnings=_warnings(self._roots, called),
+            warnings=_warnings(self._roots, hierarchy, called),
             machine=read_machine(self._roots),
         )
 
@@ -375,10 +375,14 @@ def take_snapshot(
     return shared
 
 
-def _warnings(roots: Roots, called: Names) -> tuple[Caveat, ...]:
+def _warnings(roots: Roots, hierarchy: MemoryHierarchy, called: Names) -> tuple[Caveat, ...]:
     """What the whole snapshot is to be read with."""
     unread = unread_sentence(called)
-    return (*namespace_caveats(roots), *([Caveat("names", unread)] if unread else []))
+    return (
+        *namespace_caveats(roots),
+        *cgroup_caveats(hierarchy),
+        *([Caveat("names", unread)] if unread else []),
+    )
 
 
 def _load_windows(roots: Roots, stack: ExitStack) -> Windows:

@@ -19,6 +19,7 @@ from pathlib import Path
 from zonerss.errors import KernelFormatError
 from zonerss.kernel.mounts import Mount, read_mounts
 from zonerss.kernel.roots import Roots
+from zonerss.records import Caveat
 
 _DELETED = b" (deleted)"
 
@@ -66,6 +67,22 @@ def find_memory_hierarchy(roots: Roots) -> MemoryHierarchy:
         if same := [m for m in v1 if name in m.super_options]:
             return _hierarchy(roots, same, version=1, controller=name, charges=False)
     return MemoryHierarchy(version=0, mount_point=roots.sys / "fs/cgroup", mount_root="/", charges=False)
+
+
+def cgroup_caveats(hierarchy: MemoryHierarchy) -> tuple[Caveat, ...]:
+    """What a snapshot must say where cgroups, or some of them, or what they are charged, cannot be seen here."""
+    if hierarchy.version == 0:
+        text = "No cgroups can be seen here, so all processes are one zone: mount them on /sys/fs/cgroup."
+    elif not hierarchy.charges:
+        text = "No memory controller can be seen here, so charges and limits are unknown."
+    elif _hides_some(hierarchy.mount_root):
+        text = (
+            f"Only cgroups below {hierarchy.mount_root} can be seen here: charges and limits of others are unknown. "
+            "Run zonerss on the host, or in a container with --cgroupns=host."
+        )
+    else:
+        return ()
+    return (Caveat("cgroups", text),)
 
 
 def cgroup_path(text: bytes, hierarchy: MemoryHierarchy) -> str:
@@ -220,7 +237,11 @@ def _hierarchy(
 def _hidden_part(mount: Mount) -> int:
     # "/../.." lies above the root of our cgroup namespace: it shows more than "/" does, "/docker/ID" less.
     parts = [part for part in mount.root.split("/") if part]
-    return -len(parts) if all(part == ".." for part in parts) else len(parts)
+    return len(parts) if _hides_some(mount.root) else -len(parts)
+
+
+def _hides_some(root: str) -> bool:
+    return any(part not in ("", "..") for part in root.split("/"))
 
 
 def _under(roots: Roots, mount_point: str) -> Path:

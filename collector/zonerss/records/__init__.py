@@ -92,7 +92,8 @@ class Caveat:
     """Something about a whole snapshot that its reader must know."""
 
     name: str
-    """pid_namespace: only the processes of one pid namespace are in it. names: ids stand for some names."""
+    """pid_namespace: only the processes of one pid namespace are in it. cgroups: some or all cgroups, or
+    their memory controller, cannot be seen. names: ids stand for some names."""
     text: str
     """The sentence to print; it may hold names that users chose."""
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from zonerss.errors import KernelFormatError
 from zonerss.kernel.cgroupfs import (
     MemoryHierarchy,
+    cgroup_caveats,
     cgroup_path,
     charged_bytes,
     children,
@@ -310,3 +311,21 @@ def test_memory_of_a_threaded_cgroup_belongs_to_the_domain_above(tmp_path: Path)
         "/a\0",
     ]
     assert memory_domain(MemoryHierarchy(1, tmp_path, "/"), "/a/b") == "/a/b"
+
+
+@pytest.mark.parametrize(
+    ("version", "root", "charges", "says"),
+    [
+        (2, "/", True, None),
+        (1, "/../..", True, None),
+        (0, "/", False, "No cgroups"),
+        (2, "/", False, "No memory controller"),
+        (2, "/docker/ID", True, "Only cgroups below /docker/ID"),
+    ],
+)
+def test_what_a_snapshot_must_say_of_its_cgroups(
+    version: int, root: str, charges: bool, says: str | None
+) -> None:
+    caveats = cgroup_caveats(MemoryHierarchy(version, Path("/m"), root, charges=charges))
+    assert [caveat.text[: len(says or "")] for caveat in caveats] == ([says] if says else [])
+    assert all(caveat.name == "cgroups" for caveat in caveats)
