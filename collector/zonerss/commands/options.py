@@ -9,6 +9,7 @@ from zonerss.errors import UsageError
 from zonerss.kernel.patience import PATIENCE_SECONDS
 from zonerss.kernel.safely import read_named
 from zonerss.views.columns import Column
+from zonerss.views.terminal import COLOURS
 from zonerss.zones.rules import Rule, parse_rules
 
 _RULES_BYTES = 1 << 20
@@ -97,7 +98,14 @@ def add_limit_options(parser: argparse.ArgumentParser, help: str) -> None:
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
-    """--json, --bytes."""
+    """--json, --bytes, --color."""
+    parser.add_argument(
+        "--color",
+        choices=COLOURS,
+        default="auto",
+        metavar="WHEN",
+        help="auto (default: on a terminal, unless NO_COLOR is set), always or never",
+    )
     parser.add_argument("--bytes", action="store_true", help="whole bytes instead of K, M and G")
     parser.add_argument("--json", action="store_true", help="print JSON (docs/json.md)")
 

@@ -6,13 +6,15 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 from zonerss.commands.options import count, read_rules
 from zonerss.errors import UnknownZone, UsageError
 from zonerss.snapshot import Session, Snapshot
 from zonerss.views.document import render_json
-from zonerss.views.text import printable
+from zonerss.views.terminal import Terminal, find_terminal, printing_to
+from zonerss.views.text import fit, printable
 
 Found = TypeVar("Found")
 
@@ -139,21 +141,43 @@ def put(
     """
     Print what one round found, as the document or as lines, whichever --json asks for; the other one is not made.
 
-    With --watch a document is one line, and lines go over those of the last round on a terminal, below them elsewhere.
+    Lines are laid out for the terminal. With --watch a document is one line; lines have the time above them, and go
+    over those of the last round on a terminal, below them elsewhere.
     """
     watching = args.watch is not None
     if args.json:
         print(render_json(document(), compact=watching))
     else:
-        _put_text("\n".join(lines()), watching)
+        terminal = find_terminal(getattr(args, "color", "auto"))
+        with printing_to(terminal):
+            found = [*([time_line(args.watch)] if watching else []), *fit(lines(), terminal.width)]
+        _put_text(found, watching, terminal)
     sys.stdout.flush()
 
 
-def _put_text(text: str, watching: bool) -> None:
+def time_line(seconds: float) -> str:
+    """When this round is, with the offset from UTC, and how often there is one."""
+    return f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z}, every {seconds:g} s"
+
+
+def _put_text(lines: Sequence[str], watching: bool, terminal: Terminal) -> None:
     if not watching:
-        print(text)
+        print("\n".join(lines))
+    elif terminal.redraws:
+        print("\x1b[H\x1b[J" + "\n".join(screenful(lines, terminal.height)))
     else:
-        print(f"\x1b[H\x1b[J{text}" if sys.stdout.isatty() else f"{text}\n")
+        print("\n".join(lines), end="\n\n")
+
+
+def screenful(lines: Sequence[str], height: int | None) -> list[str]:
+    """As many of the lines as a screen holds: of too many those before the last blank line are cut short."""
+    room = len(lines) if height is None else height - 1
+    if len(lines) <= room:
+        return list(lines)
+    blank = max((number for number, line in enumerate(lines) if not line), default=len(lines))
+    below = lines[blank:] if len(lines) - blank <= room // 2 else []
+    kept = max(room - len(below) - 1, 1)
+    return [*lines[:kept], f"and {len(lines) - kept - len(below)} more lines", *below][: max(room, 1)]
 
 
 def _put_sentence(sentence: str, args: argparse.Namespace) -> None:
@@ -161,5 +185,4 @@ def _put_sentence(sentence: str, args: argparse.Namespace) -> None:
     if args.json:
         print(f"zonerss: {printable(sentence)}", file=sys.stderr)
     else:
-        _put_text(printable(sentence), watching=True)
-        sys.stdout.flush()
+        put(args, dict, lambda: [printable(sentence)])

@@ -1,4 +1,4 @@
-"""Tables of text: headers, aligned columns, one row a line."""
+"""Tables of text: headers, aligned columns, one row a line; on a terminal none wider than it is."""
 
 from __future__ import annotations
 
@@ -6,21 +6,96 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from zonerss.views.columns import Column, cell
-from zonerss.views.text import cells
+from zonerss.views.terminal import here
+from zonerss.views.text import cells, shorten, wrap
+
+_NAME, _PROSE = 16, 24
+"""To how many columns names and sentences may be squeezed before others leave the table."""
+GAP = 2
+"""Blanks between two columns."""
 
 
-def render_table(columns: Sequence[Column], records: Iterable[Any], in_bytes: bool = False) -> list[str]:
-    """One line for the headers and one for each record; the last column is not padded."""
+def render_table(
+    columns: Sequence[Column], records: Iterable[Any], in_bytes: bool = False, width: int | None = None
+) -> list[str]:
+    """One line for the headers and one for each record; the last column is not padded. width: see below."""
     rows = [[cell(column, record, in_bytes) for column in columns] for record in records]
-    return render_rows([column.header for column in columns], rows, [column.left for column in columns])
+    left = [column.left for column in columns]
+    return render_rows([column.header for column in columns], rows, left, width=width)
 
 
-def render_rows(headers: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[bool]) -> list[str]:
-    """The same of ready text. left: which columns are aligned to the left."""
+def render_rows(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    left: Sequence[bool],
+    *,
+    prose: bool = False,
+    width: int | None = None,
+) -> list[str]:
+    """
+    The same of ready text.
+
+    Where there is too little room, text is shortened in its middle, then numbers leave from the right; the first number
+    stays.
+
+    :param left: which columns are aligned to the left: text
+    :param prose: the last column holds sentences, which are wrapped, and not names, which never are
+    :param width: columns of the terminal; None: as :func:`zonerss.views.terminal.here` says
+    """
     lines = [headers, *rows]
-    widths = [max(cells(line[i]) for line in lines) for i in range(len(headers))]
+    natural = [max(cells(line[i]) for line in lines) for i in range(len(headers))]
+    width = here().width if width is None else width
+    widths = {i: natural[i] for i in range(len(headers))}
+    if width is not None:
+        widths = _squeezed(headers, natural, left, prose, width)
+    last = max(widths, default=0)
+    wraps = last if prose and last == len(headers) - 1 else None
+    return [text for line in lines for text in _lines(line, widths, left, wraps)]
+
+
+def _squeezed(
+    headers: Sequence[str], natural: Sequence[int], left: Sequence[bool], prose: bool, width: int
+) -> dict[int, int]:
+    """How wide each column is, without those that have no room."""
+    kept = list(range(len(headers)))
+    leaving = [i for i in kept if not left[i]][1:]
+    while True:
+        room = width - GAP * (len(kept) - 1)
+        widths = {i: natural[i] for i in kept}
+        least = {
+            i: min(natural[i], max(cells(headers[i]), _PROSE if prose and i == len(headers) - 1 else _NAME))
+            for i in kept
+            if left[i]
+        }
+        _take_from_texts(widths, least, room)
+        if sum(widths.values()) <= room or not leaving:
+            break
+        kept.remove(leaving.pop())
+    _take_from_texts(widths, dict.fromkeys(least, 1), room)
+    return widths
+
+
+def _take_from_texts(widths: dict[int, int], least: dict[int, int], room: int) -> None:
+    """Make the widest texts narrower, until all fits or each is as narrow as it may be."""
+    excess = sum(widths.values()) - room
+    while excess > 0 and (wide := [i for i in least if widths[i] > least[i]]):
+        widths[max(wide, key=lambda i: widths[i])] -= 1
+        excess -= 1
+
+
+def _lines(line: Sequence[str], widths: dict[int, int], left: Sequence[bool], wraps: int | None) -> list[str]:
+    """One row: one line, and more where its last column is a sentence that has to be wrapped."""
+    texts = {i: [shorten(line[i], widths[i])] for i in widths if i != wraps}
+    if wraps is not None:
+        texts[wraps] = wrap(line[wraps], widths[wraps], "  ") if widths[wraps] > 2 else [""]
     return [
-        "  ".join(_pad(line[i], widths[i], left[i]) for i in range(len(headers))).rstrip() for line in lines
+        (" " * GAP)
+        .join(
+            _pad(found[number] if number < len(found) else "", widths[i], left[i])
+            for i, found in texts.items()
+        )
+        .rstrip()
+        for number in range(max(map(len, texts.values())))
     ]
 
 

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.unit.builders import snapshot
 
 from zonerss.commands import main, watching
 from zonerss.errors import UnknownZone
+from zonerss.views.terminal import PLAIN, here
+
+TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}, every 1 s")
 
 VERBS = (
     ["show"],
     ["ps"],
     ["share"],
     ["files"],
+    ["zone", "web"],
     ["whatif", "--without", "web"],
     ["explain", "web"],
     ["explain", "--payers"],
@@ -129,7 +136,9 @@ def test_a_zone_that_is_gone_is_told_and_may_come_back(
     shown: list[str] = []
     watching.rounds(options(json=json), look, shown.append)
     assert shown == ["here", "here"]
-    assert capsys.readouterr() == (("", "zonerss: gone\\x1b\n") if json else ("gone\\x1b\n\n", ""))
+    out, err = capsys.readouterr()
+    assert err == ("zonerss: gone\\x1b\n" if json else "")
+    assert out == "" if json else out.endswith("every 1 s\ngone\\x1b\n\n")
 
 
 def test_of_several_zones_those_that_are_gone_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
@@ -153,12 +162,61 @@ def test_a_round_is_a_line_of_json_a_text_below_or_a_text_over_the_last(
     put(json=True, watch=None)
     assert capsys.readouterr().out == '{\n  "a": [\n    1\n  ]\n}\n'
     put()
-    assert capsys.readouterr().out == "a\nb\n\n"
+    time, *lines = capsys.readouterr().out.split("\n")
+    assert TIME.fullmatch(time)
+    assert lines == ["a", "b", "", ""]
     put(watch=None)
     assert capsys.readouterr().out == "a\nb\n"
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
     put()
-    assert capsys.readouterr().out == "\x1b[H\x1b[Ja\nb\n"
+    drawn = capsys.readouterr().out
+    assert drawn.startswith("\x1b[H\x1b[J")
+    assert drawn.endswith(", every 1 s\na\nb\n")
+    monkeypatch.setenv("TERM", "dumb")
+    put()
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_lines_are_as_wide_as_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = options(watch=None)
+    watching.put(given, dict, lambda: [f"{here().width}", "word " * 9])
+    assert capsys.readouterr().out == f"None\n{'word ' * 9}\n"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "20")
+    watching.put(given, dict, lambda: [f"{here().width}", "word " * 9])
+    assert capsys.readouterr().out.splitlines() == [
+        "20",
+        "word word word word",
+        "  word word word",
+        "  word word",
+    ]
+    assert here() is PLAIN
+
+
+@pytest.mark.parametrize(
+    ("lines", "height", "shown"),
+    [
+        (["h", "1", "2", "", "f"], None, ["h", "1", "2", "", "f"]),
+        (["h", "1", "2", "", "f"], 6, ["h", "1", "2", "", "f"]),
+        (["h", "1", "2", "3", "", "f"], 6, ["h", "1", "and 2 more lines", "", "f"]),
+        (["h", "1", "2", "3"], 4, ["h", "1", "and 2 more lines"]),
+        (["h", "", "1", "2", "3", "4"], 5, ["h", "", "1", "and 3 more lines"]),
+    ],
+)
+def test_a_round_that_is_drawn_over_the_last_one_does_not_scroll(
+    lines: list[str], height: int | None, shown: list[str]
+) -> None:
+    assert watching.screenful(lines, height) == shown
+
+
+@given(st.lists(st.sampled_from(["a", ""]), max_size=60), st.integers(2, 50))
+def test_a_screenful_leaves_the_last_row_free(lines: list[str], height: int) -> None:
+    found = watching.screenful(lines, height)
+    assert len(found) == min(len(lines), height - 1)
+    assert found[:1] == lines[:1] or height == 2
 
 
 class Memory:

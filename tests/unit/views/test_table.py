@@ -1,11 +1,15 @@
-"""Rows: sorted by what is shown."""
+"""Rows: sorted by what is shown, and never wider than the terminal."""
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.unit.builders import usage
 
 from zonerss.views.columns import CHARGED, EXCLUSIVE, RSS, ZONE
-from zonerss.views.table import sort_records
+from zonerss.views.table import render_rows, sort_records
+from zonerss.views.terminal import Terminal, printing_to
+from zonerss.views.text import cells, printable, shorten
 
 
 def test_sorted_by_the_value_shown_unknown_last() -> None:
@@ -14,3 +18,53 @@ def test_sorted_by_the_value_shown_unknown_last() -> None:
     assert [u.zone for u in sort_records(rows, ZONE)] == ["a", "b", "c"]
     assert [u.zone for u in sort_records(rows, RSS, 1)] == ["a"]
     assert [u.zone for u in sort_records(rows, EXCLUSIVE)] == ["a", "b", "c"]
+
+
+ROWS = [
+    ["7K", "libpod_pause_scope_7592a9f79", "12M", "some words that say why this is so"],
+    ["1G", "web", "–", "ok"],
+]
+HEADERS, LEFT = ["RSS", "ZONE", "EXCL", "WHY"], [False, True, False, True]
+
+
+def test_all_in_full_where_there_is_room() -> None:
+    assert render_rows(HEADERS, ROWS, LEFT) == [
+        "RSS  ZONE                          EXCL  WHY",
+        " 7K  libpod_pause_scope_7592a9f79   12M  some words that say why this is so",
+        " 1G  web                              –  ok",
+    ]
+    assert render_rows(HEADERS, ROWS, LEFT, width=75) == render_rows(HEADERS, ROWS, LEFT)
+
+
+def test_names_are_shortened_first_and_sentences_wrapped() -> None:
+    assert render_rows(HEADERS, ROWS, LEFT, prose=True, width=54) == [
+        "RSS  ZONE               EXCL  WHY",
+        " 7K  libpod_p…592a9f79   12M  some words that say why",
+        "                                this is so",
+        " 1G  web                   –  ok",
+    ]
+
+
+def test_then_numbers_leave_from_the_right_but_for_the_first() -> None:
+    lines = render_rows(HEADERS, ROWS, LEFT, width=40)
+    assert lines[0].split() == ["RSS", "ZONE", "WHY"]
+    assert render_rows(HEADERS, ROWS, LEFT, width=20)[1].split()[0] == "7K"
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.text(st.characters(exclude_categories=("Cs",)), max_size=90).map(printable),
+            min_size=4,
+            max_size=4,
+        )
+    ),
+    st.booleans(),
+    st.integers(20, 200),
+)
+def test_no_line_is_wider_than_the_terminal(rows: list[list[str]], prose: bool, width: int) -> None:
+    numbers = [[shorten(row[0], 5), row[1], shorten(row[2], 5), row[3]] for row in rows]
+    with printing_to(Terminal(width)):
+        lines = render_rows(HEADERS, numbers, LEFT, prose=prose)
+    assert all(cells(line) <= width for line in lines)
+    assert prose or len(lines) == len(rows) + 1

@@ -29,7 +29,7 @@ def render(zone: str, mapped: HowMapped, in_bytes: bool = False) -> list[str]:
         ["zonerss", "swap", size(mapped.swap_used_bytes), "used: slots that page tables refer to"],
     ]
     table = render_rows(
-        ["WHO", "WHAT", "BYTES" if in_bytes else "SIZE", "MEANS"], rows, [True, True, False, True]
+        ["WHO", "WHAT", "BYTES" if in_bytes else "SIZE", "MEANS"], rows, [True, True, False, True], prose=True
     )
     note = f"{size(mapped.both_bytes)} is mapped both ways and counted in rss_shared."
     return [f"zone {printable(zone)}, basis incore", "", *table, *(["", note] if mapped.both_bytes else [])]

@@ -22,7 +22,10 @@ def render(
     size = sizes(in_bytes)
     rows = [[number.name, size(number.bytes), number.formula, number.answers] for number in numbers]
     table = render_rows(
-        ["WHO", "BYTES" if in_bytes else "SIZE", "FORMULA", "ANSWERS"], rows, [True, False, True, True]
+        ["WHO", "BYTES" if in_bytes else "SIZE", "FORMULA", "ANSWERS"],
+        rows,
+        [True, False, True, True],
+        prose=True,
     )
     lines = [f"zone {printable(zone)}", "", *table]
     if below and any(number.whole_cgroup for number in numbers):

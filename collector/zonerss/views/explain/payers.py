@@ -54,7 +54,9 @@ def render(matrix: Matrix, zone: str | None, in_bytes: bool = False) -> list[str
         for payment in matrix.payments
         if zone in (None, payment.zone)
     ]
-    lines = render_rows(["ZONE", "MAPS", "EXCL", "PAYER", "WHY"], rows, [True, False, False, True, True])
+    lines = render_rows(
+        ["ZONE", "MAPS", "EXCL", "PAYER", "WHY"], rows, [True, False, False, True, True], prose=True
+    )
     said = remarks(matrix.snapshot)
     return [*lines, "", *said] if said else lines
 

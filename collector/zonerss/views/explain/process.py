@@ -33,7 +33,7 @@ def render(ways: ThreeWays, in_bytes: bool = False) -> list[str]:
             "by page table entries: every entry that maps anything (rm_asrss)",
         ]
     )
-    table = render_rows(["", "BYTES" if in_bytes else "SIZE", "WHAT"], rows, [True, False, True])
+    table = render_rows(["", "BYTES" if in_bytes else "SIZE", "WHAT"], rows, [True, False, True], prose=True)
     return [f"process {ways.pid}", "", *table]
 
 
