@@ -44,7 +44,8 @@ def files_usage(
     """
     tallies: dict[MappedFile | None, _Tally] = {}
     for number, held in holdings.items():
-        zones = [names[owner] for owner in parts.owners_of(number)]
+        # several owners may be of one zone, where each address space is one
+        zones = list(dict.fromkeys(names[owner] for owner in parts.owners_of(number) if owner in names))
         ours = zone is None or zone in zones
         for file, pages in held:
             count = pages[Kind.FILE] + pages[Kind.SHMEM] + pages[Kind.HUGETLB]

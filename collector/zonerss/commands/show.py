@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
 
+from zonerss.answers.growth import Growth
+from zonerss.answers.marks import marks_of
 from zonerss.commands.options import add_table_options, add_walk_options, column_of
 from zonerss.commands.watching import add_watch_options, put, snapshots
 from zonerss.errors import UsageError
@@ -20,7 +23,11 @@ from zonerss.kernel.roots import HOST
 from zonerss.snapshot import Snapshot
 from zonerss.views.columns import RSS, ZONE, ZONE_COLUMNS, Column
 from zonerss.views.show import document, render
+from zonerss.zones.schemes import find_container
 from zonerss.zones.ways import COLLECTIVES
+
+if TYPE_CHECKING:
+    from zonerss.census.tree import TreeNode
 
 
 def prepare(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +45,11 @@ def prepare(parser: argparse.ArgumentParser) -> None:
     _add_collectives(parser)
     parser.add_argument(
         "--tree", action="store_true", help="every cgroup with all below it, each frame counted once"
+    )
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="every zone and all that stands out, also where the terminal has less room (elsewhere: always)",
     )
     add_table_options(parser, (*ZONE_COLUMNS, ZONE))
     add_watch_options(parser)
@@ -71,7 +83,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--alone needs --zone: it walks only the processes of the zones that are named")
     if args.tree and (args.by or args.zone or args.processes):
         raise UsageError("--tree shows all cgroups: it takes no --by, no --zone and no -a")
-    show = _show_tree if args.tree else _show
+    growth = None if args.watch is None else Growth()
+    show = _show_tree if args.tree else partial(_show, growth)
     snapshots(
         args,
         _ways(args),
@@ -90,11 +103,23 @@ def _ways(args: argparse.Namespace) -> Sequence[str]:
     return tuple(args.by or (("zone", "user") if args.processes else ("zone",)))
 
 
-def _show(snapshot: Snapshot, sort: Column, args: argparse.Namespace) -> None:
+def _show(growth: Growth | None, snapshot: Snapshot, sort: Column, args: argparse.Namespace) -> None:
+    if growth is not None:
+        growth.add(snapshot)
+
     def lines() -> list[str]:
-        first = 1 if args.processes and not args.by else 0  # -a is processes and users: not their zones
-        tables = replace(snapshot, groupings=snapshot.groupings[first:])
-        return render(tables, sort, args.limit, args.bytes, host_names(HOST).users)
+        return render(
+            snapshot,
+            sort,
+            args.limit,
+            args.bytes,
+            host_names(HOST).users,
+            first=1 if args.processes and not args.by else 0,  # -a is processes and users: not their zones
+            every=args.all,
+            taken=0 if args.watch is None else 1,  # the time
+            marks=marks_of(snapshot),
+            growth=growth,
+        )
 
     put(args, lambda: document(snapshot, sort, args.limit), lines)
 
@@ -108,5 +133,12 @@ def _show_tree(snapshot: Snapshot, sort: Column, args: argparse.Namespace) -> No
     put(
         args,
         lambda: tree.document(snapshot, nodes),
-        lambda: tree.render(snapshot, nodes, sort, args.limit, args.bytes),
+        lambda: tree.render(snapshot, nodes, sort, args.limit, args.bytes, _container_names(nodes)),
     )
+
+
+def _container_names(nodes: Sequence[TreeNode]) -> dict[str, str]:
+    """What the engines call the containers among the cgroups, by path."""
+    called = host_names(HOST)
+    zones = (find_container(node.usage.zone, called) for node in nodes)
+    return {zone.cgroup: zone.name for zone in zones if zone and zone.cgroup and zone.id}

@@ -34,7 +34,7 @@ def _size(name: str, header: str, field: str, help: str, optional: bool = False)
     return Column(name, header, help, lambda record: getattr(record, field), size=True, optional=optional)
 
 
-NPROC = Column("processes", "NPROC", "processes", lambda record: record.processes)
+NPROC = Column("processes", "PROCS", "processes", lambda record: record.processes)
 RSS = _size("rss", "RSS", "rss_bytes", "frames mapped, each counted once")
 ANON = _size("anon", "ANON", "anon_bytes", "of it: private memory that no file backs")
 FILE = _size("file", "FILE", "file_bytes", "of it: files")
@@ -98,6 +98,9 @@ MEMORY = Column(
     text=lambda rss_bytes: format_percent(rss_bytes, memory_bytes()),
 )
 ZONE = Column("zone", "ZONE", "the zone", lambda record: record.zone, left=True)
+KIND = Column(
+    "kind", "KIND", "what the zone is: docker, service, cgroup, ...", lambda record: record.kind, left=True
+)
 
 
 ZONE_COLUMNS = (
@@ -119,7 +122,7 @@ ZONE_COLUMNS = (
     OOM,
     PROCESS_RSS,
 )
-"""What show has left of the zone, in prstat's order and words where prstat has them."""
+"""What show has of a zone beside its name and kind, in prstat's words where prstat has them."""
 
 PID = Column("pid", "PID", "process id", lambda record: record.pid)
 SIZE = _size("size", "SIZE", "size_bytes", "virtual size")

@@ -19,11 +19,13 @@ def render(
     snapshot: Snapshot, files: Sequence[FileUsage], zone: str | None, in_bytes: bool = False
 ) -> list[str]:
     """The table, and the last lines; parameters as for :func:`render_files`."""
-    return [*render_files(files, zone, in_bytes), "", *footer(snapshot)]
+    return [*render_files(files, zone, in_bytes), "", *footer(snapshot, in_bytes)]
 
 
-def render_files(files: Sequence[FileUsage], zone: str | None, in_bytes: bool = False) -> list[str]:
-    """One row for each file; zone: whose, None: all zones'."""
+def render_files(
+    files: Sequence[FileUsage], zone: str | None, in_bytes: bool = False, width: int | None = None
+) -> list[str]:
+    """One row for each file; zone: whose, None: all zones'; width: see :func:`zonerss.views.table.render_rows`."""
     if not files:
         return ["No file is mapped."]
     size = sizes(in_bytes)
@@ -38,7 +40,7 @@ def render_files(files: Sequence[FileUsage], zone: str | None, in_bytes: bool = 
         for usage in files
     ]
     headers = ["SIZE", "EXCL", "KIND", "FILE", "MAPPED BY" if zone is None else "ALSO MAPPED BY"]
-    return render_rows(headers, rows, [False, False, True, True, True])
+    return render_rows(headers, rows, [False, False, True, True, True], width=width)
 
 
 def document(
@@ -47,13 +49,14 @@ def document(
     """``zonerss.files/1`` (docs/files.md)."""
     fields = {
         "zone": None if zone is None else encodable(zone),
-        "files": [_fields(usage) for usage in files],
+        "files": [file_fields(usage) for usage in files],
         "gaps": gap_list((*snapshot.gaps, *gaps)),
     }
     return Listing(header("zonerss.files/1", snapshot) | fields)
 
 
-def _fields(usage: FileUsage) -> dict[str, Any]:
+def file_fields(usage: FileUsage) -> dict[str, Any]:
+    """One file for JSON."""
     file = usage.file
     return {
         "name": file and encodable(file.name),

@@ -1,13 +1,13 @@
-"""The last lines below a table, as prstat ends with its totals: all zones together, the walk, and the gaps."""
+"""The last lines below a table: all zones together, and what the reader must know."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from zonerss.records import Cause, Gap
 from zonerss.snapshot import Snapshot
-from zonerss.units import format_percent, format_size, memory_bytes
-from zonerss.views.columns import ANON, FILE, SHMEM
+from zonerss.views.columns import sizes
 from zonerss.views.text import printable
 
 _NOT, _PARTLY, _MOVED = "Not counted", "Not counted, or only in part", "Counted in the cgroup that they left"
@@ -24,26 +24,36 @@ _SAYS = {
 }
 
 
-def footer(snapshot: Snapshot) -> list[str]:
-    """Two lines, and one more for each thing that the reader must know: uncertainty that is no bound,
-    warnings, gaps."""
-    total = snapshot.total
-    kinds = ", ".join(f"{format_size(column.value(total))} {column.name}" for column in (ANON, FILE, SHMEM))
-    took_ms = (snapshot.ended - snapshot.began).total_seconds() * 1000
+def footer(snapshot: Snapshot, in_bytes: bool = False) -> list[str]:
+    """One line, and one more for each thing that the reader must know: uncertainty that is no bound, warnings, gaps."""
+    size, total = sizes(in_bytes), snapshot.total
+    zones = sum(len(grouping.zones) for grouping in snapshot.groupings[:1])
     lines = [
-        f"Total: {total.processes} processes, {format_size(total.rss_bytes)} ({kinds}), "
-        f"{format_percent(total.rss_bytes, memory_bytes())} of memory; "
-        f"{format_size(total.process_rss_bytes)} by summing process RSS.",
-        f"Read {snapshot.walk_pages:,} page table entries by {snapshot.source} in {took_ms:.0f} ms"
-        f"{'' if snapshot.basis == 'mapped' else f'; basis {snapshot.basis}'}.",
+        f"{_count(zones, 'zone')}, {_count(total.processes, 'process', 'processes')}: {size(total.rss_bytes)}, "
+        f"each page once (ps adds up to {size(total.process_rss_bytes)}). {took(snapshot.ended - snapshot.began)}"
     ]
+    if snapshot.basis != "mapped":
+        lines.append(
+            f"Basis {snapshot.basis}: mapped files count as far as they are cached, mapped there or not."
+        )
     if snapshot.uncertainty == "net":
         lines.append("± is the net change of RSS, not a bound: changes cannot be traced on this host.")
     if snapshot.unsettled_bytes:
         lines.append(
-            f"± includes {format_size(snapshot.unsettled_bytes)} because some processors did not come to rest in time."
+            f"± includes {size(snapshot.unsettled_bytes)} because some processors did not come to rest in time."
         )
     return [*lines, *remarks(snapshot)]
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def took(duration: timedelta) -> str:
+    """How long something took, in seconds to two digits: 0.017 s, 0.1 s, 12 s."""
+    seconds = duration.total_seconds()
+    digits = 0 if seconds >= 9.5 else 1 if seconds >= 0.095 else 3
+    return f"{seconds:.{digits}f} s"
 
 
 def remarks(snapshot: Snapshot) -> list[str]:
@@ -61,6 +71,6 @@ def gap_sentence(gaps: Iterable[Gap]) -> str | None:
     for cause, pids in sorted(pids_of.items(), key=lambda item: -len(item[1])):
         heading, phrase = _SAYS[cause]
         which = f" (pid {', '.join(map(str, sorted(pids)))})" if len(pids) <= 3 else ""
-        count = "1 process" if len(pids) == 1 else f"{len(pids)} processes"
+        count = _count(len(pids), "process", "processes")
         said.setdefault(heading, []).append(f"{count} {phrase}{which}")
     return " ".join(f"{heading}: {'; '.join(phrases)}." for heading, phrases in said.items()) or None

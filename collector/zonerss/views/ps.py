@@ -22,7 +22,7 @@ def render(
     :param processes: those of the snapshot that are to be shown, in this order
     :param columns: from :func:`zonerss.views.columns.process_columns`
     """
-    return [*render_table(shown(columns, processes), processes, in_bytes), "", *footer(snapshot)]
+    return [*render_table(shown(columns, processes), processes, in_bytes), "", *footer(snapshot, in_bytes)]
 
 
 def document(snapshot: Snapshot, processes: Sequence[ProcessUsage]) -> dict[str, Any]:

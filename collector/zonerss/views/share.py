@@ -37,7 +37,7 @@ def render(sharing: Sharing, limit: int | None, width: int, in_bytes: bool = Fal
     pairs, heat = sharing.pairs[:limit], sharing.heat
     lines = render_pairs(sharing.snapshot.zones, pairs, sharing.pair_count, width, in_bytes, heat)
     lines += ["", *render_parts(shared, sharing.holdings, in_bytes)] if shared else []
-    return [*lines, "", *footer(sharing.snapshot)]
+    return [*lines, "", *footer(sharing.snapshot, in_bytes)]
 
 
 def render_pairs(

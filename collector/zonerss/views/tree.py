@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from zonerss.census.tree import TreeNode
@@ -11,7 +12,10 @@ from zonerss.views.columns import ZONE_COLUMNS, Column, cell, shown, sizes
 from zonerss.views.document import Listing, gap_list, header, usage_fields
 from zonerss.views.footer import footer
 from zonerss.views.table import render_rows
+from zonerss.views.terminal import here
 from zonerss.views.text import encodable, printable
+
+_ID = re.compile(r"([0-9a-f]{12})[0-9a-f]{52}")
 
 
 def render(
@@ -20,19 +24,25 @@ def render(
     sort: Column,
     limit: int | None = None,
     in_bytes: bool = False,
+    names: Mapping[str, str] | None = None,
 ) -> list[str]:
     """The tree, and the last lines; parameters as for :func:`render_tree`."""
-    return [*render_tree(nodes, sort, limit, in_bytes), "", *footer(snapshot)]
+    return [*render_tree(nodes, sort, limit, in_bytes, names), "", *footer(snapshot, in_bytes)]
 
 
 def render_tree(
-    nodes: Sequence[TreeNode], sort: Column, limit: int | None = None, in_bytes: bool = False
+    nodes: Sequence[TreeNode],
+    sort: Column,
+    limit: int | None = None,
+    in_bytes: bool = False,
+    names: Mapping[str, str] | None = None,
 ) -> list[str]:
     """
     One row for each cgroup, its children below it, largest first.
 
     :param nodes: parents first
     :param limit: at most so many children of each cgroup; a row of its own counts the others
+    :param names: what people call the containers, by cgroup
     """
     columns = shown(ZONE_COLUMNS, [node.usage for node in nodes])
     size = sizes(in_bytes)
@@ -42,16 +52,24 @@ def render_tree(
         if node is None:
             rows.append([*("" for _ in columns), "", f"{indent}and {left_out} smaller"])
             continue
-        name = node.usage.zone.rpartition("/")[2] or "/"
+        name = _called(node.usage.zone, (names or {}).get(node.usage.zone))
         rows.append(
             [
                 *(cell(column, node.usage, in_bytes) for column in columns),
                 size(node.own_rss_bytes) if node.own_processes else "–",
-                indent + printable(name),
+                indent + name,
             ]
         )
     headers = [*(column.header for column in columns), "OWN", "CGROUP"]
     return render_rows(headers, rows, [*(column.left for column in columns), False, True])
+
+
+def _called(path: str, name: str | None) -> str:
+    """The last component of a cgroup's path, on a terminal with an id in 12 digits, behind the name if it has one."""
+    component = printable(path.rpartition("/")[2] or "/")
+    if here().width is not None:
+        component = _ID.sub(r"\1", component)
+    return component if name is None or name in component else f"{printable(name)} ({component})"
 
 
 def _ordered(

@@ -18,7 +18,7 @@ _SHOWN = 10
 
 def render(snapshot: Snapshot, answer: WhatIf, limit: int | None = None, in_bytes: bool = False) -> list[str]:
     """The answer, at most ten rows a table where no limit is given, and the last lines."""
-    return [*render_answer(answer, limit or _SHOWN, in_bytes), "", *footer(snapshot)]
+    return [*render_answer(answer, limit or _SHOWN, in_bytes), "", *footer(snapshot, in_bytes)]
 
 
 def render_answer(answer: WhatIf, limit: int, in_bytes: bool = False) -> list[str]:
@@ -35,7 +35,7 @@ def render_answer(answer: WhatIf, limit: int, in_bytes: bool = False) -> list[st
     if answer.hugetlb_bytes:
         sums.append(["HUGETLB", size(answer.hugetlb_bytes), "in addition: huge pages of a pool"])
     lines = render_rows(
-        ["WITHOUT", "SIZE", " ".join(map(printable, answer.without))], sums, [True, False, True]
+        ["WITHOUT", "SIZE", " ".join(map(printable, answer.without))], sums, [True, False, True], prose=True
     )
     if answer.left:
         rows = [

@@ -40,23 +40,24 @@ def test_show(monkeypatch: pytest.MonkeyPatch) -> None:
         snapshot(usage(), usage("db\x1b[2J", anon_bytes=50_000 * KIB, charged_bytes=None), gaps=gaps)
     )
     assert lines == [
-        "NPROC  RSS  MEMORY  EXCL  SHARED  PROP  ANON  FILE  SHMEM  CHARGED  PSRSS  ZONE",
-        "    3  49M   1251%   41K     49M   47K   49M   31K     7K        –   101K  db\\x1b[2J",
-        "    3  61K    1.5%   41K     20K   47K   23K   31K     7K      53K   101K  web",
+        "ZONE       KIND    PROCS  RSS  MEMORY  EXCL  SHARED  PROP  ANON  FILE  SHMEM  CHARGED  PSRSS",
+        "db\\x1b[2J  cgroup      3  49M   1251%   41K     49M   47K   49M   31K     7K        –   101K",
+        "web        cgroup      3  61K    1.5%   41K     20K   47K   23K   31K     7K      53K   101K",
         "",
-        "Total: 3 processes, 61K (23K anon, 31K file, 7K shmem), 1.5% of memory; 101K by summing process RSS.",
-        "Read 1,234 page table entries by pagemap in 17 ms.",
+        "2 zones, 3 processes: 61K, each page once (ps adds up to 101K). 0.017 s",
         "Not counted: 2 processes that began after the listing (pid 7, 8); 1 process that may not be read (pid 1).",
     ]
 
 
 def test_swap_and_hugetlb_have_columns_where_there_is_any() -> None:
     lines = render(snapshot(usage(swap_bytes=4 * KIB), usage("db", hugetlb_bytes=2048 * KIB)))
-    assert lines[0].endswith("SHMEM  HUGETLB  SWAP  CHARGED  PSRSS  ZONE")
+    assert lines[0].endswith("SHMEM  HUGETLB  SWAP  CHARGED  PSRSS")
 
 
 def test_whole_bytes() -> None:
-    assert str(61 * KIB) in render(snapshot(), in_bytes=True)[1]
+    lines = render(snapshot(), in_bytes=True)
+    assert str(61 * KIB) in lines[1]
+    assert f"{61 * KIB}, each page once (ps adds up to {101 * KIB})" in lines[3]
 
 
 def test_snapshot() -> None:

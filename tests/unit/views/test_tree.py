@@ -6,6 +6,7 @@ from tests.unit import builders
 
 from zonerss.census.tree import TreeNode
 from zonerss.views.columns import RSS
+from zonerss.views.terminal import Terminal, printing_to
 from zonerss.views.tree import document, render_tree
 
 KIB = 1024
@@ -68,3 +69,20 @@ def test_the_document() -> None:
         ("/b/d", "/b"),
     ]
     assert (read["tree"][2]["own_rss_bytes"], read["tree"][2]["own_processes"]) == (5 * KIB, 1)
+
+
+def test_a_container_has_its_name_beside_its_id() -> None:
+    path = f"/machine.slice/libpod-{'0123456789abcdef' * 4}.scope"
+    nodes = (node("/", 9, 0, None), node("/machine.slice", 9, 0, "/"), node(path, 9, 9, "/machine.slice"))
+    component = path.rpartition("/")[2]
+    assert names(render_tree(nodes, RSS, names={path: "web"}))[-1][1] == f"    web ({component})"
+    assert names(render_tree(nodes, RSS))[-1][1] == f"    {component}"
+    with printing_to(Terminal(200)):
+        assert (
+            names(render_tree(nodes, RSS, names={path: "web"}))[-1][1]
+            == "    web (libpod-0123456789ab.scope)"
+        )
+        assert (
+            names(render_tree(nodes, RSS, names={path: "0123456789ab"}))[-1][1]
+            == "    libpod-0123456789ab.scope"
+        )
