@@ -17,6 +17,13 @@ from tests.live.cgroups import TestCgroups, end_processes, move, stopped
 from tests.live.measure import Zone, between_two_looks, read_zones
 from tests.oracle import PAGE, RSS_KINDS
 from tests.workloads.postgres import Postgres, programs
+from zonerss.answers.explain.account import explain_zone
+from zonerss.commands import files as files_command
+from zonerss.commands import share as share_command
+from zonerss.commands import zone as zone_command
+from zonerss.views import files, ps, show
+from zonerss.views import zone as zone_view
+from zonerss.views.explain.chain import step_fields
 
 SHARED_BUFFERS_MIB = 256
 CLIENTS = 20
@@ -96,6 +103,57 @@ def test_what_it_says_while_it_runs(zones, source):
     (server,) = (zone for zone in document["zones"] if zone["zone"] == name)
     assert min(before, after) * 0.99 <= server["rss_bytes"] <= max(before, after) * 1.01
     assert server["process_rss_bytes"] > 10 * server["rss_bytes"]
+
+
+class Kept:
+    """A session that has taken its snapshot: whoever asks gets that one."""
+
+    def __init__(self, snapshot: zonerss.Snapshot):
+        self.snapshot = snapshot
+
+    def take(self, *_: object, **__: object) -> zonerss.Snapshot:
+        return self.snapshot
+
+
+def test_every_figure_of_its_page_is_that_of_the_verb_it_is_taken_from(still, source):
+    """All of one snapshot."""
+    name, clients = still["postgres"].name, still["clients"].name
+    with zonerss.Session(source) as session:
+        snapshot = session.take("cgroup", zone=[name], processes=True, controls=True)
+        kept = Kept(snapshot)
+        for _ in range(5):  # the bill is read each time: until the kernel has brought it up to date
+            before = explain_zone(kept, name, "cgroup").chain
+            (page,) = zone_command.measure(kept, "cgroup", [name])
+            after = explain_zone(kept, name, "cgroup").chain
+            if before == after:
+                break
+        assert page.chain == before == after
+        (of_page,) = zone_view.document([page])["zones"]
+        (of_show,) = show.document(snapshot)["zones"]
+        assert {field: of_page[field] for field in of_show} == of_show
+        of_ps = ps.document(snapshot, snapshot.processes)["processes"]
+        assert len(of_ps) > CLIENTS
+        assert [{field: row[field] for field in of_ps[0]} for row in of_page["largest_processes"]] == of_ps
+        _, listed, *_ = files_command.measure(kept, "cgroup", name)
+        assert figures(of_page["largest_files"]) == figures(map(files.file_fields, listed))
+        assert of_page["steps"] == [step_fields(step) for step in before.steps]
+        assert of_page["residual_bytes"] == before.residual_bytes
+        assert of_page["bill"]["charged_bytes"] == before.charged_bytes
+        pairs = share_command.measure(session, "cgroup").pairs
+        (both,) = (pair.bytes for pair in pairs if set(pair.zones) == {name, clients})
+        assert {row["zone"]: row["bytes"] for row in of_page["shared_with"]}[clients] == both
+
+
+def figures(listed) -> list[tuple]:
+    """Of each file; who else maps it, and how much; in whatever order equal ones come."""
+    return sorted(
+        (
+            row["bytes"],
+            row["exclusive_bytes"],
+            sorted((who["zone"], who["bytes"]) for who in row["mapped_by"]),
+        )
+        for row in listed
+    )
 
 
 def test_figures_do_not_change_when_its_neighbour_ends(zones, make_zone: Callable, source):

@@ -280,7 +280,7 @@ def test_a_process_table_above_the_users(make_zone):
     mem = zone.spawn()
     text = run_zonerss("show", "-a", "--limit", "1000")
     assert any(line.split()[:1] == [str(mem.pid)] for line in text.splitlines())
-    assert "NPROC" in text
+    assert "PROCS" in text
     assert "USERNAME" in text
 
 

@@ -131,10 +131,10 @@ def test_start_keys_quit(terminal: Terminal):
 def test_resize(terminal: Terminal):
     begin(terminal)
     terminal.resize(60, 15)
-    terminal.wait(lambda: "NPROC" not in terminal.screen() and "TREND" in terminal.screen(), "less columns")
+    terminal.wait(lambda: "PROCS" not in terminal.screen() and "TREND" in terminal.screen(), "less columns")
     assert all(len(line) <= 60 for line in terminal.screen().splitlines())
     terminal.resize(80, 24)
-    terminal.wait(lambda: "NPROC" in terminal.screen(), "all columns")
+    terminal.wait(lambda: "PROCS" in terminal.screen(), "all columns")
 
 
 @pytest.mark.parametrize("terminal", ["sh", "bash --norc"], indirect=True)
@@ -176,7 +176,7 @@ def run_top(*words: str) -> subprocess.CompletedProcess:
 def test_a_batch():
     done = run_top("--batch", "-n", "2", "--interval", "0.2")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("NPROC") == 2
+    assert done.stdout.count("PROCS") == 2
     assert done.stderr == ""
 
 

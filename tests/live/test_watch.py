@@ -18,6 +18,7 @@ OF_A_ZONE = {
     "show": ("--zone",),
     "ps": ("--zone",),
     "files": (),
+    "zone": (),
     "whatif": ("--without",),
     "explain": (),
     "explain --payers": (),

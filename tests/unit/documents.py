@@ -30,6 +30,7 @@ from zonerss.answers.files import files_usage
 from zonerss.answers.frames import count_pages
 from zonerss.answers.share import Sharing, pairs, shared_parts
 from zonerss.answers.whatif import whatif
+from zonerss.answers.zone import Page
 from zonerss.census.census import Census
 from zonerss.census.kinds import Kind
 from zonerss.census.parts import Parts
@@ -43,6 +44,7 @@ from zonerss.records.mappings import MAPCOUNT_UNKNOWN, PAGE_DEVICE, PAGE_STRUCT,
 from zonerss.snapshot import Snapshot
 from zonerss.views import check, files, frames, ps, share, show, tree
 from zonerss.views import whatif as whatif_view
+from zonerss.views import zone as zone_view
 from zonerss.views.columns import RSS, ZONE
 from zonerss.views.document import render_json
 from zonerss.views.explain import chain as chain_view
@@ -112,6 +114,10 @@ def how_mapped_text(account: Account, mapped: HowMapped) -> str:
 
 def payers_text(matrix: Matrix, zone: str | None) -> str:
     return printed(payers.document(matrix, zone))
+
+
+def zone_text(pages: Sequence[Page], most: int | None = None) -> str:
+    return printed(zone_view.document(pages, most))
 
 
 def process_text(statm_bytes: int, smaps_bytes: int, entries: Mapping[int, int]) -> str:
@@ -308,6 +314,26 @@ def account(bill: Bill | None, with_shares: bool = True, drift: Drift | None = N
     )
 
 
+def page(bill: Bill | None, **fields: Any) -> Page:
+    """As the command makes it: the figures of one zone from all verbs."""
+    explained = account(bill)
+    found = builders.snapshot(usage("web"), gaps=GAPS)
+    return replace(
+        Page(
+            found,
+            found.zones[0],
+            PROCESSES,
+            {42: ("httpd", "-D", ODD)},
+            files_usage(parts(), NAMES, holdings(), "web"),
+            [("db", 40 * KIB), (ODD, 4 * KIB)],
+            explained.chain if bill else None,
+            None,
+            MORE_GAPS,
+        ),
+        **fields,
+    )
+
+
 DRIFT = Drift((51, 52), (), -4096)
 
 
@@ -410,6 +436,8 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
         712 * KIB,
         {Kind.ANON: 150, Kind.FILE: 20, Kind.SHMEM: 9, Kind.HUGETLB: 512, PAGE_ZERO: 3, PAGE_DEVICE: 1},
     ),
+    "zone": lambda: zone_text([page(BILL_2)]),
+    "zone-two-limit-1": lambda: zone_text([page(BILL_1, growth=1234.5), page(None)], 1),
     "payers": lambda: payers_text(matrix(), None),
     "payers-of-a-zone": lambda: payers_text(matrix(), "web"),
     "frames": lambda: frames_text(MAPPINGS, False),

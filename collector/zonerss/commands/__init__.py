@@ -23,6 +23,7 @@ from zonerss.views.text import ESCAPE, printable
 
 VERBS = {
     "show": "what each zone uses (the default)",
+    "zone": "all about a zone on one page",
     "ps": "what each process maps",
     "frames": "the pages of one process, mapping by mapping",
     "share": "who shares what with whom",

@@ -27,7 +27,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_prstats_form(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["top", "0.1", "2", "--limit", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert sum(line.startswith("NPROC") for line in lines) == 2
+    assert sum(line.startswith("PROCS") for line in lines) == 2
     assert sum(line.endswith(" web") for line in lines) == 2
     assert not any(line.endswith(" db") for line in lines)
 

@@ -71,7 +71,7 @@ def test_churn_is_a_rate():
 
 def test_a_batch_is_a_table_and_a_last_line():
     assert batch_lines(of_two(), History(), RSS, None) == [
-        "NPROC   RSS     ±  CHURN/s  EXCL  SHARED  ZONE",
+        "PROCS   RSS     ±  CHURN/s  EXCL  SHARED  ZONE",
         "    3  138K    ±0       0K   41K     97K  web",
         "    1   88K  ±17K    1000K   41K     47K  bad\\x1b[2J[red]name[/]",
         f"Total: {headline(of_two(), RSS)}",

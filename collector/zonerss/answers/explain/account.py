@@ -59,12 +59,26 @@ def explain_zone(session: Session, name: str, by: str = "zone", roots: Roots = H
 
 def _explain_once(session: Session, name: str, by: str, roots: Roots, attempt: int) -> Account:
     snapshot = session.take((by,), "mapped", (name,))
-    billed = snapshot.payers()
-    hierarchy = find_memory_hierarchy(roots)
-    zones = tuple(dict.fromkeys(member.zones[0] for member in snapshot.members))
     if not snapshot.zones:
         raise UnknownZone(f"the processes of the zone {name!r} left before they were walked", name)
-    usage = snapshot.zones[0]
+    return account_of(snapshot, snapshot.zones[0], snapshot.payers(), roots, attempt)
+
+
+def account_of(
+    snapshot: Snapshot,
+    usage: Usage,
+    billed: Sequence[Billed] | None,
+    roots: Roots = HOST,
+    attempt: int = 1,
+) -> Account:
+    """
+    The chain of a zone of a snapshot, with its bill as it is now.
+
+    :param usage: the zone, of the first grouping
+    :param billed: the payers of the snapshot's frames
+    """
+    hierarchy = find_memory_hierarchy(roots)
+    zones = tuple(dict.fromkeys(member.zones[0] for member in snapshot.members))
     zone = next(
         zone for zone in zones if zone.name == usage.zone
     )  # the name may have been given as it is shown

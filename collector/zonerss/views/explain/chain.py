@@ -57,7 +57,7 @@ def render(account: Account, in_bytes: bool = False) -> list[str]:
     if chain.charged_bytes is not None:
         name = "memory.current" if account.bill and account.bill.version == 2 else "memory.usage_in_bytes"
         rows.append(["=", size(chain.charged_bytes), f"charged to {printable(chain.cgroup or '')} ({name})"])
-    table = render_rows(["", "BYTES" if in_bytes else "SIZE", "WHAT"], rows, [True, False, True])
+    table = render_rows(["", "BYTES" if in_bytes else "SIZE", "WHAT"], rows, [True, False, True], prose=True)
     return [f"zone {printable(chain.zone)}", "", *table, "", *_remarks(account)]
 
 
@@ -97,7 +97,7 @@ def document(account: Account, extra: dict[str, Any] | None = None) -> dict[str,
             "process_rss_bytes": chain.process_rss_bytes,
             "rss_bytes": chain.rss_bytes,
             "charged_bytes": chain.charged_bytes,
-            "steps": [_step_fields(step) for step in chain.steps],
+            "steps": [step_fields(step) for step in chain.steps],
             "residual_bytes": chain.residual_bytes,
             "residual_bound_bytes": chain.residual_bound_bytes,
             "holds": chain.holds,
@@ -111,7 +111,8 @@ def document(account: Account, extra: dict[str, Any] | None = None) -> dict[str,
     )
 
 
-def _step_fields(step: Step) -> dict[str, Any]:
+def step_fields(step: Step) -> dict[str, Any]:
+    """One step for JSON."""
     fields: dict[str, Any] = {
         "step": step.name,
         "bytes": step.bytes,

@@ -1,0 +1,110 @@
+"""All about a zone on one page: memory by kind, its bill and its limit, its processes, its files, who shares with it.
+
+`zonerss NAME` is the same where no verb has that name. All figures are of one walk.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from zonerss.answers.explain.account import account_of
+from zonerss.answers.files import files_usage
+from zonerss.answers.growth import Growth
+from zonerss.answers.zone import Page, shared_with
+from zonerss.census.usage import zone_names
+from zonerss.commands.options import add_limit_options, add_walk_options, one_way
+from zonerss.commands.watching import add_watch_options, put, rounds
+from zonerss.kernel.names import host_names
+from zonerss.kernel.roots import HOST
+from zonerss.records import Usage
+from zonerss.records.bills import Billed
+from zonerss.snapshot import Session, Snapshot
+from zonerss.views.terminal import here
+from zonerss.views.zone import SHOWN, document, render
+from zonerss.zones.labels import find_names
+
+
+def prepare(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this verb."""
+    parser.add_argument("zone", nargs="+", metavar="ZONE", help="the zone; several: a page for each")
+    add_walk_options(parser)
+    add_limit_options(
+        parser, f"show N rows of processes, files and zones (default: {SHOWN} in text, all in JSON)"
+    )
+    add_watch_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Take a snapshot and print the pages."""
+    way, names = one_way(args), list(dict.fromkeys(args.zone))
+    growth = None if args.watch is None else Growth()
+
+    def lines(pages: Sequence[Page]) -> list[str]:
+        users, terminal = host_names(HOST).users, here()
+        found: list[str] = []
+        for page in pages:
+            found += [""] if found else []
+            found += render(
+                page,
+                terminal.width,
+                terminal.style,
+                users=users,
+                most=args.limit or SHOWN,
+                in_bytes=args.bytes,
+            )
+        return found
+
+    def show(pages: Sequence[Page]) -> None:
+        put(args, lambda: document(pages, args.limit), lambda: lines(pages))
+
+    arguments_of = args.limit or (None if args.json else SHOWN)
+    rounds(args, lambda session: measure(session, way, names, growth, arguments_of), show)
+    return 0
+
+
+def measure(
+    session: Session,
+    way: str,
+    names: Sequence[str],
+    growth: Growth | None = None,
+    arguments_of: int | None = SHOWN,
+) -> list[Page]:
+    """
+    The pages of some zones, in the order in which they were named, from one snapshot.
+
+    :param growth: of earlier rounds; this snapshot is added to it
+    :param arguments_of: of how many processes, the largest, the arguments are read; None: of all
+    :raises UnknownZone: there is no zone of one of these names, or all its processes left
+    """
+    snapshot = session.take(way, zone=names, processes=True, controls=True)
+    usage_of = {usage.zone: usage for usage in snapshot.zones}
+    chosen = find_names(names, usage_of)  # those whose processes have all left meanwhile are missing
+    if growth is not None:
+        growth.add(snapshot)
+    billed = snapshot.payers()
+    return [_page(snapshot, usage_of[name], billed, growth, arguments_of) for name in dict.fromkeys(chosen)]
+
+
+def _page(
+    snapshot: Snapshot,
+    usage: Usage,
+    billed: Sequence[Billed] | None,
+    growth: Growth | None,
+    arguments_of: int | None,
+) -> Page:
+    members = [member for member in snapshot.members if member.zones[0].name == usage.zone]
+    holdings, gaps = snapshot.holdings(members)
+    account = account_of(snapshot, usage, billed)
+    processes = [process for process in snapshot.processes or () if process.zone == usage.zone]
+    return Page(
+        snapshot=snapshot.without_frames(),
+        usage=usage,
+        processes=processes,
+        arguments={},
+        files=files_usage(snapshot.parts, zone_names(snapshot.members), holdings, usage.zone),
+        shared_with=shared_with(snapshot, usage.zone),
+        chain=None if account.shares is None else account.chain,
+        growth=None if growth is None else growth.bytes_per_minute(usage.zone),
+        gaps=gaps,
+    )

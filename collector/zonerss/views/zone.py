@@ -1,0 +1,229 @@
+"""All about one zone on one page, as text and as a document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from zonerss.answers.zone import Page
+from zonerss.records import Usage
+from zonerss.units import format_percent
+from zonerss.views.bars import bar
+from zonerss.views.columns import (
+    COMMAND,
+    EXCLUSIVE,
+    PID,
+    PROPORTIONAL,
+    RSS,
+    USED,
+    Column,
+    sizes,
+    user_column,
+)
+from zonerss.views.document import gap_list, header, process_fields, usage_fields
+from zonerss.views.explain import chain as chain_view
+from zonerss.views.files import file_fields, render_files
+from zonerss.views.screen import speed_text
+from zonerss.views.table import render_rows, render_table
+from zonerss.views.terminal import PLAIN, Style
+from zonerss.views.text import encodable, fit, printable, shorten
+
+SHOWN = 5
+"""Rows of each table of the page."""
+_BAR = 40
+
+
+def render(
+    page: Page,
+    width: int | None = None,
+    style: Style = PLAIN.style,
+    *,
+    users: Mapping[int, str] | None = None,
+    most: int = SHOWN,
+    in_bytes: bool = False,
+) -> list[str]:
+    """
+    The page.
+
+    :param width: columns of the terminal; None: no limit, and no bar
+    :param users: login names by user id
+    :param most: rows of each table
+    """
+    size = sizes(in_bytes)
+    blocks = [
+        _title(page, width, style),
+        _memory(page, width, style, size),
+        _bill(page, width, style, size),
+        _processes(page, width, users or {}, most, in_bytes),
+        _files(page, width, most, in_bytes),
+        _sharers(page, width, most, size),
+    ]
+    lines: list[str] = []
+    for block in blocks:
+        lines += [*([""] if lines and block else []), *block]
+    return list(fit(lines, width))
+
+
+def _title(page: Page, width: int | None, style: Style) -> list[str]:
+    usage = page.usage
+    count = "1 process" if usage.processes == 1 else f"{usage.processes} processes"
+    rest = f"  {usage.kind}, {count}"
+    name = printable(usage.zone)
+    if width is not None:
+        name = shorten(name, max(width - len(rest), 8))
+    lines = [style.paint(name, "zone") + rest]
+    if usage.cgroup is not None and usage.cgroup != usage.zone:
+        cgroup = f"cgroup {printable(usage.cgroup)}"
+        lines.append(style.paint(cgroup if width is None else shorten(cgroup, width), "dim"))
+    return lines
+
+
+def _memory(page: Page, width: int | None, style: Style, size: Callable[[int | None], str]) -> list[str]:
+    usage = page.usage
+    kinds = f"anon {size(usage.anon_bytes)}, file {size(usage.file_bytes)}, shmem {size(usage.shmem_bytes)}"
+    if width is not None:
+        room = max(width - 28, 0)
+        kinds = f"{bar(usage, usage.rss_bytes, min(room, _BAR), style)}"
+    sharers = len(page.shared_with)
+    others = "1 other zone maps it" if sharers == 1 else f"{sharers} other zones map some of it"
+    rows = [["RSS", size(usage.rss_bytes), kinds]]
+    if width is not None:
+        rows += [
+            ["", size(getattr(usage, f"{kind}_bytes")), f"{kind} {glyph}: {what}"]
+            for kind, glyph, what in _KINDS
+        ]
+    rows += [
+        ["EXCL", size(usage.exclusive_bytes), "no other zone maps it"],
+        ["SHARED", size(usage.shared_bytes), others if sharers else "no other zone maps any of it"],
+        ["PROP", size(usage.proportional_bytes), "each page divided by the number of zones that map it"],
+        ["PSRSS", size(usage.process_rss_bytes), "what ps adds up to: a shared page once for each process"],
+    ]
+    rows += [["SWAP", size(usage.swap_bytes), "in swap"]] if usage.swap_bytes else []
+    rows += [["HUGETLB", size(usage.hugetlb_bytes), "huge pages of a pool"]] if usage.hugetlb_bytes else []
+    if usage.uncertainty_bytes is not None:
+        rows.append(["±", size(usage.uncertainty_bytes), "how far RSS can be off, because processes go on"])
+    if page.growth is not None:
+        rows.append(["GROWS", speed_text(page.growth, usage.rss_bytes), "in the latest minute"])
+    return _facts(rows, width)
+
+
+_KINDS = (
+    ("anon", "█", "private memory that no file backs"),
+    ("file", "▓", "files"),
+    ("shmem", "░", "tmpfs, memfd, shared memory"),
+)
+
+
+def _facts(rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
+    """Rows of name, figure and sentence, without headers."""
+    return render_rows(["", "", ""], rows, [True, False, True], prose=True, width=width)[1:]
+
+
+def _bill(page: Page, width: int | None, style: Style, size: Callable[[int | None], str]) -> list[str]:
+    usage, bill = page.usage, page.bill
+    if usage.charged_bytes is None:
+        return ["It has no bill of its own: it is no cgroup that the memory controller charges."]
+    charged = usage.charged_bytes if bill is None else bill.charged
+    rows = [["CHARGED", size(charged), _limits(usage, size)]]
+    if bill is not None:
+        rows += [
+            ["", size(bill.mapped), "mapped" + _of_others(bill.paid_for_others, size)],
+            ["", size(bill.cache), "page cache and tmpfs that nobody maps"],
+            ["", size(bill.kernel), "kernel memory"],
+        ]
+        if abs(bill.other) >= max(charged // 100, 1):
+            rows.append(["", size(bill.other), "other, or not explained"])
+        if bill.paid_by_others:
+            rows.append(["", size(bill.paid_by_others), "beside the bill: it maps this, and others pay"])
+    if usage.oom_kills:
+        rows.append(["KILLS", str(usage.oom_kills), "processes killed for want of memory (OOM)"])
+    if usage.pressure_some is not None:
+        full = "–" if usage.pressure_full is None else f"{usage.pressure_full:.1f} %"
+        says = f"of the latest 10 s some task waited for memory; all waited: {full}"
+        rows.append(["PRESSURE", f"{usage.pressure_some:.1f} %", says])
+    lines = _facts(rows, width)
+    share = USED.value(usage) or 0
+    if share >= 0.75:
+        lines[0] = style.paint(lines[0], "alarm" if share >= 0.9 else "warning")
+    return lines
+
+
+def _of_others(paid: int, size: Callable[[int | None], str]) -> str:
+    return f", {size(paid)} of it only by other zones" if paid else ""
+
+
+def _limits(usage: Usage, size: Callable[[int | None], str]) -> str:
+    if usage.limit_bytes is None:
+        text = "the kernel's bill; no limit"
+    else:
+        share = format_percent(usage.charged_bytes or 0, usage.limit_bytes)
+        text = f"the kernel's bill, {share} of its limit of {size(usage.limit_bytes)}"
+    return text if usage.high_bytes is None else f"{text}; slowed down from {size(usage.high_bytes)}"
+
+
+def _processes(
+    page: Page, width: int | None, users: Mapping[int, str], most: int, in_bytes: bool
+) -> list[str]:
+    def line(record: Any) -> str:
+        return " ".join(page.arguments.get(record.pid, ())).strip() or f"[{record.command}]"
+
+    command = Column("args", "ARGS", COMMAND.help, line, left=True)
+    columns = (PID, RSS, EXCLUSIVE, PROPORTIONAL, user_column(users), command)
+    lines = render_table(columns, page.processes[:most], in_bytes, width)
+    return [*lines, *_more(len(page.processes) - most, "process", "processes", "zonerss ps")]
+
+
+def _files(page: Page, width: int | None, most: int, in_bytes: bool) -> list[str]:
+    if not page.files:
+        return []
+    lines = render_files(page.files[:most], page.usage.zone, in_bytes, width)
+    return [*lines, *_more(len(page.files) - most, "file", "files", "zonerss files")]
+
+
+def _sharers(page: Page, width: int | None, most: int, size: Callable[[int | None], str]) -> list[str]:
+    if not page.shared_with:
+        return []
+    rows = [[size(count), printable(name)] for name, count in page.shared_with[:most]]
+    lines = render_rows(["SHARED", "WITH"], rows, [False, True], width=width)
+    return [*lines, *_more(len(page.shared_with) - most, "zone", "zones", "zonerss share")]
+
+
+def _more(count: int, one: str, many: str, command: str) -> list[str]:
+    return [f"and {count} more {one if count == 1 else many}: {command}"] if count > 0 else []
+
+
+def document(pages: Sequence[Page], most: int | None = None) -> dict[str, Any]:
+    """
+    ``zonerss.zone/1``: all about some zones, from one snapshot (docs/zone.md).
+
+    :param pages: at least one, all of one snapshot
+    :param most: rows of each list; None: all
+    """
+    gaps = dict.fromkeys((*pages[0].snapshot.gaps, *(gap for page in pages for gap in page.gaps)))
+    return header("zonerss.zone/1", pages[0].snapshot) | {
+        "zones": [_fields(page, most) for page in pages],
+        "gaps": gap_list(gaps),
+    }
+
+
+def _fields(page: Page, most: int | None) -> dict[str, Any]:
+    chain, bill = page.chain, page.bill
+    return usage_fields(page.usage) | {
+        "bill": None if bill is None else {f"{name}_bytes": size for name, size in asdict(bill).items()},
+        "steps": [] if chain is None else [chain_view.step_fields(step) for step in chain.steps],
+        "residual_bytes": None if chain is None else chain.residual_bytes,
+        "residual_bound_bytes": None if chain is None else chain.residual_bound_bytes,
+        "growth_bytes_per_minute": None if page.growth is None else round(page.growth),
+        "largest_processes": [
+            process_fields(process) | {"args": _arguments(page, process.pid)}
+            for process in page.processes[:most]
+        ],
+        "largest_files": [file_fields(usage) for usage in page.files[:most]],
+        "shared_with": [{"zone": encodable(name), "bytes": size} for name, size in page.shared_with[:most]],
+    }
+
+
+def _arguments(page: Page, pid: int) -> list[str] | None:
+    line = page.arguments.get(pid)
+    return None if line is None else list(map(encodable, line))

@@ -1,0 +1,222 @@
+"""Every verb in a terminal of some widths, with zones whose names nobody would choose: no line is wider than it is."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from tests.live.measure import Zone
+
+PROJECT = Path(__file__).parents[2]
+WIDTHS = (60, 80, 120, 200)
+STYLE = re.compile(r"\x1b\[[0-9;]*m")
+NAMES = {
+    "one": "a",
+    "long": "x" * 250,
+    "wide": "漢字" * 41,
+    "combining": "a\u0301" * 60 + "b",
+    "escape": "\x1b[31mred\x1b[0m\x1b[2J\x07",
+    "bytes": os.fsdecode(b"\xff\xfe" * 60),
+    "emoji": "👩‍👧 pod",
+    "bidi": "\u202ebackwards",
+    "words": "not one word " * 12,
+}
+
+
+@dataclass
+class Shown:
+    """What a terminal was sent."""
+
+    status: int
+    text: str
+
+    @property
+    def lines(self) -> list[str]:
+        return STYLE.sub("", self.text).replace("\r\n", "\n").splitlines()
+
+
+def on_terminal(*words: str, columns: int, rows: int = 24, **environment: str) -> Shown:
+    """Run zonerss in a pseudo-terminal."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")
+    }
+    running = subprocess.Popen(
+        [sys.executable, "-m", "zonerss", *words],
+        cwd=PROJECT,
+        env=inherited | {"TERM": "xterm-256color"} | environment,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        close_fds=True,
+    )
+    os.close(slave)
+    found = b""
+    try:
+        while data := os.read(master, 65536):
+            found += data
+    except OSError:
+        pass  # the last one has closed it
+    finally:
+        os.close(master)
+    return Shown(running.wait(), found.decode("utf-8", "replace"))
+
+
+@pytest.fixture(scope="module")
+def zones(cgroups) -> Iterator[dict[str, Zone]]:
+    """A process in a cgroup of each name; they share the program and a memfd."""
+    made = {key: Zone(cgroups, cgroups.make(name)) for key, name in NAMES.items()}
+    try:
+        memory = None
+        for zone in made.values():
+            mem = zone.spawn()
+            mem.map("anon 41")
+            if memory is None:
+                memory = mem.map("memfd 23")
+            else:
+                mem.map(f"file {memory.path} 23 shared read")
+        yield made
+    finally:
+        for zone in made.values():
+            zone.end()
+            cgroups.remove(zone.path)
+
+
+Words = Callable[[dict[str, Zone]], list[str]]
+
+
+def pid_of(zones: dict[str, Zone]) -> str:
+    return str(zones["long"].mems[0].pid)
+
+
+VERBS: dict[str, Words] = {
+    "show": lambda zones: ["--by", "cgroup", "--all"],
+    "show some rows": lambda zones: ["--by", "cgroup"],
+    "show users": lambda zones: ["-a"],
+    "show tree": lambda zones: ["show", "--tree"],
+    "show bytes": lambda zones: ["--by", "cgroup", "--bytes"],
+    "ps": lambda zones: ["ps", "--by", "cgroup"],
+    "share": lambda zones: ["share", "--by", "cgroup"],
+    "share without colours": lambda zones: ["share", "--by", "cgroup", "--bytes"],
+    "files": lambda zones: ["files", "--by", "cgroup"],
+    "check": lambda zones: ["check"],
+    "help": lambda zones: ["help", "words"],
+    "frames": lambda zones: ["frames", pid_of(zones)],
+    "explain a process": lambda zones: ["explain", "--pid", pid_of(zones)],
+    "explain payers": lambda zones: ["explain", "--payers", "--by", "cgroup"],
+}
+OF_A_ZONE = {
+    "files of": ["files"],
+    "whatif": ["whatif", "--without"],
+    "explain": ["explain"],
+    "explain numbers": ["explain", "--numbers"],
+    "explain private": ["explain", "--private-shared"],
+}
+
+
+def assert_fits(shown: Shown, columns: int) -> None:
+    assert shown.status == 0, shown.text
+    assert shown.lines
+    for line in shown.lines:
+        assert cell_len(line) <= columns, line
+    rest = STYLE.sub("", shown.text).replace("\r\n", "")
+    assert not [char for char in rest if ord(char) < 32 or 0x7F <= ord(char) < 0xA0], (
+        "a name came through raw"
+    )
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+@pytest.mark.parametrize("verb", VERBS)
+def test_no_line_is_wider_than_the_terminal(verb: str, columns: int, zones):
+    assert_fits(on_terminal(*VERBS[verb](zones), columns=columns), columns)
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_no_line_of_a_page_is_wider_than_the_terminal(columns: int, zones):
+    names = [zone.name for zone in zones.values()]
+    shown = on_terminal("zone", *names, "--by", "cgroup", columns=columns)
+    assert_fits(shown, columns)
+    assert sum(line.startswith("RSS ") for line in shown.lines) == len(NAMES)
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+@pytest.mark.parametrize("key", ["long", "wide", "escape"])
+@pytest.mark.parametrize("verb", OF_A_ZONE)
+def test_no_line_about_a_zone_is_wider_than_the_terminal(verb: str, key: str, columns: int, zones):
+    words = [*OF_A_ZONE[verb], zones[key].name, "--by", "cgroup"]
+    assert_fits(on_terminal(*words, columns=columns), columns)
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_each_zone_has_one_row(columns: int, zones):
+    shown = on_terminal("--by", "cgroup", "--all", columns=columns)
+    head = next(number for number, line in enumerate(shown.lines) if line.startswith("CGROUP"))
+    rows = shown.lines[head + 1 : shown.lines.index("", head)]
+    everything = on_terminal("--by", "cgroup", "--json", columns=columns)
+    there = everything.text.count('"process_rss_bytes"') - 1  # but for the total
+    assert abs(len(rows) - there) <= 3  # others may come and go
+    ours = [row for row in rows if row.startswith(("/", "…"))]
+    assert len(ours) >= len(NAMES)
+
+
+def test_a_watch_keeps_its_header_on_the_screen(zones):
+    shown = on_terminal("--by", "cgroup", "--watch", "0.1", "--count", "3", columns=80, rows=24)
+    screens = shown.text.split("\x1b[H\x1b[J")[1:]
+    assert len(screens) == 3
+    for screen in screens:
+        assert screen.count("\n") <= 23
+        assert ", every 0.1 s" in screen.splitlines()[0]
+    processes = on_terminal("ps", "--watch", "0.1", "--count", "1", columns=80, rows=12)
+    assert processes.text.count("\n") <= 11
+    assert "more lines" in processes.text
+
+
+def test_the_cursor_of_a_dumb_terminal_is_left_alone(zones):
+    shown = on_terminal("--watch", "0.1", "--count", "2", columns=80, TERM="dumb")
+    assert shown.status == 0
+    assert "\x1b" not in shown.text
+
+
+@pytest.mark.parametrize("columns", [60, 120])
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"LC_ALL": "C"},
+        {"LANG": "C", "LC_ALL": ""},
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "latin-1"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("verb", ["show", "ps", "show tree", "share without colours", "files"])
+def test_in_an_encoding_that_lacks_characters(verb: str, environment: dict[str, str], columns: int, zones):
+    shown = on_terminal(*VERBS[verb](zones), columns=columns, **environment)
+    assert "Traceback" not in shown.text
+    assert_fits(shown, columns)
+    if environment.get("PYTHONIOENCODING") == "ascii":
+        assert shown.text.isascii()
+
+
+@pytest.mark.parametrize("key", NAMES)
+def test_a_page_in_ascii(key: str, zones):
+    shown = on_terminal(
+        "zone", zones[key].name, "--by", "cgroup", columns=80, PYTHONIOENCODING="ascii", NO_COLOR="1"
+    )
+    assert_fits(shown, 80)
+    assert shown.text.isascii()
+    assert "\x1b" not in shown.text
+    assert "#" in shown.text  # a bar
