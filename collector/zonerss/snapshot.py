@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from zonerss.motion.window import Windows
     from zonerss.records.bills import Billed
     from zonerss.records.files import Holdings
+    from zonerss.records.machine import RamPages
 
 BASES = ("mapped", "incore")
 
@@ -113,6 +114,18 @@ class Snapshot:
 
         frames, host = self._kept()
         return read_payers(frames, self.parts, host.roots)
+
+    def ram(self, payers: bool = False) -> RamPages:
+        """
+        What every frame of the machine is now: those that the zones map, and all others by their flags.
+
+        :param payers: tell who is charged for them, too
+        :raises CannotServe: this snapshot has not kept its frames, or the kernel does not tell flags of frames
+        """
+        from zonerss.walk.ram import read_ram_pages
+
+        frames, host = self._kept()
+        return read_ram_pages(frames, host.roots, payers)
 
     def holdings(
         self, members: Iterable[Member] | None = None, wanted: Collection[int] | None = None

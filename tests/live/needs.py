@@ -40,6 +40,7 @@ CAUSES = {
     "needs_quiet": Cause("others keep changing what the test compares", allowed=True),
     "needs_realtime": Cause("we may not run a real-time process", allowed=True),
     "needs_poison": Cause("the kernel has no MADV_HWPOISON (CONFIG_MEMORY_FAILURE)", allowed=True),
+    "needs_memory": Cause("there is too little free memory", allowed=True),
     "needs_mount": Cause("such a file system cannot be mounted here", allowed=True),
     "needs_container_engine": Cause("no container engine works here", allowed=True),
     "needs_readable_checkout": Cause("other users cannot read the checkout", allowed=True),

@@ -20,12 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from tests.unit import builders
-from tests.unit.builders import KIB, process, usage
+from tests.unit.builders import KIB, MIB, process, usage
 from zonerss.answers.explain.chain import chain, payments, shares_of
 from zonerss.answers.explain.getvmusage import HowMapped
+from zonerss.answers.explain.machine import Check, MachineChain, Part
 from zonerss.answers.explain.numbers import Facts, everyones
 from zonerss.answers.explain.process import three_ways
-from zonerss.answers.explain.records import Account, Drift, Matrix, Payer
+from zonerss.answers.explain.records import Account, Drift, MachineAccount, Matrix, Payer, ShmemAccount
+from zonerss.answers.explain.tmpfs import Charged, Held, ShmemAnswer
 from zonerss.answers.files import files_usage
 from zonerss.answers.frames import count_pages
 from zonerss.answers.share import Sharing, pairs, shared_parts
@@ -41,6 +43,7 @@ from zonerss.records.bills import Bill, Billed
 from zonerss.records.facts import Fact, Probe
 from zonerss.records.files import FileKind, Holdings, MappedFile
 from zonerss.records.mappings import MAPCOUNT_UNKNOWN, PAGE_DEVICE, PAGE_STRUCT, PAGE_ZERO, Vma, VmaPages
+from zonerss.records.shmem import Shmem, ShmemKind
 from zonerss.snapshot import Snapshot
 from zonerss.views import check, files, frames, ps, share, show, tree
 from zonerss.views import whatif as whatif_view
@@ -48,7 +51,8 @@ from zonerss.views import zone as zone_view
 from zonerss.views.columns import RSS, ZONE
 from zonerss.views.document import render_json
 from zonerss.views.explain import chain as chain_view
-from zonerss.views.explain import getvmusage, numbers, payers
+from zonerss.views.explain import getvmusage, numbers, payers, tmpfs
+from zonerss.views.explain import machine as machine_view
 from zonerss.views.explain import process as process_view
 
 
@@ -122,6 +126,14 @@ def zone_text(pages: Sequence[Page], most: int | None = None) -> str:
 
 def process_text(statm_bytes: int, smaps_bytes: int, entries: Mapping[int, int]) -> str:
     return printed(process_view.document(three_ways(42, statm_bytes, smaps_bytes, Counter(entries))))
+
+
+def machine_text(account: MachineAccount) -> str:
+    return printed(machine_view.document(account))
+
+
+def shmem_text(account: ShmemAccount) -> str:
+    return printed(tmpfs.document(account))
 
 
 def frames_text(mappings: Sequence[VmaPages], with_runs: bool) -> str:
@@ -355,6 +367,54 @@ def matrix() -> Matrix:
     return Matrix(found, payments(BILLED, NAMES, path_of), paying)
 
 
+# ---- the machine -----------------------------------------------------------------------------------------
+
+CHAIN = MachineChain(
+    ram_bytes=1000 * MIB,
+    reserved_bytes=3 * MIB,
+    memory_bytes=997 * MIB,
+    parts=(
+        Part("zones_anon", 101 * MIB, "census"),
+        Part("file_not_mapped", 300 * MIB, "kpageflags"),
+        Part("vmalloc", 7 * MIB, "meminfo"),
+        Part("free", 590 * MIB, "kpageflags"),
+    ),
+    unaccounted_bytes=-MIB,
+    unaccounted_bound_bytes=MIB // 2,
+    checks=(
+        Check("MemFree", 590 * MIB, 590 * MIB, 0),
+        Check("Slab", 20 * MIB, 30 * MIB, MIB),
+    ),
+    within=(Part("tcp_sockets", 4096, "sockstat"),),
+)
+THINGS = (
+    Held(
+        Shmem(ShmemKind.MOUNT, "/dev/shm", (0, 23), bytes=9 * MIB, pids=(1,)),
+        2 * MIB,
+        (("db", 2 * MIB),),
+        ("db",),
+    ),
+    Held(Shmem(ShmemKind.SYSV, "0x00000000", (0, 0), 0, 7, 3 * MIB, MIB), 0, (), ()),
+    Held(
+        Shmem(ShmemKind.MEMFD, ODD, (0, 1), 77, None, 2 * MIB, None, (9,)),
+        2 * MIB,
+        ((ODD, 2 * MIB),),
+        (ODD, "web"),
+    ),
+    Held(Shmem(ShmemKind.SHARED, "/dev/zero", (0, 1), 78), MIB, (("db", MIB), ("web", 4096)), ()),
+)
+CHARGED = (Charged(f"/{ODD}", 3 * MIB, 8 * MIB), Charged(None, 0, 4096))
+
+
+def machine_account() -> MachineAccount:
+    return MachineAccount(snapshot_of_names(), CHAIN, 3)
+
+
+def shmem_account(charged: tuple[Charged, ...] | None = CHARGED) -> ShmemAccount:
+    answer = ShmemAnswer(5 * MIB, 10 * MIB, THINGS, charged)
+    return ShmemAccount(snapshot_of_names(), answer, (f"the mounts that process 7 sees: {ODD}",), MORE_GAPS)
+
+
 # ---- frames and check ------------------------------------------------------------------------------------
 
 
@@ -440,6 +500,9 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "zone-two-limit-1": lambda: zone_text([page(BILL_1, growth=1234.5), page(None)], 1),
     "payers": lambda: payers_text(matrix(), None),
     "payers-of-a-zone": lambda: payers_text(matrix(), "web"),
+    "machine": lambda: machine_text(machine_account()),
+    "shmem": lambda: shmem_text(shmem_account()),
+    "shmem-without-payers": lambda: shmem_text(shmem_account(None)),
     "frames": lambda: frames_text(MAPPINGS, False),
     "frames-pfn": lambda: frames_text(MAPPINGS, True),
     "frames-nothing": lambda: frames_text((), False),

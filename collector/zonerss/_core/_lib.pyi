@@ -1,4 +1,4 @@
-"""Made by stubs.py from kinds.h, census.h, parts.h, overlap.h, payers.h, tasks.h, maps.h, mapped_files.h, walk.h, pages.h, ranges.h, incore.h, open_below.h, pagetable_source.h."""
+"""Made by stubs.py from kinds.h, census.h, parts.h, overlap.h, payers.h, ram.h, tasks.h, maps.h, mapped_files.h, walk.h, pages.h, ranges.h, incore.h, open_below.h, pagetable_source.h."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ class FFI:
     def unpack(self, cdata: Any, length: int) -> Any: ...
     def addressof(self, cdata: Any) -> Any: ...
     def sizeof(self, cdecl: Any) -> int: ...
+
+class frame_range:
+    first: int
+    count: int
+    def __getitem__(self, index: int) -> frame_range: ...
 
 class census:
     def __getitem__(self, index: int) -> census: ...
@@ -57,6 +62,14 @@ class payer:
     inode: int
     pages: CData
     def __getitem__(self, index: int) -> payer: ...
+
+class ram_source:
+    ram: frame_range
+    ram_ranges: int
+    kpageflags: int
+    kpagecount: int
+    kpagecgroup: int
+    def __getitem__(self, index: int) -> ram_source: ...
 
 class task:
     pid: int
@@ -185,11 +198,6 @@ class ranges:
 class pagetable:
     def __getitem__(self, index: int) -> pagetable: ...
 
-class frame_range:
-    first: int
-    count: int
-    def __getitem__(self, index: int) -> frame_range: ...
-
 class pagetable_options:
     workers: int
     ram: frame_range
@@ -207,6 +215,33 @@ class Lib:
     KINDS: int
     PAGE_ZERO: int
     PAGE_DEVICE: int
+    FRAMES_ZONES_ANON: int
+    FRAMES_ZONES_FILE: int
+    FRAMES_ZONES_SHMEM: int
+    FRAMES_ZONES_HUGETLB: int
+    FRAMES_OTHERS_ANON: int
+    FRAMES_OTHERS_FILE: int
+    FRAMES_OTHERS_SHMEM: int
+    FRAMES_OTHERS_HUGETLB: int
+    FRAMES_BARE_ANON: int
+    FRAMES_BARE_FILE: int
+    FRAMES_BARE_SHMEM: int
+    FRAMES_BARE_HUGETLB: int
+    FRAMES_ZONES_KERNEL: int
+    FRAMES_ZONES_RESERVED: int
+    FRAMES_RESERVED: int
+    FRAMES_FREE: int
+    FRAMES_SLAB: int
+    FRAMES_PAGE_TABLES: int
+    FRAMES_OFFLINE: int
+    FRAMES_POISONED: int
+    FRAMES_ZERO: int
+    FRAMES_KERNEL: int
+    FRAMES_ABSENT: int
+    FRAMES_CLASSES: int
+    FRAMES_BY_ZONES: int
+    FRAMES_BY_OTHERS: int
+    FRAMES_BY_NOBODY: int
     VMA_READ: int
     VMA_WRITE: int
     VMA_EXEC: int
@@ -253,6 +288,7 @@ class Lib:
     def overlaps_free(self, overlaps: overlap) -> None: ...
     def census_payers(self, census: census, kpagecgroup_fd: int, kpageflags_fd: int, ret: CData, count: CData) -> int: ...
     def payers_free(self, rows: payer) -> None: ...
+    def census_ram(self, census: census, source: ram_source, pages: CData, payers: CData, payer_count: CData) -> int: ...
     def tasks_read(self, proc_fd: int, pids: CData, count: int, want_users: int, want_cgroups: int, ret: CData) -> int: ...
     def tasks_free(self, list: task_list) -> None: ...
     def tasks_count(self, list: task_list) -> int: ...

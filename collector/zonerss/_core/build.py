@@ -10,11 +10,21 @@ HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[2]
 SKELETON = PROJECT / "bpf" / ".output" / "pagetable.lskel.h"
 HEADERS = (
-    *("kinds.h", "census.h", "parts.h", "overlap.h", "payers.h", "tasks.h", "maps.h", "mapped_files.h"),
+    *(
+        "kinds.h",
+        "census.h",
+        "parts.h",
+        "overlap.h",
+        "payers.h",
+        "ram.h",
+        "tasks.h",
+        "maps.h",
+        "mapped_files.h",
+    ),
     *("walk.h", "pages.h", "ranges.h", "incore.h", "open_below.h"),
 )
 SOURCES = (
-    *("census.c", "parts.c", "overlap.c", "payers.c", "tasks.c", "maps.c", "mapped_files.c"),
+    *("census.c", "parts.c", "overlap.c", "payers.c", "ram.c", "tasks.c", "maps.c", "mapped_files.c"),
     *(
         "foreign.c",
         "queue.c",

@@ -7,5 +7,10 @@
 // point at, not frames.
 enum kind { KIND_ANON, KIND_FILE, KIND_SHMEM, KIND_HUGETLB, KIND_SWAP, KINDS };
 
+struct frame_range {
+	uint64_t first;
+	uint64_t count;
+};
+
 // What an entry can map that is no memory of a process.
 enum page_class { PAGE_ZERO = 16, PAGE_DEVICE = 17 };

@@ -22,16 +22,26 @@
 #define SWAP_TYPE_MARKER 31
 
 enum kpage_flag {
+	KPF_UPTODATE = 3,
+	KPF_DIRTY = 4,
+	KPF_LRU = 5,
+	KPF_ACTIVE = 6,
 	KPF_SLAB = 7,
+	KPF_WRITEBACK = 8,
+	KPF_BUDDY = 10,
 	KPF_MMAP = 11,
 	KPF_ANON = 12,
+	KPF_SWAPCACHE = 13,
 	KPF_SWAPBACKED = 14,
 	KPF_COMPOUND_HEAD = 15,
 	KPF_COMPOUND_TAIL = 16,
 	KPF_HUGE = 17,
 	KPF_HWPOISON = 19,
 	KPF_NOPAGE = 20,
+	KPF_OFFLINE = 23, // Linux 5.1; a balloon's page before that
 	KPF_ZERO_PAGE = 24,
+	KPF_PGTABLE = 26,  // Linux 4.18
+	KPF_RESERVED = 32, // from here on for those who know the kernel: include/linux/kernel-page-flags.h
 };
 
 // What is known of an entry beside the flags of its frame.

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "kinds.h"
 #include "pagetable_source.h"
 #include "seen.h"
 #include "../../../bpf/pagetable.h"

@@ -4,11 +4,6 @@ struct walk;
 struct walk_request;
 struct pagetable;
 
-struct frame_range {
-	uint64_t first;
-	uint64_t count;
-};
-
 struct pagetable_options {
 	uint32_t workers;	       // threads that will walk at once, at most
 	const struct frame_range *ram; // frames that are memory, in order

@@ -15,57 +15,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "array.h"
 #include "marker.h"
 #include "pageflags.h"
+#include "payer_rows.h"
 
 #define BLOCK_FRAMES 4096
 #define LOOK_FRAMES 64 // looked at by one read on the way down to a head
 
 struct payers {
 	int kpagecgroup_fd, kpageflags_fd;
-	struct payer *rows;
-	size_t count, room;
-	struct table table; // by set and inode
-	struct payer *last; // the row that was counted last: neighbours are often alike
+	struct payer_rows rows;
 };
-
-static uint64_t payer_hash(const void *rows, uint32_t index)
-{
-	const struct payer *row = (const struct payer *)rows + index;
-	return hash_pair(row->inode, row->set);
-}
-
-static bool payer_same(const void *rows, uint32_t index, const void *key)
-{
-	const struct payer *row = (const struct payer *)rows + index, *wanted = key;
-	return row->set == wanted->set && row->inode == wanted->inode;
-}
-
-static struct payer *payer_of(struct payers *p, uint32_t set, uint64_t inode)
-{
-	struct payer wanted = { .set = set, .inode = inode };
-	uint64_t hash = hash_pair(inode, set);
-	uint32_t found = table_find(&p->table, hash, payer_same, p->rows, &wanted);
-	if (found != TABLE_NONE)
-		return &p->rows[found];
-	if (ARRAY_RESERVE(p->rows, p->room, p->count + 1))
-		return NULL;
-	p->rows[p->count] = wanted;
-	if (table_add(&p->table, hash, p->count, payer_hash, p->rows))
-		return NULL;
-	return &p->rows[p->count++];
-}
-
-static int payers_count(struct payers *p, uint32_t set, uint32_t kind, uint64_t inode)
-{
-	if (!p->last || p->last->set != set || p->last->inode != inode)
-		p->last = payer_of(p, set, inode);
-	if (!p->last)
-		return -ENOMEM;
-	p->last->pages[kind]++;
-	return 0;
-}
 
 static uint32_t block_set(const struct census *census, const frame_word *words, uint32_t at)
 {
@@ -150,7 +110,7 @@ static int payers_block(struct payers *p, const struct census *census, uint64_t 
 		ask_heads(p, census, first, words, from, from + count, inodes);
 	for (uint32_t i = from; i < to; i++) {
 		uint32_t word = atomic_load_explicit(&words[i], memory_order_relaxed), set = set_of(census, word);
-		if (set && payers_count(p, set, word_kind(word), inodes[i]))
+		if (set && payer_rows_count(&p->rows, set, word_kind(word), inodes[i]))
 			return -ENOMEM;
 	}
 	return 0;
@@ -166,14 +126,7 @@ int census_payers(const struct census *census, int kpagecgroup_fd, int kpageflag
 		for (uint64_t at = 0; !error && first < SWAP_FRAMES && at < CHUNK_FRAMES; at += BLOCK_FRAMES)
 			error = payers_block(&p, census, first + at, words + at);
 	}
-	table_free(&p.table);
-	if (error) {
-		free(p.rows);
-		return error;
-	}
-	*ret = p.rows;
-	*count = p.count;
-	return 0;
+	return payer_rows_finish(&p.rows, error, ret, count);
 }
 
 void payers_free(struct payer *rows)

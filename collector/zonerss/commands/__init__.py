@@ -47,6 +47,7 @@ LATE_IMPORTS = {
     ("snapshot", "walk.files"): 3,
     ("snapshot", "walk.incore"): 2,
     ("snapshot", "walk.payers"): 2,
+    ("snapshot", "walk.ram"): 1,
     ("views.share", "rich.console"): 27,
     ("views.share", "rich.text"): 27,
     ("zones.labels", "difflib"): 1,

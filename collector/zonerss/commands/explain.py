@@ -1,5 +1,8 @@
 """Why the numbers disagree: from the sum of a zone's RSS to the charge of its cgroup, one exact step at a time.
 
+Without a zone: where all memory of the machine is, from what zones map to what the kernel holds.
+
+--tmpfs lists what holds shared memory, mapped or not.
 --numbers lists what each tool prints for the zone, with its formula. --payers shows which cgroup is charged for what
 each zone maps. --private-shared shows getvmusage's private and shared beside exclusive and shared. --pid explains one
 process.
@@ -12,7 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from zonerss.answers.explain.account import explain_zone, pay_matrix
+from zonerss.answers.explain.account import explain_machine, explain_shmem, explain_zone, pay_matrix
 from zonerss.answers.explain.getvmusage import how_mapped, reserved_bytes
 from zonerss.answers.explain.numbers import Facts, everyones
 from zonerss.answers.explain.process import three_ways
@@ -26,14 +29,14 @@ from zonerss.kernel.proc import living_thread
 from zonerss.kernel.roots import HOST
 from zonerss.kernel.smaps import read_smaps, read_statm_rss
 from zonerss.snapshot import Session, Snapshot
-from zonerss.views.explain import chain, getvmusage, numbers, payers, process
+from zonerss.views.explain import chain, getvmusage, machine, numbers, payers, process, tmpfs
 from zonerss.walk.frames import frames
 from zonerss.zones.labels import find_names
 
 
 def prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
-    parser.add_argument("zone", nargs="?", metavar="ZONE", help="the zone; zonerss show lists them")
+    parser.add_argument("zone", nargs="?", metavar="ZONE", help="the zone; none: the whole machine")
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--numbers", action="store_true", help="what each tool prints for the zone, with its formula"
@@ -45,6 +48,11 @@ def prepare(parser: argparse.ArgumentParser) -> None:
         "--private-shared",
         action="store_true",
         help="getvmusage's private, shared and swap beside ours",
+    )
+    what.add_argument(
+        "--tmpfs",
+        action="store_true",
+        help="tmpfs mounts, memfds, System V segments, deleted files: what each has, who maps it, who is charged",
     )
     what.add_argument(
         "--pid",
@@ -67,10 +75,12 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("explain takes one --by")
     if args.pid is not None:
         return _run_process(args)
-    if args.zone is None and not args.payers:
-        raise UsageError("name the zone to explain; zonerss show lists them")
+    if args.zone is None and (args.numbers or args.private_shared):
+        raise UsageError("name the zone whose numbers to explain; zonerss show lists them")
     by = args.by[0] if args.by else "zone"
-    look = _payers if args.payers else _zone
+    if args.zone is not None and args.tmpfs:
+        raise UsageError("explain --tmpfs is about the whole machine: it takes no zone")
+    look = _payers if args.payers else _tmpfs if args.tmpfs else _machine if args.zone is None else _zone
     rounds(args, lambda session: look(session, by, args), lambda found: put(args, *found))
     return 0
 
@@ -85,6 +95,16 @@ def _run_process(args: argparse.Namespace) -> int:
 
 _Shown = tuple[Callable[[], dict[str, Any]], Callable[[], list[str]]]
 """What makes the document, and the lines."""
+
+
+def _machine(session: Session, by: str, args: argparse.Namespace) -> _Shown:
+    account = explain_machine(session, by)
+    return partial(machine.document, account), partial(machine.render, account, args.bytes)
+
+
+def _tmpfs(session: Session, by: str, args: argparse.Namespace) -> _Shown:
+    account = explain_shmem(session, by)
+    return partial(tmpfs.document, account), partial(tmpfs.render, account, args.bytes)
 
 
 def _zone(session: Session, by: str, args: argparse.Namespace) -> _Shown:

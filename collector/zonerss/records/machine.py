@@ -1,7 +1,8 @@
-"""The memory of the whole machine as the kernel's own counters tell it: records."""
+"""The memory of the whole machine, as the kernel's counters tell it and frame by frame: records."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -37,3 +38,84 @@ class Machine:
     """Likewise: in which no task ran because all waited."""
     host_name: str
     """As the kernel has it, in our UTS namespace."""
+
+
+@dataclass(frozen=True, slots=True)
+class RamCharge:
+    """Frames that one cgroup is charged for."""
+
+    inode: int
+    """Of the cgroup's directory; 0: charged to no cgroup."""
+    mapped: bool
+    """By anybody."""
+    pages: tuple[int, ...]
+    """Of anon, file, shmem and hugetlb pages."""
+
+
+@dataclass(frozen=True, slots=True)
+class RamPages:
+    """What every frame of the machine is: base pages, each in one of these. Found by one pass over /proc/kpageflags.
+
+    Tuples are of anon, file, shmem and hugetlb pages, as :class:`zonerss.census.kinds.Kind` has them.
+    """
+
+    zones: tuple[int, ...]
+    """Mapped by the zones of a census."""
+    others: tuple[int, ...]
+    """Mapped by processes that the census has not walked: gaps, and what began since."""
+    bare: tuple[int, ...]
+    """Mapped by nothing."""
+    zones_kernel: int
+    """Mapped by zones, and of no page cache: buffers and rings of drivers and of the kernel."""
+    zones_reserved: int
+    """Mapped by zones, and never the allocator's: the vdso."""
+    reserved: int
+    """Never the allocator's: the kernel's image, the records of all frames, firmware, holes between memory."""
+    free: int
+    slab: int
+    page_tables: int
+    offline: int
+    """Given back to the hypervisor."""
+    poisoned: int
+    zero: int
+    """The huge zero page."""
+    kernel: int
+    """In use, and their flags do not say for what: vmalloc, stacks, per-cpu memory, drivers, and free pages that
+    processors hold ready."""
+    charges: tuple[RamCharge, ...] | None = None
+    """Who is charged for ``zones``, ``others`` and ``bare``; None: not asked for, or the kernel does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class HugetlbPool:
+    """The hugetlb pages of one size."""
+
+    size_bytes: int
+    pages: int
+    free: int
+    reserved: int
+    """Of the free ones: promised to mappings that have not touched them yet."""
+    surplus: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What the kernel counts of its memory, read at one time."""
+
+    meminfo: Mapping[str, int]
+    """/proc/meminfo, in bytes but for HugePages_*."""
+    present_pages: int
+    """Frames of memory, without holes."""
+    managed_pages: int
+    """Of them: the allocator's. MemTotal."""
+    batched_pages: int
+    """Free pages that processors hold ready, which are not in MemFree."""
+    compressed_pages: int
+    """Of zsmalloc: zram's and compressed swap's."""
+    drift_pages: int
+    """How far a counter can be behind: what processors have not added to it yet."""
+    hugetlb: tuple[HugetlbPool, ...]
+    stacks_in_vmalloc: bool | None
+    """Whether VmallocUsed contains the kernel stacks (CONFIG_VMAP_STACK); None: it could not be told."""
+    socket_bytes: Mapping[str, int]
+    """Memory of sockets by protocol, on the whole machine: tcp, udp. It lies in slab and in pages without a counter."""

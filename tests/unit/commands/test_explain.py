@@ -18,7 +18,9 @@ def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "name the zone to explain"),
+        (["web", "--tmpfs"], "it takes no zone"),
+        (["--numbers"], "name the zone whose numbers"),
+        (["--private-shared"], "name the zone whose numbers"),
         (["web", "--basis", "incore"], "explain counts what page tables map"),
         (["web", "--by", "zone", "--by", "user"], "explain takes one --by"),
         (["web", "--pid", "1"], "a zone or a --pid, not both"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.unit.builders import snapshot, usage
+from tests.unit.documents import CHAIN as MACHINE_CHAIN
+from tests.unit.documents import machine_account, shmem_account
 
 from zonerss.answers.explain.chain import Chain, Payment, Step
 from zonerss.answers.explain.getvmusage import HowMapped
@@ -13,7 +15,7 @@ from zonerss.answers.explain.process import ThreeWays
 from zonerss.answers.explain.records import Account, Drift, Matrix, Payer
 from zonerss.records import Zone
 from zonerss.records.bills import Bill
-from zonerss.views.explain import chain, getvmusage, numbers, payers, process
+from zonerss.views.explain import chain, getvmusage, machine, numbers, payers, process, tmpfs
 from zonerss.views.explain.payers import hint
 
 MIB = 1 << 20
@@ -198,3 +200,71 @@ def test_one_process():
     assert (
         document["statm_bytes"] + sum(s["bytes"] for s in document["steps"]) == document["translations_bytes"]
     )
+
+
+def test_the_machine():
+    lines = machine.render(machine_account())
+    assert lines[:13] == [
+        "machine vm",
+        "",
+        "    SIZE  WHAT",
+        "   1000M  RAM",
+        "-  3072K  reserved at boot: the kernel's image, its records of all frames",
+        "=   997M  memory that the kernel manages (MemTotal). Of it:",
+        "    101M  zones: private memory that no file backs",
+        "    300M  page cache of files that nobody maps",
+        "   7168K  vmalloc: modules, BPF programs, tables",
+        "    590M  free",
+        "-  1024K  UNACCOUNTED FOR (more than counters may be behind, 512K)",
+        "",
+        "/proc/meminfo says the same, within 0K: MemFree.",
+    ]
+    assert lines[13].startswith("/proc/meminfo says otherwise of Slab: 20M; frames say 30M")
+    assert lines[14] == "Among these: buffers of TCP sockets 4K."
+
+
+def test_a_machine_that_adds_up():
+    whole = replace(MACHINE_CHAIN, unaccounted_bytes=4096, checks=(), within=())
+    lines = machine.render(replace(machine_account(), chain=whole, snapshot=snapshot(machine=None)))
+    assert lines[0] == "machine"
+    assert lines[10:] == ["      4K  unaccounted for (within what counters may be behind, 512K)", ""]
+
+
+def test_the_document_of_the_machine_adds_up():
+    document = machine.document(machine_account())
+    assert document["schema"] == "zonerss.machine/1"
+    assert (
+        sum(step["bytes"] for step in document["steps"]) + document["unaccounted_bytes"]
+        == document["memory_bytes"]
+    )
+    assert document["ram_bytes"] == document["reserved_bytes"] + document["memory_bytes"]
+
+
+def test_shared_memory():
+    lines = tmpfs.render(shmem_account())
+    assert lines[0].split() == [
+        "SIZE",
+        "MAPPED",
+        "NOT",
+        "MAPPED",
+        "KIND",
+        "NAME",
+        "MAPPED",
+        "BY",
+        "OPEN",
+        "IN",
+    ]
+    assert lines[1].split() == ["9216K", "2048K", "7168K", "tmpfs", "/dev/shm", "db"]
+    assert lines[2].split() == ["3072K", "0K", "3072K", "sysv", "0x00000000", "nobody"]
+    assert "\x1b" not in "\n".join(lines)
+    assert lines[4].split() == ["–", "1024K", "–", "shared", "/dev/zero", "db", "web"]
+    assert lines[6].split() == ["MAPPED", "NOT", "MAPPED", "CHARGED", "TO"]
+    assert lines[8].split() == ["0K", "4K", "–"]
+    assert "Shared memory in RAM: 15M, 10M of it mapped by nobody." in lines
+    assert any(line.startswith("Not seen: the mounts that process 7 sees: caf") for line in lines)
+
+
+def test_shared_memory_without_payers():
+    lines = tmpfs.render(shmem_account(None), in_bytes=True)
+    assert lines[1].split()[:3] == [str(9 * MIB), str(2 * MIB), str(7 * MIB)]
+    assert any("no /proc/kpagecgroup" in line for line in lines)

@@ -1,9 +1,14 @@
-"""How explain measures: a snapshot, the payers of its frames, and the bill, read one after the other.
+"""How explain measures: a snapshot, and what else is to be read, one after the other.
 
     take a snapshot of all zones            Session.take()
     read the payer of each of its frames    Snapshot.payers()
     read the zone's bill                    kernel.memcg
     join them                               explain.chain()
+
+    take a snapshot of all zones            Session.take()
+    read what every frame is                Snapshot.ram()
+    read the kernel's counters              kernel.counters
+    join them                               explain.machine_chain()
 
 These are readings at three moments. Where processes of the zone came or went meanwhile, or the residual is too large,
 all of it is read again, up to three times; what changed in the last attempt is reported.
@@ -24,18 +29,25 @@ from zonerss.answers.explain.chain import (
     residual_bound,
     shares_of,
 )
-from zonerss.answers.explain.records import Account, Drift, Matrix, Payer
+from zonerss.answers.explain.machine import machine_chain
+from zonerss.answers.explain.records import Account, Drift, MachineAccount, Matrix, Payer, ShmemAccount
+from zonerss.answers.explain.tmpfs import shmem_answer
+from zonerss.answers.files import files_usage
 from zonerss.census.usage import zone_names
 from zonerss.errors import UnknownZone
 from zonerss.kernel.cgroupfs import MemoryHierarchy, find_memory_hierarchy
+from zonerss.kernel.counters import read_counters
 from zonerss.kernel.memcg import cgroup_inodes, cgroup_processes, read_bill
 from zonerss.kernel.roots import HOST, Roots
+from zonerss.kernel.shmem import read_shmem
 from zonerss.records import Cause, Usage, Zone
 from zonerss.records.bills import Bill, Billed
 from zonerss.snapshot import Session, Snapshot
 from zonerss.zones.paths import nested
 
 ATTEMPTS = 3
+COUNTERS_SECONDS = 1.1
+"""What processors count for themselves is added up every second (vm.stat_interval)."""
 FLUSH_SECONDS = 2.2
 """memory.stat is brought up to date every two seconds (mm/memcontrol.c, FLUSH_TIME)."""
 
@@ -114,6 +126,47 @@ def account_of(
         cgroup_bill,
         tuple(other.name for other in zones if other.cgroup in below),
     )
+
+
+def explain_machine(session: Session, by: str = "zone", roots: Roots = HOST) -> MachineAccount:
+    """
+    Where the machine's memory is, measured again where counters and frames disagree: memory moved meanwhile.
+
+    :raises CannotServe: the kernel does not tell what frames are, or what it counts
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        snapshot = session.take((by,))
+        before = read_counters(roots)
+        ram = snapshot.ram()
+        chain_of_all = machine_chain(ram, before, read_counters(roots))
+        account = MachineAccount(snapshot.without_frames(), chain_of_all, attempt)
+        if chain_of_all.holds and chain_of_all.agrees:
+            break
+        if attempt < ATTEMPTS:
+            time.sleep(COUNTERS_SECONDS)
+    return account
+
+
+def explain_shmem(session: Session, by: str = "zone", roots: Roots = HOST) -> ShmemAccount:
+    """
+    What holds shared memory, who maps it, and who is charged for it.
+
+    :raises CannotServe: the kernel does not tell what frames are
+    """
+    snapshot = session.take((by,))
+    names = zone_names(snapshot.members)
+    zone_of_pid = {member.task.pid: names[member.owner] for member in snapshot.members}
+    found = read_shmem(roots, tuple(zone_of_pid))
+    holdings, gaps = snapshot.holdings()
+    inodes = cgroup_inodes(find_memory_hierarchy(roots))
+    answer = shmem_answer(
+        found.things,
+        files_usage(snapshot.parts, names, holdings),
+        zone_of_pid,
+        snapshot.ram(payers=True),
+        lambda inode: path_of(inodes, inode),
+    )
+    return ShmemAccount(snapshot.without_frames(), answer, found.unseen, gaps)
 
 
 def read_cgroup_bill(hierarchy: MemoryHierarchy, zone: Zone) -> Bill | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zonerss.answers.explain.chain import Chain, Payment, Shares
-from zonerss.records import Usage, Zone
+from zonerss.answers.explain.machine import MachineChain
+from zonerss.answers.explain.tmpfs import ShmemAnswer
+from zonerss.records import Gap, Usage, Zone
 from zonerss.records.bills import Bill
 from zonerss.snapshot import Snapshot
 
@@ -72,3 +74,24 @@ class Matrix:
     payments: tuple[Payment, ...]
     payers: tuple[Payer, ...]
     """Largest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineAccount:
+    """The whole machine, explained."""
+
+    snapshot: Snapshot
+    chain: MachineChain
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShmemAccount:
+    """Shared memory, explained."""
+
+    snapshot: Snapshot
+    answer: ShmemAnswer
+    unseen: tuple[str, ...]
+    """What could not be looked at, a sentence each."""
+    gaps: tuple[Gap, ...]
+    """Processes whose mapped files could not be read."""
