@@ -67,7 +67,7 @@ def render(account: MachineAccount, in_bytes: bool = False) -> list[str]:
     ]
     rows += [["", size(part.bytes), _SAYS.get(part.name, part.name)] for part in chain.parts]
     rows.append([_sign(chain), size(abs(chain.unaccounted_bytes)), _unaccounted(chain)])
-    table = render_rows(["", "BYTES" if in_bytes else "SIZE", "WHAT"], rows, [True, False, True])
+    table = render_rows(["", "BYTES" if in_bytes else "SIZE", "WHAT"], rows, [True, False, True], prose=True)
     machine = account.snapshot.machine
     name = f"machine {printable(machine.host_name)}" if machine else "machine"
     return [name, "", *table, "", *_remarks(account, in_bytes)]
