@@ -205,6 +205,46 @@ def test_the_pages_of_one_image_are_shared(engine, start):
     assert libc / 4 < shared <= min(first.shared_bytes, second.shared_bytes)
 
 
+def by_image() -> dict[str, object]:
+    command = [sys.executable, "-m", "zonerss", "share", "--by-image", "--json"]
+    return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+
+
+def test_what_containers_of_one_image_save(engine, start):
+    one, two, three = start("one"), start("two"), start("three")
+    document = by_image()
+    (image,) = (image for image in document["images"] if one.name in image["containers"])
+    assert image["id"] == engine.run("image", "inspect", "--format", "{{.Id}}", engine.image).strip()
+    assert image["name"] == f"{engine.image}:latest"
+    assert image["containers"] == sorted((one.name, two.name, three.name))
+    found = usages(one, two, three)
+    together = zonerss.take_snapshot(by="zone", zone=[one.name, two.name, three.name]).total.rss_bytes
+    assert image["rss_bytes"] == together
+    assert image["apart_bytes"] == sum(usage.rss_bytes for usage in found)
+    assert image["saved_bytes"] == image["apart_bytes"] - together
+    assert image["saved_bytes"] >= image["shared_bytes"] > 0
+    if engine.run("info", "--format", "{{.Store.GraphDriverName}}").strip() != "overlay":
+        needs.skip("needs_container_engine", "only overlay shares the files of an image")
+    assert image["shared_bytes"] == sum(held["bytes"] for held in image["holds"])
+    assert any(held["name"].endswith("libc.so.6") for held in image["holds"])
+    libc = max(Path(name).stat().st_size for name in libraries(one.pid))
+    assert image["saved_bytes"] > libc / 2
+
+
+def test_an_image_without_a_name_and_one_that_has_ended(engine, start):
+    one, two = start("one"), start("two")
+    engine.run("untag", engine.image)
+    try:
+        (image,) = (image for image in by_image()["images"] if one.name in image["containers"])
+        assert image["name"] is None
+        assert image["containers"] == sorted((one.name, two.name))
+    finally:
+        engine.run("tag", image["id"], engine.image)
+    engine.remove(two.name)
+    (image,) = (image for image in by_image()["images"] if one.name in image["containers"])
+    assert (image["containers"], image["saved_bytes"]) == ([one.name], 0)
+
+
 def libraries(pid: int) -> set[str]:
     return {
         f"/proc/{pid}/root{line.split()[-1]}"

@@ -30,7 +30,8 @@ from zonerss.answers.explain.records import Account, Drift, MachineAccount, Matr
 from zonerss.answers.explain.tmpfs import Charged, Held, ShmemAnswer
 from zonerss.answers.files import files_usage
 from zonerss.answers.frames import count_pages
-from zonerss.answers.share import Sharing, pairs, shared_parts
+from zonerss.answers.images import ImageSharing, group_by_image, images_usage, named
+from zonerss.answers.share import Own, Sharing, neighbours, pairs, shared_parts, with_any
 from zonerss.answers.whatif import whatif
 from zonerss.answers.zone import Page
 from zonerss.census.census import Census
@@ -38,14 +39,15 @@ from zonerss.census.kinds import Kind
 from zonerss.census.parts import Parts
 from zonerss.census.tree import TreeNode
 from zonerss.commands.watching import put
-from zonerss.records import Cause, Gap, Grouping, ProcessUsage, Zone
+from zonerss.records import Cause, Caveat, Gap, Grouping, ProcessUsage, Zone
 from zonerss.records.bills import Bill, Billed
 from zonerss.records.facts import Fact, Probe
 from zonerss.records.files import FileKind, Holdings, MappedFile
+from zonerss.records.images import Image
 from zonerss.records.mappings import MAPCOUNT_UNKNOWN, PAGE_DEVICE, PAGE_STRUCT, PAGE_ZERO, Vma, VmaPages
 from zonerss.records.shmem import Shmem, ShmemKind
 from zonerss.snapshot import Snapshot
-from zonerss.views import check, files, frames, ps, share, show, tree
+from zonerss.views import check, files, frames, images, ps, share, show, tree
 from zonerss.views import whatif as whatif_view
 from zonerss.views import zone as zone_view
 from zonerss.views.columns import RSS, ZONE
@@ -91,6 +93,23 @@ def share_text(
     found, count = pairs(parts, NAMES)
     sharing = Sharing(snapshot, shared_parts(parts, NAMES), found, count, holdings, MORE_GAPS)
     return printed(share.document(sharing, limit), watch)
+
+
+def own_text(snapshot: Snapshot, parts: Parts, holdings: Holdings, zone: str) -> str:
+    found = with_any(shared_parts(parts, NAMES), [zone])
+    own = [Own(snapshot.zones[0], neighbours(found, holdings, zone))]
+    return printed(share.document(Sharing(snapshot, found, (), 2, holdings, MORE_GAPS, own=own)))
+
+
+def images_text(
+    snapshot: Snapshot, parts: Parts, holdings: Holdings, image_of: Mapping[str, Image | None]
+) -> str:
+    listed = shared_parts(parts, NAMES)
+    unknown = tuple(zone for zone, image in image_of.items() if image is None)
+    usages, total = images_usage(listed, group_by_image(image_of), unknown)
+    by_number = {part.number: part for part in listed}
+    told = [replace(usage, holds=named(usage, by_number, holdings)) for usage in usages]
+    return printed(images.document(ImageSharing(snapshot, told, total, unknown, MORE_GAPS)))
 
 
 def files_text(snapshot: Snapshot, parts: Parts, holdings: Holdings, zone: str | None) -> str:
@@ -205,6 +224,11 @@ def groupings() -> Snapshot:
     return replace(
         first, machine=None, groupings=(Grouping("zone/user", first.zones), Grouping("user", (USER,)))
     )
+
+
+def warned() -> Snapshot:
+    first = snapshot(uncertainty="traced", unsettled_bytes=8 * KIB)
+    return replace(first, warnings=(Caveat("names", f"Ids stand for some names: {ODD}."),))
 
 
 def nothing() -> Snapshot:
@@ -465,6 +489,7 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "snapshot-sorted-limit-2": lambda: show_text(groupings(), ZONE, 2),
     "snapshot-processes": lambda: show_text(snapshot(processes=PROCESSES, basis="incore")),
     "snapshot-processes-limit-1": lambda: show_text(snapshot(processes=PROCESSES), RSS, 1),
+    "snapshot-warned": lambda: show_text(warned()),
     "snapshot-nothing": lambda: show_text(nothing()),
     "snapshot-tree": lambda: tree_text(snapshot(by="cgroup"), nodes()),
     "snapshot-tree-nothing": lambda: tree_text(nothing(), ()),
@@ -477,6 +502,19 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "sharing-limit-2": lambda: share_text(snapshot_of_names(), parts(), holdings(), 2),
     "sharing-nothing": lambda: share_text(nothing(), Census(0).parts(), {}),
     "sharing-watched": lambda: share_text(snapshot_of_names(), parts(), holdings((0, 2)), watch=1.0),
+    "sharing-own": lambda: own_text(snapshot_of_names(), parts(), holdings((0, 1)), "db"),
+    "images": lambda: images_text(
+        snapshot_of_names(),
+        parts(),
+        holdings(),
+        {"db": Image("ab" * 32, f"web:{ODD}"), "web": Image("ab" * 32, None)},
+    ),
+    "images-unknown": lambda: images_text(
+        snapshot_of_names(),
+        parts(),
+        holdings((0, 2)),
+        {"db": Image(None, "registry.example/db:1"), "web": Image("cd" * 32, None), ODD: None},
+    ),
     "files": lambda: files_text(snapshot_of_names(), parts(), holdings(), None),
     "files-of-a-zone": lambda: files_text(snapshot_of_names(), parts(), holdings(), ODD),
     "files-nothing": lambda: files_text(nothing(), parts(), {}, None),

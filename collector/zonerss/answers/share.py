@@ -8,14 +8,14 @@ parts that have both zones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from zonerss.census.kinds import Kind, rss_of
 from zonerss.census.parts import NO_GROUP, Parts
-from zonerss.records import Gap
-from zonerss.records.files import Holdings
+from zonerss.records import Gap, Usage
+from zonerss.records.files import FileKind, Holding, Holdings, MappedFile
 from zonerss.snapshot import Snapshot
 from zonerss.units import pages_to_bytes
 
@@ -61,6 +61,28 @@ class Sharing:
     gaps: tuple[Gap, ...]
     heat: Sequence[Pair] = ()
     """All pairs of the largest zones, where a heat map is wanted."""
+    own: Sequence[Own] = ()
+    """Of each zone that was asked for, in that order; the parts and pairs are then those with one of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """What one zone has in common with another."""
+
+    zone: str
+    """The other one."""
+    bytes: int
+    holds: Sequence[Holding] | None
+    """What it is, most first; None: not all of it was looked up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What one zone shares."""
+
+    usage: Usage
+    neighbours: Sequence[Neighbour]
+    """Most first."""
 
 
 def shared_parts(parts: Parts, names: Mapping[int, str]) -> list[SharedPart]:
@@ -125,3 +147,57 @@ def cover(
             chosen.add(cheapest)
         named.append(number)
     return chosen, named
+
+
+def with_any(parts: Sequence[SharedPart], zones: Collection[str]) -> list[SharedPart]:
+    """The parts that one of the zones maps."""
+    wanted = set(zones)
+    return [part for part in parts if not wanted.isdisjoint(part.zones)]
+
+
+def neighbours(parts: Sequence[SharedPart], holdings: Holdings, zone: str) -> list[Neighbour]:
+    """What a zone has in common with each other one, most first."""
+    common: dict[str, list[SharedPart]] = {}
+    for part in with_any(parts, (zone,)):
+        for other in part.zones:
+            if other != zone:
+                common.setdefault(other, []).append(part)
+    found = [
+        Neighbour(other, sum(part.bytes for part in both), held_together(both, holdings))
+        for other, both in common.items()
+    ]
+    return sorted(found, key=lambda neighbour: (-neighbour.bytes, neighbour.zone))
+
+
+def held_together(parts: Iterable[SharedPart], holdings: Holdings) -> list[Holding] | None:
+    """What some parts hold, taken as one, most first; None: not all of them were looked up."""
+    pages_of: dict[MappedFile | None, tuple[int, ...]] = {}
+    for part in parts:
+        held = holdings.get(part.number, _private(part))
+        if held is None:
+            return None
+        for file, pages in held:
+            known = pages_of.get(file)
+            pages_of[file] = pages if known is None else tuple(map(sum, zip(known, pages, strict=True)))
+    return sorted(pages_of.items(), key=lambda one: (-rss_of(one[1]), one[0].name if one[0] else ""))
+
+
+def _private(part: SharedPart) -> list[Holding] | None:
+    """What a part holds that has nothing but private memory, which nobody has to look up."""
+    if part.anon_bytes < part.bytes:
+        return None
+    pages = [0] * len(Kind)
+    pages[Kind.ANON] = part.anon_bytes // pages_to_bytes(1)
+    return [(None, tuple(pages))]
+
+
+def is_kernels(held: Sequence[Holding] | None) -> bool:
+    """Whether something holds nothing but the kernel's own pages, as the vdso, which every process maps."""
+    return bool(held) and all(file is not None and file.kind is FileKind.KERNEL for file, _ in held or ())
+
+
+def kernel_bytes(held: Sequence[Holding] | None) -> int:
+    """How much of what something holds is the kernel's own pages, as far as that is known."""
+    return pages_to_bytes(
+        sum(rss_of(pages) for file, pages in held or () if file is not None and file.kind is FileKind.KERNEL)
+    )

@@ -52,7 +52,7 @@ LATE_IMPORTS = {
     ("views.share", "rich.text"): 27,
     ("zones.labels", "difflib"): 1,
     ("zones.rules", "tomllib"): 4,
-    ("kernel.names", "tomllib"): 4,
+    ("kernel.engines", "tomllib"): 4,
 }
 """
 The imports that stand in functions, as (module, what it imports), and the milliseconds of processor time that each

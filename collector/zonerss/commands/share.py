@@ -5,7 +5,10 @@ these zones map). On a terminal the pairs are a heat map. Elsewhere, with NO_COL
 a list.
 
 A page shared by A, B and C is listed once as the set {A,B,C}, and again in the pairs AB, AC and BC. Sets add up; pairs
-do not.
+do not. What is less than 1 % of all that is shared, and the vdso, which every process maps, is one line.
+
+With ZONE: with whom this zone shares, how much, and what. With --by-image: what containers of one image share, and what
+they would take without sharing.
 """
 
 from __future__ import annotations
@@ -13,18 +16,43 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
-from zonerss.answers.share import Sharing, cover, pairs, pairs_among, shared_parts
+from zonerss.answers.images import ImageSharing, group_by_image, images_usage, named
+from zonerss.answers.share import (
+    Own,
+    Pair,
+    SharedPart,
+    Sharing,
+    cover,
+    neighbours,
+    pairs,
+    pairs_among,
+    shared_parts,
+    with_any,
+)
 from zonerss.census.usage import one_of_each_mm, zone_names
 from zonerss.commands.options import add_limit_options, add_walk_options, one_way
 from zonerss.commands.watching import add_watch_options, put, rounds
-from zonerss.snapshot import Session
-from zonerss.views.share import HEAT_ZONES, document, render
+from zonerss.errors import UsageError
+from zonerss.kernel.images import Images
+from zonerss.kernel.roots import HOST, Roots
+from zonerss.records import Gap
+from zonerss.records.files import Holdings
+from zonerss.snapshot import Session, Snapshot
+from zonerss.views.images import document as image_document
+from zonerss.views.images import render as render_images
+from zonerss.views.share import HEAT_ZONES, NOISE, document, render
+from zonerss.zones.schemes import user_of
 
+_CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
+_NO_CONTAINERS = ("monitor", "pod")
+"""Kinds of zones that have a container's or a pod's id and are made of no image."""
 _SHOWN = 10
 _PAIRS = 1000  # in JSON
 _NAMING_BUDGET = 0.03  # of the walk's pages: how many may be walked again to name parts beyond those shown
@@ -32,24 +60,37 @@ _NAMING_BUDGET = 0.03  # of the walk's pages: how many may be walked again to na
 
 def prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
+    parser.add_argument("zones", nargs="*", metavar="ZONE", help="what these zones share (default: all)")
     add_walk_options(parser)
+    parser.add_argument(
+        "--by-image",
+        action="store_true",
+        help="what containers of one image share, image by image: what one base image saves",
+    )
     add_limit_options(
         parser,
         "show only the N largest parts and pairs (default: 10 in text; in JSON all parts, 1,000 pairs)",
     )
-    parser.add_argument("--all", action="store_true", help="show all parts and pairs: there may be millions")
+    parser.add_argument(
+        "--all", action="store_true", help="show all parts and pairs, however small: there may be millions"
+    )
     add_watch_options(parser, uncertainty=False)
 
 
 def run(args: argparse.Namespace) -> int:
     """Take a snapshot, name its largest parts, print them."""
     way = one_way(args)
+    if args.by_image:
+        return _run_by_image(args, way)
     limit = args.limit or (None if args.all or args.json else _SHOWN)
     pair_limit = args.limit or (None if args.all else _PAIRS if args.json else _SHOWN)
     width = 0 if args.json else _colour_width()
+    noise = 0.0 if args.all or args.limit else NOISE
 
     def look(session: Session) -> Sharing:
         with _no_garbage_collection():
+            if args.zones:
+                return measure_own(session, way, args.zones)
             return measure(session, way, args.limit or _SHOWN, pair_limit, HEAT_ZONES if width else 0)
 
     def show(sharing: Sharing) -> None:
@@ -57,10 +98,26 @@ def run(args: argparse.Namespace) -> int:
             put(
                 args,
                 lambda: document(sharing, limit),
-                lambda: render(sharing, limit, width, args.bytes),
+                lambda: render(sharing, limit, width, args.bytes, noise),
             )
 
     rounds(args, look, show)
+    return 0
+
+
+def _run_by_image(args: argparse.Namespace, way: str) -> int:
+    if way != "zone" or args.zones:
+        raise UsageError("share --by-image looks at all containers: it takes no ZONE, and no --by but zone")
+    limit = args.limit or (None if args.all or args.json else _SHOWN)
+
+    def show(sharing: ImageSharing) -> None:
+        put(
+            args,
+            lambda: image_document(sharing, limit),
+            lambda: render_images(sharing, limit, args.bytes, args.all),
+        )
+
+    rounds(args, lambda session: measure_images(session, args.limit or _SHOWN), show)
     return 0
 
 
@@ -99,6 +156,59 @@ def measure(
     most, pair_count = pairs(snapshot.parts, names, pair_limit)
     largest = [usage.zone for usage in snapshot.zones[:heat_zones]]
     heat = pairs_among(snapshot.parts, names, largest) if largest else []
+    holdings, gaps = _name(snapshot, parts, surely)
+    return Sharing(snapshot, parts, most, pair_count, holdings, gaps, heat)
+
+
+def measure_own(session: Session, way: str, zones: Sequence[str]) -> Sharing:
+    """
+    Take a snapshot and find what some zones share, with whom.
+
+    :raises UnknownZone: there is no such zone
+    """
+    snapshot = session.take(way, zone=zones)
+    chosen = [usage.zone for usage in snapshot.zones]
+    parts = with_any(shared_parts(snapshot.parts, zone_names(snapshot.members)), chosen)
+    # Each of these parts is mapped by one of them, which is all that has to be walked again.
+    holdings, gaps = snapshot.holdings(
+        [member for member in snapshot.members if member.zones[0].name in chosen],
+        [part.number for part in parts],
+    )
+    own = [Own(usage, neighbours(parts, holdings, usage.zone)) for usage in snapshot.zones]
+    both = {
+        Pair((min(zone, other), max(zone, other)), size)
+        for zone, other, size in ((o.usage.zone, n.zone, n.bytes) for o in own for n in o.neighbours)
+    }
+    order = sorted(both, key=lambda pair: (-pair.bytes, pair.zones))
+    return Sharing(snapshot, parts, order, len(order), holdings, gaps, own=own)
+
+
+def measure_images(session: Session, surely: int = _SHOWN, roots: Roots = HOST) -> ImageSharing:
+    """
+    Take a snapshot and find what containers of one image share.
+
+    :param surely: of so many images it is told at any cost what is shared; of others where that costs little
+    """
+    snapshot = session.take("zone")
+    parts = shared_parts(snapshot.parts, zone_names(snapshot.members))
+    images = Images(roots)
+    image_of = {
+        usage.zone: images.of(usage.id, user_of(usage.cgroup or ""))
+        for usage in snapshot.zones
+        if usage.id and usage.kind not in _NO_CONTAINERS and _CONTAINER_ID.fullmatch(usage.id)
+    }
+    unknown = tuple(sorted(zone for zone, image in image_of.items() if image is None))
+    found, total = images_usage(parts, group_by_image(image_of), unknown)
+    by_number = {part.number: part for part in parts}
+    order = list(dict.fromkeys(number for usage in found for number in usage.numbers))
+    certain = len({number for usage in found[:surely] for number in usage.numbers})
+    holdings, gaps = _name(snapshot, [by_number[number] for number in order], certain)
+    told = [replace(usage, holds=named(usage, by_number, holdings)) for usage in found]
+    return ImageSharing(snapshot, told, total, unknown, gaps)
+
+
+def _name(snapshot: Snapshot, parts: Sequence[SharedPart], surely: int) -> tuple[Holdings, tuple[Gap, ...]]:
+    """What parts hold: of the first so many, and of others where that costs little."""
     # Private memory needs no name: where it is shared, a fork shares it.
     unknown = [part for part in parts if len(part.owners) > 1 and part.file_bytes + part.shmem_bytes]
     cost_of: dict[int, int] = {}
@@ -111,6 +221,5 @@ def measure(
         round(snapshot.walk_pages * _NAMING_BUDGET),
     )
     if not wanted:
-        return Sharing(snapshot, parts, most, pair_count, {}, (), heat)
-    holdings, gaps = snapshot.holdings([m for m in snapshot.members if m.owner in chosen], wanted)
-    return Sharing(snapshot, parts, most, pair_count, holdings, gaps, heat)
+        return {}, ()
+    return snapshot.holdings([m for m in snapshot.members if m.owner in chosen], wanted)

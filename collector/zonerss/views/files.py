@@ -11,8 +11,9 @@ from zonerss.snapshot import Snapshot
 from zonerss.views.columns import sizes
 from zonerss.views.document import Listing, gap_list, header
 from zonerss.views.footer import footer
+from zonerss.views.mappings import full_name
 from zonerss.views.table import render_rows
-from zonerss.views.text import encodable, printable, some_names
+from zonerss.views.text import encodable, some_names
 
 
 def render(
@@ -34,7 +35,7 @@ def render_files(
             size(usage.bytes),
             size(usage.exclusive_bytes),
             usage.file.kind if usage.file else "–",
-            printable(usage.file.name) if usage.file else "(not found again)",
+            full_name(usage.file),
             some_names([name for name, _ in usage.mapped_by if name != zone]) or "–",
         ]
         for usage in files

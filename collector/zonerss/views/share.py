@@ -1,4 +1,4 @@
-"""What is shared: each two zones as a heat map or a list, and the largest parts with what they hold."""
+"""What is shared: each two zones as a heat map or a list, the largest parts with what they hold, a zone's own row."""
 
 from __future__ import annotations
 
@@ -7,37 +7,84 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from zonerss.answers.share import Pair, SharedPart, Sharing
+from zonerss.answers.share import Neighbour, Own, Pair, SharedPart, Sharing, is_kernels, kernel_bytes
 from zonerss.census.kinds import Kind, rss_of
 from zonerss.records import Usage
-from zonerss.records.files import FileKind, Holding, Holdings, MappedFile
+from zonerss.records.files import Holding, Holdings
 from zonerss.units import format_size, pages_to_bytes
 from zonerss.views.columns import sizes
 from zonerss.views.document import Json, Listing, gap_list, header, usage_fields
 from zonerss.views.footer import footer
+from zonerss.views.mappings import summary
 from zonerss.views.table import render_rows
 from zonerss.views.text import cells, encodable, printable, some_names
 
 HEAT_ZONES = 40
 """A heat map shows at most so many zones."""
+NOISE = 0.01
+"""What is less than this share of all that is shared is folded into one line, and so is the vdso."""
 _CELL = 7  # columns of a terminal for one size and a blank
 _LABEL = 24
-_NAMED = 3
 _COLD, _HOT = (24, 32, 72), (200, 40, 24)
 
 
-def render(sharing: Sharing, limit: int | None, width: int, in_bytes: bool = False) -> list[str]:
+def render(
+    sharing: Sharing, limit: int | None, width: int, in_bytes: bool = False, noise: float = NOISE
+) -> list[str]:
     """
-    The pairs, the largest shared parts, and the last lines.
+    The pairs, or of the zones that were asked for their neighbours; the largest shared parts; and the last lines.
 
     :param limit: so many parts, and pairs where they are a list
     :param width: columns of a terminal that shows colours; 0: there is none
+    :param noise: which share of what is shared is too little to be shown; 0: all is shown, the vdso, too
     """
-    shared = [part for part in sharing.parts if len(part.zones) > 1][:limit]
-    pairs, heat = sharing.pairs[:limit], sharing.heat
-    lines = render_pairs(sharing.snapshot.zones, pairs, sharing.pair_count, width, in_bytes, heat)
-    lines += ["", *render_parts(shared, sharing.holdings, in_bytes)] if shared else []
-    return [*lines, "", *footer(sharing.snapshot, in_bytes)]
+    shared = [part for part in sharing.parts if len(part.zones) > 1]
+    least = noise * sum(part.bytes for part in shared)
+    kernels = [part for part in shared if noise and is_kernels(sharing.holdings.get(part.number))]
+    lines: list[str] = []
+    for own in sharing.own:
+        lines += [*_render_own(own, limit, noise, in_bytes), ""]
+    if not sharing.own:
+        loud = [pair for pair in sharing.pairs[:limit] if _without(pair, kernels) >= least]
+        zones = sharing.snapshot.zones
+        lines += [*render_pairs(zones, loud, sharing.pair_count, width, in_bytes, sharing.heat), ""]
+    told = [part for part in shared if part.bytes >= least and part not in kernels][:limit]
+    if shared:
+        lines += [*render_parts(told, sharing.holdings, in_bytes, shared), ""]
+    return [*lines, *footer(sharing.snapshot, in_bytes)]
+
+
+def _without(pair: Pair, kernels: Sequence[SharedPart]) -> int:
+    """What two zones have in common, less the kernel's own pages. In bytes."""
+    one, other = pair.zones
+    return pair.bytes - sum(part.bytes for part in kernels if one in part.zones and other in part.zones)
+
+
+def _render_own(own: Own, limit: int | None, noise: float, in_bytes: bool) -> list[str]:
+    """A zone's own row, and with whom it shares."""
+    size, usage, found = sizes(in_bytes), own.usage, own.neighbours
+    least = noise * (usage.shared_bytes or 0)
+    told = [one for one in found if not noise or one.bytes - kernel_bytes(one.holds) >= least][:limit]
+    if not found:
+        return [f"{printable(usage.zone)}: {size(usage.rss_bytes)}, none of it shared with another zone"]
+    first = (
+        f"{printable(usage.zone)}: {size(usage.rss_bytes)}, {size(usage.exclusive_bytes)} of it exclusive, "
+        f"{size(usage.shared_bytes)} shared with {_count(len(found), 'zone')}"
+    )
+    rows = [[size(one.bytes), printable(one.zone), _what(one)] for one in told]
+    lines = render_rows(["SHARED", "WITH", "WHAT"], rows, [False, True, True]) if told else []
+    left = [one for one in found if one not in told]
+    most = max((one.bytes for one in left), default=0)
+    folded = [f"and {_count(len(left), 'more zone')}, with {size(most)} or less each (--all)"] if left else []
+    return [first, "", *lines, *folded]
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
+def _what(neighbour: Neighbour) -> str:
+    return "–" if neighbour.holds is None else summary(neighbour.holds, "of a fork")
 
 
 def render_pairs(
@@ -60,13 +107,13 @@ def render_pairs(
     room = (width - _LABEL - 5) // _CELL
     if len(zones) > 1 and room > 1 and pairs and not in_bytes:
         return _heat_map(zones, [*pairs, *heat], min(room, len(zones), HEAT_ZONES), width)
-    if not pairs:
+    if not pair_count:
         return ["No two zones map a page in common."]
     size = sizes(in_bytes)
     rows = [[size(pair.bytes), *map(printable, pair.zones)] for pair in pairs]
-    lines = render_rows(["SHARED", "ZONE", "ZONE"], rows, [False, True, True])
+    lines = render_rows(["SHARED", "ZONE", "ZONE"], rows, [False, True, True]) if pairs else []
     left_out = pair_count - len(pairs)
-    return [*lines, f"and {left_out} more pairs"] if left_out else lines
+    return [*lines, f"and {_count(left_out, 'more pair')} (--all)"] if left_out else lines
 
 
 def _heat_map(zones: Sequence[Usage], pairs: Sequence[Pair], count: int, width: int) -> list[str]:
@@ -107,45 +154,43 @@ def _clip(text: str, width: int) -> str:
     return text + " " * (width - cells(text))
 
 
-def render_parts(parts: Sequence[SharedPart], holdings: Holdings, in_bytes: bool = False) -> list[str]:
-    """A table of parts: how much, what, and whose."""
+def render_parts(
+    parts: Sequence[SharedPart],
+    holdings: Holdings,
+    in_bytes: bool = False,
+    among: Sequence[SharedPart] | None = None,
+) -> list[str]:
+    """
+    A table of parts: how much, what, and whose.
+
+    :param among: all parts that there are; those that are not shown are folded into one line
+    """
+    size = sizes(in_bytes)
     rows = [
         [
-            sizes(in_bytes)(part.bytes),
+            size(part.bytes),
             str(len(part.zones)),
             what_it_is(part, holdings.get(part.number)),
             some_names(part.zones),
         ]
         for part in parts
     ]
-    return render_rows(["SIZE", "BY", "WHAT", "ZONES"], rows, [False, False, True, True])
+    lines = render_rows(["SIZE", "BY", "WHAT", "ZONES"], rows, [False, False, True, True]) if rows else []
+    count = len(among or ()) - len(parts)
+    if among is None or not count:
+        return lines
+    rest = sum(part.bytes for part in among) - sum(part.bytes for part in parts)
+    return [*lines, f"and {size(rest)} in {_count(count, 'smaller part')} (--all)"]
 
 
 def what_it_is(part: SharedPart, held: Sequence[Holding] | None) -> str:
     """What a part holds, most first: private memory, and files by the last component of their names."""
     private = "of a fork" if len(part.owners) > 1 else "private"
-    found = [(part.anon_bytes, private)]
-    if held is None:
-        found += [(part.file_bytes, "files"), (part.shmem_bytes, "shmem")]
-    for file, pages in held or ():
-        found.append((pages_to_bytes(pages[Kind.FILE] + pages[Kind.SHMEM]), printable(short_name(file))))
-    found = sorted((one for one in found if one[0]), key=lambda one: (-one[0], one[1]))
-    words = [f"{format_size(size)} {name}" for size, name in found[:_NAMED]]
-    if rest := found[_NAMED:]:
-        words.append(f"{format_size(sum(size for size, _ in rest))} in {len(rest)} more")
-    return ", ".join(words)
-
-
-def short_name(file: MappedFile | None) -> str:
-    """A short name for a file."""
-    if file is None:
-        return "(not found again)"
-    if file.kind is FileKind.SYSV:
-        return f"SysV segment {file.inode}"
-    if file.kind is FileKind.SHARED:
-        return "shared anonymous"
-    name = file.name.rpartition("/")[2] or file.name
-    return f"{name} (deleted)" if file.kind is FileKind.DELETED else name
+    if held is not None:
+        return summary(held, private)
+    found = [(part.anon_bytes, private), (part.file_bytes, "files"), (part.shmem_bytes, "shmem")]
+    order = sorted((one for one in found if one[0]), key=lambda one: (-one[0], one[1]))
+    return ", ".join(f"{format_size(size)} {name}" for size, name in order)
 
 
 def document(sharing: Sharing, limit: int | None = None) -> dict[str, Any]:
@@ -155,10 +200,13 @@ def document(sharing: Sharing, limit: int | None = None) -> dict[str, Any]:
     :param limit: so many parts and pairs; None: all that were looked for
     """
     snapshot = sharing.snapshot
-    quoted = {usage.zone: json_name(usage.zone) for usage in snapshot.zones}
+    zones = {zone for part in sharing.parts for zone in part.zones} | {usage.zone for usage in snapshot.zones}
+    quoted = {zone: json_name(zone) for zone in zones}
+    own = {"own": [_own_fields(own, limit) for own in sharing.own]} if sharing.own else {}
     fields = {
         "total": usage_fields(snapshot.total),
         "zones": [usage_fields(usage) for usage in snapshot.zones],
+        **own,
         "parts": [
             json_part(part, quoted, sharing.holdings.get(part.number)) for part in sharing.parts[:limit]
         ],
@@ -167,6 +215,19 @@ def document(sharing: Sharing, limit: int | None = None) -> dict[str, Any]:
         "gaps": gap_list((*snapshot.gaps, *sharing.gaps)),
     }
     return Listing(header("zonerss.sharing/1", snapshot) | fields)
+
+
+def _own_fields(own: Own, limit: int | None) -> dict[str, Any]:
+    return {
+        "zone": encodable(own.usage.zone),
+        "rss_bytes": own.usage.rss_bytes,
+        "exclusive_bytes": own.usage.exclusive_bytes,
+        "shared_bytes": own.usage.shared_bytes,
+        "neighbours": [
+            {"zone": encodable(one.zone), "bytes": one.bytes, "holds": holding_fields(one.holds)}
+            for one in own.neighbours[:limit]
+        ],
+    }
 
 
 def json_name(zone: str) -> str:
@@ -191,10 +252,15 @@ def json_pair(pair: Pair, quoted: Mapping[str, str]) -> Json:
 
 
 def _held_fields(part: SharedPart, held: Sequence[Holding] | None) -> list[dict[str, Any]] | None:
-    if held is None:
-        if part.anon_bytes < part.bytes:
-            return None
+    if held is None and part.anon_bytes == part.bytes:
         return [{"kind": "anon", "name": None, "bytes": part.anon_bytes}]
+    return holding_fields(held)
+
+
+def holding_fields(held: Sequence[Holding] | None) -> list[dict[str, Any]] | None:
+    """What something holds, for JSON; None: it was not looked up."""
+    if held is None:
+        return None
     rows: list[dict[str, Any]] = []
     anon = sum(pages[Kind.ANON] for _, pages in held)
     for file, pages in held:

@@ -10,6 +10,7 @@ from zonerss.snapshot import Snapshot
 from zonerss.views.columns import sizes
 from zonerss.views.document import gap_list, header
 from zonerss.views.footer import footer
+from zonerss.views.mappings import called
 from zonerss.views.table import render_rows
 from zonerss.views.text import encodable, printable
 
@@ -39,7 +40,7 @@ def render_answer(answer: WhatIf, limit: int, in_bytes: bool = False) -> list[st
     )
     if answer.left:
         rows = [
-            [size(count), fate, kind or "–", printable(name)]
+            [size(count), fate, kind or "–", called(kind, name)]
             for fate, name, kind, count in answer.left[:limit]
         ]
         lines += ["", *render_rows(["SIZE", "FATE", "KIND", "OF"], rows, [False, True, True, True])]

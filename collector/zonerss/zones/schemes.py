@@ -64,6 +64,15 @@ def find_container(path: str, names: Names) -> Zone | None:
     return pod
 
 
+def user_of(path: str) -> int | None:
+    """The user below whose slice a cgroup is: whose own engines run a container there. None: the system's do."""
+    return _user_of(path.split("/"))
+
+
+def _user_of(parts: Sequence[str]) -> int | None:
+    return next((int(match["uid"]) for part in parts if (match := _USER_SLICE.fullmatch(part))), None)
+
+
 def find_unit(path: str, names: Names) -> Zone | None:
     """
     The outermost service, scope or session on a cgroup path; None where there is none.
@@ -160,10 +169,8 @@ def _find_machine(part: str, here: str, names: Names) -> Zone | None:
 
 
 def _container_name(id: str, before: Sequence[str], names: Names) -> str | None:
-    for part in before:
-        if user := _USER_SLICE.fullmatch(part):
-            return names.rootless.get(int(user["uid"]), {}).get(id)
-    return names.containers.get(id)
+    uid = _user_of(before)
+    return names.containers.get(id) if uid is None else names.rootless.get(uid, {}).get(id)
 
 
 def _unnamed(id: str, pod: Zone | None) -> str:

@@ -5,7 +5,22 @@ from __future__ import annotations
 from hypothesis import given
 from tests.unit.frames_by_hand import NAMES, PATHS, Frames, censuses, frames, in_rss
 
-from zonerss.answers.share import cover, pairs, pairs_among, shared_parts
+from zonerss.answers.share import (
+    cover,
+    held_together,
+    is_kernels,
+    kernel_bytes,
+    neighbours,
+    pairs,
+    pairs_among,
+    shared_parts,
+    with_any,
+)
+from zonerss.census.kinds import Kind
+from zonerss.records.files import FileKind, MappedFile
+
+LIBC = MappedFile("/lib/libc.so.6", FileKind.FILE, True)
+VDSO = MappedFile("[vdso]", FileKind.KERNEL, True)
 
 
 @given(frames)
@@ -49,3 +64,44 @@ def test_one_zone_names_all_parts_that_it_is_in() -> None:
 
 def test_the_largest_are_named_at_any_cost() -> None:
     assert cover([(5, (0, 1))], {0: 1 << 40, 1: 1 << 41}, surely=1, budget=0) == ({0}, [5])
+
+
+@given(frames)
+def test_neighbours_are_the_pairs_of_a_zone(frames: Frames) -> None:
+    parts = censuses(frames)[0].parts()
+    listed = shared_parts(parts, NAMES)
+    for zone in PATHS:
+        wanted = {
+            next(z for z in pair.zones if z != zone): pair.bytes
+            for pair in pairs(parts, NAMES)[0]
+            if zone in pair.zones
+        }
+        found = neighbours(listed, {}, zone)
+        assert {one.zone: one.bytes for one in found} == wanted
+        assert [one.bytes for one in found] == sorted(wanted.values(), reverse=True)
+
+
+@given(frames)
+def test_what_parts_hold_together_is_the_sum(frames: Frames) -> None:
+    parts = censuses(frames)[0].parts()
+    listed = with_any(shared_parts(parts, NAMES), [PATHS[0]])
+    assert all(PATHS[0] in part.zones for part in listed)
+    holdings = {part.number: [(LIBC, parts.filled()[part.number])] for part in listed}
+    held = held_together(listed, holdings)
+    assert held is not None
+    assert sum(
+        sum(pages[kind] for kind in (Kind.ANON, Kind.FILE, Kind.SHMEM)) for _, pages in held
+    ) * 4096 == sum(part.bytes for part in listed)
+    assert len(held) <= 1
+    with_files = [part for part in listed if part.anon_bytes < part.bytes]
+    assert (held_together(listed, {}) is None) == bool(with_files)
+
+
+def test_the_kernels_own_pages() -> None:
+    assert is_kernels([(VDSO, (0, 2, 0, 0, 0))])
+    assert not is_kernels([(VDSO, (0, 2, 0, 0, 0)), (LIBC, (0, 1, 0, 0, 0))])
+    assert not is_kernels([(None, (2, 0, 0, 0, 0))])
+    assert not is_kernels([])
+    assert not is_kernels(None)
+    assert kernel_bytes([(VDSO, (0, 2, 0, 0, 0)), (LIBC, (0, 1, 0, 0, 0))]) == 2 * 4096
+    assert kernel_bytes(None) == 0

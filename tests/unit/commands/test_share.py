@@ -12,24 +12,58 @@ from tests.unit.builders import NoSession, members, snapshot, usage
 from zonerss.census.census import Census
 from zonerss.census.kinds import Kind
 from zonerss.commands import main
+from zonerss.records.images import Image
 
 NAMES = ("a", "b", "c")
+CONTAINERS = {
+    "a": {"id": "aa" * 32, "kind": "podman"},
+    "b": {"id": "bb" * 32, "kind": "podman"},
+    "c": {"id": "cc" * 32, "kind": "monitor"},
+}
+
+
+class Answers:
+    """A snapshot that finds private memory in each of its parts."""
+
+    def __init__(self, snapshot: Any) -> None:
+        self._snapshot = snapshot
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._snapshot, name)
+
+    def holdings(self, members: Any, wanted: Any) -> Any:
+        return {
+            number: [(None, pages)] for number, pages in self.parts.filled().items() if number in wanted
+        }, ()
 
 
 class Session(NoSession):
     """Three zones; the first shares two pages with the second, and three with the third."""
 
-    def take(self, way: str) -> Any:
-        assert not gc.isenabled()
+    def take(self, way: str, zone: Any = None) -> Any:
+        assert not gc.isenabled() or way == "zone"
         census = Census(3)
         census.mark(0, range(10), [Kind.ANON] * 10)
         census.mark(1, range(2), [Kind.ANON] * 2)
         census.mark(2, range(2, 5), [Kind.ANON] * 3)
-        return snapshot(*map(usage, NAMES), parts=census.parts(), members=members(*NAMES))
+        usages = [usage(name, **CONTAINERS.get(name, {})) for name in zone or NAMES]
+        return Answers(snapshot(*usages, parts=census.parts(), members=members(*NAMES)))
+
+
+class OneImage:
+    """Containers a and b are of one image."""
+
+    def __init__(self, roots: Any) -> None:
+        pass
+
+    def of(self, id: str, uid: int | None) -> Image | None:
+        assert id != CONTAINERS["c"]["id"]
+        return Image("ee" * 32, "web:1")
 
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zonerss.commands.share.Images", OneImage)
     monkeypatch.setattr("zonerss.commands.watching.Session", Session)
 
 
@@ -39,7 +73,7 @@ def test_the_largest_only(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split() for line in lines[:3]] == [
         ["SHARED", "ZONE", "ZONE"],
         ["12K", "a", "c"],
-        ["and", "1", "more", "pairs"],
+        ["and", "1", "more", "pair", "(--all)"],
     ]
     assert gc.isenabled()
 
@@ -67,6 +101,43 @@ def test_json_has_the_thousand_largest_pairs_and_says_how_many_there_are(
 def test_all_in_text(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zonerss.commands.share._SHOWN", 1)
     assert main(["share"]) == 0
-    assert "and 1 more pairs" in capsys.readouterr().out
+    assert "and 1 more pair (--all)" in capsys.readouterr().out
     assert main(["share", "--all"]) == 0
-    assert "more pairs" not in capsys.readouterr().out
+    assert "more pair" not in capsys.readouterr().out
+
+
+def test_a_zone_and_its_neighbours(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["share", "b"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("b: ")
+    assert lines[0].endswith("shared with 1 zone")
+    assert [line.split() for line in lines[2:4]] == [
+        ["SHARED", "WITH", "WHAT"],
+        ["8K", "a", "8K", "of", "a", "fork"],
+    ]
+    assert main(["share", "b", "c", "--json"]) == 0
+    read = json.loads(capsys.readouterr().out)
+    assert [(own["zone"], own["neighbours"][0]["bytes"]) for own in read["own"]] == [
+        ("b", 8192),
+        ("c", 12288),
+    ]
+    assert [part["zones"] for part in read["parts"]] == [["a", "c"], ["a", "b"]]
+    assert [(pair["zones"], pair["bytes"]) for pair in read["pairs"]] == [
+        (["a", "c"], 12288),
+        (["a", "b"], 8192),
+    ]
+
+
+def test_by_image(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["share", "--by-image"]) == 0
+    row = capsys.readouterr().out.splitlines()[1].split()
+    assert row == ["2", "48K", "40K", "8K", "web:1", "8K", "of", "a", "fork"]
+    assert main(["share", "--by-image", "--json"]) == 0
+    (image,) = json.loads(capsys.readouterr().out)["images"]
+    assert (image["containers"], image["saved_bytes"], image["apart_bytes"]) == (["a", "b"], 8192, 49152)
+
+
+@pytest.mark.parametrize("words", [["a"], ["--by", "user"], ["--by", "cgroup"]])
+def test_by_image_is_of_all_containers(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["share", "--by-image", *words]) == 2
+    assert "looks at all containers" in capsys.readouterr().err

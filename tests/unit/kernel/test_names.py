@@ -15,16 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.threads import until
 
-from zonerss.kernel import names as names_module
-from zonerss.kernel import patience
-from zonerss.kernel.names import (
-    HOME_BYTES,
-    HOME_FILE_BYTES,
-    MOST_VALUES,
-    OnDemand,
-    host_names,
-    unread_sentence,
-)
+from zonerss.kernel import engines, patience
+from zonerss.kernel.engines import HOME_BYTES, HOME_FILE_BYTES, MOST_VALUES, OnDemand
+from zonerss.kernel.names import host_names, unread_sentence
 from zonerss.kernel.roots import Roots
 from zonerss.records import Names
 from zonerss.views.text import encodable
@@ -276,7 +269,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         lengths.append(len(text))
         return loads(text)
 
-    monkeypatch.setattr(names_module.json, "loads", counting)
+    monkeypatch.setattr(engines.json, "loads", counting)
     return lengths
 
 
@@ -358,7 +351,7 @@ def test_many_links_to_one_bomb(alice: Path, parsed: list[int]) -> None:
 
 
 def test_many_files(alice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(names_module, "HOME_FILES", 10)
+    monkeypatch.setattr(engines, "HOME_FILES", 10)
     write(alice / CONTAINERS, ONE)
     for number in range(9):
         (alice / HOME / f"{number}-containers").mkdir()
@@ -377,7 +370,7 @@ def names_after(host: Path) -> Names:
 
 def test_the_time_that_all_homes_take_is_bounded(alice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(alice / CONTAINERS, ONE)
-    monkeypatch.setattr(names_module, "HOMES_SECONDS", 0)
+    monkeypatch.setattr(engines, "HOMES_SECONDS", 0)
     assert "have taken 0 s" in names_after(alice).unread[f"/{HOME}"]
 
 
@@ -386,14 +379,14 @@ def test_a_home_that_does_not_answer_is_left(
 ) -> None:
     write(alice / CONTAINERS, ONE)
     answered = threading.Event()
-    read = names_module.read_names
+    read = engines.read_names
 
     def stuck(*given: Any) -> list[str]:
         answered.wait()
         return read(*given)
 
-    monkeypatch.setattr(names_module, "read_names", stuck)
-    monkeypatch.setattr(names_module, "HOMES_SECONDS", 0.01)
+    monkeypatch.setattr(engines, "read_names", stuck)
+    monkeypatch.setattr(engines, "HOMES_SECONDS", 0.01)
     try:
         assert names_after(alice).unread[f"/{HOME}"] == "its file system does not answer"
         assert pauses.threads == 1

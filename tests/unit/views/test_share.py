@@ -6,14 +6,15 @@ import json
 
 from tests.unit import builders
 
-from zonerss.answers.share import Sharing, pairs, shared_parts
+from zonerss.answers.share import Own, Pair, Sharing, neighbours, pairs, shared_parts, with_any
 from zonerss.census.census import Census
 from zonerss.census.kinds import Kind
 from zonerss.census.usage import Member, zone_names
 from zonerss.records import Task, Zone
 from zonerss.records.files import FileKind, MappedFile
+from zonerss.units import format_size
 from zonerss.views.document import render_json
-from zonerss.views.share import document, render_pairs, render_parts
+from zonerss.views.share import document, render, render_pairs, render_parts
 
 LIBC = MappedFile("/usr/lib/libc.so.6", FileKind.FILE, True)
 GONE = MappedFile("/tmp/x\x1b[2J", FileKind.DELETED, False)
@@ -66,7 +67,7 @@ def test_pairs_as_a_list_where_there_are_no_colours() -> None:
         "SHARED  ZONE  ZONE",
         " 1248K  db    web",
         "   20K  db    evil\\x0a\\xff",
-        "and 1 more pairs",
+        "and 1 more pair (--all)",
     ]
 
 
@@ -89,7 +90,10 @@ def test_a_heat_map_has_its_own_pairs_and_a_list_has_not() -> None:
     zones, count = found.snapshot.zones, found.pair_count
     all_of_them = render_pairs(zones, found.pairs, count, width=100)
     assert render_pairs(zones, found.pairs[:1], count, width=100, heat=found.pairs) == all_of_them
-    assert render_pairs(zones, found.pairs[:1], count, width=40, heat=found.pairs)[-1] == "and 2 more pairs"
+    assert (
+        render_pairs(zones, found.pairs[:1], count, width=40, heat=found.pairs)[-1]
+        == "and 2 more pairs (--all)"
+    )
 
 
 def test_too_narrow_for_a_heat_map() -> None:
@@ -129,3 +133,119 @@ def test_what_was_not_looked_up_is_null() -> None:
     bare = Sharing(found.snapshot, found.parts, found.pairs, found.pair_count, {}, ())
     read = json.loads(render_json(document(bare)))
     assert [part["holds"] is None for part in read["parts"]] == [True, False, True]
+
+
+# ---- what is folded into one line, and a zone's own row --------------------------------------------------------
+
+VDSO = MappedFile("[vdso]", FileKind.KERNEL, True)
+
+
+def noisy() -> Sharing:
+    """a and b share 1000 pages of libc, a and c 20, b and c 9, which is below 1 %; all three the vdso."""
+    census = Census(3)
+    pages = {(0, 1): 1000, (0, 2): 20, (1, 2): 9, (0, 1, 2): 40}
+    first = 0
+    for owners, count in pages.items():
+        for owner in owners:
+            census.mark(owner, range(first, first + count), [Kind.FILE] * count)
+        first += count
+    parts, names = census.parts(), dict(enumerate("abc"))
+    listed = shared_parts(parts, names)
+    holdings = {
+        part.number: [(VDSO if len(part.zones) == 3 else LIBC, (0, part.bytes // 4096, 0, 0, 0))]
+        for part in listed
+    }
+    found, count = pairs(parts, names)
+    zones = [builders.usage(name) for name in "abc"]
+    return Sharing(builders.snapshot(*zones), listed, found, count, holdings, ())
+
+
+def table(lines: list[str]) -> list[list[str]]:
+    return [line.split() for line in lines]
+
+
+def test_the_vdso_and_what_is_below_a_hundredth_is_one_line() -> None:
+    lines = table(render(noisy(), 10, 0))
+    assert lines[:4] == [
+        ["SHARED", "ZONE", "ZONE"],
+        ["4160K", "a", "b"],
+        ["240K", "a", "c"],
+        ["and", "1", "more", "pair", "(--all)"],
+    ]
+    assert lines[5:9] == [
+        ["SIZE", "BY", "WHAT", "ZONES"],
+        ["4000K", "2", "4000K", "libc.so.6", "a", "b"],
+        ["80K", "2", "80K", "libc.so.6", "a", "c"],
+        ["and", "196K", "in", "2", "smaller", "parts", "(--all)"],
+    ]
+
+
+def test_all_is_shown_where_it_is_asked_for() -> None:
+    text = "\n".join(render(noisy(), None, 0, noise=0))
+    assert "[vdso]" in text
+    assert "--all" not in text
+
+
+def test_two_zones_that_share_the_vdso_only() -> None:
+    found = noisy()
+    (vdso,) = (part for part in found.parts if len(part.zones) == 3)
+    only = Sharing(found.snapshot, [vdso], [Pair(("a", "b"), vdso.bytes)], 1, found.holdings, ())
+    assert render(only, 10, 0)[:3] == ["and 1 more pair (--all)", "", "and 160K in 1 smaller part (--all)"]
+
+
+def own(zone: str) -> Sharing:
+    found = noisy()
+    parts = with_any(found.parts, [zone])
+    (usage,) = (usage for usage in found.snapshot.zones if usage.zone == zone)
+    return Sharing(
+        found.snapshot,
+        parts,
+        (),
+        2,
+        found.holdings,
+        (),
+        own=[Own(usage, neighbours(parts, found.holdings, zone))],
+    )
+
+
+def test_a_zones_own_row() -> None:
+    lines = render(own("a"), 10, 0)
+    usage = builders.usage("a")
+    assert lines[0] == (
+        f"a: {format_size(usage.rss_bytes)}, {format_size(usage.exclusive_bytes)} of it exclusive, "
+        f"{format_size(usage.shared_bytes)} shared with 2 zones"
+    )
+    assert table(lines[2:5]) == [
+        ["SHARED", "WITH", "WHAT"],
+        ["4160K", "b", "4000K", "libc.so.6,", "160K", "[vdso]"],
+        ["240K", "c", "160K", "[vdso],", "80K", "libc.so.6"],
+    ]
+    assert table(lines[6:8]) == [
+        ["SIZE", "BY", "WHAT", "ZONES"],
+        ["4000K", "2", "4000K", "libc.so.6", "a", "b"],
+    ]
+
+
+def test_neighbours_beyond_the_limit_are_one_line() -> None:
+    assert "and 1 more zone, with 240K or less each (--all)" in render(own("a"), 1, 0)
+
+
+def test_a_zone_that_shares_nothing() -> None:
+    usage = builders.usage("a")
+    alone = Sharing(builders.snapshot(usage), (), (), 0, {}, (), own=[Own(usage, ())])
+    assert render(alone, 10, 0)[0].endswith("none of it shared with another zone")
+
+
+def test_what_of_a_neighbour_was_not_looked_up_is_unknown() -> None:
+    found = own("a")
+    bare = neighbours(found.parts, {}, "a")
+    assert [one.holds for one in bare] == [None, None]
+    usage = builders.usage("a")
+    lines = render(Sharing(found.snapshot, found.parts, (), 2, {}, (), own=[Own(usage, bare)]), 10, 0)
+    assert lines[3].split() == ["4160K", "b", "–"]
+    read = json.loads(render_json(document(own("a"))))
+    assert read["own"][0]["neighbours"][1]["holds"][0] == {
+        "kind": "kernel",
+        "name": "[vdso]",
+        "bytes": 40 * 4096,
+    }
