@@ -1,7 +1,9 @@
-"""Live tests are marked, skipped by named causes only, and required where ZONERSS_LIVE=require says so."""
+"""Live tests are marked, skipped by named causes only, and required where ZONERSS_LIVE=require says so. All JSON that
+tests read is held to its schema."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Generator
@@ -11,6 +13,7 @@ from typing import TypeVar
 import hypothesis
 import pytest
 
+from tests import contract
 from tests.live import needs
 
 # How long an example takes says how busy the machine is, not whether the code is right.
@@ -26,10 +29,15 @@ def is_live(path: Path) -> bool:
 
 
 def pytest_configure() -> None:
+    json.loads = contract.loads
     # Whoever ends the tests politely gets what they made removed, as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # A shell starts what goes to the background with SIGINT ignored; what the tests start would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_unconfigure() -> None:
+    json.loads = contract.PLAIN_LOADS
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -30,6 +30,7 @@ FLOORS = (
     ("motion",),
     ("snapshot",),
     ("answers", "zonerss"),  # zonerss: the package's own __init__
+    ("schemas",),
     ("views",),
     ("commands",),
     ("__main__",),
@@ -37,7 +38,7 @@ FLOORS = (
 SIDE_BY_SIDE = ("kernel", "zones")
 """Rooms of one floor that do not import each other."""
 MAY_READ_THE_KERNEL = ("kernel", "walk", "_core")
-PURE = ("errors", "units", "records", "zones", "census", "flight", "answers")
+PURE = ("errors", "units", "records", "zones", "census", "flight", "answers", "schemas")
 NOT_PURE = ("answers.explain.account",)
 """Modules of the pure rooms that ask the kernel or a Session."""
 MAY_RUN_UPWARD: frozenset[tuple[str, str]] = frozenset()

@@ -46,6 +46,7 @@ ELSEWHERE = {
     "zones/plan.py": "tests/unit/census/test_both_ways.py",
     "commands/__init__.py": "tests/unit/commands/test_main.py",
     "commands/options.py": "tests/unit/commands/test_main.py",
+    "schemas/": "tests/unit/test_schemas.py",
     "views/columns.py": "tests/unit/views/test_show.py",
     "views/footer.py": "tests/unit/views/test_show.py",
     "views/top_app.py": "tests/unit/views/test_top.py",

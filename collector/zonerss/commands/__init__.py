@@ -32,6 +32,7 @@ VERBS = {
     "top": "what each zone uses, live",
     "explain": "from the RSS that ps shows to what the kernel charges",
     "check": "what this kernel and these privileges allow",
+    "schema": "the JSON Schema of each document",
     "help": "what the words mean that zonerss uses",
 }
 

@@ -15,10 +15,7 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
 import re
-import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -48,6 +45,7 @@ from zonerss.snapshot import Session, Snapshot
 from zonerss.views.images import document as image_document
 from zonerss.views.images import render as render_images
 from zonerss.views.share import HEAT_ZONES, NOISE, document, render
+from zonerss.views.terminal import find_terminal
 from zonerss.zones.schemes import user_of
 
 _CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
@@ -84,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         return _run_by_image(args, way)
     limit = args.limit or (None if args.all or args.json else _SHOWN)
     pair_limit = args.limit or (None if args.all else _PAIRS if args.json else _SHOWN)
-    width = 0 if args.json else _colour_width()
+    width = 0 if args.json else _colour_width(args)
     noise = 0.0 if args.all or args.limit else NOISE
 
     def look(session: Session) -> Sharing:
@@ -133,11 +131,10 @@ def _no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _colour_width() -> int:
-    """Columns of the terminal that we write to; 0: it is none, or is to have no colours (no-color.org)."""
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return 0
-    return shutil.get_terminal_size().columns
+def _colour_width(args: argparse.Namespace) -> int:
+    """Columns of the terminal that we write to; 0: it is none, or is to have no colours."""
+    terminal = find_terminal(getattr(args, "color", "auto"))
+    return terminal.width or 0 if terminal.style.colour else 0
 
 
 def measure(

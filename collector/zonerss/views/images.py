@@ -43,7 +43,13 @@ def render(
     others = len(sharing.images) - len(several)
     if others:
         lines.append(f"{'and ' if rows else ''}{others} more image{'s' * (others > 1)} (--all)")
-    return [*lines, *([""] if lines else []), *_sentences(sharing, in_bytes), "", *footer(sharing.snapshot, in_bytes)]
+    return [
+        *lines,
+        *([""] if lines else []),
+        *_sentences(sharing, in_bytes),
+        "",
+        *footer(sharing.snapshot, in_bytes),
+    ]
 
 
 def _sentences(sharing: ImageSharing, in_bytes: bool) -> list[str]:
