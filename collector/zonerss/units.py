@@ -7,6 +7,8 @@ import os
 PAGE_BYTES: int = os.sysconf("SC_PAGE_SIZE")
 
 _KIB = 1024
+_UNITS = (("K", 0), ("M", 10), ("G", 100), ("T", 100), ("P", 100), ("E", 100))
+"""From the least on, and below how many of it one decimal is shown."""
 
 
 def pages_to_bytes(pages: int) -> int:
@@ -21,21 +23,26 @@ def memory_bytes() -> int:
 
 def format_size(size_bytes: int | None) -> str:
     """
-    A size as prstat prints it: whole K up to 9999, then whole M up to 9999, then G with one digit below 100.
+    A size in at most five characters: whole K, then M with one decimal below 10, then G and above with one below 100.
 
-    Unknown (None) is a dash. Rounded half up.
-    Source: the rules of prstat's Format_size (illumos cmd/prstat/prutil.c), with G made finer: machines grew.
+    1023K, 1.0M, 9.9M, 10M, 1023M, 1.0G, 99.9G, 100G, 1023G, 1.0T. A K has no decimals, because memory comes in pages.
+    Rounded half up; so a greater size is never shown as a smaller one. Negative sizes have a minus before them. Unknown
+    (None) is a dash.
     """
     if size_bytes is None:
         return "–"
-    kib = (size_bytes + _KIB // 2) // _KIB
-    if kib < 10_000:
-        return f"{kib}K"
-    mib = (kib + _KIB // 2) // _KIB
-    if mib < 10_000:
-        return f"{mib}M"
-    gib = mib / _KIB
-    return f"{gib:.1f}G" if gib < 100 else f"{gib:.0f}G"
+    if size_bytes < 0:
+        return f"-{format_size(-size_bytes)}"
+    unit_bytes = _KIB
+    for unit, decimals_below in _UNITS:
+        tenths = (10 * size_bytes + unit_bytes // 2) // unit_bytes
+        if tenths < 10 * decimals_below:
+            return f"{tenths // 10}.{tenths % 10}{unit}"
+        whole = (size_bytes + unit_bytes // 2) // unit_bytes
+        if whole < _KIB or unit == _UNITS[-1][0]:
+            return f"{whole}{unit}"
+        unit_bytes *= _KIB
+    raise AssertionError("the last unit takes all")
 
 
 def format_percent(part: float, whole: float) -> str:

@@ -60,16 +60,16 @@ def test_the_chain():
     assert lines == [
         "zone web",
         "",
-        "    SIZE  WHAT",
-        "    300M  sum of process RSS (3 processes)",
-        "-   180M  counted again: frames that several processes of the zone map",
-        "=   120M  RSS of the zone: every frame once",
-        "-    17M  charged to /db",
-        "+    23M  page cache of this cgroup that no process maps",
-        "+  7168K  kernel memory: page tables, stacks, slab",
-        "+  2048K  charged here, mapped only by db",
-        "+     4K  not explained (within the kernel's own rounding, 512K)",
-        "=   135M  charged to /web (memory.usage_in_bytes)",
+        "   SIZE  WHAT",
+        "   300M  sum of process RSS (3 processes)",
+        "-  180M  counted again: frames that several processes of the zone map",
+        "=  120M  RSS of the zone: every frame once",
+        "-   17M  charged to /db",
+        "+   23M  page cache of this cgroup that no process maps",
+        "+  7.0M  kernel memory: page tables, stacks, slab",
+        "+  2.0M  charged here, mapped only by db",
+        "+    4K  not explained (within the kernel's own rounding, 512K)",
+        "=  135M  charged to /web (memory.usage_in_bytes)",
         "",
     ]
 
@@ -112,9 +112,9 @@ def test_numbers():
     assert numbers.render("web", rows) == [
         "zone web",
         "",
-        "WHO          SIZE  FORMULA  ANSWERS",
-        "ps, prstat  3072K  sum      all",
-        "kubelet         –  usage    some",
+        "WHO         SIZE  FORMULA  ANSWERS",
+        "ps, prstat  3.0M  sum      all",
+        "kubelet        –  usage    some",
     ]
 
 
@@ -134,7 +134,7 @@ def test_hints():
     assert why("/web") == "its own"
     assert why("/db") == "db touched these first, and pays"
     assert why("/gone") == "no process is left in it: the charge outlives them"
-    assert why("/above") == "5120K of it by removed cgroups below: charges outlive them"
+    assert why("/above") == "5.0M of it by removed cgroups below: charges outlive them"
     assert why("/") == "the root cgroup: on no limit"
     assert why(None) == "in no bill: touched before there was one, or since freed"
 
@@ -147,9 +147,9 @@ def test_the_matrix():
     )
     matrix = Matrix(snapshot(), cells, PAYERS)
     assert payers.render(matrix, "web") == [
-        "ZONE   MAPS  EXCL  PAYER  WHY",
-        "web   2048K    0K  /db    db touched these first, and pays",
-        "web      4K    0K  –",
+        "ZONE  MAPS  EXCL  PAYER  WHY",
+        "web   2.0M    0K  /db    db touched these first, and pays",
+        "web     4K    0K  –",
     ]
     assert len(payers.render(matrix, None)) == 4
     document = payers.document(matrix, None)
@@ -163,16 +163,16 @@ def test_how_mapped():
     assert getvmusage.render("web", mapped) == [
         "zone web, basis incore",
         "",
-        "WHO         WHAT           SIZE  MEANS",
-        "getvmusage  rss_private   7168K  through MAP_PRIVATE (libc is private)",
-        "            rss_shared    5120K  through MAP_SHARED: files, tmpfs, shared memory",
-        "zonerss     exclusive       11M  no other zone has it, however it is mapped",
-        "            shared        1024K  another zone has it, too",
-        "getvmusage  swap_private  9216K  reserved (fork doubles it)",
-        "            swap_shared   3072K  reserved by shared memory, each once",
-        "zonerss     swap             0K  used: slots that page tables refer to",
+        "WHO         WHAT          SIZE  MEANS",
+        "getvmusage  rss_private   7.0M  through MAP_PRIVATE (libc is private)",
+        "            rss_shared    5.0M  through MAP_SHARED: files, tmpfs, shared memory",
+        "zonerss     exclusive      11M  no other zone has it, however it is mapped",
+        "            shared        1.0M  another zone has it, too",
+        "getvmusage  swap_private  9.0M  reserved (fork doubles it)",
+        "            swap_shared   3.0M  reserved by shared memory, each once",
+        "zonerss     swap            0K  used: slots that page tables refer to",
         "",
-        "1024K is mapped both ways and counted in rss_shared.",
+        "1.0M is mapped both ways and counted in rss_shared.",
     ]
 
 

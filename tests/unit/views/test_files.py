@@ -32,7 +32,7 @@ def test_the_files_of_a_zone() -> None:
     lines = render_files(USAGES, "web")
     assert lines[0].split() == ["SIZE", "EXCL", "KIND", "FILE", "ALSO", "MAPPED", "BY"]
     assert lines[1].split() == [
-        "1200K",
+        "1.2M",
         "0K",
         "file",
         "/usr/lib/libc.so.6",

@@ -15,7 +15,7 @@ def test_table() -> None:
     lines = render(snapshot(), rows, COLUMNS)
     assert [line.split() for line in lines[:2]] == [
         ["PID", "USERNAME", "SIZE", "RSS", "ANON", "FILE", "SHMEM", "EXCL", "PROP", "ZONE", "PROCESS"],
-        ["8", "–", "1024K", "97K", "23K", "31K", "7K", "11K", "29K", "web", "httpd"],
+        ["8", "–", "1.0M", "97K", "23K", "31K", "7K", "11K", "29K", "web", "httpd"],
     ]
     assert lines[2].split()[:2] == ["7", "root"]
     assert lines[2].endswith("a\\x1b[2J\\x0ab")

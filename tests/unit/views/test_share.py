@@ -54,10 +54,10 @@ def sharing() -> Sharing:
 def test_parts_with_what_they_hold() -> None:
     found = sharing()
     assert render_parts(found.parts, found.holdings) == [
-        " SIZE  BY  WHAT                                           ZONES",
-        "1228K   2  1200K libc.so.6, 28K of a fork                 db web",
-        "  44K   1  44K private                                    evil\\x0a\\xff",
-        "  20K   3  16K x\\x1b[2J (deleted), 4K SysV segment 32814  db evil\\x0a\\xff web",
+        "SIZE  BY  WHAT                                           ZONES",
+        "1.2M   2  1.2M libc.so.6, 28K of a fork                  db web",
+        " 44K   1  44K private                                    evil\\x0a\\xff",
+        " 20K   3  16K x\\x1b[2J (deleted), 4K SysV segment 32814  db evil\\x0a\\xff web",
     ]
 
 
@@ -65,7 +65,7 @@ def test_pairs_as_a_list_where_there_are_no_colours() -> None:
     found = sharing()
     assert render_pairs(found.snapshot.zones, found.pairs[:2], found.pair_count, width=0) == [
         "SHARED  ZONE  ZONE",
-        " 1248K  db    web",
+        "  1.2M  db    web",
         "   20K  db    evil\\x0a\\xff",
         "and 1 more pair (--all)",
     ]
@@ -79,7 +79,7 @@ def test_pairs_as_a_heat_map_on_a_terminal() -> None:
     found = sharing()
     lines = render_pairs(found.snapshot.zones, found.pairs, found.pair_count, width=100)
     assert len(lines) == 4
-    assert "1248K" in lines[1]
+    assert "1.2M" in lines[1]
     assert "\x1b[" in lines[1]
     assert "\x1b[2J" not in "".join(lines)
     assert "evil\\x0a\\xff" in lines[2]

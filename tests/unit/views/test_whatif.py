@@ -50,8 +50,8 @@ def test_swap_and_huge_pages_where_there_are_any() -> None:
 
     answer = dataclasses.replace(ANSWER, swap_bytes=3 * KIB, hugetlb_bytes=2048 * KIB, left=(), kept_by=())
     assert render_answer(answer, 10)[5:] == [
-        "SWAP            3K  in addition: swap slots",
-        "HUGETLB      2048K  in addition: huge pages of a pool",
+        "SWAP           3K  in addition: swap slots",
+        "HUGETLB      2.0M  in addition: huge pages of a pool",
     ]
 
 
