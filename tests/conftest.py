@@ -34,6 +34,7 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # A shell starts what goes to the background with SIGINT ignored; what the tests start would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ["ZONERSS_CONFIG"] = ""  # what this machine is configured to is none of the tests' business
 
 
 def pytest_unconfigure() -> None:

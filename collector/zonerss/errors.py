@@ -7,6 +7,8 @@ A race (a process left) is no failure but a :class:`zonerss.records.Gap`. A miss
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 EXHAUSTED = {
     errno.EMFILE: "no more files may be opened: raise the limit, as with `ulimit -n 1024`",
@@ -46,13 +48,47 @@ class FramesHidden(CannotServe):
 
 
 class UnknownZone(ZonerssError):
-    """A zone was named that no process of this host belongs to."""
+    """A zone was named that no process of this host belongs to, or a process that is not there."""
 
-    def __init__(self, sentence: str, zone: str) -> None:
-        """:param zone: as it was spelled"""
+    def __init__(self, sentence: str, zone: str, close: Sequence[str] = ()) -> None:
+        """
+        :param zone: as it was spelled
+        :param close: names of zones that are spelled nearly so
+        """
         super().__init__(sentence)
         self.zone = zone
+        self.close = tuple(close)
+
+
+class AmbiguousZone(UnknownZone):
+    """A short name was given that several zones could be meant by. The command exits with 2."""
+
+    exit_status = 2
 
 
 class KernelFormatError(ZonerssError):
     """A kernel file said something that we do not understand; the text carries path and raw content."""
+
+
+_MOST_COMPARED = 2000
+_MOST_CHARACTERS = 80
+
+
+def nearest(word: str, known: Iterable[str], most: int = 3) -> list[str]:
+    """
+    Those of the known words that are spelled most like a mistyped one, the nearest first; none where none is near.
+
+    Only the first 2,000 are compared, and of each its first 80 characters: names may be a stranger's.
+    """
+    import difflib
+
+    cut: dict[str, str] = {}
+    for name in islice(known, _MOST_COMPARED):
+        cut.setdefault(name[:_MOST_CHARACTERS], name)
+    found = difflib.get_close_matches(word[:_MOST_CHARACTERS], cut, n=most, cutoff=0.65)
+    return [cut[name] for name in found]
+
+
+def did_you_mean(close: Sequence[str]) -> str | None:
+    """The question that ends a complaint about a mistyped word; None where no word is near."""
+    return f"did you mean {' or '.join(close)}?" if close else None

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -141,9 +143,22 @@ def test_too_little_memory():
         ("--limit", "many"),
         ("--rules", "/nonexistent"),
         ("--nonsense",),
-        ("nonsense",),
+        ("shwo",),
         ("ps", "--by", "nonsense"),
         ("ps", "--sort", "nonsense"),
+        ("--sort", "-nonsense"),
+        ("-o", "rss,nonsense"),
+        ("-o", "+"),
+        ("ps", "-o", "nonsense"),
+        ("files", "-o", "nonsense"),
+        ("files", "--sort", "nonsense"),
+        ("--json", "--tsv"),
+        ("--tree", "--tsv"),
+        ("--tsv", "--by", "zone", "--by", "user"),
+        ("whatif",),
+        ("help", "nonsense"),
+        ("--config", "/nonexistent"),
+        ("--config",),
         ("frames",),
         ("frames", "nonsense"),
         ("frames", "-1"),
@@ -160,6 +175,124 @@ def test_wrong_usage(arguments):
 def test_an_unknown_zone(json_option):
     line = assert_refused(run("--zone", "no such zone", *json_option), 1)
     assert "no such zone" in line
+
+
+@pytest.mark.parametrize(
+    "arguments", [("-o", "exlcusive"), ("--sort", "exlcusive"), ("ps", "--sort", "-exlcusive")]
+)
+def test_an_unknown_column_gets_the_nearest_and_all(arguments):
+    line = assert_refused(run(*arguments), 2)
+    assert "there is no column 'exlcusive'; did you mean exclusive?" in line
+    assert "proportional" in line
+
+
+def test_what_is_neither_verb_nor_zone():
+    line = assert_refused(run("shwo"), 2)
+    assert "did you mean `zonerss show`" in line
+    assert "no-such-thing" in assert_refused(run("no-such-thing"), 1)
+
+
+def test_a_zone_by_a_short_name(make_zone):
+    """One that only one zone has will do; of two both are named."""
+    one, other = make_zone("pair.service"), make_zone("pair.scope")
+    for zone in (one, other):
+        zone.spawn()
+    for words in (["show"], ["ps"], ["whatif"], ["files"], ["explain"]):
+        line = assert_refused(run(*words, "pair", "--by", "cgroup"), 2)
+        assert one.name in line
+        assert other.name in line
+    result = run("show", "pair.scope", "--by", "cgroup", "--json")
+    assert [zone["zone"] for zone in json.loads(result.stdout)["zones"]] == [other.name], result.stderr
+    result = run("whatif", "pair.scope", "--by", "cgroup", one.name, "--json")
+    assert json.loads(result.stdout)["without"] == [other.name, one.name], result.stderr
+    result = run("files", "pair.scope", "--by", "cgroup", "--json")
+    assert json.loads(result.stdout)["zone"] == other.name, result.stderr
+
+
+def test_processes_by_pid_and_by_zone(make_zone):
+    zone = make_zone("few")
+    pids = {zone.spawn().pid, zone.spawn().pid}
+    result = run("ps", str(os.getpid()), "--by", "cgroup", "few", "--json")
+    found = {process["pid"] for process in json.loads(result.stdout)["processes"]}
+    assert found == {os.getpid(), *pids}, result.stderr
+    child = subprocess.Popen(["true"])
+    child.wait()
+    assert f"process {child.pid} is not among those" in assert_refused(run("ps", str(child.pid)), 1)
+    assert "is not a process id" in assert_refused(run("ps", "99999999999999999999"), 2)
+
+
+# ---- configuration ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("by = 'user'\nby =", "2:5"),
+        ("by = 'user'\n[show]\nsotr = 'rss'\n", "3:1"),
+        ("by = 'user'\n[shwo]\n", "2:2"),
+        ("by = 'user'\n\n[show]\n  limit = 'many'\n", "4:3"),
+    ],
+)
+def test_a_configuration_with_an_error(tmp_path, text, where):
+    """Its place is said, and nothing of it is used: there is no table by user."""
+    file = tmp_path / "zonerss.toml"
+    file.write_text(text)
+    assert f"{file}:{where}: " in assert_refused(run("--config", str(file)), 2)
+    result = run("check", "--config", str(file))
+    assert result.returncode == 1
+    assert f"{file}:{where}: ".encode() in result.stdout
+    result = run("--config", str(file), "--no-config", "--json")
+    assert json.loads(result.stdout)["by"] == "zone", result.stderr
+
+
+IN_ITS_PLACE = "mount --bind '{etc}' /etc && exec env -u ZONERSS_CONFIG '{python}' -m zonerss {words}"
+
+
+def run_configured(etc: Path, words: str) -> subprocess.CompletedProcess:
+    """With a directory in the place of /etc, in a mount namespace of its own."""
+    command = IN_ITS_PLACE.format(etc=etc, python=sys.executable, words=words)
+    return subprocess.run(
+        ["unshare", "-m", "sh", "-c", command], cwd=PROJECT, capture_output=True, check=False
+    )
+
+
+@pytest.fixture
+def etc() -> Iterator[Path]:
+    """Stands for /etc; of root's, and on the way to it nobody else can write."""
+    directory = Path(tempfile.mkdtemp(prefix="zonerss-test-", dir="/run"))
+    directory.chmod(0o755)
+    (directory / "zonerss/rules.d").mkdir(parents=True)
+    yield directory
+    shutil.rmtree(directory)
+
+
+def test_the_configuration_of_the_machine(make_zone, etc):
+    zone = make_zone("configured")
+    zone.spawn()
+    (etc / "zonerss/rules.d/ours.toml").write_text(f"[[rule]]\nmatch = '^{zone.name}$'\nname = 'ours'\n")
+    (etc / "zonerss/zonerss.toml").write_text("[show]\nzone = 'ours'\n")
+    result = run_configured(etc, "--json")
+    if b"mount" in result.stderr:
+        needs.skip("needs_mount", result.stderr.decode())
+    assert [zone["zone"] for zone in json.loads(result.stdout)["zones"]] == ["ours"], result.stderr
+    told = run_configured(etc, "check").stdout.decode()
+    assert "show: zone = 'ours' (/etc/zonerss/zonerss.toml:2)" in told
+    assert "1 rules (/etc/zonerss/rules.d/ours.toml)" in told
+    assert "zones" in json.loads(run_configured(etc, "--no-config --json").stdout)
+
+
+@pytest.mark.parametrize("place", ["zonerss", "zonerss/zonerss.toml", "zonerss/rules.d/ours.toml"])
+def test_a_configuration_that_others_can_write(etc, place):
+    (etc / "zonerss/zonerss.toml").write_text("by = 'user'\n")
+    (etc / "zonerss/rules.d/ours.toml").write_text("")
+    os.chown(etc / place, 65534, 65534)
+    result = run_configured(etc, "--json")
+    if b"mount" in result.stderr:
+        needs.skip("needs_mount", result.stderr.decode())
+    assert f"/etc/{place} belongs to the user 65534" in assert_refused(result, 2)
+    os.chown(etc / place, 0, 0)
+    (etc / place).chmod(0o777)
+    assert f"/etc/{place} can be written to by everybody" in assert_refused(run_configured(etc, ""), 2)
 
 
 def test_a_process_that_is_not_there():
@@ -213,6 +346,25 @@ def test_hostile_names_as_groups(hostile_zone):
     result = run("--by", "command")
     assert result.returncode == 0, result.stderr
     assert_printable(result.stdout)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--tsv", "--by", "cgroup", "-o", "+kind,cgroup"),
+        ("ps", "--tsv", "--args"),
+        ("ps", "-o", "pid,args"),
+        ("files", "--tsv"),
+    ],
+    ids=" ".join,
+)
+def test_hostile_names_in_rows_for_programs(hostile_zone, arguments):
+    result = run(*arguments)
+    assert result.returncode == 0, result.stderr
+    lines = assert_printable(result.stdout.replace(b"\t", b"")).splitlines()
+    assert len(lines) > 1
+    if "--tsv" in arguments:
+        assert len({line.count(b"\t") for line in result.stdout.splitlines()}) == 1
 
 
 @pytest.mark.parametrize("arguments", [("--by", "cgroup"), ("--by", "command"), ("ps",)], ids=" ".join)

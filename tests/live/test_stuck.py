@@ -24,8 +24,11 @@ from tests.live.cgroups import stopped
 from tests.live.conftest import SOURCES, cannot_serve
 from tests.workloads.build import build
 from zonerss.kernel import patience
+from zonerss.kernel.cmdline import MOST_BYTES, read_command_lines
 from zonerss.kernel.patience import Busy, Pauses
-from zonerss.records import Cause
+from zonerss.kernel.proc import parse_stat
+from zonerss.kernel.roots import HOST
+from zonerss.records import Cause, Task
 
 FOR_EVER = 120
 PATIENCE = "0.5"
@@ -222,3 +225,29 @@ def test_a_reader_in_this_process_is_left_behind_once(stuck, pauses):
     with pytest.raises(Busy):
         list(zonerss.frames(stuck.pid))
     assert pauses.threads == 1
+
+
+def test_its_command_line_is_not_waited_for(stuck, pauses):
+    task = Task(stuck.pid, start_ticks_of(stuck.pid), None, None, "stuck", "/", 1, stuck.pid)
+    ours = Task(os.getpid(), start_ticks_of(os.getpid()), None, None, "python", "/", 1, os.getpid())
+    assert read_command_lines(HOST, [task, ours], 0.5).keys() <= {ours.pid}
+    assert not pauses.is_asked(stuck.pid)
+    line = Path("/proc/self/cmdline").read_bytes()[:MOST_BYTES].rstrip(b"\0 ")
+    assert read_command_lines(HOST, [task, ours]) == {ours.pid: tuple(map(os.fsdecode, line.split(b"\0")))}
+
+
+def test_command_lines_of_all_while_it_is_stuck(stuck):
+    done = subprocess.run(
+        [sys.executable, "-m", "zonerss", "ps", "--args", "--json", "--patience", PATIENCE],
+        capture_output=True,
+        text=True,
+        timeout=FOR_EVER,
+        check=True,
+    )
+    lines = {process["pid"]: process["args"] for process in json.loads(done.stdout)["processes"]}
+    assert lines[os.getpid()]
+    assert lines.get(stuck.pid) is None
+
+
+def start_ticks_of(pid: int) -> int:
+    return parse_stat(Path(f"/proc/{pid}/stat").read_bytes()).start_ticks

@@ -71,8 +71,12 @@ def show_text(
     return printed(show.document(snapshot, sort, limit), watch)
 
 
-def ps_text(snapshot: Snapshot, processes: Sequence[ProcessUsage]) -> str:
-    return printed(ps.document(snapshot, processes))
+def ps_text(
+    snapshot: Snapshot,
+    processes: Sequence[ProcessUsage],
+    arguments: Mapping[int, Sequence[str]] | None = None,
+) -> str:
+    return printed(ps.document(snapshot, processes, arguments))
 
 
 def top_text(snapshot: Snapshot, limit: int | None = None) -> str:
@@ -497,6 +501,7 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "snapshot-top-limit-1": lambda: top_text(groupings(), 1),
     "snapshot-watched": lambda: show_text(snapshot(source="pagetable", uncertainty="net"), watch=1.0),
     "processes": lambda: ps_text(snapshot(), PROCESSES),
+    "processes-args": lambda: ps_text(snapshot(), PROCESSES, {PROCESSES[0].pid: ("/bin/x", ODD, "")}),
     "processes-nothing": lambda: ps_text(nothing(), ()),
     "sharing": lambda: share_text(snapshot_of_names(), parts(), holdings((0, 1, 2), (2,))),
     "sharing-limit-2": lambda: share_text(snapshot_of_names(), parts(), holdings(), 2),

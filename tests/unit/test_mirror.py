@@ -47,7 +47,6 @@ ELSEWHERE = {
     "commands/__init__.py": "tests/unit/commands/test_main.py",
     "commands/options.py": "tests/unit/commands/test_main.py",
     "schemas/": "tests/unit/test_schemas.py",
-    "views/columns.py": "tests/unit/views/test_show.py",
     "views/footer.py": "tests/unit/views/test_show.py",
     "views/top_app.py": "tests/unit/views/test_top.py",
     "views/explain/chain.py": "tests/unit/views/test_explain.py",

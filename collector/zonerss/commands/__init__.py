@@ -1,7 +1,7 @@
 """The command line: one module for each verb, and the only place that prints errors and picks the exit status.
 
 A verb's module has a docstring, which is its help, ``prepare(parser)`` and ``run(args)``. Only the module of the verb
-that was asked for is imported.
+that was asked for is imported. What stands in a verb's place and is none names a zone: its page is shown.
 """
 
 from __future__ import annotations
@@ -13,12 +13,20 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import NoReturn
 
 from zonerss import __version__
-from zonerss.errors import EXHAUSTED, UsageError, ZonerssError
+from zonerss.errors import (
+    EXHAUSTED,
+    AmbiguousZone,
+    UnknownZone,
+    UsageError,
+    ZonerssError,
+    did_you_mean,
+    nearest,
+)
 from zonerss.views.text import ESCAPE, printable
 
 VERBS = {
@@ -33,8 +41,13 @@ VERBS = {
     "explain": "from the RSS that ps shows to what the kernel charges",
     "check": "what this kernel and these privileges allow",
     "schema": "the JSON Schema of each document",
-    "help": "what the words mean that zonerss uses",
+    "help": "what a verb does, and what the words mean that zonerss uses",
 }
+PAGE = "zone"
+"""The verb of a command that begins with the name of a zone."""
+CONFIGURATION = "/etc/zonerss/zonerss.toml"
+NOT_CONFIGURED = ("check", "help")
+"""Verbs that no configuration changes: the first one says what it is."""
 
 LATE_IMPORTS = {
     ("commands.show", "census.tree"): 1,
@@ -51,7 +64,8 @@ LATE_IMPORTS = {
     ("snapshot", "walk.ram"): 1,
     ("views.share", "rich.console"): 27,
     ("views.share", "rich.text"): 27,
-    ("zones.labels", "difflib"): 1,
+    ("errors", "difflib"): 1,
+    ("commands", "commands.configuration"): 1,
     ("zones.rules", "tomllib"): 4,
     ("kernel.engines", "tomllib"): 4,
 }
@@ -72,18 +86,10 @@ def main(arguments: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=ESCAPE)
-    words = list(arguments)
-    verb = next((word for word in words if not word.startswith("-")), None)
-    # Options of show may come first: `zonerss --by user` is `zonerss show --by user`.
-    if (not words or words[0].startswith("-")) and words[:1] not in (["-h"], ["--help"], ["--version"]):
-        words, verb = ["show", *words], "show"
     if sys.stdout is None:
         return _refuse("standard output is closed: there is nowhere to print to", 1)
     try:
-        args = _parser(verb if verb in VERBS else None).parse_args(words)
-        status = int(args.run(args))
-        sys.stdout.flush()
-        return status
+        return _run(list(arguments))
     except ZonerssError as err:
         return _refuse(_exhaustion(err.__cause__) or str(err), err.exit_status)
     except BrokenPipeError:
@@ -99,6 +105,81 @@ def main(arguments: Sequence[str]) -> int:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)  # so that a shell script around us ends, too
         return 130
+
+
+def _run(words: list[str]) -> int:
+    verb, rest = split_verb(words)
+    if verb is None:
+        overview().parse_args(words)  # prints what was asked for, and exits
+        return 0
+    args = parse(verb, rest)
+    try:
+        status = int(args.run(args))
+    except UnknownZone as err:
+        if words[:1] != rest[:1] or rest[0] != err.zone or isinstance(err, AmbiguousZone):
+            raise
+        raise _neither(err) from err
+    sys.stdout.flush()
+    return status
+
+
+def _neither(err: UnknownZone) -> ZonerssError:
+    """What to say of a word that was taken for a zone because it is no verb."""
+    verbs = [f"`zonerss {name}`" for name in nearest(err.zone, VERBS)]
+    hint = did_you_mean([*verbs, *err.close]) or "`zonerss show` lists the zones, `zonerss --help` the verbs"
+    sentence = f"{err.zone!r} is neither a verb nor a zone of this host; {hint}"
+    return UsageError(sentence) if verbs else UnknownZone(sentence, err.zone)
+
+
+def split_verb(words: list[str]) -> tuple[str | None, list[str]]:
+    """
+    The verb of a command, and its arguments.
+
+    Options may come first: `zonerss --by user` is `zonerss show --by user`. None: it asks about zonerss itself.
+    """
+    if words[:1] in (["-h"], ["--help"], ["--version"]):
+        return None, []
+    if not words or words[0].startswith("-"):
+        return "show", words
+    return (words[0], words[1:]) if words[0] in VERBS else (PAGE, words)
+
+
+def parse(verb: str, words: Sequence[str]) -> argparse.Namespace:
+    """
+    The arguments of a verb, from its words and from the configuration, as its run() takes them.
+
+    :raises UsageError: they are not as its --help says
+    """
+    parser = verb_parser(verb)
+    place = configuration_file(words)
+    parser.set_defaults(configuration=place)
+    if place is None or verb in NOT_CONFIGURED:
+        return parser.parse_words(words)
+    from zonerss.commands import configuration
+
+    found = configuration.read_configuration(*place, VERBS)
+    defaults = configuration.Defaults(parser, verb, found)
+    return defaults.complete(parser.parse_words(words, defaults.begin))
+
+
+def configuration_file(words: Sequence[str]) -> tuple[str, bool] | None:
+    """
+    The file of the configuration, and whether it was named; None: there is none.
+
+    --no-config, --config and the environment variable ZONERSS_CONFIG decide in this order; empty, the last means none.
+    Without them it is :data:`CONFIGURATION`, which may be missing.
+    """
+    options = list(words[: words.index("--")] if "--" in words else words)
+    if "--no-config" in options:
+        return None
+    for number, word in enumerate(options, start=1):
+        if word == "--config" and number < len(options):
+            return options[number], True
+        if word.startswith("--config="):
+            return word.partition("=")[2], True
+    if (named := os.environ.get("ZONERSS_CONFIG")) is not None:
+        return (named, True) if named else None
+    return (CONFIGURATION, False) if os.path.lexists(os.path.dirname(CONFIGURATION)) else None
 
 
 def _exhaustion(err: BaseException | None) -> str | None:
@@ -118,28 +199,73 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line; the usage is for those who ask for it."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; see `{self.prog} --help`")
+        """:raises UsageError: always"""
+        what, _, words = message.partition("unrecognized arguments: ")
+        option = words.partition("=")[0].split(" ")[0]
+        close = nearest(option, self._option_string_actions) if not what and option.startswith("--") else []
+        raise UsageError(f"{message}; {did_you_mean(close) or f'see `{self.prog} --help`'}")
+
+    def parse_words(
+        self, words: Sequence[str], begin: Callable[[], argparse.Namespace] = argparse.Namespace
+    ) -> argparse.Namespace:
+        """
+        As parse_args(), with arguments anywhere between the options, and columns that begin with a minus.
+
+        :param begin: makes the namespace that they are added to
+        """
+        joined: list[str] = []
+        for word in words:
+            if joined[-1:] == ["--sort"] and word.startswith("-") and not word.startswith("--"):
+                joined[-1] = f"--sort={word}"
+            else:
+                joined.append(word)
+        args, rest = self.parse_known_args(joined, begin())
+        if not rest:
+            return args
+        try:
+            return self.parse_intermixed_args(joined, begin())
+        except TypeError:  # an argument takes all that follows
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
 
 
-def _parser(verb: str | None) -> argparse.ArgumentParser:
-    parser = _Parser(
+_WORDS = (
+    "`zonerss help words` says what the words mean: zone, walk, frame, kind, part, gap, basis and others."
+)
+
+
+def overview() -> argparse.ArgumentParser:
+    """What tells about zonerss itself, and lists the verbs."""
+    parser = Parser(
         prog="zonerss",
-        description="How much physical memory each container, service and user uses: every page counts once "
-        "per zone, as the page tables map it. Run as root.",
-        epilog="`zonerss VERB --help` tells more; `zonerss help words` says what the words mean.",
+        usage="zonerss [VERB] [OPTIONS]\n       zonerss ZONE [OPTIONS]",
+        description="How much physical memory each zone uses: each container, service and user. A page counts once "
+        "in a zone,\nhowever many of its processes map it, and in full in every zone that maps it. Run as root.",
+        epilog=f"Without a verb, zonerss shows all zones. `zonerss help VERB` tells more about a verb.\n{_WORDS}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"zonerss {__version__}")
-    verbs = parser.add_subparsers(metavar="VERB", required=True, title="verbs")
-    for name, summary in VERBS.items():
-        sub = verbs.add_parser(name, help=summary, allow_abbrev=False)
-        if name == verb:
-            module = import_module(f"zonerss.commands.{name}")
-            sub.description = module.__doc__
-            sub.formatter_class = argparse.RawDescriptionHelpFormatter
-            module.prepare(sub)
-            sub.set_defaults(run=module.run, verb=name)
+    parser.add_argument_group("verbs", "\n".join(f"{name:<9} {summary}" for name, summary in VERBS.items()))
+    return parser
+
+
+def verb_parser(verb: str) -> Parser:
+    """What takes the arguments of a verb; only its module is imported."""
+    module = import_module(f"zonerss.commands.{verb}")
+    parser = Parser(
+        prog=f"zonerss {verb}",
+        description=module.__doc__,
+        epilog=_WORDS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.prepare(parser)
+    parser.add_argument(
+        "--config", metavar="FILE", help=f"options that hold where none is given (default: {CONFIGURATION})"
+    )
+    parser.add_argument("--no-config", action="store_true", help="without any configuration")
+    parser.set_defaults(run=module.run, verb=verb)
     return parser

@@ -1,13 +1,16 @@
 """What this kernel and these privileges allow, source by source, and what to do where something is missing.
 
 `zonerss --source auto` takes the fastest source that can serve. All sources give the same figures; what is missing here
-changes only their cost and which of them are known. Exits with 1 if no source of frames can serve.
+changes only their cost and which of them are known. Then the options and rules of the configuration that are in force,
+and from where. Exits with 1 if no source of frames can serve, or there is an error in the configuration.
 """
 
 from __future__ import annotations
 
 import argparse
 
+from zonerss.commands import VERBS, verb_parser
+from zonerss.commands.configuration import probe
 from zonerss.commands.watching import put
 from zonerss.views.check import document, render
 from zonerss.walk.probe import kernel_release, probe_host
@@ -23,6 +26,8 @@ def prepare(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Try everything and print what was found; 1 if no source of frames serves."""
-    release, probes = kernel_release(), probe_host()
+    configured = probe(args.configuration, VERBS, verb_parser)
+    release, probes = kernel_release(), (*probe_host(), configured)
     put(args, lambda: document(release, probes), lambda: render(release, probes))
-    return 0 if any(probe.serves for probe in probes if probe.name in _SOURCES) else 1
+    has_source = any(probe.serves for probe in probes if probe.name in _SOURCES)
+    return 0 if has_source and configured.serves else 1

@@ -1,28 +1,35 @@
-"""What the words mean that zonerss uses: `zonerss help words` prints all of them, `zonerss help WORD` one of them."""
+"""What a verb does, and what the words mean that zonerss uses.
+
+`zonerss help VERB` is `zonerss VERB --help`. `zonerss help words` prints all words, `zonerss help WORD` one of them.
+"""
 
 from __future__ import annotations
 
 import argparse
 import shutil
 
-from zonerss.errors import UsageError
+from zonerss.commands import VERBS, overview, verb_parser
+from zonerss.errors import UsageError, did_you_mean, nearest
 from zonerss.views.glossary import WORDS, render
 
 
 def prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
-    parser.add_argument(
-        "word", nargs="*", metavar="WORD", help="words (default: all of them), or one of them"
-    )
+    parser.add_argument("word", nargs="*", metavar="VERB|WORD", help="a verb, a word, or: words")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print what was asked for."""
     word = " ".join(args.word)
-    if word not in ("", "words", *WORDS):
+    if word not in ("", "words", *VERBS, *WORDS):
+        close = did_you_mean(nearest(word, (*VERBS, *WORDS)))
         raise UsageError(
-            f"{word!r} has no special meaning here; `zonerss help words` lists the words that have"
+            f"{word!r} is no verb and has no special meaning here; {close or '`zonerss help words` lists the words'}"
         )
     width = min(shutil.get_terminal_size().columns, 100)
-    print("\n".join(render([word] if word in WORDS else list(WORDS), width)))
+    if word in ("words", *WORDS):
+        print("\n".join(render([word] if word in WORDS else list(WORDS), width)))
+    if word in ("", *VERBS):  # some words are both
+        parser = verb_parser(word) if word else overview()
+        print("\n" * (word in WORDS) + parser.format_help(), end="")
     return 0

@@ -1,18 +1,56 @@
-"""Options that several verbs share, each spelled once."""
+"""Options and arguments that several verbs share, each spelled once."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from zonerss.errors import UsageError
 from zonerss.kernel.patience import PATIENCE_SECONDS
 from zonerss.kernel.safely import read_named
-from zonerss.views.columns import Column
+from zonerss.views.columns import Column, choose, sort_column
+from zonerss.views.rows import Layout
 from zonerss.views.terminal import COLOURS
 from zonerss.zones.rules import Rule, parse_rules
 
-_RULES_BYTES = 1 << 20
+FILE_BYTES = 1 << 20
+"""As long may a file of rules, or of options, be."""
+
+
+class Collect(argparse.Action):
+    """Collects what is given as arguments and what is given by an option of the same meaning in one list."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Add what was given to what was given before."""
+        more = [values] if isinstance(values, str) else values
+        setattr(namespace, self.dest, [*(getattr(namespace, self.dest, None) or ()), *more])
+
+
+def add_zones(parser: argparse.ArgumentParser, help: str, option: str = "--zone") -> None:
+    """
+    ZONE..., and an option that means the same: names as they were spelled, a list under the option's name, or None.
+
+    :param option: the older spelling, for one name; may be repeated
+    """
+    dest = option.removeprefix("--")
+    parser.add_argument(
+        dest,
+        nargs="*",
+        action=Collect,
+        metavar="ZONE",
+        help=f"{help}; in full, or by a short name that no other zone has: nginx for nginx.service",
+    )
+    parser.add_argument(
+        option, action=Collect, metavar="ZONE", help="the same as the argument ZONE; may be repeated"
+    )
 
 
 def add_walk_options(parser: argparse.ArgumentParser, by: bool = True) -> None:
@@ -69,36 +107,83 @@ def one_way(args: argparse.Namespace) -> str:
     return str(ways[0])
 
 
-def read_rules(path: str | None) -> tuple[Rule, ...]:
-    """
-    The rules of a file that --rules named.
+@dataclass(frozen=True, slots=True)
+class RuleFiles:
+    """Where rules come from, in the order in which they decide."""
 
-    :raises UsageError: it cannot be read, or holds an error; says where
+    named: str | None
+    """By --rules."""
+    configured: tuple[tuple[str, bytes], ...] = ()
+    """Path and content of the files of the configuration."""
+
+
+def read_rules(files: RuleFiles | str | None) -> tuple[Rule, ...]:
     """
-    if path is None:
-        return ()
+    The rules of the file that --rules names, then those of the configuration.
+
+    :raises UsageError: a file cannot be read, or holds an error; says where
+    """
+    if not isinstance(files, RuleFiles):
+        files = RuleFiles(files)
+    rules: list[Rule] = []
     try:
-        text = read_named(path, _RULES_BYTES).decode("utf-8").replace("\r\n", "\n")
+        named = [(files.named, read_named(files.named, FILE_BYTES))] if files.named else []
     except (OSError, ValueError) as err:
-        raise UsageError(f"cannot read the rules of {path}: {err}") from err
-    return parse_rules(text, path)
+        raise UsageError(f"cannot read the rules of {files.named}: {err}") from err
+    for path, content in (*named, *files.configured):
+        rules += parse_rules(toml_text(content, path), path)
+    return tuple(rules)
 
 
-def add_table_options(parser: argparse.ArgumentParser, columns: Sequence[Column]) -> None:
-    """--sort, --limit, --json, --bytes: how it is shown."""
-    names = ", ".join(column.name for column in columns)
-    parser.add_argument("--sort", metavar="COLUMN", help=f"largest first by one of: {names}")
-    add_limit_options(parser, "show the first N rows only")
+def toml_text(content: bytes, path: str) -> str:
+    """
+    What a TOML file says.
+
+    :raises UsageError: it is no UTF-8
+    """
+    try:
+        return content.decode("utf-8").replace("\r\n", "\n")
+    except ValueError as err:
+        raise UsageError(f"cannot read {path}: {err}") from err
 
 
-def add_limit_options(parser: argparse.ArgumentParser, help: str) -> None:
-    """--limit, --json, --bytes."""
+def add_table_options(
+    parser: argparse.ArgumentParser, columns: Sequence[Column], more: Sequence[Column] = ()
+) -> None:
+    """
+    -o, --no-header, --sort, --limit, --json, --tsv, --bytes: how it is shown.
+
+    :param columns: of the verb's own table
+    :param more: further columns that may be asked for
+    """
+    names = ", ".join(dict.fromkeys(column.name for column in (*columns, *more)))
+    parser.add_argument(
+        "-o",
+        "--columns",
+        metavar="COLUMNS",
+        help="show these columns, in this order, as in -o rss,excl; with + before the first, add them to the "
+        f"others. The columns are {names}",
+    )
+    parser.add_argument(
+        "--no-header", action="store_true", help="rows only: no line of headers above, no lines below them"
+    )
+    parser.add_argument(
+        "--sort",
+        metavar="COLUMN",
+        help="sort by a column, shown or not: numbers largest first, text from A on; with - before it the other "
+        "way round",
+    )
+    add_limit_options(parser, "show the first N rows only", tsv=True)
+
+
+def add_limit_options(parser: argparse.ArgumentParser, help: str, tsv: bool = False) -> None:
+    """--limit, --json, --bytes; and --tsv."""
     parser.add_argument("--limit", type=count, metavar="N", help=help)
-    add_output_options(parser)
+    add_output_options(parser, tsv)
 
 
-def add_output_options(parser: argparse.ArgumentParser) -> None:
-    """--json, --bytes, --color."""
+def add_output_options(parser: argparse.ArgumentParser, tsv: bool = False) -> None:
+    """--json, --bytes, --color; and --tsv."""
     parser.add_argument(
         "--color",
         choices=COLOURS,
@@ -107,7 +192,44 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
         help="auto (default: on a terminal, unless NO_COLOR is set), always or never",
     )
     parser.add_argument("--bytes", action="store_true", help="whole bytes instead of K, M and G")
-    parser.add_argument("--json", action="store_true", help="print JSON (docs/json.md)")
+    forms = parser.add_mutually_exclusive_group() if tsv else parser
+    forms.add_argument("--json", action="store_true", help="print JSON (docs/json.md)")
+    if tsv:
+        forms.add_argument(
+            "--tsv",
+            action="store_true",
+            help="tab-separated values for programs: whole bytes, - where unknown, escapes for control characters",
+        )
+
+
+def given(args: argparse.Namespace, *options: str) -> bool:
+    """Whether any of these options was given on the command line; one of the configuration does not count."""
+    configured = getattr(args, "configured", ())
+    return any(getattr(args, option) and option not in configured for option in options)
+
+
+def layout_of(
+    args: argparse.Namespace, default: Sequence[Column], sort: Column, more: Sequence[Column] = ()
+) -> Layout:
+    """
+    How the options of :func:`add_table_options` want it.
+
+    :param default: the columns of the verb's own table
+    :param sort: by which it is sorted without --sort
+    :param more: further columns that may be asked for
+    :raises UsageError: there is no such column
+    """
+    names = {column.name for column in default}
+    every = (*default, *(column for column in more if column.name not in names))
+    return Layout(
+        columns=choose(args.columns, default, every) if args.columns is not None else default,
+        sort=sort_column(args.sort, every) if args.sort is not None else sort,
+        limit=args.limit,
+        chosen=args.columns is not None or args.no_header or args.tsv,
+        header=not args.no_header,
+        tsv=args.tsv,
+        in_bytes=args.bytes,
+    )
 
 
 def process_id(text: str) -> int:
@@ -131,7 +253,4 @@ def column_of(columns: Sequence[Column], name: str) -> Column:
 
     :raises UsageError: there is none of that name
     """
-    for column in columns:
-        if column.name == name:
-            return column
-    raise UsageError(f"cannot sort by {name!r}; choose one of {', '.join(c.name for c in columns)}")
+    return sort_column(name, columns)

@@ -14,32 +14,34 @@ from typing import TYPE_CHECKING
 
 from zonerss.answers.growth import Growth
 from zonerss.answers.marks import marks_of
-from zonerss.commands.options import add_table_options, add_walk_options, column_of
-from zonerss.commands.watching import add_watch_options, put, snapshots
+from zonerss.commands.options import add_table_options, add_walk_options, add_zones, given, layout_of
+from zonerss.commands.watching import RowPrinter, add_watch_options, put, snapshots
 from zonerss.errors import UsageError
 from zonerss.kernel.cgroupfs import charged_bytes, find_memory_hierarchy
 from zonerss.kernel.names import host_names
 from zonerss.kernel.roots import HOST
 from zonerss.snapshot import Snapshot
-from zonerss.views.columns import RSS, ZONE, ZONE_COLUMNS, Column
+from zonerss.views.columns import KIND, MORE_ZONE_COLUMNS, RSS, ZONE, ZONE_COLUMNS, Column
+from zonerss.views.rows import Layout
 from zonerss.views.show import document, render
+from zonerss.views.table import sort_records
 from zonerss.zones.schemes import find_container
 from zonerss.zones.ways import COLLECTIVES
 
 if TYPE_CHECKING:
     from zonerss.census.tree import TreeNode
 
+_COLUMNS = (ZONE, KIND, *ZONE_COLUMNS)
+
 
 def prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     add_walk_options(parser)
-    parser.add_argument(
-        "--zone", action="append", metavar="NAME", help="show only this zone; may be repeated"
-    )
+    add_zones(parser, "show only these zones")
     parser.add_argument(
         "--alone",
         action="store_true",
-        help="with --zone: walk only the processes of these zones, which is faster; EXCL, SHARED and PROP are then "
+        help="with ZONE: walk only the processes of these zones, which is faster; EXCL, SHARED and PROP are then "
         "unknown, because they need a walk of all processes",
     )
     _add_collectives(parser)
@@ -51,7 +53,7 @@ def prepare(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="every zone and all that stands out, also where the terminal has less room (elsewhere: always)",
     )
-    add_table_options(parser, (*ZONE_COLUMNS, ZONE))
+    add_table_options(parser, _COLUMNS, MORE_ZONE_COLUMNS)
     add_watch_options(parser)
 
 
@@ -78,22 +80,34 @@ def _add_collectives(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Take a snapshot and print it."""
-    sort = column_of((*ZONE_COLUMNS, ZONE), args.sort) if args.sort else RSS
+    layout = layout_of(args, _COLUMNS, RSS, MORE_ZONE_COLUMNS)
     if args.alone and not args.zone:
-        raise UsageError("--alone needs --zone: it walks only the processes of the zones that are named")
+        raise UsageError("--alone needs a zone: it walks only the processes of the zones that are named")
     if args.tree and (args.by or args.zone or args.processes):
-        raise UsageError("--tree shows all cgroups: it takes no --by, no --zone and no -a")
-    growth = None if args.watch is None else Growth()
-    show = _show_tree if args.tree else partial(_show, growth)
-    snapshots(
-        args,
-        _ways(args),
-        lambda snapshot: show(snapshot, sort, args),
-        alone=args.alone,
-        processes=args.processes,
-        controls=True,
-    )
+        raise UsageError("--tree shows all cgroups: it takes no --by, no zone and no -a")
+    ways = _ways(args)
+    is_one_table = not args.tree and not args.processes and len(ways) == 1
+    if not is_one_table and given(args, "columns", "no_header", "tsv"):
+        raise UsageError(
+            "-o, --no-header and --tsv are for one table of zones: not with --tree, -a or a second --by"
+        )
+    if layout.chosen and is_one_table:
+        show = partial(_show_rows, RowPrinter(args), layout)
+    else:
+        growth = None if args.watch is None else Growth()
+        show = partial(_show_tree if args.tree else partial(_show, growth), layout.sort, args)
+    snapshots(args, ways, show, alone=args.alone, processes=args.processes, controls=True)
     return 0
+
+
+def _show_rows(printer: RowPrinter, layout: Layout, snapshot: Snapshot) -> None:
+    printer.put(
+        layout,
+        lambda: document(snapshot, layout.sort, layout.limit),
+        lambda: render(snapshot, layout.sort, layout.limit),
+        sort_records(snapshot.zones, layout.sort, layout.limit),
+        snapshot,
+    )
 
 
 def _ways(args: argparse.Namespace) -> Sequence[str]:
@@ -103,7 +117,7 @@ def _ways(args: argparse.Namespace) -> Sequence[str]:
     return tuple(args.by or (("zone", "user") if args.processes else ("zone",)))
 
 
-def _show(growth: Growth | None, snapshot: Snapshot, sort: Column, args: argparse.Namespace) -> None:
+def _show(growth: Growth | None, sort: Column, args: argparse.Namespace, snapshot: Snapshot) -> None:
     if growth is not None:
         growth.add(snapshot)
 
@@ -124,7 +138,7 @@ def _show(growth: Growth | None, snapshot: Snapshot, sort: Column, args: argpars
     put(args, lambda: document(snapshot, sort, args.limit), lines)
 
 
-def _show_tree(snapshot: Snapshot, sort: Column, args: argparse.Namespace) -> None:
+def _show_tree(sort: Column, args: argparse.Namespace, snapshot: Snapshot) -> None:
     from zonerss.census.tree import tree_usage
     from zonerss.views import tree
 

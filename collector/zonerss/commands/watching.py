@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -13,6 +14,8 @@ from zonerss.commands.options import count, read_rules
 from zonerss.errors import UnknownZone, UsageError
 from zonerss.snapshot import Session, Snapshot
 from zonerss.views.document import render_json
+from zonerss.views.footer import remarks
+from zonerss.views.rows import Layout, render
 from zonerss.views.terminal import Terminal, find_terminal, printing_to
 from zonerss.views.text import fit, printable
 
@@ -153,6 +156,40 @@ def put(
             found = [*([time_line(args.watch)] if watching else []), *fit(lines(), terminal.width)]
         _put_text(found, watching, terminal)
     sys.stdout.flush()
+
+
+class RowPrinter:
+    """Prints what rounds found, and as -o, --no-header and --tsv ask for it where they are given."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._args, self._is_first = args, True
+
+    def put(
+        self,
+        layout: Layout,
+        document: Callable[[], dict[str, Any]],
+        lines: Callable[[], Sequence[str]],
+        records: Sequence[Any],
+        snapshot: Snapshot,
+    ) -> None:
+        """
+        As :func:`put`; rows for programs follow each other in all rounds, below one header, and what the snapshot does
+        not cover is said on standard error.
+
+        :param lines: the verb's own table
+        :param records: that are to be shown, in this order
+        """
+        args = self._args
+        if args.json or not layout.rows_only:
+            put(args, document, lambda: render(layout, records, snapshot) if layout.chosen else lines())
+            return
+        rows = layout if self._is_first else replace(layout, header=False)
+        self._is_first = False
+        for line in render(rows, records, snapshot, args.watch is not None):
+            print(line)
+        sys.stdout.flush()
+        for remark in remarks(snapshot):
+            print(f"zonerss: {remark}", file=sys.stderr)
 
 
 def time_line(seconds: float) -> str:

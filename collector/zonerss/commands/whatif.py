@@ -15,8 +15,9 @@ from collections.abc import Sequence
 
 from zonerss.answers.whatif import WhatIf, sets_within, whatif
 from zonerss.census.usage import Member, zone_names
-from zonerss.commands.options import add_limit_options, add_walk_options, one_way
+from zonerss.commands.options import add_limit_options, add_walk_options, add_zones, one_way
 from zonerss.commands.watching import add_watch_options, put, rounds
+from zonerss.errors import UsageError
 from zonerss.records import Gap
 from zonerss.snapshot import Session, Snapshot
 from zonerss.views.whatif import document, render
@@ -28,13 +29,7 @@ Found = tuple[Snapshot, WhatIf, tuple[Gap, ...]]
 
 def prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
-    parser.add_argument(
-        "--without",
-        action="append",
-        required=True,
-        metavar="ZONE",
-        help="a zone that ends; may be repeated: all of them end together",
-    )
+    add_zones(parser, "the zones that end, all of them together", "--without")
     add_walk_options(parser)
     add_limit_options(
         parser,
@@ -46,7 +41,8 @@ def prepare(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Take a snapshot, work it out, print it."""
     way = one_way(args)
-    without = list(dict.fromkeys(args.without))
+    if not args.without:
+        raise UsageError("name the zones that would end; zonerss show lists them")
 
     def show(found: Found) -> None:
         snapshot, answer, gaps = found
@@ -56,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
             lambda: render(snapshot, answer, args.limit, args.bytes),
         )
 
-    rounds(args, lambda session: measure(session, way, without), show)
+    rounds(args, lambda session: measure(session, way, args.without), show)
     return 0
 
 
@@ -68,7 +64,7 @@ def measure(session: Session, way: str, without: Sequence[str]) -> Found:
     """
     snapshot = session.take(way, zone=without)
     names = zone_names(snapshot.members)
-    without = find_names(without, names.values())
+    without = tuple(dict.fromkeys(find_names(without, names.values())))  # two spellings of one zone
     owners = {owner for owner, name in names.items() if name in without}
     ending = [member for member in snapshot.members if member.owner in owners]
     holdings, gaps = snapshot.holdings(ending, sets_within(snapshot.parts, owners))

@@ -14,7 +14,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
@@ -80,6 +80,33 @@ def beneath(directory_fd: int, path: str) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
+
+
+@contextmanager
+def trusted(top: str | Path, path: str, owners: Collection[int]) -> Iterator[int]:
+    """
+    A file or directory by O_PATH that only the owners can have put there and can change: it and every directory on the
+    way, from the top on, are theirs, and nobody else can write to them. Links that lie there are followed.
+
+    :raises Unfit: says which of them is not so
+    :raises OSError: as of open(2)
+    """
+    with ExitStack() as opened:
+        top_fd = os.open(top, os.O_PATH | os.O_CLOEXEC)
+        opened.callback(os.close, top_fd)
+        _demand_theirs(top_fd, owners)
+        yield _walk(top_fd, path, owners, opened, lambda fd: _demand_theirs(fd, owners))
+
+
+def _demand_theirs(fd: int, owners: Collection[int]) -> None:
+    found = os.fstat(fd)
+    if found.st_uid not in owners:
+        why = f"belongs to the user {found.st_uid}"
+    elif found.st_mode & _OTHERS_WRITE:
+        why = f"can be written to by {'everybody' if found.st_mode & stat.S_IWOTH else 'its group'}"
+    else:
+        return
+    raise Unfit(f"{os.readlink(f'/proc/self/fd/{fd}')} {why}")
 
 
 def read_named(path: str, most_bytes: int) -> bytes:
@@ -159,7 +186,14 @@ def _open_below(directory_fd: int, path: str, resolve: int) -> int:
     return check(lib.open_below(directory_fd, os.fsencode(path) or b".", resolve), path)
 
 
-def _walk(top_fd: int, path: str, owners: Collection[int], opened: ExitStack) -> int:
+def _walk(
+    top_fd: int,
+    path: str,
+    owners: Collection[int],
+    opened: ExitStack,
+    demand: Callable[[int], None] = lambda fd: None,
+) -> int:
+    """:param demand: is asked about each file on the way that is no link; raises where that is not to be used"""
     trail, todo, links = [top_fd], path.split("/")[::-1], 0
     while todo:
         part = todo.pop()
@@ -171,6 +205,7 @@ def _walk(top_fd: int, path: str, owners: Collection[int], opened: ExitStack) ->
         fd = os.open(part, _PATH, dir_fd=trail[-1])
         opened.callback(os.close, fd)
         if not stat.S_ISLNK(os.fstat(fd).st_mode):
+            demand(fd)
             trail.append(fd)
             continue
         links += 1

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
-from zonerss.schemas.words import GAPS, HEADER, MAY_BE_IN_HEADER, PROCESS, document, rows
+from zonerss.schemas.words import (
+    GAPS,
+    HEADER,
+    MAY_BE_IN_HEADER,
+    PROCESS,
+    document,
+    or_null,
+    record,
+    rows,
+    texts,
+)
 
+_ARGS = or_null(
+    texts("with --args: its command line", "an argument; the last may be cut off"), "it could not be read"
+)
 SCHEMA = document(
     "processes",
     "zonerss ps --json",
     "json.md",
-    {**HEADER, "processes": rows("in the order of --sort", PROCESS), "gaps": GAPS},
+    {
+        **HEADER,
+        "processes": rows(
+            "in the order of --sort", record("a process", PROCESS["properties"], {"args": _ARGS})
+        ),
+        "gaps": GAPS,
+    },
     MAY_BE_IN_HEADER,
 )

@@ -14,7 +14,9 @@ _TITLES = {
     "pagetable": "Frames from page tables, by BPF",
     "tracing": "Following changes",
     "cgroups": "Zones",
+    "configuration": "Configuration",
 }
+_VERDICTS = {"configuration": ("in force", "not used")}
 _MARKS = {True: "yes", False: "no", None: "-"}
 
 
@@ -52,7 +54,7 @@ def render(release: str, probes: Iterable[Probe]) -> list[str]:
     """One paragraph for each part: whether it serves, then each fact, each no with its fix."""
     lines = [release]
     for probe in probes:
-        verdict = "serves" if probe.serves else "cannot serve"
+        verdict = _VERDICTS.get(probe.name, ("serves", "cannot serve"))[not probe.serves]
         lines += ["", f"{_TITLES.get(probe.name, probe.name)}: {verdict}"]
         lines += [f"  {_MARKS[fact.holds]:<4} {sentence(fact)}" for fact in probe.facts]
     return list(map(printable, lines))

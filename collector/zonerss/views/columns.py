@@ -1,11 +1,15 @@
-"""The columns of the tables, each defined once: its header, what it shows, and what that means."""
+"""The columns of the tables, each defined once: its header, what it shows, and what that means.
+
+-o and --sort choose among them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from zonerss.errors import UsageError, did_you_mean, nearest
 from zonerss.units import format_percent, format_size, memory_bytes
 from zonerss.views.text import printable
 
@@ -15,7 +19,7 @@ class Column:
     """One column: of which field of a record, and how it is shown."""
 
     name: str
-    """As --sort takes it."""
+    """As -o and --sort take it; they take the header, too."""
     header: str
     help: str
     value: Callable[[Any], Any]
@@ -28,6 +32,15 @@ class Column:
     """Left out of a table where no record has any of it."""
     text: Callable[[Any], str] | None = None
     """How a known value is shown where it is neither a size nor plain text."""
+    prefix: str = ""
+    """What stands before a size that is not 0."""
+    reverse: bool = False
+    """Sorted the other way round."""
+
+    @property
+    def descends(self) -> bool:
+        """Whether the greatest is first when rows are sorted by it: numbers largest first, text from A on."""
+        return self.left == self.reverse
 
 
 def _size(name: str, header: str, field: str, help: str, optional: bool = False) -> Column:
@@ -73,6 +86,15 @@ PRESSURE = Column(
     optional=True,
     text=lambda percent: f"{percent:.1f}",
 )
+PRESSURE_FULL = Column(
+    "pressure_full",
+    "FULL",
+    "percent of the last 10 s in which all of its busy processes waited for memory",
+    lambda record: record.pressure_full,
+    text=lambda percent: f"{percent:.1f}",
+)
+HIGH = _size("high", "HIGH", "high_bytes", "above which the kernel slows it down")
+CACHE = _size("cache", "CACHE", "cache_unmapped_bytes", "on its bill: page cache that nobody maps")
 OOM = Column(
     "oom", "OOM", "processes killed for want of memory", lambda record: record.oom_kills, optional=True
 )
@@ -88,7 +110,8 @@ UNCERTAINTY = Column(
     "±",
     "how far rss can be from its value at any moment of the walk",
     lambda record: record.uncertainty_bytes,
-    text=lambda size_bytes: f"±{format_size(size_bytes) if size_bytes else 0}",
+    size=True,
+    prefix="±",
 )
 MEMORY = Column(
     "memory",
@@ -101,7 +124,8 @@ ZONE = Column("zone", "ZONE", "the zone", lambda record: record.zone, left=True)
 KIND = Column(
     "kind", "KIND", "what the zone is: docker, service, cgroup, ...", lambda record: record.kind, left=True
 )
-
+CGROUP = Column("cgroup", "CGROUP", "the zone's cgroup", lambda record: record.cgroup, left=True)
+ID = Column("id", "ID", "the full id of a container or pod", lambda record: record.id, left=True)
 
 ZONE_COLUMNS = (
     NPROC,
@@ -123,6 +147,8 @@ ZONE_COLUMNS = (
     PROCESS_RSS,
 )
 """What show has of a zone beside its name and kind, in prstat's words where prstat has them."""
+MORE_ZONE_COLUMNS = (ZONE, UNCERTAINTY, KIND, CGROUP, ID, HIGH, PRESSURE_FULL, CACHE)
+"""What else can be asked for of a zone, by -o and --sort."""
 
 PID = Column("pid", "PID", "process id", lambda record: record.pid)
 SIZE = _size("size", "SIZE", "size_bytes", "virtual size")
@@ -131,11 +157,14 @@ COMMAND = Column(
 )
 
 
-def process_columns(users: Mapping[int, str]) -> tuple[Column, ...]:
+def process_columns(
+    users: Mapping[int, str], arguments: Mapping[int, Sequence[str]] | None = None
+) -> tuple[Column, ...]:
     """
     The columns of ps.
 
     :param users: the login name of a user id, where it has one; asked only for users that are met
+    :param arguments: of the processes whose command lines were read; with them ARGS stands in the place of PROCESS
     """
     return (
         PID,
@@ -150,15 +179,24 @@ def process_columns(users: Mapping[int, str]) -> tuple[Column, ...]:
         HUGETLB,
         SWAP,
         ZONE,
-        COMMAND,
+        COMMAND if arguments is None else args_column(arguments),
     )
+
+
+def args_column(arguments: Mapping[int, Sequence[str]]) -> Column:
+    """The command line, or the kernel's comm in brackets where it is unknown, as ps(1) has it; by pid, as above."""
+
+    def line(record: Any) -> str:
+        return " ".join(arguments.get(record.pid, ())).strip() or f"[{record.command}]"
+
+    return Column("args", "ARGS", "command line; [comm] where it cannot be read", line, left=True)
 
 
 def user_column(users: Mapping[int, str]) -> Column:
     """The login name, the number where a user has none, a dash where the user is unknown; users as above."""
 
-    def name(record: Any) -> str:
-        return "–" if record.uid is None else users.get(record.uid) or str(record.uid)
+    def name(record: Any) -> str | None:
+        return None if record.uid is None else users.get(record.uid) or str(record.uid)
 
     return Column("user", "USERNAME", "real user", name, left=True)
 
@@ -184,5 +222,49 @@ def cell(column: Column, record: Any, in_bytes: bool = False) -> str:
     if column.text:
         return column.text(value)
     if column.size:
-        return sizes(in_bytes)(value)
+        return f"{column.prefix}{sizes(in_bytes)(value) if value or not column.prefix else 0}"
     return printable(str(value))
+
+
+def find_column(name: str, columns: Sequence[Column]) -> Column:
+    """
+    The column of that name, or with that header.
+
+    :raises UsageError: there is none; the sentence names the nearest, and all
+    """
+    wanted = name.lower().replace("-", "_")
+    for column in columns:
+        if wanted in (column.name, column.header.lower()):
+            return column
+    spelled = {spelling: c.name for c in columns for spelling in (c.name, c.header.lower())}
+    close = did_you_mean(list(dict.fromkeys(spelled[spelling] for spelling in nearest(wanted, spelled))))
+    names = ", ".join(dict.fromkeys(spelled.values()))
+    raise UsageError(f"there is no column {name!r}{f'; {close}' if close else '.'} The columns are {names}")
+
+
+def sort_column(name: str, columns: Sequence[Column]) -> Column:
+    """
+    What --sort asks for: a column, or the other way round with a minus before it.
+
+    :raises UsageError: as of :func:`find_column`
+    """
+    column = find_column(name.removeprefix("-"), columns)
+    return replace(column, reverse=True) if name.startswith("-") else column
+
+
+def choose(names: str, default: Sequence[Column], columns: Sequence[Column]) -> tuple[Column, ...]:
+    """
+    What -o asks for: columns by name, separated by commas, in that order.
+
+    :param default: stand before them where the names begin with a plus
+    :param columns: that can be chosen
+    :raises UsageError: as of :func:`find_column`; or no column is named
+    """
+    before = tuple(default) if names.startswith("+") else ()
+    words = [word for word in names.removeprefix("+").split(",") if word]
+    if not words:
+        raise UsageError("-o names no column: say -o rss,excl or -o +kind")
+    chosen = dict.fromkeys(find_column(word, columns) for word in words)
+    there = {column.name for column in before}
+    # A column that is asked for is shown where it has nothing, too.
+    return (*before, *(replace(column, optional=False) for column in chosen if column.name not in there))

@@ -8,11 +8,11 @@ from typing import Any
 from zonerss.answers.files import FileUsage
 from zonerss.records import Gap
 from zonerss.snapshot import Snapshot
-from zonerss.views.columns import sizes
+from zonerss.views.columns import Column
 from zonerss.views.document import Listing, gap_list, header
 from zonerss.views.footer import footer
 from zonerss.views.mappings import full_name
-from zonerss.views.table import render_rows
+from zonerss.views.table import render_table
 from zonerss.views.text import encodable, some_names
 
 
@@ -29,19 +29,43 @@ def render_files(
     """One row for each file; zone: whose, None: all zones'; width: see :func:`zonerss.views.table.render_rows`."""
     if not files:
         return ["No file is mapped."]
-    size = sizes(in_bytes)
-    rows = [
-        [
-            size(usage.bytes),
-            size(usage.exclusive_bytes),
-            usage.file.kind if usage.file else "–",
-            full_name(usage.file),
-            some_names([name for name, _ in usage.mapped_by if name != zone]) or "–",
-        ]
-        for usage in files
-    ]
-    headers = ["SIZE", "EXCL", "KIND", "FILE", "MAPPED BY" if zone is None else "ALSO MAPPED BY"]
-    return render_rows(headers, rows, [False, False, True, True, True], width=width)
+    return render_table(file_columns(zone), files, in_bytes, width)
+
+
+def file_columns(zone: str | None) -> tuple[Column, ...]:
+    """
+    The columns of files.
+
+    :param zone: whose files they are, None: all zones'
+    """
+
+    def mapped_by(usage: FileUsage) -> tuple[str, ...] | None:
+        return tuple(name for name, _ in usage.mapped_by if name != zone) or None
+
+    return (
+        Column("size", "SIZE", "how much of the file is mapped", lambda usage: usage.bytes, size=True),
+        Column("exclusive", "EXCL", "of it: mapped by no other zone", lambda u: u.exclusive_bytes, size=True),
+        Column("kind", "KIND", "file, tmpfs, memfd, ...", lambda u: u.file and u.file.kind, left=True),
+        Column("file", "FILE", "its name", lambda u: full_name(u.file), left=True),
+        Column(
+            "mapped_by",
+            "MAPPED BY" if zone is None else "ALSO MAPPED BY",
+            "zones that map it",
+            mapped_by,
+            left=True,
+            text=some_names,
+        ),
+    )
+
+
+MORE_FILE_COLUMNS = (
+    Column(
+        "shared", "SHARED", "of it: mapped by others, too", lambda u: u.bytes - u.exclusive_bytes, size=True
+    ),
+    Column("length", "LENGTH", "the size of the file", lambda u: u.file and u.file.size_bytes, size=True),
+    Column("inode", "INODE", "its inode", lambda u: u.file and u.file.inode),
+)
+"""What else can be asked for of a file, by -o and --sort."""
 
 
 def document(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zonerss.records import ProcessUsage
@@ -11,6 +11,7 @@ from zonerss.views.columns import Column, shown
 from zonerss.views.document import gap_list, header, process_fields
 from zonerss.views.footer import footer
 from zonerss.views.table import render_table
+from zonerss.views.text import encodable
 
 
 def render(
@@ -25,9 +26,22 @@ def render(
     return [*render_table(shown(columns, processes), processes, in_bytes), "", *footer(snapshot, in_bytes)]
 
 
-def document(snapshot: Snapshot, processes: Sequence[ProcessUsage]) -> dict[str, Any]:
-    """``zonerss.processes/1`` (docs/json.md)."""
+def document(
+    snapshot: Snapshot,
+    processes: Sequence[ProcessUsage],
+    arguments: Mapping[int, Sequence[str]] | None = None,
+) -> dict[str, Any]:
+    """
+    ``zonerss.processes/1`` (docs/json.md).
+
+    :param arguments: the command lines that were read, by pid; None: they were not asked for
+    """
+    rows = [process_fields(process) for process in processes]
+    if arguments is not None:
+        for row in rows:
+            line = arguments.get(row["pid"])
+            row["args"] = line and list(map(encodable, line))
     return header("zonerss.processes/1", snapshot) | {
-        "processes": [process_fields(process) for process in processes],
+        "processes": rows,
         "gaps": gap_list(snapshot.gaps),
     }

@@ -105,10 +105,10 @@ def _pad(text: str, width: int, left: bool) -> str:
 
 
 def sort_records(records: Iterable[Any], column: Column, limit: int | None = None) -> list[Any]:
-    """Largest first by what the column shows, text ascending, unknown last; at most ``limit`` of them."""
+    """By what the column shows: see :attr:`Column.descends`; unknown last; at most ``limit`` of them."""
     known: list[Any] = []
     unknown: list[Any] = []
     for record in records:
         (unknown if column.value(record) is None else known).append(record)
-    known.sort(key=column.value, reverse=not column.left)
+    known.sort(key=column.value, reverse=column.descends)
     return [*known, *unknown][:limit]

@@ -87,7 +87,7 @@ def _ordered(
             continue
         below = children.get(node.usage.zone, [])
         known = [child for child in below if sort.value(child.usage) is not None]
-        known.sort(key=lambda child: sort.value(child.usage), reverse=not sort.left)
+        known.sort(key=lambda child: sort.value(child.usage), reverse=sort.descends)
         below = known + [child for child in below if sort.value(child.usage) is None]
         shown = below[:limit]
         if len(shown) < len(below):

@@ -7,10 +7,13 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from zonerss.errors import UnknownZone
+from zonerss.errors import AmbiguousZone, UnknownZone, did_you_mean, nearest
 from zonerss.records import Zone
 from zonerss.zones.schemes import SHORT_ID
 
+_MOST_NAMED = 5
+_UNIT_TYPE = re.compile(r"\.(?:service|scope|slice|socket|mount|swap)\Z")
+_INSTANCE = re.compile(r"(?<=[^/])@[^/]*\Z")
 _ESCAPE = re.compile(r"\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U[0-9a-f]{8}")
 
 
@@ -53,22 +56,58 @@ def _unescape_one(escape: str) -> str:
 
 def find_names(wanted: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
     """
-    The names of the zones that the user named, spelled raw or as tables and JSON print them.
+    The names of the zones that the user named: in full, or by a short name where only one zone can be meant.
+
+    A short name is the end of a name from a slash on (``postgres-ux`` of ``/postgres-ux``, ``web/app`` of
+    ``shop/web/app``), without the type of a unit (``nginx`` of ``nginx.service``), and without what follows an @
+    (``postgresql`` of ``postgresql@15-main.service``). Never the beginning of a word: another zone might begin so
+    tomorrow. Characters may be spelled raw or as tables and JSON print them.
 
     :param known: the names of all zones
-    :raises UnknownZone: a name is not among them
+    :raises AmbiguousZone: a short name that several zones have; the sentence names them
+    :raises UnknownZone: no zone is called so
     """
-    found = []
-    for name in wanted:
-        match = next((spelling for spelling in (name, raw_name(name)) if spelling in known), None)
-        if match is None:
-            import difflib
+    return tuple(_find_name(name, known) for name in wanted)
 
-            close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-            hint = f"did you mean {' or '.join(close)}?" if close else "zonerss show lists the zones"
-            raise UnknownZone(f"no process of this host is in a zone {name!r}; {hint}", name)
-        found.append(match)
-    return tuple(found)
+
+def _find_name(wanted: str, known: Collection[str]) -> str:
+    spellings = dict.fromkeys((wanted, raw_name(wanted)))
+    for spelling in spellings:
+        if spelling in known:
+            return spelling
+    found = sorted(name for name in known if any(is_short_for(short, name) for short in spellings))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        others = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+        raise AmbiguousZone(
+            f"{wanted!r} can mean {' or '.join(found[:_MOST_NAMED])}{others}: name one of them in full",
+            wanted,
+        )
+    close = _close_names(wanted, known)
+    hint = did_you_mean(close) or "zonerss show lists the zones"
+    raise UnknownZone(f"no process of this host is in a zone {wanted!r}; {hint}", wanted, close)
+
+
+def is_short_for(short: str, name: str) -> bool:
+    """Whether a zone may be named so where no other may; see :func:`find_names`."""
+    return bool(short) and any(end == short or end.endswith(f"/{short}") for end in _without_type(name))
+
+
+def _without_type(name: str) -> set[str]:
+    """A name, and the same without the type of a unit, without what follows an @, and without both."""
+    unit, plain = _UNIT_TYPE.sub("", name), _INSTANCE.sub("", name)
+    return {name, unit, plain, _INSTANCE.sub("", unit), _UNIT_TYPE.sub("", plain)}
+
+
+def _close_names(wanted: str, known: Collection[str]) -> list[str]:
+    """Names that are spelled nearly so, in full or by their last part."""
+    spelled: dict[str, str] = {}
+    for name in known:
+        for end in (name, *_without_type(name)):
+            spelled.setdefault(end, name)
+            spelled.setdefault(end.rpartition("/")[2], name)
+    return list(dict.fromkeys(spelled[end] for end in nearest(wanted, spelled)))
 
 
 def _short_id(zone: Zone) -> str | None:

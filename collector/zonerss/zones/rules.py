@@ -46,21 +46,29 @@ def parse_rules(text: str, file: str) -> tuple[Rule, ...]:
     :param file: what to call it in an error
     :raises UsageError: FILE:LINE:COLUMN, what is wrong there and what to do
     """
+    return tuple(_rules(parse_toml(text, file), text, file))
+
+
+def parse_toml(text: str, file: str) -> dict[str, Any]:
+    """
+    What a TOML file says.
+
+    :raises UsageError: FILE:LINE:COLUMN, what is wrong there
+    """
     import tomllib
 
     try:
-        document = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as err:
         raise UsageError(_syntax_error(str(err), text, file)) from err
     except (ValueError, RecursionError) as err:  # a number of thousands of digits; lists in lists in lists
         raise UsageError(f"{file}: cannot be understood: {err}; make it simpler") from err
-    return tuple(_rules(document, text, file))
 
 
 def _rules(document: dict[str, Any], text: str, file: str) -> list[Rule]:
     for key in document:
         if key != "rule":
-            raise _error(
+            raise error_at(
                 text,
                 file,
                 _find_key(text, key),
@@ -68,7 +76,7 @@ def _rules(document: dict[str, Any], text: str, file: str) -> list[Rule]:
             )
     entries = document.get("rule", [])
     if not (isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)):
-        raise _error(
+        raise error_at(
             text, file, _find_key(text, "rule"), "rule is no list of tables; write [[rule]] with two brackets"
         )
     return [_rule(entry, number, text, file) for number, entry in enumerate(entries)]
@@ -78,25 +86,25 @@ def _rule(entry: dict[str, Any], number: int, text: str, file: str) -> Rule:
     at = _Position(text, number)
     for key in entry:
         if key not in ("match", "name"):
-            raise _error(text, file, at.key(key), f"unknown key {key!r}; a rule has match and name")
+            raise error_at(text, file, at.key(key), f"unknown key {key!r}; a rule has match and name")
     for key in ("match", "name"):
         if key not in entry:
-            raise _error(text, file, at.start, f"this rule has no {key}; add {key} = '...'")
+            raise error_at(text, file, at.start, f"this rule has no {key}; add {key} = '...'")
         if not isinstance(entry[key], str) or not entry[key]:
-            raise _error(
+            raise error_at(
                 text, file, at.value(key), f"{key} must be a text that is not empty; put it in quotes"
             )
     try:
         match = re.compile(entry["match"])
     except re.error as err:
         where = at.value("match") + 1 + (err.pos or 0)
-        raise _error(text, file, where, f"match is no regular expression: {err.msg}; correct it") from err
+        raise error_at(text, file, where, f"match is no regular expression: {err.msg}; correct it") from err
     except (OverflowError, RecursionError) as err:
-        raise _error(text, file, at.value("match"), f"match is too much: {err}; make it simpler") from err
+        raise error_at(text, file, at.value("match"), f"match is too much: {err}; make it simpler") from err
     for group in _GROUP.finditer(entry["name"]):
         if not _has_group(match, group[1]):
             where = at.value("name") + 1 + group.start()
-            raise _error(
+            raise error_at(
                 text, file, where, f"name uses {group[0]}, but match has no such group; {_groups(match)}"
             )
     return Rule(match=match, name=entry["name"])
@@ -163,7 +171,8 @@ def _syntax_error(message: str, text: str, file: str) -> str:
     return f"{file}:{line}:{column}: no valid TOML: {what or message}; correct it"
 
 
-def _error(text: str, file: str, offset: int, what: str) -> UsageError:
+def error_at(text: str, file: str, offset: int, what: str) -> UsageError:
+    """What is wrong at an offset of a file, as FILE:LINE:COLUMN: WHAT."""
     line, column = _line_column(text, offset)
     return UsageError(f"{file}:{line}:{column}: {what}")
 

@@ -23,7 +23,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str | None]]:
 
     def measure(session: object, way: str, zone: str | None) -> files.Found:
         asked.append((way, zone))
-        return snapshot(), FILES, ()
+        return snapshot(), FILES, (), zone
 
     monkeypatch.setattr("zonerss.commands.watching.Session", NoSession)
     monkeypatch.setattr(files, "measure", measure)
@@ -60,5 +60,15 @@ def test_a_zone_may_be_spelled_as_it_is_shown(monkeypatch: pytest.MonkeyPatch) -
 
     held = {n: [(None, pages)] for n, pages in taken.parts.filled().items()}
     monkeypatch.setattr("zonerss.snapshot.Snapshot.holdings", lambda self: (held, ()))
-    _, found, _ = files.measure(Session(), "zone", r"a\x0ab")
+    _, found, _, name = files.measure(Session(), "zone", r"a\x0ab")
     assert [usage.bytes for usage in found] == [8192]
+    assert name == "a\nb"
+
+
+def test_columns_and_order(machine: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["files", "--tsv", "--sort", "-size", "-o", "size,file,shared,mapped_by"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "size\tfile\tshared\tmapped_by",
+        "3\t/f3\t3\tweb",
+        "5\t/f5\t5\tweb",
+    ]

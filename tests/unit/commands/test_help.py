@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from zonerss.commands import main
+from zonerss.commands import VERBS, main
 from zonerss.views.glossary import WORDS
 
 
-@pytest.mark.parametrize("words", [[], ["words"]])
-def test_all_words(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["help", *words]) == 0
+def test_all_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help", "words"]) == 0
     out = capsys.readouterr().out
     assert all(f"{word} " in out for word in WORDS)
 
@@ -22,6 +21,30 @@ def test_one_word(capsys: pytest.CaptureFixture[str]) -> None:
     assert " ".join(out.split()) == f"mapped file {WORDS['mapped file']}"
 
 
-def test_no_word(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["help", "moon"]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+@pytest.mark.parametrize(
+    ("word", "hint"), [("moon", "`zonerss help words`"), ("exlusive", "exclusive"), ("pss", "ps")]
+)
+def test_no_word(word: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help", word]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert hint in err
+
+
+def test_alone_it_lists_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"  {verb} " in out for verb in VERBS)
+    assert "`zonerss help words`" in out
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help", verb]) == 0
+    out = capsys.readouterr().out
+    assert f"usage: zonerss {verb} " in out
+    assert ("zone  " in out.partition("usage:")[0]) == (verb in WORDS)
+    with pytest.raises(SystemExit):
+        main([verb, "--help"])
+    assert out.endswith(capsys.readouterr().out)
+    assert "`zonerss help words` says what the words mean" in out

@@ -7,10 +7,12 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import zonerss.commands
-from zonerss.commands import VERBS, main
-from zonerss.errors import CannotServe, ZonerssError
+from zonerss.commands import PAGE, VERBS, main, overview, parse, split_verb, verb_parser
+from zonerss.errors import CannotServe, UnknownZone, UsageError, ZonerssError, nearest
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -18,8 +20,13 @@ PROJECT = Path(__file__).resolve().parents[3]
 @pytest.mark.parametrize(
     "words",
     [
-        ["nonsense"],
         ["--nonsense"],
+        ["shwo"],
+        ["--json", "--tsv"],
+        ["-o", "beauty"],
+        ["-o", ""],
+        ["ps", "-o", "beauty"],
+        ["files", "--sort", "-beauty"],
         ["--limit", "0"],
         ["--limit", "many"],
         ["--sort", "beauty"],
@@ -72,3 +79,90 @@ def test_one_word_names_the_verb_its_module_its_page_and_its_test(verb: str) -> 
     assert list((PROJECT / "tests").rglob(f"test_{verb}.py"))
     assert import_module(f"zonerss.commands.{verb}").__doc__
     assert zonerss.commands.VERBS[verb]
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ([], ("show", [])),
+        (["--by", "user"], ("show", ["--by", "user"])),
+        (["--", "-.slice"], ("show", ["--", "-.slice"])),
+        (["ps", "7"], ("ps", ["7"])),
+        (["web", "--json"], (PAGE, ["web", "--json"])),
+        (["--version"], (None, [])),
+        (["-h", "ps"], (None, [])),
+    ],
+)
+def test_the_verb_of_a_command(words: list[str], found: tuple[str | None, list[str]]) -> None:
+    assert split_verb(words) == found
+
+
+@pytest.mark.parametrize(
+    "words", [["web", "--json", "db"], ["web", "db", "--json"], ["--json", "--zone", "web", "db"]]
+)
+def test_zones_may_stand_anywhere_among_the_options(words: list[str]) -> None:
+    args = parse("show", words)
+    assert (sorted(args.zone), args.json) == (["db", "web"], True)
+
+
+def test_a_column_may_begin_with_a_minus() -> None:
+    assert parse("show", ["--sort", "-rss"]).sort == "-rss"
+    assert parse("show", ["--sort=-rss"]).sort == "-rss"
+    with pytest.raises(UsageError, match="expected one argument"):
+        parse("show", ["--sort", "--json"])
+
+
+def test_a_mistyped_option_gets_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"unrecognized arguments: --jsno; did you mean --json"):
+        parse("show", ["--jsno"])
+    with pytest.raises(UsageError, match=r"unrecognized arguments: -x; see `zonerss show --help`"):
+        parse("show", ["-x"])
+    with pytest.raises(UsageError, match="unrecognized arguments: extra"):
+        parse("frames", ["1", "extra"])
+
+
+def unknown(*_: object, **__: object) -> None:
+    raise UnknownZone("no process of this host is in a zone 'shwo'; did you mean /shop?", "shwo", ["/shop"])
+
+
+def test_what_is_neither_verb_nor_zone_gets_the_nearest_of_both(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(f"zonerss.commands.{PAGE}.run", unknown)
+    assert main(["shwo"]) == 2
+    assert capsys.readouterr() == (
+        "",
+        "zonerss: 'shwo' is neither a verb nor a zone of this host; did you mean `zonerss show` or /shop?\n",
+    )
+    assert main([PAGE, "shwo"]) == 1
+    assert "no process of this host is in a zone 'shwo'" in capsys.readouterr().err
+
+
+def test_a_zone_that_is_like_no_verb_is_a_zone_that_is_not_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def gone(*_: object) -> None:
+        raise UnknownZone("no such zone", "postgresql")
+
+    monkeypatch.setattr(f"zonerss.commands.{PAGE}.run", gone)
+    assert main(["postgresql"]) == 1
+    assert "neither a verb nor a zone of this host; `zonerss show` lists" in capsys.readouterr().err
+
+
+def test_the_help_of_a_command_says_where_words_are_explained() -> None:
+    for verb in VERBS:
+        assert "`zonerss help words`" in verb_parser(verb).format_help()
+    assert "`zonerss help words`" in overview().format_help()
+
+
+@given(st.text(max_size=8), st.lists(st.text(max_size=8), max_size=8))
+def test_the_nearest_words_are_among_the_known(word: str, known: list[str]) -> None:
+    found = nearest(word, known)
+    assert len(found) <= 3
+    assert set(found) <= set(known)
+    assert not known or word not in known or found[0] == word or not word
+
+
+def test_names_of_any_length_and_number_are_not_all_compared() -> None:
+    assert nearest("a" * 5000, ["a" * 6000]) == ["a" * 6000]
+    assert nearest("b", ["a"] * 3000 + ["b"]) == []

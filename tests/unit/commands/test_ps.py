@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
-from tests.unit.builders import KIB, process, snapshot
+from tests.unit.builders import KIB, NoSession, members, process, snapshot
 
-from zonerss.commands import main
+from zonerss.commands import main, ps
+from zonerss.commands.ps import only
+from zonerss.errors import UnknownZone
+from zonerss.records import Cause, Gap
+
+ROWS = (process(7, uid=1), process(8, uid=None, rss_bytes=97 * KIB))
+
+
+class Session(NoSession):
+    """Of two processes."""
+
+    asked: list[Any]
+
+    def take(self, by: object, basis: str, zone: Any = (), **wanted: Any) -> Any:
+        Session.asked.append(list(zone))
+        return snapshot(processes=ROWS, members=members(*"abcdefgh"))
 
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = (process(7, uid=1), process(8, uid=None, rss_bytes=97 * KIB))
-    monkeypatch.setattr(
-        "zonerss.commands.ps.snapshots", lambda args, by, show, **k: show(snapshot(processes=rows))
-    )
+    Session.asked = []
+    monkeypatch.setattr("zonerss.commands.watching.Session", Session)
 
 
 def test_largest_first(capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,3 +47,82 @@ def test_sort_and_limit(capsys: pytest.CaptureFixture[str]) -> None:
 def test_json_is_sorted_likewise(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ps", "--json", "--sort", "user"]) == 0
     assert [row["pid"] for row in json.loads(capsys.readouterr().out)["processes"]] == [7, 8]
+
+
+def pids(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+    assert main(["ps", "-o", "pid", "--no-header", *words]) == 0
+    return capsys.readouterr().out.split()
+
+
+def test_zones_are_walked_alone_and_pids_are_chosen_among_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert pids(capsys, "web", "--zone", "1000") == ["8", "7"]
+    assert Session.asked.pop() == ["1000", "web"]
+    assert pids(capsys, "7") == ["7"]
+    assert pids(capsys, "--bytes", "8", "--sort", "pid", "7") == ["8", "7"]
+    assert Session.asked == [[], []]
+
+
+@pytest.mark.parametrize("word", ["9", "0", "99999999999999999999"])
+def test_a_process_that_is_not_there(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ps", word]) == (1 if word == "9" else 2)
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert word in err
+
+
+def test_only_some_processes() -> None:
+    rows = (*ROWS, process(9, zone="/x/db"))
+    whole = snapshot(processes=rows, gaps=(Gap(1, "open", Cause.REFUSED),))
+    assert [p.pid for p in only(whole, [7], ["db"]).processes or ()] == [7, 9]
+    with pytest.raises(UnknownZone, match=r"process 1 is not among .* that may not be read"):
+        only(whole, [1, 7], [])
+    with pytest.raises(UnknownZone, match=r"process 2 is not among .* no memory of its own"):
+        only(whole, [2], [])
+    assert [p.pid for p in only(whole, [1, 7], ["gone"], all_there=False).processes or ()] == [7]
+    with pytest.raises(UnknownZone):
+        only(whole, [1], ["gone"], all_there=False)
+
+
+def test_command_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    asked: list[Any] = []
+
+    def read(roots: object, tasks: Any, seconds: float) -> dict[int, tuple[str, ...]]:
+        asked.append(([task.pid for task in tasks], seconds))
+        return {7: ("python3", "x\n", "y\udcff")}
+
+    monkeypatch.setattr(ps, "read_command_lines", read)
+    assert main(["ps", "--args", "--patience", "3", "--tsv", "--sort", "pid"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("\t")[-1] for line in lines] == ["args", "[httpd]", "python3 x\\x0a y\\xff"]
+    assert asked == [([7, 8], 3.0)]
+    assert main(["ps", "-o", "pid,args", "--sort", "pid"]) == 0
+    assert "python3 x\\x0a y\\xff" in capsys.readouterr().out
+    assert main(["ps", "--args", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["processes"]
+    assert {row["pid"]: row["args"] for row in rows} == {7: ["python3", "x\n", "y\\xff"], 8: None}
+    assert main(["ps", "--json"]) == 0
+    assert "args" not in json.loads(capsys.readouterr().out)["processes"][0]
+    assert len(asked) == 3
+
+
+def test_what_is_missing_is_said_beside_rows_for_programs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gaps = (Gap(1, "open", Cause.REFUSED),)
+    monkeypatch.setattr(Session, "take", lambda *_, **__: snapshot(processes=ROWS, gaps=gaps))
+    for words in (["--tsv"], ["--no-header"]):
+        assert main(["ps", *words]) == 0
+        out, err = capsys.readouterr()
+        assert "Not counted" not in out
+        assert err == "zonerss: Not counted: 1 process that may not be read (pid 1).\n"
+    assert main(["ps", "-o", "pid"]) == 0
+    assert "Not counted" in capsys.readouterr().out
+
+
+def test_rounds_of_rows_have_one_header(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("zonerss.commands.watching.time.sleep", lambda seconds: None)
+    assert main(["ps", "--tsv", "-o", "pid", "--watch", "1", "--count", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("\t")[1] for line in lines] == ["pid", "8", "7", "8", "7"]

@@ -42,7 +42,7 @@ def test_json_is_a_document_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "sentence"),
     [
         (["1", "-i", "1"], "is given twice"),
-        (["--sort", "beauty"], "cannot sort by 'beauty'"),
+        (["--sort", "beauty"], "there is no column 'beauty'"),
         (["--by", "zone", "--by", "user"], "one --by only"),
     ],
 )

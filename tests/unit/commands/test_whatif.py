@@ -40,12 +40,13 @@ def test_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split()[:2] for line in lines[:2]] == [["WITHOUT", "SIZE"], ["FREED", "20480"]]
 
 
-def test_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["whatif", "--without", "a\nb", "--without", "a\nb", "--json"]) == 0
+@pytest.mark.parametrize("words", [["--without", "a\nb", "--without", "a\nb"], ["a\nb"], [r"a\x0ab", "a\nb"]])
+def test_json(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["whatif", *words, "--json"]) == 0
     read = json.loads(capsys.readouterr().out)
     assert (read["without"], read["freed_bytes"], read["kept_bytes"]) == (["a\nb"], 5 * 4096, 3 * 4096)
 
 
 def test_a_zone_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["whatif"]) == 2
-    assert "--without" in capsys.readouterr().err
+    assert "name the zones that would end" in capsys.readouterr().err

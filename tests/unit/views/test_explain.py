@@ -209,13 +209,13 @@ def test_the_machine():
         "",
         "    SIZE  WHAT",
         "   1000M  RAM",
-        "-  3072K  reserved at boot: the kernel's image, its records of all frames",
+        "-   3.0M  reserved at boot: the kernel's image, its records of all frames",
         "=   997M  memory that the kernel manages (MemTotal). Of it:",
         "    101M  zones: private memory that no file backs",
         "    300M  page cache of files that nobody maps",
-        "   7168K  vmalloc: modules, BPF programs, tables",
+        "    7.0M  vmalloc: modules, BPF programs, tables",
         "    590M  free",
-        "-  1024K  UNACCOUNTED FOR (more than counters may be behind, 512K)",
+        "-   1.0M  UNACCOUNTED FOR (more than counters may be behind, 512K)",
         "",
         "/proc/meminfo says the same, within 0K: MemFree.",
     ]
@@ -254,10 +254,10 @@ def test_shared_memory():
         "OPEN",
         "IN",
     ]
-    assert lines[1].split() == ["9216K", "2048K", "7168K", "tmpfs", "/dev/shm", "db"]
-    assert lines[2].split() == ["3072K", "0K", "3072K", "sysv", "0x00000000", "nobody"]
+    assert lines[1].split() == ["9.0M", "2.0M", "7.0M", "tmpfs", "/dev/shm", "db"]
+    assert lines[2].split() == ["3.0M", "0K", "3.0M", "sysv", "0x00000000", "nobody"]
     assert "\x1b" not in "\n".join(lines)
-    assert lines[4].split() == ["–", "1024K", "–", "shared", "/dev/zero", "db", "web"]
+    assert lines[4].split() == ["–", "1.0M", "–", "shared", "/dev/zero", "db", "web"]
     assert lines[6].split() == ["MAPPED", "NOT", "MAPPED", "CHARGED", "TO"]
     assert lines[8].split() == ["0K", "4K", "–"]
     assert "Shared memory in RAM: 15M, 10M of it mapped by nobody." in lines

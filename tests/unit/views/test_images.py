@@ -42,14 +42,14 @@ def test_the_table_and_what_sharing_saves() -> None:
     assert lines[2:6] == [
         "and 1 more image (--all)",
         "",
-        "5 containers take 35M, each page once; without sharing 60M: 25M saved, 5120K of it between images.",
+        "5 containers take 35M, each page once; without sharing 60M: 25M saved, 5.0M of it between images.",
         "Image unknown: e.",
     ]
 
 
 def test_all_images() -> None:
     lines = render(FOUND, every=True)
-    assert lines[2].split() == ["1", "9216K", "9216K", "0K", "cd" * 6, "–"]
+    assert lines[2].split() == ["1", "9.0M", "9.0M", "0K", "cd" * 6, "–"]
     assert "--all" not in "".join(lines)
 
 

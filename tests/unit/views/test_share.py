@@ -168,13 +168,13 @@ def test_the_vdso_and_what_is_below_a_hundredth_is_one_line() -> None:
     lines = table(render(noisy(), 10, 0))
     assert lines[:4] == [
         ["SHARED", "ZONE", "ZONE"],
-        ["4160K", "a", "b"],
+        ["4.1M", "a", "b"],
         ["240K", "a", "c"],
         ["and", "1", "more", "pair", "(--all)"],
     ]
     assert lines[5:9] == [
         ["SIZE", "BY", "WHAT", "ZONES"],
-        ["4000K", "2", "4000K", "libc.so.6", "a", "b"],
+        ["3.9M", "2", "3.9M", "libc.so.6", "a", "b"],
         ["80K", "2", "80K", "libc.so.6", "a", "c"],
         ["and", "196K", "in", "2", "smaller", "parts", "(--all)"],
     ]
@@ -217,12 +217,12 @@ def test_a_zones_own_row() -> None:
     )
     assert table(lines[2:5]) == [
         ["SHARED", "WITH", "WHAT"],
-        ["4160K", "b", "4000K", "libc.so.6,", "160K", "[vdso]"],
+        ["4.1M", "b", "3.9M", "libc.so.6,", "160K", "[vdso]"],
         ["240K", "c", "160K", "[vdso],", "80K", "libc.so.6"],
     ]
     assert table(lines[6:8]) == [
         ["SIZE", "BY", "WHAT", "ZONES"],
-        ["4000K", "2", "4000K", "libc.so.6", "a", "b"],
+        ["3.9M", "2", "3.9M", "libc.so.6", "a", "b"],
     ]
 
 
@@ -242,7 +242,7 @@ def test_what_of_a_neighbour_was_not_looked_up_is_unknown() -> None:
     assert [one.holds for one in bare] == [None, None]
     usage = builders.usage("a")
     lines = render(Sharing(found.snapshot, found.parts, (), 2, {}, (), own=[Own(usage, bare)]), 10, 0)
-    assert lines[3].split() == ["4160K", "b", "–"]
+    assert lines[3].split() == ["4.1M", "b", "–"]
     read = json.loads(render_json(document(own("a"))))
     assert read["own"][0]["neighbours"][1]["holds"][0] == {
         "kind": "kernel",

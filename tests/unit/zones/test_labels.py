@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zonerss.errors import UnknownZone
+from zonerss.errors import AmbiguousZone, UnknownZone
 from zonerss.records import Zone
 from zonerss.views.text import encodable, printable
 from zonerss.zones.labels import find_names, label, raw_name
@@ -104,3 +107,95 @@ def test_any_spelling_can_be_asked_for(text: str) -> None:
 
 def test_surrogates_that_stand_for_no_byte_stay_as_they_are_spelled() -> None:
     assert raw_name(r"\ud800\udfff\udc41") == r"\ud800\udfff\udc41"
+
+
+# ---- short names -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("short", "name"),
+    [
+        ("postgres-ux", "/postgres-ux"),
+        ("postgres-ux", "/system.slice/postgres-ux"),
+        ("system.slice/postgres-ux", "/system.slice/postgres-ux"),
+        ("nginx", "nginx.service"),
+        ("nginx", "/system.slice/nginx.service"),
+        ("postgresql", "postgresql@15-main.service"),
+        ("postgresql@15-main", "postgresql@15-main.service"),
+        ("web", "web@0123456789ab"),
+        ("x", "x.service@run"),
+        ("app", "shop/web/app"),
+        (r"a\x0ab", "/x/a\nb"),
+    ],
+)
+def test_a_short_name_that_one_zone_has(short: str, name: str) -> None:
+    assert find_names([short], {name, "other", "/another/one.service"}) == (name,)
+
+
+@pytest.mark.parametrize(
+    "short", ["post", "postgres", "gres-ux", "slice/postgres-ux", "", "/", "ux", "POSTGRES-UX"]
+)
+def test_the_beginning_of_a_word_is_no_short_name(short: str) -> None:
+    with pytest.raises(UnknownZone) as caught:
+        find_names([short], {"/system.slice/postgres-ux", "/"} - {short})
+    assert not isinstance(caught.value, AmbiguousZone)
+
+
+def test_two_zones_that_a_short_name_could_mean_are_both_named() -> None:
+    known = {"/a/web.service", "/b/web", "db"}
+    with pytest.raises(AmbiguousZone) as caught:
+        find_names(["web"], known)
+    assert str(caught.value) == "'web' can mean /a/web.service or /b/web: name one of them in full"
+    assert (caught.value.exit_status, caught.value.zone) == (2, "web")
+    assert find_names(["b/web"], known) == ("/b/web",)
+
+
+def test_of_many_zones_that_a_short_name_could_mean_five_are_named() -> None:
+    with pytest.raises(AmbiguousZone, match=r"/0/x or /1/x or /2/x or /3/x or /4/x and 3 more: name"):
+        find_names(["x"], {f"/{n}/x" for n in range(8)})
+
+
+def test_a_name_in_full_is_never_ambiguous() -> None:
+    assert find_names(["web"], {"web", "/web", "web.service", "/a/web"}) == ("web",)
+
+
+def test_a_mistyped_name_is_answered_with_zones_whose_last_part_is_like_it() -> None:
+    with pytest.raises(
+        UnknownZone, match=r"did you mean /system\.slice/postgresql@15-main\.service\?"
+    ) as caught:
+        find_names(["postgreslq"], {"/system.slice/postgresql@15-main.service", "/a", "/b"})
+    assert caught.value.close == ("/system.slice/postgresql@15-main.service",)
+
+
+parts = st.text("ab", min_size=1, max_size=2)
+some_names = st.builds(
+    lambda slash, path, instance, unit: slash + "/".join(path) + instance + unit,
+    st.sampled_from(["", "/"]),
+    st.lists(parts, min_size=1, max_size=3),
+    st.sampled_from(["", "@a", "@b"]),
+    st.sampled_from(["", ".service", ".scope", ".other"]),
+)
+
+
+def could_mean(short: str, name: str) -> bool:
+    """The same in other words: what stands before ends with a slash, what follows is an instance, a type or both."""
+    after = r"(@[^/]*)?(\.(service|scope|slice|socket|mount|swap))?(@[^/]*)?"
+    return bool(short) and re.fullmatch(rf"(.*/)?{re.escape(short)}{after}", name, re.DOTALL) is not None
+
+
+@given(some_names, st.sets(some_names, max_size=6))
+def test_short_names_against_an_oracle(wanted: str, known: set[str]) -> None:
+    expected = {wanted} & known or {name for name in known if could_mean(wanted, name)}
+    if len(expected) == 1:
+        assert set(find_names([wanted], known)) == expected
+        return
+    with pytest.raises(AmbiguousZone if expected else UnknownZone) as caught:
+        find_names([wanted], known)
+    assert all(name in str(caught.value) for name in sorted(expected)[:5])
+    assert isinstance(caught.value, AmbiguousZone) == bool(expected)
+
+
+@given(st.text(min_size=1), st.sets(st.text(), max_size=5))
+def test_whatever_is_named_is_answered(wanted: str, known: set[str]) -> None:
+    with contextlib.suppress(UnknownZone):
+        assert set(find_names([wanted], known)) <= known

@@ -6,7 +6,6 @@ from typing import Any
 
 from zonerss.answers.explain.chain import Chain, Step
 from zonerss.answers.explain.records import Account
-from zonerss.units import format_size
 from zonerss.views.columns import sizes
 from zonerss.views.document import gap_list, header
 from zonerss.views.footer import remarks
@@ -52,7 +51,11 @@ def render(account: Account, in_bytes: bool = False) -> list[str]:
             rows.append(["=", size(chain.rss_bytes), "RSS of the zone: every frame once"])
     if chain.residual_bytes is not None:
         rows.append(
-            ["+" if chain.residual_bytes >= 0 else "-", size(abs(chain.residual_bytes)), _residual(chain)]
+            [
+                "+" if chain.residual_bytes >= 0 else "-",
+                size(abs(chain.residual_bytes)),
+                _residual(chain, size(chain.residual_bound_bytes)),
+            ]
         )
     if chain.charged_bytes is not None:
         name = "memory.current" if account.bill and account.bill.version == 2 else "memory.usage_in_bytes"
@@ -61,8 +64,7 @@ def render(account: Account, in_bytes: bool = False) -> list[str]:
     return [f"zone {printable(chain.zone)}", "", *table, "", *_remarks(account)]
 
 
-def _residual(chain: Chain) -> str:
-    bound = format_size(chain.residual_bound_bytes)
+def _residual(chain: Chain, bound: str) -> str:
     if chain.holds:
         return f"not explained (within the kernel's own rounding, {bound})"
     return f"NOT EXPLAINED (more than the kernel's own rounding, {bound})"

@@ -7,7 +7,6 @@ from typing import Any
 
 from zonerss.answers.explain.chain import Payment
 from zonerss.answers.explain.records import Matrix, Payer
-from zonerss.units import format_size
 from zonerss.views.columns import sizes
 from zonerss.views.document import gap_list, header
 from zonerss.views.footer import remarks
@@ -18,17 +17,17 @@ LARGE_BYTES = 1 << 20
 """Cells of the matrix from here on get a hint."""
 
 
-def hint(payment: Payment, payers: Sequence[Payer]) -> str:
+def hint(payment: Payment, payers: Sequence[Payer], in_bytes: bool = False) -> str:
     """Why this cgroup pays for what that zone maps, and what follows, in a few words."""
     if payment.cgroup is None:
         return "in no bill: touched before there was one, or since freed"
     payer = next((payer for payer in payers if payer.cgroup == payment.cgroup), None)
     if payer is None or payer.zone == payment.zone:
-        return "its own" if not (payer and payer.removed_bytes) else _outlives(payer)
+        return "its own" if not (payer and payer.removed_bytes) else _outlives(payer, in_bytes)
     if payer.cgroup == "/":
         return "the root cgroup: on no limit"
     if payer.removed_bytes:
-        return _outlives(payer)
+        return _outlives(payer, in_bytes)
     if not payer.processes:
         return "no process is left in it: the charge outlives them"
     if payer.zone is not None:
@@ -36,8 +35,8 @@ def hint(payment: Payment, payers: Sequence[Payer]) -> str:
     return "touched first by processes of that cgroup"
 
 
-def _outlives(payer: Payer) -> str:
-    return f"{format_size(payer.removed_bytes)} of it by removed cgroups below: charges outlive them"
+def _outlives(payer: Payer, in_bytes: bool) -> str:
+    return f"{sizes(in_bytes)(payer.removed_bytes)} of it by removed cgroups below: charges outlive them"
 
 
 def render(matrix: Matrix, zone: str | None, in_bytes: bool = False) -> list[str]:
@@ -49,7 +48,7 @@ def render(matrix: Matrix, zone: str | None, in_bytes: bool = False) -> list[str
             size(payment.bytes),
             size(payment.exclusive_bytes),
             "–" if payment.cgroup is None else printable(payment.cgroup),
-            hint(payment, matrix.payers) if payment.bytes >= LARGE_BYTES else "",
+            hint(payment, matrix.payers, in_bytes) if payment.bytes >= LARGE_BYTES else "",
         ]
         for payment in matrix.payments
         if zone in (None, payment.zone)

@@ -1,0 +1,70 @@
+"""Rows of the columns that -o names, for people or, by --tsv and --no-header, for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from zonerss.snapshot import Snapshot
+from zonerss.views.columns import Column, cell, shown
+from zonerss.views.document import time_text
+from zonerss.views.footer import footer
+from zonerss.views.table import render_table
+from zonerss.views.text import printable
+
+_UNKNOWN = "-"  # not empty: a shell's read takes two tabs for one
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a table is to be shown."""
+
+    columns: Sequence[Column]
+    sort: Column
+    limit: int | None = None
+    chosen: bool = False
+    """-o, --no-header or --tsv was given; else the verb shows its table as it likes best."""
+    header: bool = True
+    """A line of headers above the rows, and lines about the snapshot below them."""
+    tsv: bool = False
+    in_bytes: bool = False
+
+    @property
+    def rows_only(self) -> bool:
+        """Nothing but rows, and their header perhaps: what the snapshot does not cover is then said elsewhere."""
+        return self.tsv or not self.header
+
+
+def render(layout: Layout, records: Sequence[Any], snapshot: Snapshot, watching: bool = False) -> list[str]:
+    """
+    One line for each record, in this order.
+
+    :param watching: snapshots follow each other: rows for programs say of which one they are
+    """
+    if layout.tsv:
+        return tsv(layout, records, time_text(snapshot.began) if watching else None)
+    lines = render_table(shown(layout.columns, records), records, layout.in_bytes)
+    return [*lines, "", *footer(snapshot, layout.in_bytes)] if layout.header else lines[1:]
+
+
+def tsv(layout: Layout, records: Iterable[Any], time: str | None = None) -> list[str]:
+    r"""
+    Tab-separated values: sizes in bytes, - where unknown, control characters as backslash escapes (\x09, \x0a).
+
+    :param time: the first field of each row
+    """
+    before = [] if time is None else [time]
+    lines = [[*before, *(_field(column, record) for column in layout.columns)] for record in records]
+    if layout.header:
+        lines.insert(0, [*(["time"] if before else []), *(column.name for column in layout.columns)])
+    return ["\t".join(line) for line in lines]
+
+
+def _field(column: Column, record: Any) -> str:
+    value = column.value(record)
+    if value is None:
+        return _UNKNOWN
+    if isinstance(value, tuple):
+        return ",".join(map(printable, value))
+    return printable(str(value)) if column.size else cell(column, record)
