@@ -125,7 +125,7 @@ class Snapshot:
         from zonerss.walk.ram import read_ram_pages
 
         frames, host = self._kept()
-        return read_ram_pages(frames, host.roots, payers)
+        return read_ram_pages(frames, host.roots, payers, host.threads)
 
     def holdings(
         self, members: Iterable[Member] | None = None, wanted: Collection[int] | None = None

@@ -174,6 +174,7 @@ def held_of(answer: ShmemAnswer, kind: ShmemKind, inode: int = 0, device: int | 
 
 def test_a_file_on_a_mount(tmpfs_directory: Path, zone, mem) -> None:
     device = tmpfs_directory.stat().st_dev
+    (tmpfs_directory / "something").write_bytes(bytes(PAGE))  # what holds nothing is not listed
     before = held_of(shmem(), ShmemKind.MOUNT, device=device)
     with tmpfs_file(tmpfs_directory, 64 * MIB) as path:
         where = mem.map(f"file {path} 4096 shared")

@@ -62,6 +62,7 @@ LATE_IMPORTS = {
     ("snapshot", "walk.incore"): 2,
     ("snapshot", "walk.payers"): 2,
     ("snapshot", "walk.ram"): 1,
+    ("walk.ram", "concurrent.futures"): 8,
     ("views.share", "rich.console"): 27,
     ("views.share", "rich.text"): 27,
     ("errors", "difflib"): 1,

@@ -8,8 +8,9 @@ page's. Who is charged: /proc/kpagecgroup, as :mod:`zonerss.walk.payers` reads i
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import NamedTuple
 
 from zonerss._core import check, ffi, lib
 from zonerss.census.census import Census
@@ -19,35 +20,37 @@ from zonerss.records.machine import RamCharge, RamPages
 from zonerss.walk.pagetable import read_ram
 
 _KINDS = 4
+_BORDER_FRAMES = 1 << 18
+"""The largest huge page, 1 GiB."""
 
 
-def read_ram_pages(census: Census, roots: Roots, payers: bool = False) -> RamPages:
+def read_ram_pages(census: Census, roots: Roots, payers: bool = False, threads: int = 1) -> RamPages:
     """
-    All frames of memory by what they are, in one pass: about 30 ns a frame of the machine, mapped or not.
+    All frames of memory by what they are, in one pass: 100 to 200 ns a frame of the machine, mapped or not.
 
     :param census: which frames zones map; what is free by now counts as free
-    :param payers: tell who is charged, too; about 50 ns a frame more
+    :param payers: tell who is charged, too; about 100 ns a frame more
+    :param threads: how many parts of memory are looked at side by side
     :raises CannotServe: /proc/kpageflags or /proc/iomem cannot be read
     """
-    pages = ffi.new("uint64_t[]", lib.FRAMES_CLASSES)
-    rows, count = ffi.new("struct payer **"), ffi.new("size_t *")
     with ExitStack() as opened:
-        ranges = ffi.new("struct frame_range[]", read_ram(roots))
-        source = ffi.new("struct ram_source *", {"ram": ranges, "ram_ranges": len(ranges)})
-        source.kpageflags = _open(roots, "kpageflags", opened)
-        source.kpagecount = _open(roots, "kpagecount", opened)
-        source.kpagecgroup = _open(roots, "kpagecgroup", opened) if payers else -1
-        if source.kpageflags < 0:
+        files = _Files(
+            census,
+            _open(roots, "kpageflags", opened),
+            _open(roots, "kpagecount", opened),
+            _open(roots, "kpagecgroup", opened) if payers else -1,
+        )
+        if files.kpageflags < 0:
             raise CannotServe(
                 f"what frames are cannot be told: {roots.proc / 'kpageflags'} cannot be read; run zonerss as root, "
                 "on a kernel with CONFIG_PROC_PAGE_MONITOR"
             )
-        asked = source.kpagecgroup >= 0
+        shares = _shares(read_ram(roots), threads)
         try:
-            check(lib.census_ram(census.handle, source, pages, rows, count), "reading what each frame is")
+            found = _each(files.read, shares)
         except OSError as err:
             raise CannotServe(f"what frames are cannot be told: {err.strerror}") from err
-    held = ffi.gc(rows[0], lib.payers_free)
+    pages = [sum(counts) for counts in zip(*(pages for pages, _ in found), strict=True)]
     return RamPages(
         zones=_four(pages, lib.FRAMES_ZONES_ANON),
         others=_four(pages, lib.FRAMES_OTHERS_ANON),
@@ -62,16 +65,71 @@ def read_ram_pages(census: Census, roots: Roots, payers: bool = False) -> RamPag
         poisoned=pages[lib.FRAMES_POISONED],
         zero=pages[lib.FRAMES_ZERO],
         kernel=pages[lib.FRAMES_KERNEL],
-        charges=tuple(map(_charge, (held[i] for i in range(count[0])))) if asked else None,
+        charges=_charges(found) if files.kpagecgroup >= 0 else None,
     )
 
 
-def _charge(row: Any) -> RamCharge:
-    return RamCharge(row.inode, row.set != lib.FRAMES_BY_NOBODY, tuple(row.pages)[:_KINDS])
+class _Files(NamedTuple):
+    """What is read."""
+
+    census: Census
+    kpageflags: int
+    kpagecount: int
+    kpagecgroup: int
+
+    def read(self, share: Sequence[tuple[int, int]]) -> _Found:
+        """The frames of some ranges by class, and who is charged for them."""
+        pages = ffi.new("uint64_t[]", lib.FRAMES_CLASSES)
+        rows, count = ffi.new("struct payer **"), ffi.new("size_t *")
+        ranges = ffi.new("struct frame_range[]", list(share))
+        source = ffi.new("struct ram_source *", {"ram": ranges, "ram_ranges": len(share)})
+        source.kpageflags, source.kpagecount, source.kpagecgroup = self[1:]
+        check(lib.census_ram(self.census.handle, source, pages, rows, count), "reading what each frame is")
+        held = ffi.gc(rows[0], lib.payers_free)
+        return ffi.unpack(pages, lib.FRAMES_CLASSES), [
+            RamCharge(row.inode, row.set != lib.FRAMES_BY_NOBODY, tuple(row.pages)[:_KINDS])
+            for row in (held[i] for i in range(count[0]))
+        ]
 
 
-def _four(pages: Any, first: int) -> tuple[int, ...]:
-    return tuple(ffi.unpack(pages + first, _KINDS))
+_Found = tuple[list[int], list[RamCharge]]
+
+
+def _shares(ram: Sequence[tuple[int, int]], threads: int) -> list[list[tuple[int, int]]]:
+    """Memory in parts, whose borders no huge page crosses: at whole GiB."""
+    pieces = []
+    for first, count in ram:
+        end = first + count
+        while first < end:
+            border = min((first // _BORDER_FRAMES + 1) * _BORDER_FRAMES, end)
+            pieces.append((first, border - first))
+            first = border
+    each = -(-len(pieces) // max(threads, 1))
+    return [pieces[at : at + each] for at in range(0, len(pieces), each)]
+
+
+def _each(
+    read: Callable[[list[tuple[int, int]]], _Found], shares: list[list[tuple[int, int]]]
+) -> list[_Found]:
+    if len(shares) == 1:
+        return [read(shares[0])]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(len(shares)) as pool:
+        return list(pool.map(read, shares))
+
+
+def _charges(found: Sequence[_Found]) -> tuple[RamCharge, ...]:
+    sums: dict[tuple[int, bool], list[int]] = {}
+    for charge in (charge for _, charges in found for charge in charges):
+        pages = sums.setdefault((charge.inode, charge.mapped), [0] * _KINDS)
+        for kind, count in enumerate(charge.pages):
+            pages[kind] += count
+    return tuple(RamCharge(inode, mapped, tuple(pages)) for (inode, mapped), pages in sums.items())
+
+
+def _four(pages: Sequence[int], first: int) -> tuple[int, ...]:
+    return tuple(pages[first : first + _KINDS])
 
 
 def _open(roots: Roots, name: str, opened: ExitStack) -> int:

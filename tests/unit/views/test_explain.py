@@ -257,7 +257,7 @@ def test_shared_memory():
     assert lines[1].split() == ["9.0M", "2.0M", "7.0M", "tmpfs", "/dev/shm", "db"]
     assert lines[2].split() == ["3.0M", "0K", "3.0M", "sysv", "0x00000000", "nobody"]
     assert "\x1b" not in "\n".join(lines)
-    assert lines[4].split() == ["–", "1.0M", "–", "shared", "/dev/zero", "db", "web"]
+    assert lines[4].split() == ["–", "1.0M", "–", "shared", *["shared", "anonymous", "memory"], "db", "web"]
     assert lines[6].split() == ["MAPPED", "NOT", "MAPPED", "CHARGED", "TO"]
     assert lines[8].split() == ["0K", "4K", "–"]
     assert "Shared memory in RAM: 15M, 10M of it mapped by nobody." in lines

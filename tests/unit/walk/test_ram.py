@@ -136,6 +136,19 @@ def test_more_memory_than_flags_ends_there(tmp_path: Path) -> None:
     assert named(read_ram_pages(Census(1), Roots(proc=tmp_path))) == {"free": 2}
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3, 64])
+def test_several_threads_find_the_same(tmp_path: Path, threads: int) -> None:
+    gib = 1 << 18
+    flags = [BUDDY] * (3 * gib - 7)
+    flags[gib - 1 : gib + 2] = [HEAD | LRU, HEAD | LRU | SWAPBACKED, TAIL]
+    flags[2 * gib + 9] = ANON
+    write(tmp_path, flags, (5, gib), (gib + 5, 2 * gib - 12))
+    (tmp_path / "kpagecgroup").write_bytes(struct.pack("=Q", 7) * len(flags))
+    found = read_ram_pages(Census(1), Roots(proc=tmp_path), payers=True, threads=threads)
+    charges = (RamCharge(7, False, (1, 1, 2, 0)),)
+    assert named(found) == {"bare": (1, 1, 2, 0), "free": 3 * gib - 7 - 5 - 4, "charges": charges}
+
+
 def test_mapcounts_may_be_missing(tmp_path: Path) -> None:
     assert named(ram(tmp_path, [LRU | MMAP, LRU | MMAP], [1])) == {
         "bare": (0, 1, 0, 0),

@@ -11,6 +11,7 @@ from zonerss.units import format_size
 from zonerss.views.columns import sizes
 from zonerss.views.document import gap_list, header
 from zonerss.views.footer import remarks
+from zonerss.views.mappings import SHARED
 from zonerss.views.table import render_rows
 from zonerss.views.text import encodable, printable, some_names
 
@@ -49,7 +50,7 @@ def _row(held: Held, in_bytes: bool) -> list[str]:
         size(held.mapped_bytes),
         size(held.not_mapped_bytes),
         _CALLED[thing.kind],
-        printable(thing.name),
+        SHARED if thing.kind is ShmemKind.SHARED else printable(thing.name),
         some_names([zone for zone, _ in held.mapped_by]) or "nobody",
         some_names(held.opened_by) if thing.kind is not ShmemKind.MOUNT else "",
     ]
