@@ -145,11 +145,14 @@ def _kernel(ram: RamPages, counters: Counters) -> list[Part]:
     """Slab and page tables by flags; of the frames without a flag what has a counter, and the rest."""
     counted = [Part("kmalloc_pages", _kmalloc_bytes(ram, counters), "meminfo"), *_by_counter(counters)]
     rest = pages_to_bytes(ram.kernel) - sum(part.bytes for part in counted)
+    # These come and go while frames are looked at: there cannot be more of them than frames that nothing else explains.
+    batches = min(pages_to_bytes(counters.batched_pages), max(rest, 0))
     return [
         Part("slab", pages_to_bytes(ram.slab), _FLAGS),
         Part("page_tables", pages_to_bytes(ram.page_tables), _FLAGS),
         *counted,
-        Part("no_counter", max(rest, 0), _FLAGS),
+        Part("free_batches", batches, "zoneinfo"),
+        Part("no_counter", max(rest - batches, 0), _FLAGS),
     ]
 
 
@@ -170,7 +173,6 @@ def _by_counter(counters: Counters) -> list[Part]:
         Part("second_level_page_tables", meminfo.get("SecPageTables", 0), "meminfo"),
         Part("compressed", pages_to_bytes(counters.compressed_pages), "zoneinfo"),
         Part("unaccepted", meminfo.get("Unaccepted", 0), "meminfo"),
-        Part("free_batches", pages_to_bytes(counters.batched_pages), "zoneinfo"),
     ]
 
 
