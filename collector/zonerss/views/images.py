@@ -9,7 +9,7 @@ from zonerss.views.columns import sizes
 from zonerss.views.document import gap_list, header
 from zonerss.views.footer import footer
 from zonerss.views.mappings import summary
-from zonerss.views.share import holding_fields
+from zonerss.views.share import holding_fields, named
 from zonerss.views.table import render_rows
 from zonerss.views.text import encodable, printable, some_names
 
@@ -34,7 +34,7 @@ def render(
             size(usage.rss_bytes),
             size(usage.saved_bytes),
             image_name(usage),
-            summary(usage.holds, "of a fork") if usage.holds else "–",
+            summary(usage.holds, "of a fork", named()) if usage.holds else "–",
         ]
         for usage in several
     ]

@@ -39,7 +39,8 @@ def short_name(file: MappedFile | None) -> str:
 
 def summary(held: Sequence[Holding], private: str = "private", most: int = 3) -> str:
     """
-    What something holds in a few words: "992K libc.so.6, 4K private, 12K in 3 more".
+    What something holds in a few words: "992K libc.so.6, 4K private, 12K in 3 more"; of one name "992K libc.so.6, 16K
+    more".
 
     :param private: what to call private memory
     :param most: so many are named
@@ -52,5 +53,6 @@ def summary(held: Sequence[Holding], private: str = "private", most: int = 3) ->
     order = sorted((one for one in found.items() if one[1]), key=lambda one: (-one[1], one[0]))
     words = [f"{format_size(pages_to_bytes(pages))} {name}" for name, pages in order[:most]]
     if rest := order[most:]:
-        words.append(f"{format_size(pages_to_bytes(sum(pages for _, pages in rest)))} in {len(rest)} more")
+        size = format_size(pages_to_bytes(sum(pages for _, pages in rest)))
+        words.append(f"{size} more" if most == 1 else f"{size} in {len(rest)} more")
     return ", ".join(words)

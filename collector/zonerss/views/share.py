@@ -17,12 +17,14 @@ from zonerss.views.document import Json, Listing, gap_list, header, usage_fields
 from zonerss.views.footer import footer
 from zonerss.views.mappings import summary
 from zonerss.views.table import render_rows
-from zonerss.views.text import cells, encodable, printable, some_names
+from zonerss.views.terminal import here
+from zonerss.views.text import cells, encodable, printable, shorten, some_names
 
 HEAT_ZONES = 40
 """A heat map shows at most so many zones."""
 NOISE = 0.01
 """What is less than this share of all that is shared is folded into one line, and so is the vdso."""
+_WIDE = 140
 _CELL = 7  # columns of a terminal for one size and a blank
 _LABEL = 24
 _COLD, _HOT = (24, 32, 72), (200, 40, 24)
@@ -79,12 +81,18 @@ def _render_own(own: Own, limit: int | None, noise: float, in_bytes: bool) -> li
     return [first, "", *lines, *folded]
 
 
+def named() -> int:
+    """How many names stand in one cell: few where the terminal is narrow, rather than the rests of many."""
+    width = here().width
+    return 3 if width is None or width >= _WIDE else 1
+
+
 def _count(count: int, what: str) -> str:
     return f"{count} {what}{'s' * (count != 1)}"
 
 
 def _what(neighbour: Neighbour) -> str:
-    return "–" if neighbour.holds is None else summary(neighbour.holds, "of a fork")
+    return "–" if neighbour.holds is None else summary(neighbour.holds, "of a fork", named())
 
 
 def render_pairs(
@@ -125,7 +133,8 @@ def _heat_map(zones: Sequence[Usage], pairs: Sequence[Pair], count: int, width: 
     most = max(shared.values())
     lines = [Text(" " * (_LABEL + 4) + "".join(f"{n:>{_CELL}}" for n in range(1, count + 1)))]
     for number, one in enumerate(shown, 1):
-        line = Text(f"{number:>3} {_clip(printable(one.zone), _LABEL - 1)} ")
+        name = shorten(printable(one.zone), _LABEL - 1)
+        line = Text(f"{number:>3} {name}{' ' * (_LABEL - cells(name))}")
         for other in shown:
             key = (one.zone, other.zone) if one.zone < other.zone else (other.zone, one.zone)
             size = one.rss_bytes if one is other else shared.get(key, 0)
@@ -148,12 +157,6 @@ def _colour(heat: float) -> str:
     return f"({','.join(map(str, mixed))})"
 
 
-def _clip(text: str, width: int) -> str:
-    while cells(text) > width:
-        text = text[:-2] + "…"
-    return text + " " * (width - cells(text))
-
-
 def render_parts(
     parts: Sequence[SharedPart],
     holdings: Holdings,
@@ -171,7 +174,7 @@ def render_parts(
             size(part.bytes),
             str(len(part.zones)),
             what_it_is(part, holdings.get(part.number)),
-            some_names(part.zones),
+            some_names(part.zones, named()),
         ]
         for part in parts
     ]
@@ -187,7 +190,7 @@ def what_it_is(part: SharedPart, held: Sequence[Holding] | None) -> str:
     """What a part holds, most first: private memory, and files by the last component of their names."""
     private = "of a fork" if len(part.owners) > 1 else "private"
     if held is not None:
-        return summary(held, private)
+        return summary(held, private, named())
     found = [(part.anon_bytes, private), (part.file_bytes, "files"), (part.shmem_bytes, "shmem")]
     order = sorted((one for one in found if one[0]), key=lambda one: (-one[0], one[1]))
     return ", ".join(f"{format_size(size)} {name}" for size, name in order)

@@ -47,4 +47,5 @@ def test_summary() -> None:
     ]
     assert summary(held) == "120K shared anonymous memory, 80K libc.so.6, 20K private, 4K in 1 more"
     assert summary(held, "of a fork", most=4).endswith("20K of a fork, 4K (not found again)")
+    assert summary(held, most=1) == "120K shared anonymous memory, 104K more"
     assert summary([]) == ""

@@ -15,6 +15,8 @@ from zonerss.records.files import FileKind, MappedFile
 from zonerss.units import format_size
 from zonerss.views.document import render_json
 from zonerss.views.share import document, render, render_pairs, render_parts
+from zonerss.views.terminal import Style, Terminal, printing_to
+from zonerss.views.text import cells, fit
 
 LIBC = MappedFile("/usr/lib/libc.so.6", FileKind.FILE, True)
 GONE = MappedFile("/tmp/x\x1b[2J", FileKind.DELETED, False)
@@ -249,3 +251,18 @@ def test_what_of_a_neighbour_was_not_looked_up_is_unknown() -> None:
         "name": "[vdso]",
         "bytes": 40 * 4096,
     }
+
+
+def test_a_narrow_terminal_has_whole_names_rather_than_rests_of_many() -> None:
+    with printing_to(Terminal(80)):
+        lines = render(noisy(), None, 0, noise=0)
+    assert max(map(len, lines)) <= 80
+    (vdso,) = (line for line in lines if "[vdso]" in line)
+    assert vdso.split() == ["160K", "3", "160K", "[vdso]", "a", "and", "2", "more"]
+
+
+def test_the_heat_map_is_as_wide_as_its_terminal() -> None:
+    for width in (60, 80, 120):
+        with printing_to(Terminal(width, style=Style(True))):
+            lines = render(noisy(), 10, width)
+        assert max(map(cells, fit(lines, width))) <= width
