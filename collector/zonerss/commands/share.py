@@ -34,7 +34,7 @@ from zonerss.answers.share import (
     with_any,
 )
 from zonerss.census.usage import one_of_each_mm, zone_names
-from zonerss.commands.options import add_limit_options, add_walk_options, one_way
+from zonerss.commands.options import add_limit_options, add_walk_options, add_zones, one_way
 from zonerss.commands.watching import add_watch_options, put, rounds
 from zonerss.errors import UsageError
 from zonerss.kernel.images import Images
@@ -58,7 +58,7 @@ _NAMING_BUDGET = 0.03  # of the walk's pages: how many may be walked again to na
 
 def prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
-    parser.add_argument("zones", nargs="*", metavar="ZONE", help="what these zones share (default: all)")
+    add_zones(parser, "what these zones share, and with whom (default: all)")
     add_walk_options(parser)
     parser.add_argument(
         "--by-image",
@@ -87,8 +87,8 @@ def run(args: argparse.Namespace) -> int:
 
     def look(session: Session) -> Sharing:
         with _no_garbage_collection():
-            if args.zones:
-                return measure_own(session, way, args.zones)
+            if args.zone:
+                return measure_own(session, way, args.zone)
             return measure(session, way, args.limit or _SHOWN, pair_limit, HEAT_ZONES if width else 0)
 
     def show(sharing: Sharing) -> None:
@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run_by_image(args: argparse.Namespace, way: str) -> int:
-    if way != "zone" or args.zones:
+    if way != "zone" or args.zone:
         raise UsageError("share --by-image looks at all containers: it takes no ZONE, and no --by but zone")
     limit = args.limit or (None if args.all or args.json else _SHOWN)
 
