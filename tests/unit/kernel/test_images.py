@@ -145,4 +145,4 @@ def test_any_state_is_an_image_that_can_be_printed_or_none(
         (host / path).parent.mkdir(parents=True, exist_ok=True)
         (host / path).write_bytes(state)
     found = image(host)
-    assert found is None or (found.key and encodable(found.name or ""))
+    assert found is None or (found.key and encodable(found.name or found.key))
