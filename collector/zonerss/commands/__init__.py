@@ -15,7 +15,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from zonerss import __version__
 from zonerss.errors import (
@@ -27,7 +27,7 @@ from zonerss.errors import (
     did_you_mean,
     nearest,
 )
-from zonerss.views.text import ESCAPE, printable
+from zonerss.views.text import ESCAPE, fit, printable
 
 VERBS = {
     "show": "what each zone uses (the default)",
@@ -200,6 +200,23 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class Help(argparse.HelpFormatter):
+    """Keeps paragraphs, and the lines of a table; these and the usage are wrapped at the width of the terminal."""
+
+    def _format_usage(self, *how: Any) -> str:
+        usage: str = super()._format_usage(*how)
+        return "\n".join(fit(usage.splitlines(), self._width)) + "\n"
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        filled = super()._fill_text
+        return "\n\n".join(
+            "\n".join(fit((indent + line for line in part.splitlines()), width))
+            if "  " in part
+            else filled(part, width, indent)
+            for part in text.strip().split("\n\n")
+        )
+
+
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line; the usage is for those who ask for it."""
 
@@ -246,7 +263,7 @@ def overview() -> argparse.ArgumentParser:
         description="How much physical memory each zone uses: each container, service and user. A page counts once "
         "in a zone,\nhowever many of its processes map it, and in full in every zone that maps it. Run as root.",
         epilog=f"Without a verb, zonerss shows all zones. `zonerss help VERB` tells more about a verb.\n{_WORDS}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
     parser.add_argument("--version", action="version", version=f"zonerss {__version__}")
     parser.add_argument_group("verbs", "\n".join(f"{name:<9} {summary}" for name, summary in VERBS.items()))
@@ -260,7 +277,7 @@ def verb_parser(verb: str) -> Parser:
         prog=f"zonerss {verb}",
         description=module.__doc__,
         epilog=_WORDS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
         allow_abbrev=False,
     )
     module.prepare(parser)

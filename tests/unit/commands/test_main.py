@@ -166,3 +166,16 @@ def test_the_nearest_words_are_among_the_known(word: str, known: list[str]) -> N
 def test_names_of_any_length_and_number_are_not_all_compared() -> None:
     assert nearest("a" * 5000, ["a" * 6000]) == ["a" * 6000]
     assert nearest("b", ["a"] * 3000 + ["b"]) == []
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+@pytest.mark.parametrize("verb", [None, *VERBS])
+def test_help_is_as_wide_as_the_terminal(
+    verb: str | None, columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    with pytest.raises(SystemExit):
+        main([*([verb] if verb else []), "--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 5
+    assert max(map(len, lines)) <= columns
