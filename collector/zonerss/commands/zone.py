@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from zonerss.answers.explain.account import account_of
 from zonerss.answers.files import files_usage
@@ -15,10 +16,12 @@ from zonerss.answers.zone import Page, shared_with
 from zonerss.census.usage import zone_names
 from zonerss.commands.options import add_limit_options, add_walk_options, one_way
 from zonerss.commands.watching import add_watch_options, put, rounds
+from zonerss.kernel.cmdline import read_command_lines
 from zonerss.kernel.names import host_names
 from zonerss.kernel.roots import HOST
-from zonerss.records import Usage
+from zonerss.records import Gap, Usage
 from zonerss.records.bills import Billed
+from zonerss.records.files import Holdings
 from zonerss.snapshot import Session, Snapshot
 from zonerss.views.terminal import here
 from zonerss.views.zone import SHOWN, document, render
@@ -82,29 +85,33 @@ def measure(
     chosen = find_names(names, usage_of)  # those whose processes have all left meanwhile are missing
     if growth is not None:
         growth.add(snapshot)
-    billed = snapshot.payers()
-    return [_page(snapshot, usage_of[name], billed, growth, arguments_of) for name in dict.fromkeys(chosen)]
+    found = _Found(snapshot, snapshot.payers(), *snapshot.holdings())
+    return [_page(found, usage_of[name], growth, arguments_of) for name in dict.fromkeys(chosen)]
 
 
-def _page(
-    snapshot: Snapshot,
-    usage: Usage,
-    billed: Sequence[Billed] | None,
-    growth: Growth | None,
-    arguments_of: int | None,
-) -> Page:
-    members = [member for member in snapshot.members if member.zones[0].name == usage.zone]
-    holdings, gaps = snapshot.holdings(members)
-    account = account_of(snapshot, usage, billed)
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A snapshot, and what was asked of its frames."""
+
+    snapshot: Snapshot
+    billed: Sequence[Billed] | None
+    holdings: Holdings
+    gaps: tuple[Gap, ...]
+
+
+def _page(found: _Found, usage: Usage, growth: Growth | None, arguments_of: int | None) -> Page:
+    snapshot = found.snapshot
+    account = account_of(snapshot, usage, found.billed)
+    task_of = {member.task.pid: member.task for member in snapshot.members}
     processes = [process for process in snapshot.processes or () if process.zone == usage.zone]
     return Page(
         snapshot=snapshot.without_frames(),
         usage=usage,
         processes=processes,
-        arguments={},
-        files=files_usage(snapshot.parts, zone_names(snapshot.members), holdings, usage.zone),
+        arguments=read_command_lines(HOST, [task_of[process.pid] for process in processes[:arguments_of]]),
+        files=files_usage(snapshot.parts, zone_names(snapshot.members), found.holdings, usage.zone),
         shared_with=shared_with(snapshot, usage.zone),
         chain=None if account.shares is None else account.chain,
         growth=None if growth is None else growth.bytes_per_minute(usage.zone),
-        gaps=gaps,
+        gaps=found.gaps,
     )
