@@ -48,6 +48,7 @@ from zonerss.zones.rules import Rule
 from zonerss.zones.ways import WAYS, By, parse_by, zoner
 
 if TYPE_CHECKING:
+    from zonerss.census.mapcounts import CountedParts
     from zonerss.motion.window import Windows
     from zonerss.records.bills import Billed
     from zonerss.records.files import Holdings
@@ -143,6 +144,19 @@ class Snapshot:
         frames, host = self._kept()
         tasks = [member.task for member in one_of_each_mm(self.members if members is None else members)]
         return name_parts(frames, host, tasks, wanted)
+
+    def mapcounts(self) -> CountedParts | None:
+        """
+        How often these frames are mapped on the whole machine, as it is now.
+
+        None where the kernel does not say (:func:`zonerss.walk.mapcounts.read_mapcounts`).
+
+        :raises CannotServe: this snapshot has not kept its frames
+        """
+        from zonerss.walk.mapcounts import read_mapcounts
+
+        frames, host = self._kept()
+        return read_mapcounts(frames, host.roots)
 
     def without_frames(self) -> Snapshot:
         """The same for showing, without the memory of its frames: payers() and holdings() then cannot serve."""

@@ -193,6 +193,26 @@ def compare_on_postgres(sources: Sequence[str], rounds: int) -> list[Target]:
     return targets_of(costs)
 
 
+def questions_to_a_snapshot(sources: Sequence[str], rounds: int) -> None:
+    """What it costs to ask who pays for the frames of a snapshot, and how often they are mapped; whatever runs here."""
+    for name in sources:
+        with zonerss.Session(source=name) as session:
+            snapshot = session.take(processes=True)
+            frames = snapshot.total.rss_bytes // PAGE
+            costs = in_turn(
+                {
+                    "payers": lambda snapshot=snapshot: cost_of(snapshot.payers),
+                    "mapcounts": lambda snapshot=snapshot: cost_of(snapshot.mapcounts),
+                },
+                rounds,
+            )
+        for question, runs in costs.items():
+            print(
+                f"{name}: {question} of {frames:,} frames: {median_wall(runs) / MS:.1f} ms, "
+                f"{median_cpu(runs) / MS:.1f} ms of processor time, {median_cpu(runs) / frames:.0f} ns a frame"
+            )
+
+
 def targets_of(costs: Mapping[str, Sequence[Cost]]) -> list[Target]:
     wall = {name: median_wall(runs) for name, runs in costs.items()}
     cpu = {name: median_cpu(runs) for name, runs in costs.items()}
@@ -294,7 +314,7 @@ def main() -> None:
     parser.add_argument("--shared-buffers", type=int, default=256, metavar="MIB")
     parser.add_argument("--clients", type=int, default=20, metavar="N")
     parser.add_argument("--rounds", type=int, default=7, metavar="N")
-    parser.add_argument("--only", choices=("postgres", "singles"), help="one half of it")
+    parser.add_argument("--only", choices=("postgres", "singles", "questions"), help="one part of it")
     parser.add_argument("--json", metavar="FILE", help="write the targets there, too")
     arguments = parser.parse_args()
 
@@ -304,10 +324,12 @@ def main() -> None:
     try:
         sources = served_sources()
         print(f"load before: {os.getloadavg()[0]:.2f} on {os.cpu_count()} processors")
-        if arguments.only != "singles":
+        if arguments.only in (None, "questions"):
+            questions_to_a_snapshot(sources, arguments.rounds)
+        if arguments.only in (None, "postgres"):
             with postgres_running(cgroups, arguments.shared_buffers, arguments.clients):
                 targets += compare_on_postgres(sources, arguments.rounds)
-        if arguments.only != "postgres":
+        if arguments.only in (None, "singles"):
             targets += compare_one_by_one(cgroups, sources, arguments.rounds)
         print(f"load after: {os.getloadavg()[0]:.2f}")
     finally:

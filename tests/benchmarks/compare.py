@@ -172,6 +172,7 @@ def of_many(_: Any) -> list[Row]:
         Row("basis incore", asked("take", "pagetable", basis="incore")),
         Row("files", asked("files", "pagetable", by="cgroup")),
         Row("payers", asked("payers", "pagetable", by="cgroup")),
+        Row("mapcounts", asked("mapcounts", "pagetable", processes=True)),
         *([Row(f"memory, {source}", memory(source)) for source in SOURCES]),
         Row("zonerss --json", command("--json")),
         *(Row(f"zonerss --source {s} --json", command("--source", s, "--json")) for s in SOURCES),

@@ -103,6 +103,12 @@ def payers(session: dict[str, Any], by: str) -> Answer:
     return timed(lambda: pay_matrix(kept, by))
 
 
+def mapcounts(session: dict[str, Any], **how: Any) -> Answer:
+    """How often the frames of a snapshot are mapped: Snapshot.mapcounts(), without taking it."""
+    snapshot = session_of(session).take(**how)
+    return timed(snapshot.mapcounts)
+
+
 def memory(session: dict[str, Any]) -> Answer:
     """By how many bytes this process grows at most while it takes a first snapshot."""
     with package.Session(**session) as new:
@@ -118,7 +124,7 @@ def status_bytes(name: str) -> int:
         return next(int(line.split()[1]) * 1024 for line in file if line.startswith(name))
 
 
-TASKS = {task.__name__: task for task in (take, walk, first, share, files, whatif, payers, memory)}
+TASKS = {task.__name__: task for task in (take, walk, first, share, files, whatif, payers, mapcounts, memory)}
 
 
 def answer_to(request: dict[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ from zonerss.census.kinds import Kind
 from zonerss.census.parts import Parts
 from zonerss.census.tree import TreeNode
 from zonerss.commands.watching import put
-from zonerss.records import Cause, Caveat, Gap, Grouping, ProcessUsage, Zone
+from zonerss.records import Cause, Caveat, Gap, Grouping, Mapcounts, ProcessUsage, Zone
 from zonerss.records.bills import Bill, Billed
 from zonerss.records.facts import Fact, Probe
 from zonerss.records.files import FileKind, Holdings, MappedFile
@@ -75,8 +75,9 @@ def ps_text(
     snapshot: Snapshot,
     processes: Sequence[ProcessUsage],
     arguments: Mapping[int, Sequence[str]] | None = None,
+    mapcounts: bool = False,
 ) -> str:
-    return printed(ps.document(snapshot, processes, arguments))
+    return printed(ps.document(snapshot, processes, arguments, mapcounts))
 
 
 def top_text(snapshot: Snapshot, limit: int | None = None) -> str:
@@ -216,6 +217,11 @@ PROCESSES = (
     process(42),
     process(23, zone=ODD, uid=None, command=ODD, rss_bytes=71 * KIB, hugetlb_bytes=2048 * KIB),
     process(4_194_303, zone="shop/web", swap_bytes=4 * KIB, exclusive_bytes=0, size_bytes=(1 << 47) - 4096),
+)
+
+COUNTED_PROCESSES = (
+    process(42, mapcounts=Mapcounts((23 * KIB, 4 * KIB, 8 * KIB, 12 * KIB, 16 * KIB), 4 * KIB)),
+    process(23),
 )
 
 
@@ -502,6 +508,7 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "snapshot-watched": lambda: show_text(snapshot(source="pagetable", uncertainty="net"), watch=1.0),
     "processes": lambda: ps_text(snapshot(), PROCESSES),
     "processes-args": lambda: ps_text(snapshot(), PROCESSES, {PROCESSES[0].pid: ("/bin/x", ODD, "")}),
+    "processes-mapcounts": lambda: ps_text(snapshot(), COUNTED_PROCESSES, mapcounts=True),
     "processes-nothing": lambda: ps_text(nothing(), ()),
     "sharing": lambda: share_text(snapshot_of_names(), parts(), holdings((0, 1, 2), (2,))),
     "sharing-limit-2": lambda: share_text(snapshot_of_names(), parts(), holdings(), 2),

@@ -16,6 +16,7 @@ HEADERS = (
         "parts.h",
         "overlap.h",
         "payers.h",
+        "mapcounts.h",
         "ram.h",
         "tasks.h",
         "maps.h",
@@ -24,7 +25,8 @@ HEADERS = (
     *("walk.h", "pages.h", "ranges.h", "incore.h", "open_below.h"),
 )
 SOURCES = (
-    *("census.c", "parts.c", "overlap.c", "payers.c", "ram.c", "tasks.c", "maps.c", "mapped_files.c"),
+    *("census.c", "parts.c", "overlap.c", "payers.c", "mapcounts.c", "ram.c", "tasks.c"),
+    *("maps.c", "mapped_files.c"),
     *(
         "foreign.c",
         "queue.c",

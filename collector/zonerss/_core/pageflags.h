@@ -52,6 +52,13 @@ static inline bool kpage_has(uint64_t flags, enum kpage_flag flag)
 	return flags >> flag & 1;
 }
 
+// A page of a large folio that is not hugetlb's: without CONFIG_PAGE_MAPCOUNT nobody knows how often it is mapped by itself.
+static inline bool kpage_is_large(uint64_t flags)
+{
+	return (kpage_has(flags, KPF_COMPOUND_HEAD) || kpage_has(flags, KPF_COMPOUND_TAIL)) &&
+	       !kpage_has(flags, KPF_HUGE);
+}
+
 static inline uint32_t word_swap_type(uint64_t word)
 {
 	return word & ((1 << SWAP_TYPE_BITS) - 1);

@@ -17,6 +17,7 @@ struct pages {
 	const struct walk_host *host;
 	const struct vma *vma;
 	int pagemap_fd, kpagecount_fd;
+	bool averages;
 	struct page *pages;
 	size_t room;
 	int64_t count;
@@ -31,15 +32,25 @@ static int class_of(const struct pages *p, uint64_t pfn, uint64_t word)
 	return kind == KIND_ANON && p->vma->flags & VMA_SHARED ? (int)PAGE_DEVICE : kind;
 }
 
+// How often a frame is mapped on the whole machine; UINT64_MAX: unknown.
+static uint64_t mapcount_of(const struct pages *p, uint64_t pfn)
+{
+	uint64_t mapcount, flags;
+	if (p->kpagecount_fd < 0 || !kpage_read(p->kpagecount_fd, pfn, &mapcount))
+		return UINT64_MAX;
+	if (p->averages && (!kpage_read(p->host->kpageflags_fd, pfn, &flags) || kpage_is_large(flags)))
+		return UINT64_MAX;
+	return mapcount;
+}
+
 static void add(struct pages *p, uint64_t address, uint64_t word, bool huge)
 {
 	struct page page = { .address = address, .mapcount = UINT64_MAX, .huge = huge };
 	if (word & WORD_PRESENT) {
 		page.pfn = word & WORD_PFN;
 		page.kind = class_of(p, page.pfn, word);
-		if (p->kpagecount_fd >= 0 && page.kind != PAGE_DEVICE &&
-		    !kpage_read(p->kpagecount_fd, page.pfn, &page.mapcount))
-			page.mapcount = UINT64_MAX;
+		if (page.kind != PAGE_DEVICE)
+			page.mapcount = mapcount_of(p, page.pfn);
 	} else {
 		page.pfn = word_swap_frame(word);
 		page.kind = KIND_SWAP;
@@ -68,10 +79,10 @@ static int take(struct pages *p, uint64_t start, uint64_t end, bool huge)
 	return 0;
 }
 
-int64_t pages_read(int pagemap_fd, int kpagecount_fd, const struct vma *vma, const struct walk_host *host,
+int64_t pages_read(int pagemap_fd, int kpagecount_fd, int averages, const struct vma *vma, const struct walk_host *host,
 		   uint64_t start, uint64_t end, struct page *pages, size_t room)
 {
-	struct pages p = { host, vma, pagemap_fd, kpagecount_fd, pages, room, 0 };
+	struct pages p = { host, vma, pagemap_fd, kpagecount_fd, averages, pages, room, 0 };
 	struct scan_region regions[REGIONS];
 	int error = 0;
 	if (!host->can_scan)

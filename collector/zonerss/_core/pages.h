@@ -18,6 +18,6 @@ struct page {
 };
 
 // The pages of [start, end) of an open pagemap, in order of address. Returns their number (at most room are
-// written), or a negative errno. kpagecount_fd: -1, do not ask.
-int64_t pages_read(int pagemap_fd, int kpagecount_fd, const struct vma *vma, const struct walk_host *host,
+// written), or a negative errno. kpagecount_fd: -1, do not ask. averages: 1, of pages of large folios it has only an average.
+int64_t pages_read(int pagemap_fd, int kpagecount_fd, int averages, const struct vma *vma, const struct walk_host *host,
 		   uint64_t start, uint64_t end, struct page *pages, size_t room);

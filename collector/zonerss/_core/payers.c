@@ -1,8 +1,7 @@
 // Who pays for the frames of a census, by /proc/kpagecgroup.
 //
 // One word per frame holds the inode of the cgroup (fs/proc/page.c, kpagecgroup_read(); Linux 4.3, commit
-// 80ae2fdceba8). Words are read a block at a time and only where the block holds a frame of the census, so that a large
-// machine with little mapped costs little.
+// 80ae2fdceba8).
 //
 // Until Linux 6.3 the word of a huge page's tail is 0: its charge is noted in the head alone (mm/memcontrol.c,
 // page_cgroup_ino(); commit ec342603e6d7, Linux 6.4, asks the head). So of frames whose word is 0 it is asked whether they
@@ -13,41 +12,22 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "marker.h"
+#include "blocks.h"
 #include "pageflags.h"
 #include "payer_rows.h"
 
-#define BLOCK_FRAMES 4096
 #define LOOK_FRAMES 64 // looked at by one read on the way down to a head
 
 struct payers {
+	const struct census *census;
 	int kpagecgroup_fd, kpageflags_fd;
 	struct payer_rows rows;
 };
 
 static uint32_t block_set(const struct census *census, const frame_word *words, uint32_t at)
 {
-	return set_of(census, atomic_load_explicit(&words[at], memory_order_relaxed));
-}
-
-// Words [from, to) of a file that has one for each frame. 0 or a negative errno; *ret: how many it has.
-static int read_words(int fd, uint64_t from, uint64_t to, uint64_t *words, uint64_t *ret)
-{
-	uint64_t at = from;
-	while (at < to) {
-		ssize_t got = pread(fd, words + (at - from), (to - at) * sizeof(*words), at * sizeof(*words));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (got < (ssize_t)sizeof(*words))
-			break;
-		at += got / sizeof(*words);
-	}
-	*ret = at - from;
-	return 0;
+	return set_of(census, block_word(words, at));
 }
 
 // The inode of the head of a tail's huge page; 0: there is none, or it is charged to none.
@@ -94,8 +74,10 @@ static void ask_heads(const struct payers *p, const struct census *census, uint6
 }
 
 // first: the frame number of words[0]. Frames that the file does not reach are nobody's.
-static int payers_block(struct payers *p, const struct census *census, uint64_t first, const frame_word *words)
+static int payers_block(void *context, uint64_t first, const frame_word *words)
 {
+	struct payers *p = context;
+	const struct census *census = p->census;
 	uint64_t inodes[BLOCK_FRAMES], count;
 	uint32_t from = 0, to = BLOCK_FRAMES;
 	while (from < to && !block_set(census, words, from))
@@ -109,7 +91,7 @@ static int payers_block(struct payers *p, const struct census *census, uint64_t 
 	if (p->kpageflags_fd >= 0)
 		ask_heads(p, census, first, words, from, from + count, inodes);
 	for (uint32_t i = from; i < to; i++) {
-		uint32_t word = atomic_load_explicit(&words[i], memory_order_relaxed), set = set_of(census, word);
+		uint32_t word = block_word(words, i), set = set_of(census, word);
 		if (set && payer_rows_count(&p->rows, set, word_kind(word), inodes[i]))
 			return -ENOMEM;
 	}
@@ -118,14 +100,8 @@ static int payers_block(struct payers *p, const struct census *census, uint64_t 
 
 int census_payers(const struct census *census, int kpagecgroup_fd, int kpageflags_fd, struct payer **ret, size_t *count)
 {
-	struct payers p = { .kpagecgroup_fd = kpagecgroup_fd, .kpageflags_fd = kpageflags_fd };
-	int error = 0;
-	for (size_t i = 0; !error && i < census->chunk_count; i++) {
-		uint64_t first = census->chunk_index[i] << CHUNK_BITS;
-		const frame_word *words = census_chunk(census, census->chunk_index[i]);
-		for (uint64_t at = 0; !error && first < SWAP_FRAMES && at < CHUNK_FRAMES; at += BLOCK_FRAMES)
-			error = payers_block(&p, census, first + at, words + at);
-	}
+	struct payers p = { .census = census, .kpagecgroup_fd = kpagecgroup_fd, .kpageflags_fd = kpageflags_fd };
+	int error = blocks_for_each(census, payers_block, &p);
 	return payer_rows_finish(&p.rows, error, ret, count);
 }
 

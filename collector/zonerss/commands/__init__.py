@@ -59,6 +59,7 @@ LATE_IMPORTS = {
     ("kernel.compiler", "bcc"): 69,
     ("snapshot", "motion.window"): 11,
     ("snapshot", "walk.files"): 3,
+    ("snapshot", "walk.mapcounts"): 1,
     ("snapshot", "walk.incore"): 2,
     ("snapshot", "walk.payers"): 2,
     ("snapshot", "walk.ram"): 1,

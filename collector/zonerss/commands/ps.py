@@ -1,7 +1,8 @@
 """What each process maps.
 
 RSS counts page table entries, as smaps does. EXCL is what no other process maps (USS). PROP is each frame divided by
-the number of processes that map it (PSS). Both come from the page tables of all processes.
+the number of processes that map it (PSS). Both come from the page tables of all processes. --mapcounts tells how much
+memory is mapped how often on the whole machine, by the kernel's own count of each page: MAP1 once, MAP3-9 3 to 9 times.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from zonerss.answers.mapcounts import with_mapcounts
 from zonerss.commands.options import add_table_options, add_walk_options, layout_of, process_id
 from zonerss.commands.watching import RowPrinter, add_watch_options, rounds, snapshots
 from zonerss.errors import UnknownZone, UsageError
@@ -18,7 +20,7 @@ from zonerss.kernel.names import host_names
 from zonerss.kernel.roots import HOST
 from zonerss.records import Gap, ProcessUsage
 from zonerss.snapshot import Session, Snapshot
-from zonerss.views.columns import COMMAND, RSS, args_column, process_columns
+from zonerss.views.columns import COMMAND, MAPCOUNT_COLUMNS, RSS, args_column, process_columns
 from zonerss.views.footer import gap_sentence
 from zonerss.views.ps import document, render
 from zonerss.views.table import sort_records
@@ -45,16 +47,24 @@ def prepare(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="show command lines; one that cannot be read in time is the kernel's name for the process, in brackets",
     )
-    add_table_options(parser, process_columns({}), (args_column({}),))
+    parser.add_argument(
+        "--mapcounts",
+        action="store_true",
+        help="show how much memory is mapped how often on the whole machine: columns "
+        f"{', '.join(column.name for column in MAPCOUNT_COLUMNS)}",
+    )
+    add_table_options(parser, process_columns({}), (args_column({}), *MAPCOUNT_COLUMNS))
     add_watch_options(parser, uncertainty=False)
 
 
 def run(args: argparse.Namespace) -> int:
     """Take a snapshot with processes and print them."""
     lines: dict[int, tuple[str, ...]] = {}
-    columns = process_columns(host_names(HOST).users, lines if args.args else None)
-    layout = layout_of(args, columns, RSS, (args_column(lines), COMMAND))
-    wants_args = any(column.name == "args" for column in (*layout.columns, layout.sort))
+    columns = process_columns(host_names(HOST).users, lines if args.args else None, args.mapcounts)
+    layout = layout_of(args, columns, RSS, (args_column(lines), COMMAND, *MAPCOUNT_COLUMNS))
+    asked = {column.name for column in (*layout.columns, layout.sort)}
+    wants_args = "args" in asked
+    wants_counts = args.mapcounts or not asked.isdisjoint(column.name for column in MAPCOUNT_COLUMNS)
     printer = RowPrinter(args)
 
     def show(snapshot: Snapshot) -> None:
@@ -62,10 +72,12 @@ def run(args: argparse.Namespace) -> int:
         if wants_args:
             lines.clear()
             lines.update(_command_lines(snapshot, found, args.patience))
+        if wants_counts:
+            found = with_mapcounts(found, snapshot.mapcounts(), snapshot.members)
         processes = sort_records(found, layout.sort, layout.limit)
         printer.put(
             layout,
-            lambda: document(snapshot, processes, lines if wants_args else None),
+            lambda: document(snapshot, processes, lines if wants_args else None, wants_counts),
             lambda: render(snapshot, processes, columns, args.bytes),
             processes,
             snapshot,

@@ -161,6 +161,20 @@ class Grouping:
     zones: tuple[Usage, ...]
 
 
+MAPCOUNT_CLASSES: tuple[tuple[int, int | None], ...] = ((1, 1), (2, 2), (3, 9), (10, 99), (100, None))
+"""How often a page is mapped, least and most, in classes; None: no end. As enum mapcount_class of the core has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mapcounts:
+    """Frames of memory (anon, file, shmem) by how many page table entries of the whole machine map them. In bytes."""
+
+    classes_bytes: tuple[int, ...]
+    """One for each of MAPCOUNT_CLASSES."""
+    unknown_bytes: int
+    """The kernel has only an average over the large folio that the page is of, or nobody maps it any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProcessUsage:
     """What one process maps. Two processes that share an address space have the same figures."""
@@ -182,6 +196,8 @@ class ProcessUsage:
     swap_bytes: int
     size_bytes: int
     """Virtual size."""
+    mapcounts: Mapcounts | None = None
+    """None: not asked for, or the kernel has no /proc/kpagecount."""
 
 
 @dataclass(frozen=True, slots=True)

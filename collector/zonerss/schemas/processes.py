@@ -5,6 +5,7 @@ from __future__ import annotations
 from zonerss.schemas.words import (
     GAPS,
     HEADER,
+    MAPCOUNTS,
     MAY_BE_IN_HEADER,
     PROCESS,
     document,
@@ -24,7 +25,7 @@ SCHEMA = document(
     {
         **HEADER,
         "processes": rows(
-            "in the order of --sort", record("a process", PROCESS["properties"], {"args": _ARGS})
+            "in the order of --sort", record("a process", PROCESS["properties"], {"args": _ARGS, **MAPCOUNTS})
         ),
         "gaps": GAPS,
     },

@@ -297,3 +297,25 @@ CHAIN: Fields = {
     "residual_bound_bytes": or_null(size("how much the kernel's own rounding can be"), NO_CHARGE),
 }
 """From the sum of process RSS to what the kernel charges."""
+
+_NO_KPAGECOUNT = "the kernel does not tell how often pages are mapped"
+MAPCOUNTS: Fields = {
+    "mapcounts": or_null(
+        rows(
+            "with --mapcounts: its memory by how often pages are mapped on the whole machine",
+            record(
+                "a class of pages",
+                {
+                    "least": count("they are mapped at least so often"),
+                    "most": or_null(count("they are mapped at most so often"), "there is no end"),
+                    "bytes": size("how much memory they are"),
+                },
+            ),
+        ),
+        _NO_KPAGECOUNT,
+    ),
+    "mapcount_unknown_bytes": or_null(
+        size("with --mapcounts: of which it is not known how often they are mapped"), _NO_KPAGECOUNT
+    ),
+}
+"""How often pages are mapped; where it was asked for."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zonerss.errors import UsageError, did_you_mean, nearest
+from zonerss.records import MAPCOUNT_CLASSES
 from zonerss.units import format_percent, format_size, memory_bytes
 from zonerss.views.text import printable
 
@@ -158,13 +159,16 @@ COMMAND = Column(
 
 
 def process_columns(
-    users: Mapping[int, str], arguments: Mapping[int, Sequence[str]] | None = None
+    users: Mapping[int, str],
+    arguments: Mapping[int, Sequence[str]] | None = None,
+    mapcounts: bool = False,
 ) -> tuple[Column, ...]:
     """
     The columns of ps.
 
     :param users: the login name of a user id, where it has one; asked only for users that are met
     :param arguments: of the processes whose command lines were read; with them ARGS stands in the place of PROCESS
+    :param mapcounts: with those of how often frames are mapped
     """
     return (
         PID,
@@ -176,11 +180,37 @@ def process_columns(
         SHMEM,
         EXCLUSIVE,
         PROPORTIONAL,
+        *(MAPCOUNT_COLUMNS if mapcounts else ()),
         HUGETLB,
         SWAP,
         ZONE,
         COMMAND if arguments is None else args_column(arguments),
     )
+
+
+def _class_column(number: int, least: int, most: int | None) -> Column:
+    times = f"{least}+" if most is None else str(least) if most == least else f"{least}-{most}"
+    return Column(
+        f"map{least}",
+        f"MAP{times}",
+        f"frames mapped {times} times",
+        lambda record: record.mapcounts and record.mapcounts.classes_bytes[number],
+        size=True,
+    )
+
+
+MAPCOUNT_COLUMNS = (
+    *(_class_column(number, *between) for number, between in enumerate(MAPCOUNT_CLASSES)),
+    Column(
+        "map_unknown",
+        "MAP?",
+        "frames of which the kernel does not say how often they are mapped",
+        lambda record: record.mapcounts and record.mapcounts.unknown_bytes,
+        size=True,
+        optional=True,
+    ),
+)
+"""How much memory is mapped how often on the whole machine; of records with mapcounts."""
 
 
 def args_column(arguments: Mapping[int, Sequence[str]]) -> Column:

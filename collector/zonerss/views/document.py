@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from zonerss.records import Gap, ProcessUsage, Usage
+from zonerss.records import MAPCOUNT_CLASSES, Gap, Mapcounts, ProcessUsage, Usage
 from zonerss.records.machine import Machine
 from zonerss.snapshot import Snapshot
 from zonerss.views.text import encodable
@@ -88,6 +88,17 @@ def process_fields(process: ProcessUsage) -> dict[str, Any]:
         "exclusive_bytes": process.exclusive_bytes,
         "proportional_bytes": process.proportional_bytes,
         "swap_bytes": process.swap_bytes,
+    }
+
+
+def mapcount_fields(mapcounts: Mapcounts | None) -> dict[str, Any]:
+    """How much memory is mapped how often on the whole machine; None: the kernel does not say."""
+    if mapcounts is None:
+        return {"mapcounts": None, "mapcount_unknown_bytes": None}
+    classes = zip(MAPCOUNT_CLASSES, mapcounts.classes_bytes, strict=True)
+    return {
+        "mapcounts": [{"least": least, "most": most, "bytes": size} for (least, most), size in classes],
+        "mapcount_unknown_bytes": mapcounts.unknown_bytes,
     }
 
 

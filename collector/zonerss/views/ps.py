@@ -8,7 +8,7 @@ from typing import Any
 from zonerss.records import ProcessUsage
 from zonerss.snapshot import Snapshot
 from zonerss.views.columns import Column, shown
-from zonerss.views.document import gap_list, header, process_fields
+from zonerss.views.document import gap_list, header, mapcount_fields, process_fields
 from zonerss.views.footer import footer
 from zonerss.views.table import render_table
 from zonerss.views.text import encodable
@@ -30,13 +30,18 @@ def document(
     snapshot: Snapshot,
     processes: Sequence[ProcessUsage],
     arguments: Mapping[int, Sequence[str]] | None = None,
+    mapcounts: bool = False,
 ) -> dict[str, Any]:
     """
     ``zonerss.processes/1`` (docs/json.md).
 
     :param arguments: the command lines that were read, by pid; None: they were not asked for
+    :param mapcounts: tell how often their pages are mapped, too
     """
-    rows = [process_fields(process) for process in processes]
+    rows = [
+        process_fields(process) | (mapcount_fields(process.mapcounts) if mapcounts else {})
+        for process in processes
+    ]
     if arguments is not None:
         for row in rows:
             line = arguments.get(row["pid"])

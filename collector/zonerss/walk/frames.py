@@ -1,7 +1,7 @@
 """The pages of one process, one by one: for `zonerss frames` and for programs that want the frames themselves.
 
-Source: /proc/PID/pagemap, /proc/kpageflags and /proc/kpagecount (Documentation/admin-guide/mm/pagemap.rst). On
-kernels built with CONFIG_NO_PAGE_MAPCOUNT (2025 on) kpagecount is an average over a large folio.
+Source: /proc/PID/pagemap, /proc/kpageflags and /proc/kpagecount (Documentation/admin-guide/mm/pagemap.rst). Where
+kpagecount has only an average over a large folio (:mod:`zonerss.walk.mapcounts`), the counts of its pages are unknown.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from zonerss.kernel.roots import HOST, Roots
 from zonerss.records.mappings import Vma, VmaPages
 from zonerss.units import PAGE_BYTES
 from zonerss.walk.host import find_host
+from zonerss.walk.mapcounts import counts_each_page
 
 if TYPE_CHECKING:
     from zonerss._core import _lib as core
@@ -34,11 +35,12 @@ def frames(pid: int, roots: Roots = HOST) -> Iterator[VmaPages]:
     :raises FramesHidden: frame numbers read as 0
     :raises KernelFormatError: a row of maps is not of the form that we know
     """
+    averages = not counts_each_page(roots)
     with find_host(roots).opened() as host, _opened(roots, pid) as (maps, pagemap, kpagecount):
         for raw, vma in _rows(maps):
             if vma.start >> 63:
                 continue  # [vsyscall]
-            yield _pages(pid, raw, vma, pagemap, kpagecount, host)
+            yield _pages(pid, raw, vma, (pagemap, kpagecount, averages), host)
 
 
 def parse_maps(text: bytes) -> list[tuple[Any, Vma]]:
@@ -71,13 +73,13 @@ def _rows(text: bytes) -> Iterator[tuple[Any, Vma]]:
         yield row, Vma(row.start, row.end, flags, row.offset, (row.major, row.minor), row.inode, name)
 
 
-def _pages(pid: int, raw: Any, vma: Vma, pagemap: int, kpagecount: int, host: core.walk_host) -> VmaPages:
+def _pages(pid: int, raw: Any, vma: Vma, files: tuple[int, int, bool], host: core.walk_host) -> VmaPages:
     room = 512
     # What is not there costs a few nanoseconds a page where the kernel has no PAGEMAP_SCAN.
     seconds = PATIENCE_SECONDS + (vma.end - vma.start) / PAGE_BYTES * 1e-7
     while True:
         pages = ffi.new("struct page[]", room)
-        ask = (pagemap, kpagecount, ffi.addressof(raw), host, vma.start, vma.end, pages, room)
+        ask = (*files, ffi.addressof(raw), host, vma.start, vma.end, pages, room)
         count = patiently(functools.partial(lib.pages_read, *ask), pid, seconds)
         if count < 0:
             raise CannotServe(f"the process has left, or its pages cannot be read: {os.strerror(-count)}")

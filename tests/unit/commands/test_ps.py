@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from tests.unit.builders import KIB, NoSession, members, process, snapshot
 
+from zonerss.census.mapcounts import CountedParts
+from zonerss.census.parts import Parts
 from zonerss.commands import main, ps
 from zonerss.commands.ps import only
 from zonerss.errors import UnknownZone
 from zonerss.records import Cause, Gap
+from zonerss.snapshot import Snapshot
 
 ROWS = (process(7, uid=1), process(8, uid=None, rss_bytes=97 * KIB))
 
@@ -126,3 +129,41 @@ def test_rounds_of_rows_have_one_header(
     assert main(["ps", "--tsv", "-o", "pid", "--watch", "1", "--count", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("\t")[1] for line in lines] == ["pid", "8", "7", "8", "7"]
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Process 7 maps 3 pages that nobody else maps, 8 maps 5 that are mapped ten times, 2 of them unknown."""
+    kinds = Parts.of(2, {(0,): (3, 0, 0, 0, 0), (1,): (0, 5, 0, 0, 0)})
+    counts = Parts.of(2, {(0,): (3, 0, 0, 0, 0), (1,): (0, 0, 0, 3, 0)})
+    monkeypatch.setattr(Snapshot, "mapcounts", lambda self: CountedParts(kinds, counts))
+    found = snapshot(processes=(process(1), process(2)), members=members("web", "web"))
+    monkeypatch.setattr(Session, "take", lambda *_, **__: found)
+
+
+@pytest.mark.usefixtures("counted")
+def test_mapcounts_and_sorting_by_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ps", "--mapcounts", "--sort", "map10"]) == 0
+    header, *lines = [line.split() for line in capsys.readouterr().out.splitlines()[:3]]
+    at = header.index("MAP1")
+    assert [(line[0], line[at : at + 6]) for line in lines] == [
+        ("2", ["0K", "0K", "0K", "12K", "0K", "8K"]),
+        ("1", ["12K", "0K", "0K", "0K", "0K", "0K"]),
+    ]
+
+
+@pytest.mark.usefixtures("counted")
+def test_mapcounts_in_json_only_where_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ps", "--json"]) == 0
+    assert "mapcounts" not in json.loads(capsys.readouterr().out)["processes"][0]
+    assert main(["ps", "--json", "--mapcounts", "--sort", "pid"]) == 0
+    second, first = json.loads(capsys.readouterr().out)["processes"]
+    assert first["mapcounts"][0] == {"least": 1, "most": 1, "bytes": 12 * KIB}
+    assert second["mapcount_unknown_bytes"] == 8 * KIB
+
+
+@pytest.mark.usefixtures("counted")
+def test_mapcounts_as_columns_of_choice(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ps", "--tsv", "-o", "pid,map10,MAP?", "--sort", "-map1"]) == 0
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [line[-2:] for line in lines[1:]] == [[str(12 * KIB), str(8 * KIB)], ["0", "0"]]

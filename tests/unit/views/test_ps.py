@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.unit.builders import KIB, process, snapshot
 
+from zonerss.records import Mapcounts
 from zonerss.views.columns import process_columns
 from zonerss.views.ps import document, render
 
@@ -47,3 +48,39 @@ def test_the_document() -> None:
             "swap_bytes": 0,
         }
     ]
+
+
+COUNTED = Mapcounts((11 * KIB, 13 * KIB, 17 * KIB, 19 * KIB, 23 * KIB), 0)
+
+
+def test_mapcounts_have_columns_where_they_are_asked_for() -> None:
+    columns = process_columns({}, mapcounts=True)
+    rows = [process(7, mapcounts=COUNTED), process(8)]
+    header, *lines = [line.split() for line in render(snapshot(), rows, columns)[:3]]
+    at = header.index("MAP1")
+    assert header[at - 1 : at + 6] == ["PROP", "MAP1", "MAP2", "MAP3-9", "MAP10-99", "MAP100+", "ZONE"]
+    assert lines[0][at : at + 5] == ["11K", "13K", "17K", "19K", "23K"]
+    assert lines[1][at : at + 5] == ["–"] * 5
+
+
+def test_what_is_unknown_of_mapcounts_has_a_column_where_there_is_any() -> None:
+    row = process(mapcounts=Mapcounts((0,) * 5, 29 * KIB))
+    header, line = (
+        line.split() for line in render(snapshot(), [row], process_columns({}, mapcounts=True))[:2]
+    )
+    assert line[header.index("MAP?")] == "29K"
+
+
+def test_mapcounts_in_the_document() -> None:
+    known, unknown = document(snapshot(), [process(mapcounts=COUNTED), process()], mapcounts=True)[
+        "processes"
+    ]
+    assert known["mapcounts"] == [
+        {"least": 1, "most": 1, "bytes": 11 * KIB},
+        {"least": 2, "most": 2, "bytes": 13 * KIB},
+        {"least": 3, "most": 9, "bytes": 17 * KIB},
+        {"least": 10, "most": 99, "bytes": 19 * KIB},
+        {"least": 100, "most": None, "bytes": 23 * KIB},
+    ]
+    assert known["mapcount_unknown_bytes"] == 0
+    assert unknown["mapcounts"] is unknown["mapcount_unknown_bytes"] is None

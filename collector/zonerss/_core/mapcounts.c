@@ -1,0 +1,90 @@
+// How often the frames of a census are mapped on the whole machine, by /proc/kpagecount.
+//
+// One word per frame holds the page's mapcount (fs/proc/page.c, Linux 2.6.25). With CONFIG_NO_PAGE_MAPCOUNT (Linux 6.15,
+// commit ae4192b7691c) the word of a page of a large folio is the folio's average, and so says nothing of the page; those of
+// hugetlb are always mapped as a whole. The kernel looks at the frames one by one: what is between frames of the census is
+// skipped where that costs less than a system call.
+
+#include "mapcounts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "blocks.h"
+#include "pageflags.h"
+#include "parts.h"
+
+#define MOST_BETWEEN 16 // frames that are not asked for and yet read, because another read would cost more
+
+_Static_assert((int)MAPPED_CLASSES == (int)KINDS, "parts hold one number for each kind");
+
+struct mapcounts {
+	const struct census *census;
+	int kpagecount_fd, kpageflags_fd;
+	struct parts *parts;
+};
+
+// The set of a frame whose count is asked for; 0: it is none of the census, or hugetlb.
+static uint32_t memory_set(const struct census *census, uint32_t word)
+{
+	return word_kind(word) <= KIND_SHMEM ? set_of(census, word) : 0;
+}
+
+static enum mapcount_class class_of(uint64_t mapcount)
+{
+	static const uint64_t most[] = { [MAPPED_1] = 1, [MAPPED_2] = 2, [MAPPED_3] = 9, [MAPPED_10] = 99 };
+	int found = MAPPED_1;
+	while (found < MAPPED_100 && mapcount > most[found])
+		found++;
+	return found;
+}
+
+// Frames [first + from, first + to).
+static int count_run(const struct mapcounts *m, uint64_t first, const frame_word *words, uint32_t from, uint32_t to)
+{
+	uint64_t counts[BLOCK_FRAMES], flags[BLOCK_FRAMES], count, flag_count;
+	int error = read_words(m->kpagecount_fd, first + from, first + to, counts, &count);
+	if (!error && m->kpageflags_fd >= 0) {
+		error = read_words(m->kpageflags_fd, first + from, first + to, flags, &flag_count);
+		count = flag_count < count ? flag_count : count;
+	}
+	for (uint64_t i = 0; !error && i < count; i++) {
+		uint32_t set = memory_set(m->census, block_word(words, from + i));
+		if (set && counts[i] && (m->kpageflags_fd < 0 || !kpage_is_large(flags[i])))
+			m->parts->pages[set][class_of(counts[i])]++;
+	}
+	return error;
+}
+
+static int count_block(void *context, uint64_t first, const frame_word *words)
+{
+	const struct mapcounts *m = context;
+	uint32_t from = BLOCK_FRAMES, to = 0; // the run so far
+	int error = 0;
+	for (uint32_t at = 0; !error && at < BLOCK_FRAMES; at++) {
+		if (!memory_set(m->census, block_word(words, at)))
+			continue;
+		if (from < to && at - to > MOST_BETWEEN) {
+			error = count_run(m, first, words, from, to);
+			from = BLOCK_FRAMES;
+		}
+		from = at < from ? at : from;
+		to = at + 1;
+	}
+	return error || from >= to ? error : count_run(m, first, words, from, to);
+}
+
+int census_mapcounts(const struct census *census, int kpagecount_fd, int kpageflags_fd, struct parts **ret)
+{
+	struct mapcounts m = { census, kpagecount_fd, kpageflags_fd, NULL };
+	int error = census_parts(census, &m.parts);
+	if (error)
+		return error;
+	memset(m.parts->pages, 0, m.parts->sets * sizeof(*m.parts->pages));
+	error = blocks_for_each(census, count_block, &m);
+	if (error)
+		parts_free(m.parts);
+	else
+		*ret = m.parts;
+	return error;
+}

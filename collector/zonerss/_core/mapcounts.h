@@ -1,0 +1,14 @@
+// How often the frames of a census are mapped on the whole machine.
+#pragma once
+
+struct census;
+struct parts;
+
+// Frames mapped once, twice, 3 to 9, 10 to 99, and 100 times or more. As many as there are kinds, so that parts can hold them.
+enum mapcount_class { MAPPED_1, MAPPED_2, MAPPED_3, MAPPED_10, MAPPED_100, MAPPED_CLASSES };
+
+// The parts of the census once more, with the pages of memory (anon, file, shmem) of each set in the places of enum
+// mapcount_class, in *ret, to be freed with parts_free(). Pages whose count is 0 by now or unknown are in none. 0 or a negative
+// errno.
+// kpageflags_fd: of pages of large folios kpagecount has only an average, so it is asked which these are; -1: it tells each page.
+int census_mapcounts(const struct census *census, int kpagecount_fd, int kpageflags_fd, struct parts **ret);
