@@ -74,9 +74,9 @@ def find_host(roots: Roots, threads: int | None = None, patience_seconds: float 
     """
     Look what this host offers.
 
-    :param patience_seconds: how long a process may make us wait
     :param threads: how many processes to walk side by side; None: one for each processor that we may use, at most 64,
         and more than 8 only where there is much to walk
+    :param patience_seconds: how long a process may make us wait
     :raises CannotServe: not root, or the kernel lacks the files
     :raises FramesHidden: frame numbers read as 0
     """

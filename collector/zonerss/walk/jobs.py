@@ -160,11 +160,12 @@ def _walk_once(
             _wait(ret[0], round(host.patience_seconds * 1e9))
             done = lib.walk_jobs(ret[0])
             rows = [done[number] for number in range(len(assigned))]
-            _note_pauses(rows)
-            for row in rows:
-                if row.step and row.error in EXHAUSTED:
-                    check(-row.error, "walking the processes")  # it is us, not these processes
-            return [_walked(row) for row in rows], _gaps(rows, assigned)
+            failed = [number for number, row in enumerate(rows) if row.step]
+            _note_pauses(rows, failed)
+            gaps: list[Gap | None] = [None] * len(rows)
+            for number in failed:
+                gaps[number] = _gap(rows[number])
+            return [_walked(row) for row in rows], gaps
         finally:
             if ret[0] != ffi.NULL:
                 lib.walk_end(ret[0])
@@ -188,8 +189,8 @@ def _waited_for() -> frozenset[int]:
     return frozenset(ffi.unpack(pids, count)) if count else frozenset()
 
 
-def _note_pauses(jobs: Sequence[core.walk_job]) -> None:
-    left = {job.leader for job in jobs if job.error == lib.WALK_LEFT}
+def _note_pauses(jobs: Sequence[core.walk_job], failed: Sequence[int]) -> None:
+    left = {jobs[number].leader for number in failed if jobs[number].error == lib.WALK_LEFT}
     for pid in left:
         PAUSES.note_pause(pid)
     if PAUSES.any:
@@ -219,17 +220,17 @@ def _walked(job: core.walk_job) -> Walked:
     )
 
 
-def _gaps(jobs: Sequence[core.walk_job], assigned: Sequence[tuple[Task, int]]) -> list[Gap | None]:
-    return [
-        _gap(task.pid, _STEPS[job.step], job.error) if job.step else None
-        for job, (task, _) in zip(jobs, assigned, strict=True)
-    ]
-
-
 def _outside(pid: int, entries: int) -> Gap:
     return Gap(pid, "tables", Cause.OUTSIDE, f"{entries} page table entries")
 
 
-def _gap(pid: int, step: str, error: int) -> Gap:
-    cause = _CAUSES.get(error)
-    return Gap(pid, step, cause) if cause else gap_of_errno(pid, step, error)
+def _gap(job: core.walk_job) -> Gap:
+    """
+    Why a job is not done.
+
+    :raises OSError: it is us, not this process
+    """
+    if job.error in EXHAUSTED:
+        check(-job.error, "walking the processes")
+    step, cause = _STEPS[job.step], _CAUSES.get(job.error)
+    return Gap(job.leader, step, cause) if cause else gap_of_errno(job.leader, step, job.error)
