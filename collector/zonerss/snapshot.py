@@ -30,7 +30,6 @@ from zonerss.kernel.cgroupfs import MemoryHierarchy, cgroup_caveats, charged_byt
 from zonerss.kernel.controls import Controls
 from zonerss.kernel.meminfo import read_machine
 from zonerss.kernel.names import host_names, unread_sentence
-from zonerss.kernel.namespaces import namespace_caveats
 from zonerss.kernel.patience import PATIENCE_SECONDS
 from zonerss.kernel.proc import TaskList, shared_mm_leaders
 from zonerss.kernel.roots import HOST, Roots
@@ -278,7 +277,7 @@ class Session:
         names = find_names(request.names, {zones[0].name for _, zones in placed})
         if request.alone and names:
             placed = [one for one in placed if one[1][0].name in names]
-        plan = make_plan(placed, mm_of := shared_mm_leaders(listed), by_mm=request.processes)
+        plan = make_plan(placed, mm_of := shared_mm_leaders(listed, self._host.our_pids), by_mm=request.processes)
 
         if self._windows:
             self._windows.listed(listed)
@@ -328,7 +327,7 @@ class Session:
             by_mapping=by_mapping,
             frames=walked.frames,
             host=self._host,
-            warnings=_warnings(self._roots, hierarchy, called),
+            warnings=_warnings(self._host, hierarchy, called),
             machine=read_machine(self._roots),
         )
 
@@ -402,11 +401,11 @@ def take_snapshot(
     return shared
 
 
-def _warnings(roots: Roots, hierarchy: MemoryHierarchy, called: Names) -> tuple[Caveat, ...]:
+def _warnings(host: Host, hierarchy: MemoryHierarchy, called: Names) -> tuple[Caveat, ...]:
     """What the whole snapshot is to be read with."""
     unread = unread_sentence(called)
     return (
-        *namespace_caveats(roots),
+        *host.caveats,
         *cgroup_caveats(hierarchy),
         *([Caveat("names", unread)] if unread else []),
     )

@@ -8,9 +8,11 @@ from typing import Any
 
 from zonerss.census.census import Census
 from zonerss.census.usage import Member
+from zonerss.kernel.roots import HOST, Roots
 from zonerss.records import Grouping, ProcessUsage, Task, Usage, Zone
 from zonerss.records.machine import Machine
 from zonerss.snapshot import Snapshot
+from zonerss.walk.host import Host
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -106,6 +108,25 @@ def members(*names: str) -> tuple[Member, ...]:
     return tuple(
         Member(Task(pid, 0, 0, 0, "x", "/", 0, pid), pid, (Zone(name),), pid - 1, 0)
         for pid, name in enumerate(names, start=1)
+    )
+
+
+def host(roots: Roots = HOST, **fields: Any) -> Host:
+    """A host of small pages and one thread, without PAGEMAP_SCAN."""
+    return replace(
+        Host(
+            roots=roots,
+            threads=1,
+            patience_seconds=2.0,
+            threads_named=True,
+            zero_pfn=0,
+            huge_pages=0,
+            can_scan=False,
+            shm_device=(0, 1),
+            our_pids=True,
+            caveats=(),
+        ),
+        **fields,
     )
 
 

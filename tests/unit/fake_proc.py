@@ -9,6 +9,8 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.unit.builders import host
+
 from zonerss.kernel.cgroupfs import MemoryHierarchy
 from zonerss.kernel.roots import Roots
 from zonerss.units import PAGE_BYTES
@@ -64,16 +66,7 @@ class FakeProc:
     def host(self, threads: int = 1) -> Host:
         """Walks read it; kpageflags says nothing."""
         (self.roots.proc / "kpageflags").touch()
-        return Host(
-            self.roots,
-            threads=threads,
-            patience_seconds=2.0,
-            threads_named=True,
-            zero_pfn=0,
-            huge_pages=0,
-            can_scan=False,
-            shm_device=(0, 1),
-        )
+        return host(self.roots, threads=threads)
 
     def block(self, path: str) -> Blocked:
         """Whoever opens this file next waits."""

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 from zonerss._core import check, ffi, lib
 from zonerss.errors import CannotServe, KernelFormatError
 from zonerss.kernel.cgroupfs import MemoryHierarchy, cgroup_path, memory_domain
-from zonerss.kernel.namespaces import shows_our_pids
 from zonerss.kernel.roots import Roots
 from zonerss.records import Cause, Gap, Task
 from zonerss.units import PAGE_BYTES
@@ -175,17 +174,19 @@ def parse_stat(text: bytes) -> core.task:
     return row
 
 
-def shared_mm_leaders(listed: TaskList) -> dict[int, int]:
+def shared_mm_leaders(listed: TaskList, our_pids: bool) -> dict[int, int]:
     """
     For each pid the lowest pid that has the same address space: itself for nearly all.
 
     Only processes of the same virtual size and stack start are compared, by kcmp(2), which orders address spaces, so
     that a few calls a process are enough. Threads are compared, those that the processes are walked through: a first
     thread that has ended has no address space, as all that have ended. Where kcmp is not to be had, or a process has
-    left, it stands for itself; so does each where /proc shows pids of another namespace than ours, by which kcmp goes.
+    left, it stands for itself.
+
+    :param our_pids: the pids are those of our own namespace, by which kcmp goes; False: each stands for itself
     """
     leaders = {task.pid: task.pid for task in listed.tasks}
-    if not shows_our_pids(listed.roots):
+    if not our_pids:
         return leaders
     alike: dict[tuple[int, int], list[Task]] = {}
     for task in listed.tasks:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from zonerss._core import ffi, lib
 from zonerss.errors import CannotServe, FramesHidden
+from zonerss.kernel.namespaces import namespace_caveats, shows_our_pids
 from zonerss.kernel.patience import PATIENCE_SECONDS
 from zonerss.kernel.roots import Roots
+from zonerss.records import Caveat
 from zonerss.units import PAGE_BYTES
 
 if TYPE_CHECKING:
@@ -46,6 +48,10 @@ class Host:
     """The kernel answers PAGEMAP_SCAN (Linux 6.7, commit 52526ca7fdb9)."""
     shm_device: tuple[int, int]
     """Major and minor number of the kernel's own tmpfs: memfds, System V segments, shared anonymous memory."""
+    our_pids: bool
+    """The pids of /proc are those that system calls of ours take (:func:`zonerss.kernel.namespaces.shows_our_pids`)."""
+    caveats: tuple[Caveat, ...]
+    """What every snapshot of it is to be read with."""
 
     def threads_for(self, expected_pages: int) -> int:
         """How many threads are worth starting for a walk: many only where there is much to do."""
@@ -94,6 +100,8 @@ def find_host(roots: Roots, threads: int | None = None, patience_seconds: float 
         huge_pages=(2 << 20) // PAGE_BYTES if os.uname().machine == "x86_64" else 0,
         can_scan=can_scan,
         shm_device=_shm_device(),
+        our_pids=shows_our_pids(roots),
+        caveats=namespace_caveats(roots),
     )
 
 

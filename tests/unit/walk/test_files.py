@@ -6,11 +6,11 @@ import stat
 from pathlib import Path
 
 import pytest
+from tests.unit.builders import host
 
 from zonerss.kernel.roots import Roots
 from zonerss.records.files import FileKind
 from zonerss.walk.files import Look, RawFile, _groups, _OwnKernel, describe, may_be_one, merge
-from zonerss.walk.host import Host
 
 TMPFS, OVERLAY, HUGETLBFS = 0x01021994, 0x794C7630, 0x958458F6
 DISK, SHM = (254, 0), (0, 1)
@@ -33,17 +33,7 @@ def own(tmp_path: Path) -> _OwnKernel:
         "         0          4   600                  4096     1     1      1\n"
         "         0          5  1600                  4096     1     1      1\n"
     )
-    host = Host(
-        Roots(proc=tmp_path),
-        threads=1,
-        patience_seconds=2.0,
-        threads_named=True,
-        zero_pfn=0,
-        huge_pages=512,
-        can_scan=True,
-        shm_device=SHM,
-    )
-    made = _OwnKernel(host)
+    made = _OwnKernel(host(Roots(proc=tmp_path), shm_device=SHM))
     made._ipc = 77
     return made
 

@@ -5,20 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.unit.builders import host
 
-from zonerss.kernel.roots import HOST
-from zonerss.walk.host import Host
-
-LARGE = Host(
-    roots=HOST,
-    threads=48,
-    patience_seconds=2.0,
-    threads_named=False,
-    zero_pfn=0,
-    huge_pages=512,
-    can_scan=True,
-    shm_device=(0, 1),
-)
+LARGE = host(threads=48, threads_named=False)
 
 
 @pytest.mark.parametrize(
