@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 PAGES_OF_A_TABLE = 512
 """The kernel changes a counter once for each page table, so an event is about this many pages at most."""
@@ -120,26 +121,18 @@ def bounds(
     :param after: likewise after the walk
     :param moved_to: the zones that a process was put into meanwhile
     """
-    zones_of_mm: dict[int, set[Hashable]] = defaultdict(set)
-    for sighting in before.values():
-        zones_of_mm[sighting.mm].add(sighting.zone)
+    zones_of_mm = _zones_of_mm(before)
     anybodys = window.exchanged_pages + window.unsettled_pages
     total = dict.fromkeys((sighting.zone for sighting in before.values()), anybodys)
     hidden = {pid: pages for pid, own in before.items() if (pages := _hidden(window, pid, own))}
-    for pid in hidden.keys() | _restless(window, before, after, moved_to):
-        line = tuple(_ancestry(pid, window.parents, before))
-        own = before.get(pid)
-        churn = window.churn.get(pid, Churn())
-        changes = _changes(churn, own, window.slack_pages) + hidden.get(pid, 0)
-        all_at_once = _whole(churn, own, window.slack_pages) if own else 0
-        home = set(zones_of_mm[before[line[-1]].mm]) if line[-1] in before else set()
-        elsewhere = {*moved_to.get(pid, ()), *({after[pid].zone} if pid in after else ())} - home
-        gone = own is not None and (churn.replaced or _is_other(own, after.get(pid)))
-        for zone in home:
-            total[zone] = total.get(zone, 0) + changes + (all_at_once if gone or elsewhere else 0)
-        inherited = sum(window.churn[one].forked_pages for one in line if one in window.churn)
-        for zone in elsewhere:
-            total[zone] = total.get(zone, anybodys) + changes + (all_at_once or inherited)
+    for one in _doings(window, before, after, moved_to, hidden.keys()):
+        changes = one.changes + hidden.get(one.pid, 0)
+        all_at_once = _whole(one.churn, one.own, window.slack_pages) if one.own else 0
+        gone = one.own is not None and (one.churn.replaced or _is_other(one.own, after.get(one.pid)))
+        for zone in one.home:
+            total[zone] = total.get(zone, 0) + changes + (all_at_once if gone or one.elsewhere else 0)
+        for zone in one.elsewhere:
+            total[zone] = total.get(zone, anybodys) + changes + (all_at_once or one.inherited)
     unknown = {zone for pid in window.unread for zone in zones_of_mm[before[pid].mm]}
     return {zone: pages for zone, pages in total.items() if zone not in unknown}
 
@@ -158,9 +151,7 @@ def ceilings(
     """
     if not window.rss_is_all:
         return {}
-    zones_of_mm: dict[int, set[Hashable]] = defaultdict(set)
-    for sighting in before.values():
-        zones_of_mm[sighting.mm].add(sighting.zone)
+    zones_of_mm = _zones_of_mm(before)
     total: dict[Hashable, int] = defaultdict(lambda: window.unsettled_pages)
     changes_in: dict[Hashable, int] = defaultdict(int)
     grown: set[Hashable] = set()
@@ -170,18 +161,15 @@ def ceilings(
             unknown |= zones_of_mm[listed.mm]
         for zone in zones_of_mm[listed.mm]:
             total[zone] += most or 0
-    for pid in _restless(window, before, after, moved_to):
-        line = tuple(_ancestry(pid, window.parents, before))
-        own, churn = before.get(pid), window.churn.get(pid, Churn())
-        changes = _changes(churn, own, window.slack_pages)
-        home = set(zones_of_mm[before[line[-1]].mm]) if line[-1] in before else set()
-        for zone in home:
-            changes_in[zone] += changes
-        grown |= home if own is None else set()
-        elsewhere = {*moved_to.get(pid, ()), *({after[pid].zone} if pid in after else ())} - home
-        inherited = sum(window.churn[one].forked_pages for one in line if one in window.churn)
-        most = changes + inherited if own is None else _most(window, own, after.get(pid), pid)
-        for zone in elsewhere:
+    for one in _doings(window, before, after, moved_to):
+        for zone in one.home:
+            changes_in[zone] += one.changes
+        if one.own is None:
+            grown |= one.home
+            most = one.changes + one.inherited
+        else:
+            most = _most(window, one.own, after.get(one.pid), one.pid)
+        for zone in one.elsewhere:
             total[zone] += most or 0
             unknown |= {zone} if most is None else set()
     return {
@@ -209,6 +197,55 @@ def _most(window: Window, own: Sighting, later: Sighting | None, pid: int) -> in
 def clamped(changes: int, found: int, ceiling: int | None) -> int:
     """How far a figure can be off: by what changed, but it is not less than nothing and not more than its ceiling."""
     return changes if ceiling is None else min(changes, max(found, ceiling - found))
+
+
+class _Doing(NamedTuple):
+    """What one process did during the window, and where it counts."""
+
+    pid: int
+    own: Sighting | None
+    """As it was listed before the walk; None: it was not."""
+    churn: Churn
+    changes: int
+    """Entries that changed, at most."""
+    home: set[Hashable]
+    """The zones of its address space before the walk, or of the first that it descends from."""
+    elsewhere: set[Hashable]
+    """Zones that it came into meanwhile."""
+    inherited: int
+    """Entries that it and its line got by fork."""
+
+
+def _doings(
+    window: Window,
+    before: Mapping[int, Sighting],
+    after: Mapping[int, Sighting],
+    moved_to: Mapping[int, Collection[Hashable]],
+    besides: Collection[int] = (),
+) -> Iterator[_Doing]:
+    """Of each process that did anything at all, and of those besides."""
+    zones_of_mm = _zones_of_mm(before)
+    for pid in {*besides, *_restless(window, before, after, moved_to)}:
+        line = tuple(_ancestry(pid, window.parents, before))
+        own, churn = before.get(pid), window.churn.get(pid, Churn())
+        home = set(zones_of_mm[before[line[-1]].mm]) if line[-1] in before else set()
+        yield _Doing(
+            pid=pid,
+            own=own,
+            churn=churn,
+            changes=_changes(churn, own, window.slack_pages),
+            home=home,
+            elsewhere={*moved_to.get(pid, ()), *({after[pid].zone} if pid in after else ())} - home,
+            inherited=sum(window.churn[one].forked_pages for one in line if one in window.churn),
+        )
+
+
+def _zones_of_mm(before: Mapping[int, Sighting]) -> dict[int, set[Hashable]]:
+    """The zones of each address space."""
+    zones: dict[int, set[Hashable]] = defaultdict(set)
+    for sighting in before.values():
+        zones[sighting.mm].add(sighting.zone)
+    return zones
 
 
 def _restless(
