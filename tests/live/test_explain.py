@@ -267,63 +267,61 @@ def test_tails_of_huge_pages_are_charged_as_their_heads_are(zone, mem):
     assert account.chain.holds, account.chain
 
 
-def test_a_zone_below_a_zone_has_a_bill_of_its_own(make_zone: Callable, cgroups: TestCgroups):
-    outer = make_zone("outer")
-    (outer.path / "inner").mkdir()
-    inner = Zone(cgroups, outer.path / "inner")
-    try:
-        outer.spawn().map("anon 101")
-        inner.spawn().map("anon 211")
-        with stopped([outer.path, inner.path]):
-            time.sleep(FLUSH_SECONDS)
-            accounts = {zone: explain(zone) for zone in (outer, inner)}
-        if cgroups.hierarchy.version == 2:
-            # A cgroup with processes cannot hand the memory controller down: the outer one pays for both.
-            assert accounts[inner].bill is None
-            assert accounts[outer].chain.holds
-            assert steps_of(accounts[outer])[("mapped_by_others", inner.name)] >= 211 * PAGE
-            return
-        for zone, pages in ((outer, 101), (inner, 211)):
-            account = accounts[zone]
-            assert account.chain.holds
-            assert pages * PAGE <= account.bill.anon_bytes < (pages + 150) * PAGE
-    finally:
-        inner.end()
-        end_processes(inner.path)
-        remove(inner.path)
-
-
-def test_other_tools_numbers_are_of_the_whole_cgroup(make_zone: Callable, cgroups: TestCgroups):
-    """They read the cgroup's files, in which the zones below it are included."""
+@pytest.fixture
+def nested(make_zone: Callable, cgroups: TestCgroups) -> Iterator[tuple[Zone, Zone]]:
+    """A zone with 101 anon pages, and one below it with 5003."""
     outer = make_zone("outer")
     (outer.path / "inner").mkdir()
     inner = Zone(cgroups, outer.path / "inner")
     try:
         outer.spawn().map("anon 101")
         inner.spawn().map("anon 5003")
-        with stopped([outer.path, inner.path]):
-            time.sleep(FLUSH_SECONDS)
-            done = run_zonerss("explain", outer.name, "--by", "cgroup", "--numbers", "--json")
-            text = run_zonerss("explain", outer.name, "--by", "cgroup", "--numbers").stdout
-            version = cgroups.hierarchy.version
-            charge = outer.path / {1: "memory.usage_in_bytes", 2: "memory.current"}[version]
-            charged = int(charge.read_text())
-            stat = dict(line.split() for line in (outer.path / "memory.stat").read_text().splitlines())
-        rows = {row["name"]: row for row in json.loads(done.stdout)["numbers"]}
-        slack = 64 * os.cpu_count() * PAGE
-        assert rows[charge.name.removeprefix("memory.") if version == 1 else charge.name]["whole_cgroup"]
-        for name in ("systemd-cgtop", "podman, at first"):
-            assert rows[name]["bytes"] == pytest.approx(charged, abs=slack)
-        anon = int(stat["total_rss" if version == 1 else "anon"])
-        assert rows["memory.stat anon"]["bytes"] == anon > 5100 * PAGE
-        assert rows["docker stats"]["bytes"] > 5100 * PAGE
-        assert rows["zonerss"]["bytes"] < 1000 * PAGE
-        assert not rows["zonerss"]["whole_cgroup"]
-        assert f"{inner.name} included." in text
+        yield outer, inner
     finally:
         inner.end()
         end_processes(inner.path)
         remove(inner.path)
+
+
+def test_a_zone_below_a_zone_has_a_bill_of_its_own(nested: tuple[Zone, Zone], cgroups: TestCgroups):
+    outer, inner = nested
+    with stopped([outer.path, inner.path]):
+        time.sleep(FLUSH_SECONDS)
+        accounts = {zone: explain(zone) for zone in (outer, inner)}
+    if cgroups.hierarchy.version == 2:
+        # A cgroup with processes cannot hand the memory controller down: the outer one pays for both.
+        assert accounts[inner].bill is None
+        assert accounts[outer].chain.holds
+        assert steps_of(accounts[outer])[("mapped_by_others", inner.name)] >= 5003 * PAGE
+        return
+    for zone, pages in ((outer, 101), (inner, 5003)):
+        account = accounts[zone]
+        assert account.chain.holds
+        assert pages * PAGE <= account.bill.anon_bytes < (pages + 150) * PAGE
+
+
+def test_other_tools_numbers_are_of_the_whole_cgroup(nested: tuple[Zone, Zone], cgroups: TestCgroups):
+    """They read the cgroup's files, in which the zones below it are included."""
+    outer, inner = nested
+    with stopped([outer.path, inner.path]):
+        time.sleep(FLUSH_SECONDS)
+        done = run_zonerss("explain", outer.name, "--by", "cgroup", "--numbers", "--json")
+        text = run_zonerss("explain", outer.name, "--by", "cgroup", "--numbers").stdout
+        version = cgroups.hierarchy.version
+        charge = outer.path / {1: "memory.usage_in_bytes", 2: "memory.current"}[version]
+        charged = int(charge.read_text())
+        stat = dict(line.split() for line in (outer.path / "memory.stat").read_text().splitlines())
+    rows = {row["name"]: row for row in json.loads(done.stdout)["numbers"]}
+    slack = 64 * os.cpu_count() * PAGE
+    assert rows[charge.name.removeprefix("memory.") if version == 1 else charge.name]["whole_cgroup"]
+    for name in ("systemd-cgtop", "podman, at first"):
+        assert rows[name]["bytes"] == pytest.approx(charged, abs=slack)
+    anon = int(stat["total_rss" if version == 1 else "anon"])
+    assert rows["memory.stat anon"]["bytes"] == anon > 5100 * PAGE
+    assert rows["docker stats"]["bytes"] > 5100 * PAGE
+    assert rows["zonerss"]["bytes"] < 1000 * PAGE
+    assert not rows["zonerss"]["whole_cgroup"]
+    assert f"{inner.name} included." in text
 
 
 def test_payers_by_brute_force(make_zone: Callable, tmpfs_directory):

@@ -313,19 +313,36 @@ def mounted(tmp_path: Path) -> Iterator[Callable[..., Path]]:
         subprocess.run(["umount", "-l", where], check=True)
 
 
-def test_two_overlays_of_one_file_below(make_zone: Callable, disk_directory, mounted, means):
-    lower = disk_directory / "lower"
-    lower.mkdir()
+@pytest.fixture
+def lower(disk_directory: Path) -> Path:
+    """A directory for overlays to lie upon."""
+    path = disk_directory / "lower"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def overlay(disk_directory: Path, lower: Path, mounted: Callable[..., Path]) -> Callable[..., Path]:
+    """overlay(OPTION) is a new overlay of the directory below, gone after the test."""
+    made: list[Path] = []
+
+    def mount(*options: str) -> Path:
+        upper, work = (disk_directory / f"{name}{len(made)}" for name in ("upper", "work"))
+        upper.mkdir()
+        work.mkdir()
+        places = (f"lowerdir={lower}", f"upperdir={upper}", f"workdir={work}")
+        made.append(mounted("overlay", ",".join([*options, *places])))
+        return made[-1]
+
+    return mount
+
+
+def test_two_overlays_of_one_file_below(make_zone: Callable, lower, overlay, means):
     make_file(lower / "file", 613)
     make_file(lower / "other", 613)
     zones = [make_zone(name) for name in "ab"]
     mems = [zone.spawn() for zone in zones]
-    views = []
-    for name in "ab":
-        upper, work = disk_directory / f"upper{name}", disk_directory / f"work{name}"
-        upper.mkdir()
-        work.mkdir()
-        views.append(mounted("overlay", f"lowerdir={lower},upperdir={upper},workdir={work}"))
+    views = [overlay(), overlay()]
     read_pages(lower / "file", 0, 613)
     read_pages(lower / "other", 0, 613)
     os.utime(lower / "other", ns=(0, os.stat(lower / "file").st_mtime_ns))  # alike, but not the same
@@ -346,14 +363,11 @@ def test_two_overlays_of_one_file_below(make_zone: Callable, disk_directory, mou
         where.end()
 
 
-def test_an_overlay_and_the_file_below_are_one(make_zone: Callable, disk_directory, mounted, means):
+def test_an_overlay_and_the_file_below_are_one(make_zone: Callable, lower, overlay, means):
     """One zone maps the lower file by its own path, the other through an overlay; a second file is only as long."""
-    lower, upper, work = (disk_directory / name for name in ("lower", "upper", "work"))
-    for path in (lower, upper, work):
-        path.mkdir()
     make_file(lower / "file", 613)
     make_file(lower / "other", 613)
-    view = mounted("overlay", f"lowerdir={lower},upperdir={upper},workdir={work}")
+    view = overlay()
     zones = [make_zone(name) for name in "ab"]
     mems = [zone.spawn() for zone in zones]
     read_pages(lower / "file", 0, 613)
@@ -374,13 +388,10 @@ def test_an_overlay_and_the_file_below_are_one(make_zone: Callable, disk_directo
         mem.end()
 
 
-def test_an_overlay_that_has_only_the_times_of_a_file(make_zone: Callable, disk_directory, mounted, means):
+def test_an_overlay_that_has_only_the_times_of_a_file(make_zone: Callable, lower, overlay, means):
     """With metacopy, touch makes the overlay's time another one; the pages stay those of the file below."""
-    lower, upper, work = (disk_directory / name for name in ("lower", "upper", "work"))
-    for path in (lower, upper, work):
-        path.mkdir()
     make_file(lower / "file", 307)
-    view = mounted("overlay", f"metacopy=on,lowerdir={lower},upperdir={upper},workdir={work}")
+    view = overlay("metacopy=on")
     os.utime(view / "file", ns=(0, 0))
     zones = [make_zone(name) for name in "ab"]
     mems = [zone.spawn() for zone in zones]

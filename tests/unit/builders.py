@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from zonerss.census.census import Census
+from zonerss.census.kinds import Kind
 from zonerss.census.usage import Member
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.records import Grouping, ProcessUsage, Task, Usage, Zone
 from zonerss.records.machine import Machine
+from zonerss.records.mappings import MAPCOUNT_UNKNOWN, PAGE_DEVICE, PAGE_STRUCT, PAGE_ZERO, Vma, VmaPages
 from zonerss.snapshot import Snapshot
+from zonerss.units import PAGE_BYTES
 from zonerss.walk.host import Host
 
 KIB = 1024
@@ -128,6 +132,31 @@ def host(roots: Roots = HOST, **fields: Any) -> Host:
         ),
         **fields,
     )
+
+
+ONE_OF_EACH = (
+    (100, 1, Kind.ANON, 0),
+    (101, 3, Kind.ANON, 1),
+    (102, 900, Kind.FILE, 0),
+    (50, MAPCOUNT_UNKNOWN, Kind.SHMEM, 0),
+    (1, 5, PAGE_ZERO, 0),
+    (9, MAPCOUNT_UNKNOWN, PAGE_DEVICE, 0),
+    (77, MAPCOUNT_UNKNOWN, Kind.SWAP, 0),
+)
+"""Pages for :func:`mapping`."""
+
+
+def mapping(start: int, name: str, *pages: tuple[int, int, int, int], size_pages: int = 0) -> VmaPages:
+    """
+    A mapping of pages of (pfn, mapcount, kind, huge), one after the other.
+
+    :param size_pages: how large it is; 0: as large as its pages are, and one at least
+    """
+    raw = b"".join(
+        struct.pack(PAGE_STRUCT, start + PAGE_BYTES * number, *page) for number, page in enumerate(pages)
+    )
+    end = start + PAGE_BYTES * (size_pages or max(len(pages), 1))
+    return VmaPages(Vma(start, end, "rw-p", 0, (8, 1), 7, name), len(pages), memoryview(raw))
 
 
 class NoSession:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import struct
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.unit import builders
-from tests.unit.builders import KIB, MIB, process, usage
+from tests.unit.builders import KIB, MIB, ONE_OF_EACH, mapping, process, usage
 from zonerss.answers.explain.chain import chain, payments, shares_of
 from zonerss.answers.explain.getvmusage import HowMapped
 from zonerss.answers.explain.machine import Check, MachineChain, Part
@@ -44,7 +43,7 @@ from zonerss.records.bills import Bill, Billed
 from zonerss.records.facts import Fact, Probe
 from zonerss.records.files import FileKind, Holdings, MappedFile
 from zonerss.records.images import Image
-from zonerss.records.mappings import MAPCOUNT_UNKNOWN, PAGE_DEVICE, PAGE_STRUCT, PAGE_ZERO, Vma, VmaPages
+from zonerss.records.mappings import PAGE_DEVICE, PAGE_ZERO, VmaPages
 from zonerss.records.shmem import Shmem, ShmemKind
 from zonerss.snapshot import Snapshot
 from zonerss.views import check, files, frames, images, ps, share, show, tree
@@ -452,30 +451,10 @@ def shmem_account(charged: tuple[Charged, ...] | None = CHARGED) -> ShmemAccount
 # ---- frames and check ------------------------------------------------------------------------------------
 
 
-def pages(start: int, name: str, *entries: tuple[int, int, int, int]) -> VmaPages:
-    """Entries of (pfn, mapcount, kind, huge), one page after the other."""
-    raw = b"".join(
-        struct.pack(PAGE_STRUCT, start + 4096 * i, pfn, mapcount, kind, huge)
-        for i, (pfn, mapcount, kind, huge) in enumerate(entries)
-    )
-    vma = Vma(start, start + 4096 * max(len(entries), 1), "rw-p", 0, (8, 1), 7, name)
-    return VmaPages(vma, len(entries), memoryview(raw))
-
-
 MAPPINGS = (
-    pages(
-        0x400000,
-        f"/bin/{ODD}",
-        (100, 1, Kind.ANON, 0),
-        (101, 3, Kind.ANON, 1),
-        (102, 900, Kind.FILE, 0),
-        (50, MAPCOUNT_UNKNOWN, Kind.SHMEM, 0),
-        (1, 5, PAGE_ZERO, 0),
-        (9, MAPCOUNT_UNKNOWN, PAGE_DEVICE, 0),
-        (77, MAPCOUNT_UNKNOWN, Kind.SWAP, 0),
-    ),
-    pages(0x7F0000000000, ""),
-    pages(0x7FFFFFFFE000, "/dev/hugepages/h", (512, 1, Kind.HUGETLB, 1), (513, 1, Kind.HUGETLB, 1)),
+    mapping(0x400000, f"/bin/{ODD}", *ONE_OF_EACH),
+    mapping(0x7F0000000000, ""),
+    mapping(0x7FFFFFFFE000, "/dev/hugepages/h", (512, 1, Kind.HUGETLB, 1), (513, 1, Kind.HUGETLB, 1)),
 )
 PROBES = (
     Probe("pagemap", True, (Fact("root", True, "we are root"), Fact("kpagecount", True, "é"))),

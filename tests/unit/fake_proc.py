@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.unit.builders import host
-
 from zonerss.kernel.cgroupfs import MemoryHierarchy
 from zonerss.kernel.roots import Roots
 from zonerss.units import PAGE_BYTES

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-from tests.unit.answers.test_frames import EVERYTHING, START, pages
+from tests.unit.answers.test_frames import EVERYTHING, START
+from tests.unit.builders import mapping
 
 from zonerss.answers.frames import count_pages
 from zonerss.census.kinds import Kind
@@ -48,7 +49,7 @@ def test_table() -> None:
 
 
 def test_hostile_mapping_names() -> None:
-    rows = [count_pages(pages((1, 1, Kind.FILE, 0), name="/memfd:\x1b[2J\n"), True)]
+    rows = [count_pages(mapping(START, "/memfd:\x1b[2J\n", (1, 1, Kind.FILE, 0)), True)]
     assert all("\x1b" not in line and "\n" not in line for line in render(rows, with_runs=True))
 
 

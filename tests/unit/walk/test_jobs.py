@@ -90,6 +90,27 @@ def raised_by_signal() -> Iterator[None]:
     signal.signal(signal.SIGALRM, before)
 
 
+Begun = tuple[Callable[[Any, Any], int], list[Blocked]]
+
+
+def beginning(proc: FakeProc, threads_before: int, then: Callable[[], object]) -> Begun:
+    """
+    What begins a walk that waits for the first process, and the file that it waits at.
+
+    :param then: done once the walk is done with the other process
+    """
+    blocked: list[Blocked] = []
+
+    def begin(request: Any, ret: Any) -> int:
+        blocked.append(proc.block(f"{FIRST}/stat"))
+        error = PagemapSource().begin(request, ret)
+        until(lambda: blocked[0].is_read() and threads() == threads_before + 1, "the other process is done")
+        then()
+        return error
+
+    return begin, blocked
+
+
 def check_nothing_is_left(census: Census, blocked: Blocked, threads_before: int) -> None:
     """The thread that waits has been left behind: let go, it marks nothing, and the census serves again."""
     assert threads() == threads_before + 1
@@ -105,34 +126,22 @@ def check_nothing_is_left(census: Census, blocked: Blocked, threads_before: int)
 def test_a_signal_handler_that_raises_leaves_no_walk_behind(
     proc: FakeProc, raised_by_signal: None, threads_before: int
 ) -> None:
-    census, blocked = Census(2), []
-
-    def begin(request: Any, ret: Any) -> int:
-        blocked.append(proc.block(f"{FIRST}/stat"))
-        error = PagemapSource().begin(request, ret)
-        until(lambda: blocked[0].is_read() and threads() == threads_before + 1, "the other process is done")
-        signal.setitimer(signal.ITIMER_REAL, 0.05)
-        return error
-
+    begin, blocked = beginning(proc, threads_before, lambda: signal.setitimer(signal.ITIMER_REAL, 0.05))
     with pytest.raises(Interrupted):
-        take(proc, census, begin)
+        take(proc, census := Census(2), begin)
     check_nothing_is_left(census, blocked[0], threads_before)
 
 
 def test_a_signal_as_soon_as_the_walk_has_begun_leaves_none_behind(
     proc: FakeProc, raised_by_signal: None, threads_before: int
 ) -> None:
-    census, blocked = Census(2), []
-
-    def begin(request: Any, ret: Any) -> int:
-        blocked.append(proc.block(f"{FIRST}/stat"))
-        PagemapSource().begin(request, ret)
-        until(lambda: blocked[0].is_read() and threads() == threads_before + 1, "the other process is done")
+    def interrupt() -> None:
         signal.pthread_kill(threading.get_ident(), signal.SIGALRM)
         raise AssertionError("the handler has not raised")
 
+    begin, blocked = beginning(proc, threads_before, interrupt)
     with pytest.raises(Interrupted):
-        take(proc, census, begin)
+        take(proc, census := Census(2), begin)
     check_nothing_is_left(census, blocked[0], threads_before)
 
 
