@@ -277,7 +277,9 @@ class Session:
         names = find_names(request.names, {zones[0].name for _, zones in placed})
         if request.alone and names:
             placed = [one for one in placed if one[1][0].name in names]
-        plan = make_plan(placed, mm_of := shared_mm_leaders(listed, self._host.our_pids), by_mm=request.processes)
+        plan = make_plan(
+            placed, mm_of := shared_mm_leaders(listed, self._host.our_pids), by_mm=request.processes
+        )
 
         if self._windows:
             self._windows.listed(listed)

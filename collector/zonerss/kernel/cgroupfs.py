@@ -18,6 +18,7 @@ from pathlib import Path
 
 from zonerss.errors import KernelFormatError
 from zonerss.kernel.mounts import Mount, read_mounts
+from zonerss.kernel.numbers import whole_number
 from zonerss.kernel.roots import Roots
 from zonerss.records import Caveat
 
@@ -146,8 +147,10 @@ def parse_hierarchy_id(text: bytes, controller: str) -> int | None:
     """The number that stands before a controller in a /proc/PID/cgroup; None: no line has it. Pure."""
     for line in text.split(b"\n"):
         number, _, rest = line.partition(b":")
-        if number.isdigit() and controller.encode() in rest.partition(b":")[0].split(b","):
-            return int(number)
+        if controller.encode() in rest.partition(b":")[0].split(b","):
+            found = whole_number(number)
+            if found is not None:
+                return found
     return None
 
 
@@ -297,6 +300,7 @@ def _read_charge(hierarchy: MemoryHierarchy, path: str) -> int | None:
         return None
     finally:
         os.close(fd)
-    if not text.strip().isdigit():
+    number = whole_number(text.strip())
+    if number is None:
         raise KernelFormatError(f"{file}: not a number of bytes: {text!r}")
-    return int(text)
+    return number

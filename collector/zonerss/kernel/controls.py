@@ -15,6 +15,7 @@ from dataclasses import replace
 from zonerss.errors import KernelFormatError
 from zonerss.kernel.cgroupfs import MemoryHierarchy, children, directory
 from zonerss.kernel.memcg import parse_stat
+from zonerss.kernel.numbers import whole_number
 from zonerss.kernel.pressure import Pressure, parse_pressure
 from zonerss.records import Usage
 from zonerss.units import PAGE_BYTES
@@ -148,9 +149,10 @@ def parse_limit(text: bytes, path: str = "memory.max") -> int | None:
     word = text.strip()
     if not word or word == b"max":
         return None
-    if not word.isdigit():
+    number = whole_number(word)
+    if number is None:
         raise KernelFormatError(f"{path}: not a number of bytes: {text!r}")
-    return int(word)
+    return number
 
 
 def _less(figure: Callable[[str], int | None], path: str, without: Collection[str]) -> int | None:

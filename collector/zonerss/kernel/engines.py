@@ -42,6 +42,7 @@ HOMES_SECONDS = 2.0
 """As long may the homes of all users take together."""
 _MOST_NAME = 1000
 _ID = re.compile(r"[0-9a-f]{64}")
+_USER_ID = re.compile(r"[0-9]{1,10}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -327,7 +328,7 @@ def passwd(host: Host) -> Iterator[list[str]]:
     text = host.read("etc/passwd") or b""
     for line in text.decode("utf-8", "surrogateescape").split("\n"):
         fields = line.split(":")
-        if len(fields) == 7 and fields[2].isascii() and fields[2].isdigit():
+        if len(fields) == 7 and _USER_ID.fullmatch(fields[2]):
             yield fields
 
 

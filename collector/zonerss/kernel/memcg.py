@@ -15,6 +15,7 @@ from pathlib import Path
 
 from zonerss.errors import KernelFormatError
 from zonerss.kernel.cgroupfs import MemoryHierarchy, directory, walk
+from zonerss.kernel.numbers import whole_number
 from zonerss.records.bills import Bill
 
 _TOTAL = "total_"
@@ -75,9 +76,10 @@ def parse_stat(text: bytes, path: str = "memory.stat") -> dict[str, int]:
     stat = {}
     for number, line in enumerate(text.splitlines(), start=1):
         name, _, value = line.partition(b" ")
-        if not name or not value.isdigit():
+        figure = whole_number(value)
+        if not name or figure is None:
             raise KernelFormatError(f"{path}:{number}: not of the form NAME NUMBER: {line!r}")
-        stat[name.decode("ascii", "backslashreplace")] = int(value)
+        stat[name.decode("ascii", "backslashreplace")] = figure
     return stat
 
 
@@ -121,6 +123,7 @@ def _number(path: Path) -> int | None:
     text = _read(path)
     if text is None:
         return None
-    if not text.strip().isdigit():
+    number = whole_number(text.strip())
+    if number is None:
         raise KernelFormatError(f"{path}: not a number of bytes: {text!r}")
-    return int(text)
+    return number

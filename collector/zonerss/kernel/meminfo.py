@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 
 from zonerss.errors import KernelFormatError
+from zonerss.kernel.numbers import whole_number
 from zonerss.kernel.pressure import read_pressure
 from zonerss.kernel.roots import Roots
 from zonerss.records.machine import Machine
@@ -26,9 +27,10 @@ def parse_meminfo(text: bytes, path: str = "/proc/meminfo") -> dict[str, int]:
     for number, line in enumerate(text.splitlines(), start=1):
         name, colon, rest = line.partition(b":")
         value, *unit = rest.split() or (b"",)
-        if not (name and colon and value.isdigit() and unit in ([], [b"kB"])):
+        figure = whole_number(value)
+        if not (name and colon and figure is not None and unit in ([], [b"kB"])):
             raise KernelFormatError(f"{path}:{number}: not of the form NAME: NUMBER kB: {line!r}")
-        found[name.decode("ascii", "backslashreplace")] = int(value) * (1024 if unit else 1)
+        found[name.decode("ascii", "backslashreplace")] = figure * (1024 if unit else 1)
     return found
 
 

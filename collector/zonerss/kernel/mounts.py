@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 
 from zonerss.errors import KernelFormatError
+from zonerss.kernel.numbers import whole_number
 from zonerss.kernel.roots import Roots
 
 _OCTAL = re.compile(rb"\\([0-3][0-7]{2})")
@@ -94,10 +95,10 @@ def _parse_line(line: bytes, path: str, number: int) -> Mount:
 
 
 def _number(field: bytes) -> int:
-    # int() alone also takes signs, underscores and surrounding blanks. A parent may be 0, never negative.
-    if not field.isdigit():
+    number = whole_number(field)  # a parent may be 0, never negative
+    if number is None:
         raise ValueError(field)
-    return int(field)
+    return number
 
 
 def _text(field: bytes) -> str:

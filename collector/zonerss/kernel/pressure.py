@@ -12,7 +12,7 @@ from typing import NamedTuple
 from zonerss.errors import KernelFormatError
 from zonerss.kernel.roots import Roots
 
-_LINE = re.compile(rb"^(some|full) avg10=(\d+\.\d+) ", re.MULTILINE)
+_LINE = re.compile(rb"^(some|full) avg10=(\d{1,3}\.\d{1,9}) ", re.MULTILINE)
 
 
 class Pressure(NamedTuple):

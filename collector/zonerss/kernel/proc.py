@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _PF_KTHREAD = 0x00200000  # include/linux/sched.h
 _NO_UID = 0xFFFFFFFF
 _DETAIL_CHARACTERS = 400  # of a text that is not understood, for a gap: it is a stranger's, of any length
-_RSS = re.compile(rb"^Rss(Anon|File|Shmem):\s+(\d+) kB$", re.MULTILINE)
+_RSS = re.compile(rb"^Rss(Anon|File|Shmem):\s+(\d{1,20}) kB$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

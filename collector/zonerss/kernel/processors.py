@@ -12,23 +12,29 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 from collections.abc import Iterable
 
 from zonerss.kernel.roots import Roots
 
 _SYS_MEMBARRIER = 324  # x86_64
+_CPU_RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
+_MOST_PROCESSORS = 1 << 16
 _MEMBARRIER_CMD_GLOBAL = (
     1  # include/uapi/linux/membarrier.h, since Linux 4.16; MEMBARRIER_CMD_SHARED since 4.3
 )
 
 
 def parse_cpu_list(text: str) -> frozenset[int]:
-    """The processors of a list as in /sys/devices/system/cpu/online: ``0-3,8``; none of an empty or other text."""
+    """
+    The processors of a list as in /sys/devices/system/cpu/online: ``0-3,8``; none of an empty or other text.
+
+    Numbers are below 2**16; NR_CPUS, which the kernel is built for, is below that.
+    """
     found: set[int] = set()
-    for part in text.strip().split(","):
-        first, _, last = part.partition("-")
-        if first.isdecimal() and (last or first).isdecimal():
-            found.update(range(int(first), int(last or first) + 1))
+    for match in filter(None, map(_CPU_RANGE.fullmatch, text.strip().split(","))):
+        first, last = int(match[1]), int(match[2] or match[1])
+        found.update(range(first, min(last + 1, _MOST_PROCESSORS)))
     return frozenset(found)
 
 

@@ -20,6 +20,7 @@ from itertools import islice
 from pathlib import Path
 
 from zonerss._core import check, lib
+from zonerss.kernel.numbers import whole_number
 
 _PATH = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY  # waits for no lease and no writer of a pipe
@@ -117,8 +118,8 @@ def read_named(path: str, most_bytes: int) -> bytes:
     :raises TooLong: it is longer than most_bytes
     :raises OSError: it cannot be read
     """
-    caller = os.environ.get("SUDO_UID", "")
-    owners = {0, os.geteuid(), *([int(caller)] if caller.isascii() and caller.isdigit() else [])}
+    caller = whole_number(os.fsencode(os.environ.get("SUDO_UID", "")))
+    owners = {0, os.geteuid()} | ({caller} if caller is not None else set())
     with reached("/", os.path.join(os.getcwd(), path), owners) as fd:
         return read_regular(fd, owners, most_bytes)
 

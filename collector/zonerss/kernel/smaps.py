@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from zonerss.errors import EXHAUSTED, CannotServe, KernelFormatError
+from zonerss.kernel.numbers import whole_number
 from zonerss.kernel.patience import PATIENCE_SECONDS, patiently
 from zonerss.kernel.roots import Roots
 from zonerss.records.mappings import SmapsRow
@@ -41,10 +42,19 @@ def read_statm_rss(roots: Roots, tid: int) -> int:
 
     :raises CannotServe: as for :func:`read_smaps`
     """
-    text = _read(roots, tid, "statm").split()
-    if len(text) != 7 or not text[1].isdigit():
-        raise KernelFormatError(f"/proc/{tid}/statm: not seven numbers: {text!r}")
-    return pages_to_bytes(int(text[1]))
+    return pages_to_bytes(parse_statm(_read(roots, tid, "statm"), f"/proc/{tid}/statm"))
+
+
+def parse_statm(text: bytes, path: str = "statm") -> int:
+    """
+    Its second number: RSS in pages.
+
+    :raises KernelFormatError: it is not seven numbers; gives path and text
+    """
+    numbers = [whole_number(word) for word in text.split()]
+    if len(numbers) != 7 or (rss_pages := numbers[1]) is None:
+        raise KernelFormatError(f"{path}: not seven numbers: {text[:200]!r}")
+    return rss_pages
 
 
 def parse_smaps(text: bytes, path: str = "smaps") -> Iterator[SmapsRow]:

@@ -11,6 +11,7 @@ the match ends, so that everything below it belongs to it.
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,7 +96,14 @@ def _rule(entry: dict[str, Any], number: int, text: str, file: str) -> Rule:
                 text, file, at.value(key), f"{key} must be a text that is not empty; put it in quotes"
             )
     try:
-        match = re.compile(entry["match"])
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            match = re.compile(entry["match"])
+    except Warning as err:  # [[ and the like, which Python may take for sets of sets one day
+        where = at.value("match")
+        raise error_at(
+            text, file, where, f"match can mean two things: {err}; write \\ before what stands for itself"
+        ) from err
     except re.error as err:
         where = at.value("match") + 1 + (err.pos or 0)
         raise error_at(text, file, where, f"match is no regular expression: {err.msg}; correct it") from err

@@ -282,7 +282,9 @@ def test_the_number_of_a_hierarchy():
 @settings(deadline=None)
 @given(
     st.binary()
-    | st.lists(st.sampled_from([b"0", b"4", b":", b"memory", b"/", b"\n", b"\r", b"\xff"])).map(b"".join)
+    | st.lists(st.sampled_from([b"0", b"4", b":", b"memory", b"/", b"\n", b"\r", b"\xff", b"9" * 5000])).map(
+        b"".join
+    )
 )
 def test_any_bytes_are_a_number_or_none(text: bytes) -> None:
     number = parse_hierarchy_id(text, "memory")

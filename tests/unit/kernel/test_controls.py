@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from tests.unit.builders import usage
 
 from zonerss.errors import KernelFormatError
@@ -160,3 +163,11 @@ def test_files_of_another_form_stop(tmp_path: Path) -> None:
         parse_limit(b"-1\n")
     with pytest.raises(KernelFormatError, match=r"/a/b: memory\.events:1: not of the form"):
         told(tmp_path, {"a/b/memory.events": "oom_kill many\n"})
+
+
+@given(st.binary() | st.text("max0123456789 \n-+_٣").map(str.encode))
+@example(b"9" * 5000)
+def test_any_limit_is_bytes_or_none_or_not_understood(text: bytes) -> None:
+    with contextlib.suppress(KernelFormatError):
+        limit = parse_limit(text)
+        assert (limit is None) == (text.strip() in (b"", b"max"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from zonerss.kernel import roster as roster_module
 from zonerss.kernel.cgroupfs import MemoryHierarchy
@@ -39,6 +41,19 @@ def test_an_exec_tells_the_process():
 )
 def test_nothing_else_tells_of_anybody_new(raw: bytes):
     assert decode_event(raw) is None
+
+
+@given(
+    st.binary(max_size=120)
+    | st.tuples(
+        st.sampled_from([FORK, EXEC, EXIT, NONE, 0xFFFFFFFF]),
+        st.lists(st.integers(0, 2**32 - 1), max_size=5),
+        st.integers(0, 90),
+    ).map(lambda parts: datagram(parts[0], *parts[1])[: parts[2]])
+)
+def test_any_datagram_is_a_process_or_none(raw: bytes):
+    pid = decode_event(raw)
+    assert pid is None or 0 <= pid < 2**32
 
 
 class Events:

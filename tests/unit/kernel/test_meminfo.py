@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.unit.kernel.test_pressure import TEXT as PRESSURE
 
 from zonerss.errors import KernelFormatError
@@ -91,3 +94,12 @@ def test_hugetlb_of_an_old_kernel() -> None:
 def test_other_text_stops(line: bytes) -> None:
     with pytest.raises(KernelFormatError, match="/proc/meminfo:2: not of the form"):
         parse_meminfo(b"MemFree: 1 kB\n" + line + b"\n")
+
+
+pieces = [b"MemTotal", b":", b" ", b"8", b" kB", b"MB", b"\n", b"\r", b"\x0b", b"-", b"9" * 5000]
+
+
+@given(st.binary() | st.lists(st.sampled_from(pieces), max_size=12).map(b"".join))
+def test_arbitrary_bytes_raise_nothing_else(text: bytes) -> None:
+    with contextlib.suppress(KernelFormatError):
+        assert all(name and value >= 0 for name, value in parse_meminfo(text).items())

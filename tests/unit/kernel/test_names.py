@@ -3,6 +3,7 @@ hostile."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -434,6 +435,77 @@ def test_any_state_is_a_name_that_can_be_printed_or_none(
             assert name is None or encodable(name)
     finally:
         shutil.rmtree(host)
+
+
+file_names = st.text(
+    st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=40
+) | st.lists(st.sampled_from(["a", "_", "-", ".", ID, ".log", "\n", "\x1b"]), min_size=1, max_size=8).map(
+    "".join
+)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(file_names.filter(lambda name: len(name.encode()) < 256 and name not in (".", "..")), max_size=4)
+)
+def test_any_names_of_files_are_names_that_can_be_printed_or_none(
+    tmp_path_factory: pytest.TempPathFactory, found: list[str]
+) -> None:
+    """kubelet's log directories, and the links of machined."""
+    host = tmp_path_factory.mktemp("host")
+    try:
+        for place in ("var/log/containers", "var/log/pods", "run/systemd/machines"):
+            (host / place).mkdir(parents=True)
+        for name in found:
+            for place in ("var/log/containers", "var/log/pods"):
+                (host / place / name).touch()
+            if len(name.encode()) < 250:
+                with contextlib.suppress(FileExistsError):
+                    (host / "run/systemd/machines" / f"unit:{name}").symlink_to(name)
+        told = names(host)
+        asked = [told.containers.get(ID), *(told.pods.get(name.rpartition("_")[2]) for name in found)]
+        for name in (*asked, *map(told.machines.get, found)):
+            assert name is None or encodable(name)
+    finally:
+        shutil.rmtree(host)
+
+
+notes = st.fixed_dictionaries(
+    {},
+    optional={
+        "io.kubernetes.cri.container-type": texts | st.just("sandbox") | st.none(),
+        "io.kubernetes.cri.sandbox-namespace": texts | st.integers(),
+        "io.kubernetes.cri.sandbox-name": texts,
+        "io.kubernetes.cri.container-name": texts | st.lists(texts, max_size=1),
+        "nerdctl/name": texts | st.none(),
+    },
+)
+
+
+@settings(deadline=None)
+@given(notes, texts, st.lists(texts, max_size=2))
+def test_any_names_in_state_of_the_right_form_can_be_printed_or_are_none(
+    tmp_path_factory: pytest.TempPathFactory, annotations: object, name: str, stored: list[str]
+) -> None:
+    host = tmp_path_factory.mktemp("host")
+    bundle = f"run/containerd/io.containerd.runtime.v2.task/k8s.io/{ID}/config.json"
+    try:
+        for path, content in {
+            bundle: {"annotations": annotations},
+            f"var/lib/docker/containers/{ID}/config.v2.json": {"Name": name},
+            "var/lib/containers/storage/overlay-containers/containers.json": [{"id": ID, "names": stored}],
+        }.items():
+            write(host / path, content)
+            found = names(host).containers.get(ID)
+            assert found is None or encodable(found)
+            (host / path).unlink()
+    finally:
+        shutil.rmtree(host)
+
+
+def test_a_user_id_of_thousands_of_digits_is_nobodys(tmp_path: Path) -> None:
+    write(tmp_path / "etc/passwd", f"eve:x:{'9' * 5000}:0::/home/eve:/bin/sh\n{PASSWD}")
+    assert names(tmp_path).users[1000] == "alice"
 
 
 def test_nothing_is_read_before_it_is_asked_for_nor_twice(tmp_path: Path) -> None:

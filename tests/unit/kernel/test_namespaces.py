@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from zonerss.kernel.namespaces import shows_our_pids, shows_whole_host
 from zonerss.kernel.roots import HOST, Roots
@@ -34,6 +36,20 @@ def test_pids_are_ours(tmp_path: Path, line: str, ours: bool) -> None:
     (tmp_path / "self").mkdir()
     (tmp_path / "self/status").write_text(f"Name:\tx\n{line}VmSize:\t1 kB\n")
     assert shows_our_pids(Roots(proc=tmp_path)) is ours
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.binary()
+    | st.lists(
+        st.sampled_from([b"NSpid:", b"\t", b"1", str(os.getpid()).encode(), b"\n", b"\r", b"9" * 5000])
+    ).map(b"".join)
+)
+def test_any_status_says_yes_or_no(tmp_path: Path, text: bytes) -> None:
+    """A process chooses its name, which stands above; it cannot make a line of it."""
+    (tmp_path / "self").mkdir(exist_ok=True)
+    (tmp_path / "self/status").write_bytes(text)
+    assert shows_our_pids(Roots(proc=tmp_path)) in (True, False)
 
 
 def test_a_proc_without_us(tmp_path: Path) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from zonerss.errors import KernelFormatError
 from zonerss.kernel.pressure import UNKNOWN, parse_pressure, read_pressure
@@ -32,3 +36,17 @@ def test_of_the_machine(tmp_path: Path) -> None:
     (tmp_path / "pressure").mkdir()
     (tmp_path / "pressure/memory").write_bytes(TEXT)
     assert read_pressure(Roots(proc=tmp_path)) == (12.34, 0.07)
+
+
+pieces = [b"some", b"full", b" avg10=", b"1.00", b"7", b".", b" ", b"\n", b"-", b"nan", b"9" * 5000]
+
+
+@given(st.binary() | st.lists(st.sampled_from(pieces), max_size=12).map(b"".join))
+def test_arbitrary_bytes_raise_nothing_else(text: bytes) -> None:
+    with contextlib.suppress(KernelFormatError):
+        assert all(value is None or (value >= 0 and math.isfinite(value)) for value in parse_pressure(text))
+
+
+def test_a_number_that_is_none_stops() -> None:
+    with pytest.raises(KernelFormatError):
+        parse_pressure(b"some avg10=" + b"9" * 5000 + b".0 avg60=0.00\n")

@@ -179,3 +179,13 @@ def test_rss_of_a_status():
     assert parse_rss(text) == {"anon": 80 // kib, "file": 16 // kib, "shmem": 4 // kib}
     assert parse_rss(b"Name:\tkthreadd\nUmask:\t0000\n") == {}
     assert parse_rss(b"") == {}
+
+
+@given(
+    st.binary()
+    | st.lists(
+        st.sampled_from([b"RssAnon:", b"RssFile:", b"RssShmem:", b"\t", b" 4", b" kB", b"\n", b"9" * 5000])
+    ).map(b"".join)
+)
+def test_any_status_is_pages_by_kind(text: bytes) -> None:
+    assert parse_rss(text).keys() <= {"anon", "file", "shmem"}

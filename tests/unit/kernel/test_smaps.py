@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from zonerss.errors import CannotServe, KernelFormatError
 from zonerss.kernel.roots import Roots
-from zonerss.kernel.smaps import parse_smaps, read_smaps, read_statm_rss
+from zonerss.kernel.smaps import parse_smaps, parse_statm, read_smaps, read_statm_rss
 from zonerss.units import PAGE_BYTES
 
 TEXT = b"""\
@@ -93,3 +93,15 @@ def test_no_name_changes_what_is_read(name):
     rows = list(parse_smaps(TEXT.replace(b"/dev/shm/x", name)))
     assert [row.sizes["Rss"] for row in rows] == [4096, 12288, 0, 4096, 0]
     assert rows[3].file == (b"00:19 " + name, 9)
+
+
+@given(st.binary() | st.text("0123456789 \n-_٣").map(str.encode))
+def test_any_statm_is_pages_or_not_understood(text: bytes) -> None:
+    with contextlib.suppress(KernelFormatError):
+        assert parse_statm(text) == int(text.split()[1])
+
+
+@pytest.mark.parametrize("text", [b"", b"1 2 3 4 5 6", b"1 x 3 4 5 6 7", b"1 " + b"9" * 5000 + b" 3 4 5 6 7"])
+def test_another_statm_stops(text: bytes) -> None:
+    with pytest.raises(KernelFormatError, match="not seven numbers"):
+        parse_statm(text)

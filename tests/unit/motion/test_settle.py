@@ -8,6 +8,8 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from zonerss.kernel import processors
 from zonerss.kernel.roots import HOST, Roots
@@ -110,3 +112,10 @@ def test_our_own_affinity_is_left_as_it_is() -> None:
     before = os.sched_getaffinity(0)
     Settler(HOST).settle()
     assert os.sched_getaffinity(0) == before
+
+
+@given(st.text() | st.text("0123456789,-\n ٣²"))
+@example("0-99999999999999")
+@example("9" * 5000)
+def test_any_list_of_processors_is_a_few(text: str) -> None:
+    assert len(processors.parse_cpu_list(text)) <= 1 << 16

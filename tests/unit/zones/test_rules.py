@@ -78,6 +78,7 @@ FIRST = "[[rule]]\nmatch = '^/a'\nname = 'a'\n\n"
         (FIRST + "[[rule]]\nmatch = ''\nname = 'a'\n", "6:9", "match must be a text"),
         (FIRST + "[[rule]]\nmatch = 'a'\nnames = 'a'\n", "7:1", "unknown key 'names'"),
         (FIRST + "[[rule]]\n  match = '^/a(b'\nname = 'a'\n", "6:15", "no regular expression"),
+        (FIRST + "[[rule]]\nmatch = '^/[[:digit:]]'\nname = 'a'\n", "6:9", "Possible nested set"),
         (FIRST + "[[rule]]\nmatch = 'a'\nname = 'x{2}'\n", "7:10", "no such group"),
         (FIRST + "[[rule]]\nmatch = '(?P<a>a)'\nname = '{b}'\n", "7:9", "{0}, {1}, {a}"),
         (FIRST + "[[rule]]\nmatch = 'a'\nname = '{}'\n", "7:9", "no such group"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from zonerss.records import Names, Zone
 from zonerss.zones.schemes import find_container, find_unit, systemd_unescape
 
@@ -26,3 +29,15 @@ def test_systemd_unescape() -> None:
     assert systemd_unescape(r"caf\xc3\xa9") == "café"
     assert systemd_unescape(r"\xff") == "\udcff"
     assert systemd_unescape(r"a\x2g\x") == r"a\x2g\x"
+
+
+names = st.binary().map(lambda raw: raw.decode("utf-8", "surrogateescape"))
+escapes = st.lists(st.sampled_from([r"\x2d", r"\xff", r"\xc3", r"\x00", "\\", "x", "\udcff", "\n"])).map(
+    "".join
+)
+
+
+@given(names | escapes)
+def test_any_unit_name_can_be_unescaped(name: str) -> None:
+    """And what comes of it is a name again, which bytes stand for."""
+    systemd_unescape(name).encode("utf-8", "surrogateescape")
