@@ -27,7 +27,10 @@ CAUSES = {
     "needs_zram": Cause("there is no zram device to swap to, or swap is in use already", allowed=True),
     "needs_ksm": Cause("the kernel has no KSM", allowed=True),
     "needs_thp": Cause("the kernel has no transparent huge pages, or they are off", allowed=True),
-    "needs_page_mapcount": Cause("the kernel has only averages of mapping counts, or no huge page for us", allowed=True),
+    "needs_page_mapcount": Cause(
+        "the kernel has only averages of mapping counts, or no huge page for us", allowed=True
+    ),
+    "needs_device_memory": Cause("the kernel does not let us map such memory", allowed=True),
     "needs_kernel_config": Cause("the kernel's configuration cannot be read", allowed=True),
     "needs_io_uring": Cause("the kernel has no io_uring for us", allowed=True),
     "needs_hugetlb": Cause("huge pages cannot be reserved", allowed=True),

@@ -148,7 +148,9 @@ def zone_text(pages: Sequence[Page], most: int | None = None) -> str:
 
 
 def process_text(statm_bytes: int, smaps_bytes: int, entries: Mapping[int, int]) -> str:
-    return printed(process_view.document(three_ways(42, statm_bytes, smaps_bytes, Counter(entries))))
+    return printed(
+        process_view.document(three_ways(42, statm_bytes, smaps_bytes, Counter(entries), 16 * KIB))
+    )
 
 
 def machine_text(account: MachineAccount) -> str:
@@ -454,6 +456,7 @@ def shmem_account(charged: tuple[Charged, ...] | None = CHARGED) -> ShmemAccount
 MAPPINGS = (
     mapping(0x400000, f"/bin/{ODD}", *ONE_OF_EACH),
     mapping(0x7F0000000000, ""),
+    replace(mapping(0x7FFF00000000, "/dev/mem"), pfnmap=True),
     mapping(0x7FFFFFFFE000, "/dev/hugepages/h", (512, 1, Kind.HUGETLB, 1), (513, 1, Kind.HUGETLB, 1)),
 )
 PROBES = (

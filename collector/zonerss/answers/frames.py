@@ -34,11 +34,18 @@ class MappingPages:
     """How many frames of memory are mapped how often, machine-wide."""
     runs: list[tuple[int, int, int]] = field(default_factory=list)
     """Runs of frames: address, first pfn, pages."""
+    pfnmap: bool = False
+    """Device or kernel memory by frame number, of which pagemap shows nothing."""
+
+    @property
+    def device_pages(self) -> int | None:
+        """Pages that are no memory; None: unknown."""
+        return None if self.pfnmap else self.pages["device"]
 
 
 def count_pages(pages: VmaPages, with_runs: bool) -> MappingPages:
     """Count the pages of one mapping, and note runs of frames if asked to."""
-    row = MappingPages(pages.vma)
+    row = MappingPages(pages.vma, pfnmap=pages.pfnmap)
     names = {int(kind): name for name, kind in COUNTED.items()}
     for address, pfn, mapcount, kind, huge in struct.iter_unpack(PAGE_STRUCT, pages.buffer):
         row.pages[names[kind]] += 1

@@ -186,6 +186,8 @@ def _payers(session: Session, by: str, args: argparse.Namespace) -> _Shown:
 def _process(args: argparse.Namespace) -> _Shown:
     tid = living_thread(HOST, args.pid) or args.pid  # the first thread may have ended
     entries = count_kinds(frames(tid))
-    smaps = sum(row.sizes.get("Rss", 0) for row in read_smaps(HOST, tid))
-    ways = three_ways(args.pid, read_statm_rss(HOST, tid), smaps, entries)
+    rows = read_smaps(HOST, tid)
+    smaps = sum(row.sizes.get("Rss", 0) for row in rows)
+    pfnmaps = sum(row.end - row.start for row in rows if "pf" in row.flags)
+    ways = three_ways(args.pid, read_statm_rss(HOST, tid), smaps, entries, pfnmaps)
     return partial(process.document, ways), partial(process.render, ways, args.bytes)

@@ -20,6 +20,7 @@ _HEADER = re.compile(
     re.DOTALL,
 )
 _FIELD = re.compile(rb"([A-Za-z_]+): +(\d{1,17}) kB")
+_PLACE_OR_FLAGS = re.compile(rb"^(?:([0-9a-f]{1,16})-([0-9a-f]{1,16}) |VmFlags:([a-z ?]*)$)", re.MULTILINE)
 _SHARED_ANON = (b"/dev/zero (deleted)", b"/SYSV", b"/memfd:", b"[anon_shmem:")
 
 
@@ -34,6 +35,29 @@ def read_smaps(roots: Roots, tid: int) -> list[SmapsRow]:
     # The kernel looks at each entry of the page tables: a microsecond for each is more than it takes.
     seconds = PATIENCE_SECONDS + read_statm_rss(roots, tid) / PAGE_BYTES * 1e-6
     return list(parse_smaps(_read(roots, tid, "smaps", seconds), f"/proc/{tid}/smaps"))
+
+
+def read_pfnmaps(roots: Roots, tid: int) -> frozenset[tuple[int, int]]:
+    """
+    The mappings of a process by frame number (VM_PFNMAP): start and end of each.
+
+    They are of device or kernel memory, which belongs to no file. pagemap shows nothing of them, present or not
+    (mm/pagewalk.c walk_page_test()).
+
+    :raises CannotServe: as for :func:`read_smaps`
+    """
+    seconds = PATIENCE_SECONDS + read_statm_rss(roots, tid) / PAGE_BYTES * 1e-6
+    return frozenset(parse_pfnmaps(_read(roots, tid, "smaps", seconds)))
+
+
+def parse_pfnmaps(text: bytes) -> Iterator[tuple[int, int]]:
+    """Start and end of the mappings of smaps whose VmFlags have ``pf``. A name cannot make a line of its own."""
+    at: tuple[int, int] | None = None
+    for start, end, flags in _PLACE_OR_FLAGS.findall(text):
+        if start:
+            at = int(start, 16), int(end, 16)
+        elif at and b"pf" in flags.split():
+            yield at
 
 
 def read_statm_rss(roots: Roots, tid: int) -> int:

@@ -43,6 +43,9 @@ class VmaPages:
     :class:`zonerss.census.kinds.Kind`, PAGE_ZERO or PAGE_DEVICE; pfn is a swap slot where kind is SWAP; mapcount is
     MAPCOUNT_UNKNOWN where the kernel does not say; huge is 1 where a PMD or greater maps the page (known only
     with PAGEMAP_SCAN, Linux 6.7)."""
+    pfnmap: bool = False
+    """Device or kernel memory that is mapped by frame number (VM_PFNMAP). No page of it is in pagemap, so what is
+    there is unknown."""
 
 
 @dataclass(frozen=True, slots=True)

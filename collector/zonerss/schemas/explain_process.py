@@ -12,7 +12,8 @@ SCHEMA = document(
         "pid": count("process id"),
         "statm_bytes": size("its RSS by the kernel's counters, which ps prints"),
         "smaps_bytes": size("its RSS by smaps"),
-        "translations_bytes": size("page table entries that map anything"),
+        "translations_bytes": size("page table entries that map anything, as pagemap shows them"),
+        "pfnmap_bytes": size("mappings by frame number (VM_PFNMAP), of which pagemap shows nothing"),
         "steps": rows("statm_bytes and all steps add up to translations_bytes", STEP),
     },
 )

@@ -28,7 +28,9 @@ SCHEMA = document(
                     "hugetlb_pages": pages("hugetlb"),
                     "swap_pages": pages("in swap"),
                     "zero_pages": pages("entries of the zero page"),
-                    "device_pages": pages("not memory"),
+                    "device_pages": or_null(
+                        pages("not memory"), "mapped by frame number (VM_PFNMAP): pagemap shows nothing of it"
+                    ),
                     "huge_pages": pages("of the present ones: mapped by a PMD or larger"),
                     "mapcounts": rows(
                         "how many pages have which mapcount on the whole machine",

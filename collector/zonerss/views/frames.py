@@ -9,7 +9,7 @@ from typing import Any
 from zonerss.answers.frames import COUNTED, MappingPages
 from zonerss.records.mappings import MAPCOUNT_UNKNOWN, Vma
 from zonerss.units import pages_to_bytes
-from zonerss.views.columns import Column, shown
+from zonerss.views.columns import Column, shown, sizes
 from zonerss.views.table import render_table
 from zonerss.views.text import encodable, printable
 
@@ -26,13 +26,22 @@ _ADDRESS = Column("address", "ADDRESS", "where", lambda row: f"{row.vma.start:x}
 _PERM = Column("perm", "PERM", "permissions", lambda row: row.vma.permissions, left=True)
 _SIZE = Column("size", "SIZE", "size", lambda row: row.vma.end - row.vma.start, size=True)
 _MAPPED = Column("mapcount", "MAPPED", "times mapped: pages", lambda row: histogram(row.mapcounts), left=True)
+_DEVICE = Column(
+    "device",
+    "DEVICE",
+    "device",
+    lambda row: None if row.device_pages is None else pages_to_bytes(row.device_pages),
+    size=True,
+    optional=True,
+)
 _NAME = Column("name", "MAPPING", "file or kind", lambda row: row.vma.name or "[anon]", left=True)
 _COLUMNS = (
     _ADDRESS,
     _PERM,
     _SIZE,
     *(_pages_column(name, optional=False) for name in ("anon", "file", "shmem")),
-    *(_pages_column(name, optional=True) for name in ("huge", "hugetlb", "zero", "swap", "device")),
+    *(_pages_column(name, optional=True) for name in ("huge", "hugetlb", "zero", "swap")),
+    _DEVICE,
     _MAPPED,
     _NAME,
 )
@@ -52,14 +61,25 @@ def histogram(mapcounts: Counter[int]) -> str:
 
 
 def render(rows: Sequence[MappingPages], with_runs: bool, in_bytes: bool = False) -> list[str]:
-    """The table, a total below it, and the runs of frames if they were asked for."""
+    """The table, a total below it, what is not in it, and the runs of frames if they were asked for."""
     total = MappingPages(Vma(0, sum(row.vma.end - row.vma.start for row in rows), "", 0, (0, 0), 0, "total"))
     for row in rows:
         total.pages += row.pages
         total.mapcounts += row.mapcounts
     lines = render_table(shown(_COLUMNS, [total]), [*rows, total], in_bytes)
     lines[-1] = lines[-1].replace(_ADDRESS.value(total), " " * len(_ADDRESS.value(total)), 1)
+    if pfnmaps := [row for row in rows if row.pfnmap]:
+        lines += ["", _not_shown(pfnmaps, in_bytes)]
     return lines if not with_runs else [*lines, "", *_run_lines(rows)]
+
+
+def _not_shown(pfnmaps: Sequence[MappingPages], in_bytes: bool) -> str:
+    size = sizes(in_bytes)(sum(row.vma.end - row.vma.start for row in pfnmaps))
+    mappings = f"{len(pfnmaps)} mapping{'s' * (len(pfnmaps) > 1)}"
+    return (
+        f"Not in it: device or kernel memory of {mappings} by frame number (VM_PFNMAP, {size}); "
+        "pagemap does not show it."
+    )
 
 
 def _run_lines(rows: Sequence[MappingPages]) -> Iterator[str]:
@@ -89,6 +109,7 @@ def _vma_fields(row: MappingPages, with_runs: bool) -> dict[str, Any]:
         "inode": vma.inode,
         "name": encodable(vma.name),
         **{f"{name}_pages": row.pages[name] for name in (*COUNTED, "huge")},
+        "device_pages": row.device_pages,
         "mapcounts": [
             {"mapcount": None if mapcount == MAPCOUNT_UNKNOWN else mapcount, "pages": pages}
             for mapcount, pages in sorted(row.mapcounts.items())

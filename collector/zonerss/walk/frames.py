@@ -10,6 +10,7 @@ import functools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zonerss._core import ffi, lib
@@ -17,6 +18,7 @@ from zonerss.errors import CannotServe, KernelFormatError
 from zonerss.kernel.patience import PATIENCE_SECONDS, patiently
 from zonerss.kernel.proc import living_thread, text_of
 from zonerss.kernel.roots import HOST, Roots
+from zonerss.kernel.smaps import read_pfnmaps
 from zonerss.records.mappings import Vma, VmaPages
 from zonerss.units import PAGE_BYTES
 from zonerss.walk.host import find_host
@@ -36,11 +38,14 @@ def frames(pid: int, roots: Roots = HOST) -> Iterator[VmaPages]:
     :raises KernelFormatError: a row of maps is not of the form that we know
     """
     averages = not counts_each_page(roots)
-    with find_host(roots).opened() as host, _opened(roots, pid) as (maps, pagemap, kpagecount):
+    tid = living_thread(roots, pid) or pid
+    with find_host(roots).opened() as host, _opened(roots, pid, tid) as (maps, pagemap, kpagecount):
+        pfnmaps = read_pfnmaps(roots, tid)
         for raw, vma in _rows(maps):
             if vma.start >> 63:
                 continue  # [vsyscall]
-            yield _pages(pid, raw, vma, (pagemap, kpagecount, averages), host)
+            pages = _pages(pid, raw, vma, (pagemap, kpagecount, averages), host)
+            yield replace(pages, pfnmap=True) if (vma.start, vma.end) in pfnmaps else pages
 
 
 def parse_maps(text: bytes) -> list[tuple[Any, Vma]]:
@@ -89,8 +94,8 @@ def _pages(pid: int, raw: Any, vma: Vma, files: tuple[int, int, bool], host: cor
 
 
 @contextmanager
-def _opened(roots: Roots, pid: int) -> Iterator[tuple[bytes, int, int]]:
-    directory = roots.proc / str(living_thread(roots, pid) or pid)
+def _opened(roots: Roots, pid: int, tid: int) -> Iterator[tuple[bytes, int, int]]:
+    directory = roots.proc / str(tid)
     opened: list[int] = []
     try:
         try:

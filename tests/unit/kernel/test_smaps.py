@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from zonerss.errors import CannotServe, KernelFormatError
 from zonerss.kernel.roots import Roots
-from zonerss.kernel.smaps import parse_smaps, parse_statm, read_smaps, read_statm_rss
+from zonerss.kernel.smaps import parse_pfnmaps, parse_smaps, parse_statm, read_smaps, read_statm_rss
 from zonerss.units import PAGE_BYTES
 
 TEXT = b"""\
@@ -76,12 +76,27 @@ def test_a_name_of_any_bytes_is_one_line(name):
     assert row.sizes == {"Rss": 4096}
 
 
+def test_mappings_by_frame_number():
+    text = TEXT + (
+        b"7fff00000000-7fff00004000 r--p 00000000 00:00 0                          [vvar]\n"
+        b"Rss:                   0 kB\nVmFlags: rd mr pf io de dd sd\n"
+        b"7fff00004000-7fff00005000 r-xp 00000000 00:00 0                          [vdso]\nVmFlags: rd ex mr mw me de\n"
+        b"7fff10000000-7fff10001000 r--s 00000000 00:05 4 /tmp/a\rVmFlags: pf\nVmFlags: rd mr ?? \n"
+        b"7fff20000000-7fff20003000 rw-s 000f0000 00:05 4 /dev/mem\nVmFlags: rd wr sh mr mw me ms pf io dd \n"
+    )
+    assert list(parse_pfnmaps(text)) == [(0x7FFF00000000, 0x7FFF00004000), (0x7FFF20000000, 0x7FFF20003000)]
+    assert list(parse_pfnmaps(TEXT)) == []
+    flagged = [(row.start, row.end) for row in parse_smaps(text) if "pf" in row.flags]
+    assert list(parse_pfnmaps(text)) == flagged
+
+
 lines = st.sampled_from(TEXT.split(b"\n")) | st.binary(max_size=40)
 
 
 @settings(deadline=None)
 @given(st.binary() | st.lists(lines, max_size=8).map(b"\n".join))
 def test_arbitrary_bytes_raise_nothing_else(text):
+    assert all(start >= 0 and end >= 0 for start, end in parse_pfnmaps(text))
     with contextlib.suppress(KernelFormatError):
         for row in parse_smaps(text):
             assert row.start >= 0

@@ -184,7 +184,7 @@ def test_one_process():
         Step("device", 0),
         Step("hugetlb", 2 * MIB),
     )
-    ways = ThreeWays(42, 100 * 4096, 102 * 4096, 169 * 4096 + 2 * MIB, steps)
+    ways = ThreeWays(42, 100 * 4096, 102 * 4096, 169 * 4096 + 2 * MIB, steps, 16384)
     assert process.render(ways, in_bytes=True) == [
         "process 42",
         "",
@@ -194,8 +194,12 @@ def test_one_process():
         "=   417792  by smaps: the sum of Rss",
         "+   274432  entries that map the zero page",
         "+  2097152  hugetlb pages, which smaps does not count in Rss",
-        "=  2789376  by page table entries: every entry that maps anything (rm_asrss)",
+        "=  2789376  by page table entries: every entry that pagemap shows (rm_asrss)",
+        "",
+        "Not in it: device or kernel memory that is mapped by frame number (VM_PFNMAP), 16384 at most; pagemap does "
+        "not show it.",
     ]
+    assert process.render(replace(ways, pfnmap_bytes=0)) == process.render(ways)[:-2]
     document = process.document(ways)
     assert (
         document["statm_bytes"] + sum(s["bytes"] for s in document["steps"]) == document["translations_bytes"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 from tests.unit.answers.test_frames import EVERYTHING, START
 from tests.unit.builders import mapping
@@ -46,6 +47,22 @@ def test_table() -> None:
     assert lines[1].split()[:9] == ["400000-410000", "rw-p", "64K", "8K", "4K", "4K", "4K", "4K", "4K"]
     assert lines[2].split()[0] == "64K"
     assert lines[2].endswith("total")
+
+
+def test_mappings_by_frame_number_are_unknown_and_said() -> None:
+    rows = [
+        count_pages(pages, False)
+        for pages in (EVERYTHING, replace(mapping(START, "[vvar]", size_pages=4), pfnmap=True))
+    ]
+    lines = render(rows, with_runs=False)
+    at = lines[0].index("DEVICE")
+    assert [line[at : at + 6].strip() for line in lines[1:4]] == ["4K", "–", "4K"]
+    assert lines[4:] == [
+        "",
+        "Not in it: device or kernel memory of 1 mapping by frame number (VM_PFNMAP, 16K); pagemap does not show it.",
+    ]
+    known, unknown = document(42, rows, with_runs=False)["vmas"]
+    assert (known["device_pages"], unknown["device_pages"]) == (1, None)
 
 
 def test_hostile_mapping_names() -> None:

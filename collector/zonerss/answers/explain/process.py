@@ -7,7 +7,8 @@
       + hugetlb pages                                       = by page table entries
 
 The last is what SmartOS calls RSS: every page table entry that maps anything (rm_asrss). Linux does not count in Rss
-the zero page, device memory, and hugetlb pages, for which smaps has fields of their own.
+the zero page, device memory, and hugetlb pages, for which smaps has fields of their own. Of device memory only what
+pagemap shows is in it: entries of frames that are no pages of memory, but none of a mapping by frame number.
 """
 
 from __future__ import annotations
@@ -31,13 +32,18 @@ class ThreeWays:
     """The sum of Rss."""
     translations_bytes: int
     steps: tuple[Step, ...]
+    pfnmap_bytes: int
+    """Size of the mappings by frame number (VM_PFNMAP): what device or kernel memory is there, is not in it."""
 
 
-def three_ways(pid: int, statm_bytes: int, smaps_bytes: int, entries: Counter[int]) -> ThreeWays:
+def three_ways(
+    pid: int, statm_bytes: int, smaps_bytes: int, entries: Counter[int], pfnmap_bytes: int
+) -> ThreeWays:
     """
     Join the three.
 
     :param entries: from :func:`zonerss.answers.frames.count_kinds`
+    :param pfnmap_bytes: size of the mappings of which pagemap shows nothing
     """
     rss = pages_to_bytes(sum(entries[kind] for kind in RSS_KINDS))
     steps = (
@@ -48,4 +54,4 @@ def three_ways(pid: int, statm_bytes: int, smaps_bytes: int, entries: Counter[in
         Step("hugetlb", pages_to_bytes(entries[Kind.HUGETLB])),
     )
     total = statm_bytes + sum(step.bytes for step in steps)
-    return ThreeWays(pid, statm_bytes, smaps_bytes, total, steps)
+    return ThreeWays(pid, statm_bytes, smaps_bytes, total, steps, pfnmap_bytes)

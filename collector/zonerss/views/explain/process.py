@@ -30,11 +30,18 @@ def render(ways: ThreeWays, in_bytes: bool = False) -> list[str]:
         [
             "=",
             size(ways.translations_bytes),
-            "by page table entries: every entry that maps anything (rm_asrss)",
+            "by page table entries: every entry that pagemap shows (rm_asrss)",
         ]
     )
     table = render_rows(["", "BYTES" if in_bytes else "SIZE", "WHAT"], rows, [True, False, True], prose=True)
-    return [f"process {ways.pid}", "", *table]
+    lines = [f"process {ways.pid}", "", *table]
+    if ways.pfnmap_bytes:
+        lines += [
+            "",
+            "Not in it: device or kernel memory that is mapped by frame number (VM_PFNMAP), "
+            f"{size(ways.pfnmap_bytes)} at most; pagemap does not show it.",
+        ]
+    return lines
 
 
 def document(ways: ThreeWays) -> dict[str, Any]:
@@ -45,5 +52,6 @@ def document(ways: ThreeWays) -> dict[str, Any]:
         "statm_bytes": ways.statm_bytes,
         "smaps_bytes": ways.smaps_bytes,
         "translations_bytes": ways.translations_bytes,
+        "pfnmap_bytes": ways.pfnmap_bytes,
         "steps": [{"step": step.name, "bytes": step.bytes} for step in ways.steps],
     }

@@ -22,7 +22,7 @@ def test_three_ways():
             Kind.SWAP: 9,
         }
     )
-    ways = three_ways(42, 60 * PAGE_BYTES, 61 * PAGE_BYTES, entries)
+    ways = three_ways(42, 60 * PAGE_BYTES, 61 * PAGE_BYTES, entries, 4 * PAGE_BYTES)
     assert {step.name: step.bytes // PAGE_BYTES for step in ways.steps} == {
         "counter_lag": 1,
         "changed_meanwhile": 0,
@@ -31,3 +31,4 @@ def test_three_ways():
         "hugetlb": 512,
     }
     assert ways.translations_bytes == (61 + 67 + 2 + 512) * PAGE_BYTES
+    assert ways.pfnmap_bytes == 4 * PAGE_BYTES
