@@ -15,6 +15,7 @@ from tests.live.conftest import (  # noqa: F401  the fixtures of tests/live serv
     measure,
     mem,
     neighbour,
+    only_one,
     setting,
     source,
     tmpfs_directory,

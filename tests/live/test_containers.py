@@ -20,9 +20,11 @@ import pytest
 
 import zonerss
 from tests.live import needs
+from tests.live.cgroups import state_of
 
 TAG = f"zonerss-test-{os.getpid()}"
 PROGRAMS = ("sh", "sleep")
+SLEEPS = {"35", "230"}  # nanosleep, clock_nanosleep: their numbers on x86-64
 
 
 @dataclass(frozen=True)
@@ -153,8 +155,7 @@ def start(engine: Engine) -> Iterator[Callable[[str], Container]]:
     def start(name: str, script: str = "sleep 1000 & wait", *options: str) -> Container:
         names.append(f"{TAG}-{name}")
         container = engine.start(names[-1], script, *options)
-        children = Path(f"/proc/{container.pid}/task/{container.pid}/children")
-        until(lambda: children.read_text().split() and comm(children.read_text().split()[0]) == "sleep")
+        until(lambda: is_idle(container.pid))
         return container
 
     try:
@@ -164,17 +165,28 @@ def start(engine: Engine) -> Iterator[Callable[[str], Container]]:
             engine.remove(name)
 
 
+def is_idle(pid: int) -> bool:
+    """Whether the shell waits for its child, which sleeps: both have all that they will ever map."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return (
+        bool(children)
+        and comm(children[0]) == "sleep"
+        and Path(f"/proc/{children[0]}/syscall").read_text().split()[0] in SLEEPS
+        and state_of(pid, pid) == "S"
+    )
+
+
 def comm(pid: str) -> str:
     return Path(f"/proc/{pid}/comm").read_text().strip()
 
 
 def until(done: Callable[[], object]) -> None:
-    for _ in range(500):
+    for _ in range(6000):
         with suppress(OSError):
             if done():
                 return
         time.sleep(0.01)
-    raise AssertionError("waited 5 s in vain")
+    raise AssertionError("waited in vain")
 
 
 def usages(*containers: Container) -> list[zonerss.Usage]:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -127,6 +128,28 @@ def test_everyones_number(postgres):
     assert rss >= numbers["zone's share"] >= numbers["SmartOS live"] >= numbers["USS"]
     assert numbers["docker stats"] <= numbers["systemd-cgtop"]
     assert None not in numbers.values()
+
+
+def test_numbers_are_of_one_moment(make_zone: Callable):
+    """What another zone maps now and not a moment later is exclusive to no zone and to no process, or to both."""
+    zone, other = make_zone("a"), make_zone("b")
+    memory = zone.spawn().map("memfd 5003")
+    mem, over = other.spawn(), threading.Event()
+
+    def map_and_unmap() -> None:
+        while not over.is_set():
+            mem.unmap(mem.map(f"file {memory.path} 5003 shared read"), 0, 5003)
+
+    thread = threading.Thread(target=map_and_unmap)
+    thread.start()
+    try:
+        for _ in range(6):
+            done = run_zonerss("explain", zone.name, "--by", "cgroup", "--numbers", "--json")
+            numbers = {row["name"]: row["bytes"] for row in json.loads(done.stdout)["numbers"]}
+            assert numbers["SmartOS live"] >= numbers["USS"]
+    finally:
+        over.set()
+        thread.join()
 
 
 # ---- who pays ------------------------------------------------------------------------------------------

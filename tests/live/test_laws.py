@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import zonerss
+from tests.live import needs
 from tests.live.cgroups import stopped
 from tests.live.measure import Zone
 from tests.oracle import PAGE, RSS_KINDS, Kernel, pages_of, processes, read_file
@@ -22,6 +23,8 @@ from zonerss.census.kinds import Kind
 from zonerss.records.mappings import MAPCOUNT_UNKNOWN, PAGE_STRUCT, VmaPages
 
 RSS = {Kind.ANON, Kind.FILE, Kind.SHMEM}
+MOST_THREADS = 2 * (os.cpu_count() or 1) + 2
+"""Of one snapshot."""
 
 
 def smaps_rows(pid: int) -> dict[tuple[int, int], dict[str, int]]:
@@ -185,30 +188,68 @@ def sum_of_pss() -> int:
     return total
 
 
+def who_is_there() -> tuple[int, set[int]]:
+    """How many threads have begun since boot, and which processes there are."""
+    stat = os.fsdecode(read_file("/proc/stat"))
+    (begun,) = (int(line.split()[1]) for line in stat.splitlines() if line.startswith("processes "))
+    return begun, set(processes())
+
+
 def test_distinct_frames_are_the_sum_of_proportional_set_sizes(make_zone, source):
-    """Pss divides each page by its mappings, so over all processes it adds up to every frame once."""
+    """Pss divides each page by its mappings, so over all processes it adds up to every frame once.
+
+    Others run on. Who has vforked is in the sum twice until its child has exec'd, who ends or begins in between is in
+    one of the figures only: a look counts if nobody has begun or ended meanwhile and the sum has hardly changed.
+    """
     zone = make_zone("steady")
     mems = [zone.spawn() for _ in range(3)]
     memory = mems[0].map("memfd 15013")
     for mem in mems[1:]:
         mem.map(f"file {memory.path} 15013 shared read")
         mem.map("anon 10007")
-    # Others run on. Who has vforked is in the sum twice until its child has exec'd, who ends or begins in between is
-    # in one of the figures only: so the law is looked at until everything stood still for one look.
-    for _ in range(20):
-        before = sum_of_pss()
+    looks = []
+    for _ in range(100):
+        there, before = who_is_there(), sum_of_pss()
         snapshot = zonerss.take_snapshot(by=("cgroup",), source=source, processes=True)
         after = sum_of_pss()
         (own,) = (process for process in snapshot.processes if process.pid == os.getpid())
         distinct = snapshot.total.rss_bytes - own.exclusive_bytes
         # What changed between the two readings may have changed twice.
         drift = abs(after - before)
-        low, high = min(before, after) * 0.995 - drift, max(before, after) * 1.005 + drift
-        if drift < 0.002 * before and low <= distinct <= high:
+        begun, now_there = who_is_there()
+        # A snapshot may have threads of its own.
+        if now_there == there[1] and begun - there[0] <= MOST_THREADS and drift < 0.002 * before:
+            low, high = min(before, after) * 0.995 - drift, max(before, after) * 1.005 + drift
+            looks.append((low, distinct, high))
+            if low <= distinct <= high:
+                break
+        if len(looks) == 10:
             break
-        time.sleep(0.1)
+        time.sleep(0.05)
+    if not looks:
+        needs.skip("needs_quiet", "processes began or ended in each of 100 looks")
+    low, distinct, high = looks[-1]
     assert before > 35000 * PAGE
-    assert low <= distinct <= high
+    assert low <= distinct <= high, looks
+
+
+def test_distinct_frames_of_stopped_processes_are_the_sum_of_their_shares(make_zone, source):
+    """The same law, of processes that share nothing with others but the vdso, whatever the machine does."""
+    zone = make_zone("steady")
+    mems = [zone.spawn() for _ in range(3)]
+    memory = mems[0].map("memfd 1013")
+    for mem in mems[1:]:
+        mem.map(f"file {memory.path} 1013 shared read")
+        mem.map("anon 307")
+    with stopped([zone.path]) as pids:
+        kernel = [rollup(pid) for pid in pids]
+        snapshot = zonerss.take_snapshot(by=("cgroup",), source=source, zone=zone.name)
+    (usage,) = snapshot.zones
+    assert usage.shared_bytes < 10 * PAGE
+    assert usage.exclusive_bytes > (1013 + 2 * 307) * PAGE
+    # Each process's is rounded down to 1 KiB.
+    total = sum(figures["Pss"] for figures in kernel)
+    assert usage.exclusive_bytes - 1024 * len(kernel) <= total <= usage.rss_bytes
 
 
 def mappings_seen_and_counted() -> tuple[Counter[int], dict[int, int]]:

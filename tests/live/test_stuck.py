@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,8 +21,10 @@ import pytest
 
 import zonerss
 from tests.live import needs
-from tests.live.cgroups import stopped
+from tests.live.cgroups import move, stopped
 from tests.live.conftest import SOURCES, cannot_serve
+from tests.live.measure import measure_zones
+from tests.live.test_races import RACES, figures, is_readable, moving
 from tests.workloads.build import build
 from zonerss.kernel import patience
 from zonerss.kernel.cmdline import MOST_BYTES, read_command_lines
@@ -112,6 +115,68 @@ def test_a_still_zone_is_exact_beside_it(source, make_zone, mem, zone, stuck):
     gaps = [gap for gap in snapshot.gaps if gap.pid == stuck.pid]
     assert [gap.cause for gap in gaps] == [Cause.BUSY]
     assert gaps[0].step in STEPS
+
+
+@contextlib.contextmanager
+def no_hang() -> Iterator[None]:
+    """What hangs is ended, as a failure."""
+
+    def hangs(*_: object) -> None:
+        raise TimeoutError("a snapshot hangs")
+
+    before = signal.signal(signal.SIGALRM, hangs)
+    signal.alarm(FOR_EVER)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+STORMS = ("exit", "fork", "exec", "map", "samepid", "churn", "churnshm", "protect")
+
+
+def test_a_still_zone_is_exact_in_a_storm(source, make_zone, tmp_path, pauses):
+    """Beside processes that come, go, exec, change, move, and one that is stuck.
+
+    ZONERSS_STORM_SECONDS=60 makes it last so long.
+    """
+    still, storm, other = (make_zone(name) for name in ("still", "storm", "other"))
+    mem, reader, mover = still.spawn(), still.spawn(), storm.spawn()
+    memory = mem.map("memfd 503")
+    reader.map(f"file {memory.path} 503 shared read")
+    mem.map("anon 1009")
+    mover.map("anon 5003")
+    storm.spawn(), other.spawn()
+    true = measure_zones([still, storm, other], source).of(still)
+    assert (true.shmem, true.anon > 1009) == (503, True)
+
+    refused = {int(pid) for pid in os.listdir("/proc") if pid.isdecimal() and not is_readable(pid)}
+    until = time.monotonic() + float(os.environ.get("ZONERSS_STORM_SECONDS", "3"))
+    causes: Counter[Cause] = Counter()
+    looks = 0
+    with (
+        stopped([still.path]),
+        a_stuck_process(tmp_path) as stuck,
+        moving(mover.pid, [storm, other]),
+        zonerss.Session(source) as session,
+    ):
+        move(stuck.pid, storm.path)
+        for sort in STORMS:
+            storm.mems[1].tell(f"storm {sort}")
+        while not looks or time.monotonic() < until:
+            with no_hang():
+                snapshot = session.take("cgroup")
+            looks += 1
+            found = figures(still, snapshot) - true
+            found.pop("proportional", None)
+            assert found == {}, looks
+            assert [gap.cause for gap in snapshot.gaps if gap.pid == stuck.pid] == [Cause.BUSY]
+            for gap in snapshot.gaps:
+                assert gap.cause in RACES or gap.pid in refused, gap
+            causes.update(gap.cause for gap in snapshot.gaps)
+            assert pauses.threads <= 1
+    print(f"{source}: {looks} snapshots, gaps {dict(causes)}")
 
 
 def test_the_command_says_who_is_not_counted(source, stuck):

@@ -14,13 +14,16 @@
 //   pin N                                           N pages that io_uring registered, unmapped afterwards
 //   same N SEED                                     mergeable pages, the same for the same SEED
 //   vmas N                                          N mappings of one written page that cannot merge
+//   tables N [keep]                                 N page tables; the one page that each has was given back, or kept
 //   read|write|unmap ADDR N                         touch or give back N pages from ADDR
 //   advise ADDR N pageout|dontneed|guard|cold|poison  madvise(2)
 //   fork | vfork | vmclone                          another process; of vfork the child answers until "return"
 //   to PID COMMAND                                  let the child PID do it
+//   threads N                                       N idle threads
 //   deadleader [N]                                  the main thread ends, another one lives on, besides N idle ones
 //   name HEX                                        the process's name, any bytes
-//   storm exit|fork|exec|map|samepid|churn|churnshm a child that does so without end, until it is killed
+//   storm exit|fork|exec|map|samepid|churn|churnshm|protect
+//                                                   a child that does so without end, until it is killed
 //   chdir PATH | exit | ping
 #define _GNU_SOURCE
 #include <errno.h>
@@ -278,6 +281,23 @@ static void map_vmas(u64 count)
 	say("ok addr=%lx pages=%lu", (u64)address, count);
 }
 
+// The kernel keeps a page table whose pages were given back until its mapping goes.
+static void map_tables(u64 count, int keep)
+{
+	char *address = map(count * HUGE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+	if (address == MAP_FAILED) {
+		say("error %d tables", errno);
+		return;
+	}
+	madvise(address, count * HUGE, MADV_NOHUGEPAGE);
+	for (u64 i = 0; i < count; i++) {
+		touch((u64)address + i * HUGE, 1, 1);
+		if (!keep)
+			madvise(address + i * HUGE, PAGE, MADV_DONTNEED);
+	}
+	say("ok addr=%lx pages=%lu", (u64)address, count * (HUGE / PAGE));
+}
+
 static int advice_of(const char *word)
 {
 	return !strcmp(word, "pageout")	 ? MADV_PAGEOUT :
@@ -403,17 +423,31 @@ static void *idle(void *unused)
 {
 	for (;;)
 		pause();
+	return NULL;
 }
 
-static void end_leader(u64 others)
+static int start_idle(u64 count)
 {
 	pthread_t thread;
 	pthread_attr_t small;
 	int error = 0;
 	pthread_attr_init(&small);
 	pthread_attr_setstacksize(&small, 64 << 10);
-	while (!error && others--)
+	while (!error && count--)
 		error = pthread_create(&thread, &small, idle, NULL);
+	return error;
+}
+
+static void make_threads(u64 count)
+{
+	int error = start_idle(count);
+	say(error ? "error %d threads" : "ok", error);
+}
+
+static void end_leader(u64 others)
+{
+	pthread_t thread;
+	int error = start_idle(others);
 	if (!error)
 		error = pthread_create(&thread, NULL, live_on, NULL);
 	if (error) {
@@ -443,6 +477,25 @@ static void storm_churn(int shared)
 	for (;;) {
 		madvise(address, PAGE, shared ? MADV_REMOVE : MADV_DONTNEED);
 		touch((u64)address, 1, 1);
+	}
+}
+
+// The mmap lock is taken for writing as often as it can be: mappings change their protection and their place.
+static void storm_protect(void)
+{
+	char *address = map(5003 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	char *moved = map(2 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	madvise(address, 5003 * PAGE, MADV_NOHUGEPAGE);
+	touch((u64)address, 5003, 1);
+	touch((u64)moved, 2, 1);
+	for (char *other = map(2 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);;) {
+		for (u64 i = 1; i < 5003; i += 7)
+			mprotect(address + i * PAGE, PAGE, PROT_READ);
+		mprotect(address, 5003 * PAGE, PROT_READ | PROT_WRITE);
+		mremap(moved, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, other);
+		char *free = map(2 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+		moved = other;
+		other = free;
 	}
 }
 
@@ -515,6 +568,8 @@ static void make_storm(const char *sort)
 		storm_map();
 	if (!strncmp(sort, "churn", 5))
 		storm_churn(!strcmp(sort, "churnshm"));
+	if (!strcmp(sort, "protect"))
+		storm_protect();
 	if (!strcmp(sort, "exec"))
 		storm_exec();
 	if (!strcmp(sort, "samepid"))
@@ -604,6 +659,8 @@ static int do_map(const char *verb, u64 n, char **word)
 		map_pinned(n);
 	} else if (is(verb, "vmas")) {
 		map_vmas(n);
+	} else if (is(verb, "tables")) {
+		map_tables(n, is(word[2], "keep"));
 	} else {
 		return 0;
 	}
@@ -649,6 +706,8 @@ static void obey(char *line)
 		make_vfork();
 	else if (is(verb, "vmclone"))
 		make_vmclone();
+	else if (is(verb, "threads"))
+		make_threads(n);
 	else if (is(verb, "deadleader"))
 		end_leader(n);
 	else if (is(verb, "storm"))

@@ -108,7 +108,7 @@ def _tmpfs(session: Session, by: str, args: argparse.Namespace) -> _Shown:
 
 
 def _zone(session: Session, by: str, args: argparse.Namespace) -> _Shown:
-    account = explain_zone(session, args.zone, by)
+    account = explain_zone(session, args.zone, by, processes=args.numbers)
     if args.numbers:
         return _numbers(session, by, account, args)
     if args.private_shared:
@@ -117,8 +117,8 @@ def _zone(session: Session, by: str, args: argparse.Namespace) -> _Shown:
 
 
 def _numbers(session: Session, by: str, account: Account, args: argparse.Namespace) -> _Shown:
-    name = account.zone.name
-    each = session.take((by,), "mapped", (name,), processes=True)
+    # Of the same snapshot: what only one process maps may be shared a moment later.
+    name, each = account.zone.name, account.snapshot
     chosen = {member.task.pid for member in one_of_each_mm(each.members)}
     processes = [process for process in each.processes or () if process.pid in chosen]
     incore = session.take((by,), "incore", (name,))

@@ -52,15 +52,18 @@ FLUSH_SECONDS = 2.2
 """memory.stat is brought up to date every two seconds (mm/memcontrol.c, FLUSH_TIME)."""
 
 
-def explain_zone(session: Session, name: str, by: str = "zone", roots: Roots = HOST) -> Account:
+def explain_zone(
+    session: Session, name: str, by: str = "zone", roots: Roots = HOST, *, processes: bool = False
+) -> Account:
     """
     The chain of a zone, measured again where it changed meanwhile or the residual is too large.
 
     :param name: of a zone of the grouping ``by``
+    :param processes: let the account's snapshot tell what each process maps
     :raises UnknownZone: there is none of that name
     """
     for attempt in range(1, ATTEMPTS + 1):
-        account = _explain_once(session, name, by, roots, attempt)
+        account = _explain_once(session, name, by, roots, attempt, processes)
         moved = account.drift is not None and account.drift.processes_changed
         if not moved and account.chain.holds is not False:
             break
@@ -69,8 +72,10 @@ def explain_zone(session: Session, name: str, by: str = "zone", roots: Roots = H
     return account
 
 
-def _explain_once(session: Session, name: str, by: str, roots: Roots, attempt: int) -> Account:
-    snapshot = session.take((by,), "mapped", (name,))
+def _explain_once(
+    session: Session, name: str, by: str, roots: Roots, attempt: int, processes: bool
+) -> Account:
+    snapshot = session.take((by,), "mapped", (name,), processes=processes)
     if not snapshot.zones:
         raise UnknownZone(f"the processes of the zone {name!r} left before they were walked", name)
     return account_of(snapshot, snapshot.zones[0], snapshot.payers(), roots, attempt)
