@@ -38,6 +38,10 @@ HOME_FILES = 1000
 """As many files and directories of one user are looked at, and as many names in a directory."""
 HOME_BYTES = 2 << 20
 """As many bytes of one user are read."""
+HOME_VALUES = 100_000
+"""As many JSON values of one user are parsed."""
+MOST_DRIVERS = 20
+"""Storage drivers of one user or of the host that are looked at; containers/storage has about ten."""
 HOMES_SECONDS = 2.0
 """As long may the homes of all users take together."""
 _MOST_NAME = 1000
@@ -80,6 +84,9 @@ class Files(Protocol):
 
     def note(self, path: str, why: str) -> None:
         """Remember that a file is there and cannot be used."""
+
+    def afford(self, path: str, values: int) -> bool:
+        """Whether so many JSON values of a file may be parsed; else that is noted."""
 
 
 class Host:
@@ -127,6 +134,11 @@ class Host:
     def note(self, path: str, why: str) -> None:
         self.unread.setdefault(f"/{path.lstrip('/')}", why)
 
+    def afford(self, path: str, values: int) -> bool:
+        if values > MOST_VALUES:
+            self.note(path, f"there are more than {MOST_VALUES:,} values in it")
+        return values <= MOST_VALUES
+
 
 class _Purse:
     """The seconds that the homes of all users may take."""
@@ -154,7 +166,7 @@ class Home:
     def __init__(self, host: Host, uid: int, top: str, purse: _Purse) -> None:
         """:param top: where it is, below the host's root"""
         self._host, self._uid, self._top, self._purse = host, uid, top.strip("/"), purse
-        self._files, self._bytes = HOME_FILES, HOME_BYTES
+        self._files, self._bytes, self._values = HOME_FILES, HOME_BYTES, HOME_VALUES
         # A recorded tree belongs to who recorded it.
         self._owners = {uid} if host.top == Path("/") else {uid, *host.owners}
 
@@ -173,6 +185,13 @@ class Home:
 
     def note(self, path: str, why: str) -> None:
         self._host.note(f"{self._top}/{path}", why)
+
+    def afford(self, path: str, values: int) -> bool:
+        if values > self._values:
+            self.note(path, f"there are more than {HOME_VALUES:,} values in the user's files")
+            return False
+        self._values -= values
+        return True
 
     def _patiently(self, path: str, read: Callable[[int], V]) -> V:
         def call() -> V:
@@ -248,8 +267,11 @@ class Place:
 
     def _stored(self, kind: str, names: Sequence[str]) -> Iterator[Any]:
         for files, root in self._find_storages():
-            for driver in files.list(root):
-                for name in names if driver.endswith(f"-{kind}") else ():
+            drivers = [name for name in files.list(root) if name.endswith(f"-{kind}")]
+            if len(drivers) > MOST_DRIVERS:
+                files.note(root, f"there are more than {MOST_DRIVERS} storage drivers in it")
+            for driver in drivers[:MOST_DRIVERS]:
+                for name in names:
                     found = read_json(files, f"{root}/{driver}/{name}")
                     yield from found if isinstance(found, list) else ()
 
@@ -342,8 +364,7 @@ def read_json(files: Files, path: str) -> Any:
     if text is None:
         return None
     # Each value but the first needs one of these.
-    if len(text) > MOST_VALUES and sum(map(text.count, (b",", b"[", b"{"))) > MOST_VALUES:
-        files.note(path, f"there are more than {MOST_VALUES:,} values in it")
+    if not files.afford(path, 1 + sum(map(text.count, (b",", b"[", b"{")))):
         return None
     try:
         return json.loads(text)

@@ -17,7 +17,14 @@ from hypothesis import strategies as st
 from tests.unit.threads import until
 
 from zonerss.kernel import engines, patience
-from zonerss.kernel.engines import HOME_BYTES, HOME_FILE_BYTES, MOST_VALUES, OnDemand
+from zonerss.kernel.engines import (
+    HOME_BYTES,
+    HOME_FILE_BYTES,
+    HOME_VALUES,
+    MOST_DRIVERS,
+    MOST_VALUES,
+    OnDemand,
+)
 from zonerss.kernel.names import host_names, unread_sentence
 from zonerss.kernel.roots import Roots
 from zonerss.records import Names
@@ -349,6 +356,27 @@ def test_many_links_to_one_bomb(alice: Path, parsed: list[int]) -> None:
     assert found.rootless[1000].get(ID) is None
     assert sum(parsed) <= HOME_BYTES
     assert found.unread
+
+
+def test_many_small_bombs(alice: Path, parsed: list[int]) -> None:
+    """Each is within what a file may have."""
+    for number in range(9):
+        write(
+            alice / HOME / f"{number}-containers/containers.json", "[" + "[]," * (HOME_VALUES // 5) + ONE[1:]
+        )
+    found = names(alice)
+    assert found.rootless[1000].get(ID) == "web"
+    assert len(parsed) == 2  # two values for each list
+    assert any("values in the user's files" in why for why in found.unread.values())
+
+
+def test_many_storage_drivers(alice: Path, parsed: list[int]) -> None:
+    for number in range(MOST_DRIVERS + 30):
+        write(alice / HOME / f"{number}-containers/containers.json", ONE)
+    found = names(alice)
+    assert found.rootless[1000].get(ID) == "web"
+    assert 0 < len(parsed) <= MOST_DRIVERS
+    assert "storage drivers" in found.unread[f"/{HOME}"]
 
 
 def test_many_files(alice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
