@@ -221,6 +221,19 @@ def test_processes_by_pid_and_by_zone(make_zone):
     assert "is not a process id" in assert_refused(run("ps", "99999999999999999999"), 2)
 
 
+def test_command_lines(make_zone):
+    zone = make_zone("lines")
+    mem, other = zone.spawn(), zone.spawn()
+    line = Path(f"/proc/{mem.pid}/cmdline").read_bytes()
+    expected = line.decode().removesuffix("\0").split("\0")
+    document = json.loads(run("ps", "--args", "--json", str(mem.pid)).stdout)
+    assert [process["args"] for process in document["processes"]] == [expected]
+    document = json.loads(run(zone.name, "--by", "cgroup", "--json").stdout)
+    lines = {process["pid"]: process["args"] for process in document["zones"][0]["largest_processes"]}
+    assert lines == {mem.pid: expected, other.pid: expected}
+    assert " ".join(expected) in run("ps", "--tsv", "-o", "args", str(mem.pid)).stdout.decode().splitlines()
+
+
 # ---- configuration ---------------------------------------------------------------------------------------
 
 
@@ -331,7 +344,7 @@ def test_hostile_names_in_the_table_of_zones(hostile_zone):
     result = run("--by", "cgroup")
     assert result.returncode == 0, result.stderr
     lines = assert_printable(result.stdout).splitlines()
-    assert sum("[31m" in line for line in lines) == 1
+    assert sum(f"{hostile_zone.path.parent.name}/" in line and "[31m" in line for line in lines) == 1
 
 
 def test_hostile_names_in_the_table_of_processes(hostile_zone):
@@ -376,7 +389,8 @@ def test_hostile_names_in_json(hostile_zone, arguments):
 
 def test_a_hostile_zone_can_be_named_by_what_json_calls_it(hostile_zone):
     document = json.loads(run("--by", "cgroup", "--json").stdout)
-    (name,) = (zone["zone"] for zone in document["zones"] if "[31m" in zone["zone"])
+    ours = f"{hostile_zone.path.parent.name}/"
+    (name,) = (zone["zone"] for zone in document["zones"] if "[31m" in zone["zone"] and ours in zone["zone"])
     result = run("--by", "cgroup", "--json", "--zone", name)
     assert result.returncode == 0, result.stderr
     assert [zone["zone"] for zone in json.loads(result.stdout)["zones"]] == [name]

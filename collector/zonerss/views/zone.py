@@ -11,13 +11,12 @@ from zonerss.records import Usage
 from zonerss.units import format_percent
 from zonerss.views.bars import bar
 from zonerss.views.columns import (
-    COMMAND,
     EXCLUSIVE,
     PID,
     PROPORTIONAL,
     RSS,
     USED,
-    Column,
+    args_column,
     sizes,
     user_column,
 )
@@ -165,11 +164,7 @@ def _limits(usage: Usage, size: Callable[[int | None], str]) -> str:
 def _processes(
     page: Page, width: int | None, users: Mapping[int, str], most: int, in_bytes: bool
 ) -> list[str]:
-    def line(record: Any) -> str:
-        return " ".join(page.arguments.get(record.pid, ())).strip() or f"[{record.command}]"
-
-    command = Column("args", "ARGS", COMMAND.help, line, left=True)
-    columns = (PID, RSS, EXCLUSIVE, PROPORTIONAL, user_column(users), command)
+    columns = (PID, RSS, EXCLUSIVE, PROPORTIONAL, user_column(users), args_column(page.arguments))
     lines = render_table(columns, page.processes[:most], in_bytes, width)
     return [*lines, *_more(len(page.processes) - most, "process", "processes", "zonerss ps")]
 
