@@ -27,7 +27,7 @@ from zonerss.kernel.safely import read_named, read_names, read_regular, trusted
 from zonerss.records.facts import Fact, Probe
 from zonerss.zones.rules import error_at, parse_rules, parse_toml
 
-COMMON = ("by", "source", "basis", "rules", "patience", "bytes", "json")
+COMMON = ("by", "source", "basis", "rules", "patience", "bytes", "json", "color")
 """Options that may stand before the first table: several verbs have them."""
 _NEVER = ("help", "config", "no-config")
 _MOST_FILES = 1000

@@ -34,7 +34,7 @@ def render(
             size(usage.rss_bytes),
             size(usage.saved_bytes),
             image_name(usage),
-            summary(usage.holds, "of a fork", named()) if usage.holds else "–",
+            summary(usage.holds, "of a fork", named(), in_bytes) if usage.holds else "–",
         ]
         for usage in several
     ]

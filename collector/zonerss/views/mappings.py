@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from zonerss.census.kinds import Kind, rss_of
 from zonerss.records.files import FileKind, Holding, MappedFile
-from zonerss.units import format_size, pages_to_bytes
+from zonerss.units import pages_to_bytes
+from zonerss.views.columns import sizes
 from zonerss.views.text import printable
 
 NOT_FOUND = "(not found again)"
@@ -37,7 +38,7 @@ def short_name(file: MappedFile | None) -> str:
     return f"{name} (deleted)" if file.kind is FileKind.DELETED else name
 
 
-def summary(held: Sequence[Holding], private: str = "private", most: int = 3) -> str:
+def summary(held: Sequence[Holding], private: str = "private", most: int = 3, in_bytes: bool = False) -> str:
     """
     What something holds in a few words: "992K libc.so.6, 4K private, 12K in 3 more"; of one name "992K libc.so.6, 16K
     more".
@@ -45,14 +46,14 @@ def summary(held: Sequence[Holding], private: str = "private", most: int = 3) ->
     :param private: what to call private memory
     :param most: so many are named
     """
-    found: dict[str, int] = {}
+    found, shown = dict[str, int](), sizes(in_bytes)
     for file, pages in held:
         found[private] = found.get(private, 0) + pages[Kind.ANON]
         name = short_name(file)
         found[name] = found.get(name, 0) + rss_of(pages) - pages[Kind.ANON]
     order = sorted((one for one in found.items() if one[1]), key=lambda one: (-one[1], one[0]))
-    words = [f"{format_size(pages_to_bytes(pages))} {name}" for name, pages in order[:most]]
+    words = [f"{shown(pages_to_bytes(pages))} {name}" for name, pages in order[:most]]
     if rest := order[most:]:
-        size = format_size(pages_to_bytes(sum(pages for _, pages in rest)))
+        size = shown(pages_to_bytes(sum(pages for _, pages in rest)))
         words.append(f"{size} more" if most == 1 else f"{size} in {len(rest)} more")
     return ", ".join(words)

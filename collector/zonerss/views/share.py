@@ -73,7 +73,7 @@ def _render_own(own: Own, limit: int | None, noise: float, in_bytes: bool) -> li
         f"{printable(usage.zone)}: {size(usage.rss_bytes)}, {size(usage.exclusive_bytes)} of it exclusive, "
         f"{size(usage.shared_bytes)} shared with {_count(len(found), 'zone')}"
     )
-    rows = [[size(one.bytes), printable(one.zone), _what(one)] for one in told]
+    rows = [[size(one.bytes), printable(one.zone), _what(one, in_bytes)] for one in told]
     lines = render_rows(["SHARED", "WITH", "WHAT"], rows, [False, True, True]) if told else []
     left = [one for one in found if one not in told]
     most = max((one.bytes for one in left), default=0)
@@ -91,8 +91,8 @@ def _count(count: int, what: str) -> str:
     return f"{count} {what}{'s' * (count != 1)}"
 
 
-def _what(neighbour: Neighbour) -> str:
-    return "–" if neighbour.holds is None else summary(neighbour.holds, "of a fork", named())
+def _what(neighbour: Neighbour, in_bytes: bool) -> str:
+    return "–" if neighbour.holds is None else summary(neighbour.holds, "of a fork", named(), in_bytes)
 
 
 def render_pairs(
@@ -173,7 +173,7 @@ def render_parts(
         [
             size(part.bytes),
             str(len(part.zones)),
-            what_it_is(part, holdings.get(part.number)),
+            what_it_is(part, holdings.get(part.number), in_bytes),
             some_names(part.zones, named()),
         ]
         for part in parts
@@ -186,14 +186,14 @@ def render_parts(
     return [*lines, f"and {size(rest)} in {_count(count, 'smaller part')} (--all)"]
 
 
-def what_it_is(part: SharedPart, held: Sequence[Holding] | None) -> str:
+def what_it_is(part: SharedPart, held: Sequence[Holding] | None, in_bytes: bool = False) -> str:
     """What a part holds, most first: private memory, and files by the last component of their names."""
     private = "of a fork" if len(part.owners) > 1 else "private"
     if held is not None:
-        return summary(held, private, named())
+        return summary(held, private, named(), in_bytes)
     found = [(part.anon_bytes, private), (part.file_bytes, "files"), (part.shmem_bytes, "shmem")]
     order = sorted((one for one in found if one[0]), key=lambda one: (-one[0], one[1]))
-    return ", ".join(f"{format_size(size)} {name}" for size, name in order)
+    return ", ".join(f"{sizes(in_bytes)(size)} {name}" for size, name in order)
 
 
 def document(sharing: Sharing, limit: int | None = None) -> dict[str, Any]:

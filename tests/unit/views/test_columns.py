@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
 import pytest
+from tests.unit import documents
 from tests.unit.builders import KIB, process, usage
+from tests.unit.views.test_share import sharing
 
 from zonerss.errors import UsageError
+from zonerss.views import ps, share, show, zone
 from zonerss.views.columns import (
     COMMAND,
     EXCLUSIVE,
@@ -25,6 +31,7 @@ from zonerss.views.columns import (
     sort_column,
     user_column,
 )
+from zonerss.views.explain import machine, tmpfs
 from zonerss.views.table import sort_records
 
 ALL = (*ZONE_COLUMNS, *MORE_ZONE_COLUMNS)
@@ -93,6 +100,23 @@ def test_whole_bytes_of_an_uncertainty() -> None:
     assert cell(UNCERTAINTY, row, in_bytes=True) == f"±{12 * KIB}"
     assert cell(UNCERTAINTY, usage(uncertainty_bytes=0)) == "±0"
     assert cell(UNCERTAINTY, usage()) == "–"
+
+
+@pytest.mark.parametrize(
+    "render",
+    [
+        lambda: share.render(sharing(), None, 0, True),
+        lambda: machine.render(documents.machine_account(), True),
+        lambda: tmpfs.render(documents.shmem_account(), True),
+        lambda: zone.render(documents.page(documents.BILL_2), in_bytes=True),
+        lambda: show.render(documents.snapshot(), in_bytes=True),
+        lambda: ps.render(documents.snapshot(), documents.PROCESSES, process_columns({}), True),
+    ],
+    ids=["share", "machine", "tmpfs", "zone", "show", "ps"],
+)
+def test_with_bytes_every_size_is_in_bytes(render: Callable[[], list[str]]) -> None:
+    text = "\n".join(render())
+    assert not re.findall(r"\b\d+(?:\.\d)?[KMGT]\b", text), text
 
 
 def test_an_unknown_user_is_unknown_and_not_a_name() -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 from zonerss.answers.explain.machine import Check, MachineChain, Part
 from zonerss.answers.explain.records import MachineAccount
-from zonerss.units import format_size
 from zonerss.views.columns import sizes
 from zonerss.views.document import gap_list, header
 from zonerss.views.footer import remarks
@@ -66,7 +65,13 @@ def render(account: MachineAccount, in_bytes: bool = False) -> list[str]:
         ["=", size(chain.memory_bytes), "memory that the kernel manages (MemTotal). Of it:"],
     ]
     rows += [["", size(part.bytes), _SAYS.get(part.name, part.name)] for part in chain.parts]
-    rows.append([_sign(chain), size(abs(chain.unaccounted_bytes)), _unaccounted(chain)])
+    rows.append(
+        [
+            _sign(chain),
+            size(abs(chain.unaccounted_bytes)),
+            _unaccounted(chain, size(chain.unaccounted_bound_bytes)),
+        ]
+    )
     table = render_rows(["", "BYTES" if in_bytes else "SIZE", "WHAT"], rows, [True, False, True], prose=True)
     machine = account.snapshot.machine
     name = f"machine {printable(machine.host_name)}" if machine else "machine"
@@ -77,8 +82,7 @@ def _sign(chain: MachineChain) -> str:
     return "-" if chain.unaccounted_bytes < 0 else ""
 
 
-def _unaccounted(chain: MachineChain) -> str:
-    bound = format_size(chain.unaccounted_bound_bytes)
+def _unaccounted(chain: MachineChain, bound: str) -> str:
     if chain.holds:
         return f"unaccounted for (within what counters may be behind, {bound})"
     return f"UNACCOUNTED FOR (more than counters may be behind, {bound})"
@@ -89,7 +93,7 @@ def _remarks(account: MachineAccount, in_bytes: bool) -> list[str]:
     if agreeing := [check for check in chain.checks if check.agrees]:
         bound = max(check.bound_bytes for check in agreeing)
         names = ", ".join(check.counter for check in agreeing)
-        lines.append(f"/proc/meminfo says the same, within {format_size(bound)}: {names}.")
+        lines.append(f"/proc/meminfo says the same, within {size(bound)}: {names}.")
     lines += [_disagreement(check, in_bytes) for check in chain.checks if not check.agrees]
     if chain.within:
         lines.append(f"Among these: {', '.join(_within(part, size(part.bytes)) for part in chain.within)}.")
@@ -100,7 +104,7 @@ def _disagreement(check: Check, in_bytes: bool) -> str:
     size = sizes(in_bytes)
     return (
         f"/proc/meminfo says otherwise of {check.counter}: {size(check.counter_bytes)}; frames say "
-        f"{size(check.frames_bytes)}. That is more than the {format_size(check.bound_bytes)} that it may be behind; "
+        f"{size(check.frames_bytes)}. That is more than the {size(check.bound_bytes)} that it may be behind; "
         "where much memory changes hands, it does so while frames are looked at."
     )
 

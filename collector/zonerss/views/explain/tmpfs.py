@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from zonerss.answers.explain.records import ShmemAccount
 from zonerss.answers.explain.tmpfs import Held, ShmemAnswer
 from zonerss.records.shmem import ShmemKind
-from zonerss.units import format_size
 from zonerss.views.columns import sizes
 from zonerss.views.document import gap_list, header
 from zonerss.views.footer import remarks
@@ -40,7 +40,7 @@ def render(account: ShmemAccount, in_bytes: bool = False) -> list[str]:
             for row in answer.charged
         ]
         lines += ["", *render_rows(["MAPPED", "NOT MAPPED", "CHARGED TO"], charged, [False, False, True])]
-    return [*lines, "", *_remarks(account)]
+    return [*lines, "", *_remarks(account, size)]
 
 
 def _row(held: Held, in_bytes: bool) -> list[str]:
@@ -56,11 +56,11 @@ def _row(held: Held, in_bytes: bool) -> list[str]:
     ]
 
 
-def _remarks(account: ShmemAccount) -> list[str]:
+def _remarks(account: ShmemAccount, size: Callable[[int | None], str]) -> list[str]:
     answer = account.answer
     lines = [
-        f"Shared memory in RAM: {format_size(answer.mapped_bytes + answer.not_mapped_bytes)}, "
-        f"{format_size(answer.not_mapped_bytes)} of it mapped by nobody.",
+        f"Shared memory in RAM: {size(answer.mapped_bytes + answer.not_mapped_bytes)}, "
+        f"{size(answer.not_mapped_bytes)} of it mapped by nobody.",
         "SIZE counts what is swapped out, too. Deleted files are part of the tmpfs that they are on.",
     ]
     if answer.charged is None:
