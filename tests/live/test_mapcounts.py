@@ -242,16 +242,19 @@ def kernel_release() -> str:
     return Path("/proc/sys/kernel/osrelease").read_text().strip()
 
 
-def test_the_command(make_zone, source):
+@pytest.mark.parametrize(
+    ("verb", "options", "rows"), [("ps", ["--mapcounts", "--zone"], "processes"), ("zone", [], "zones")]
+)
+def test_the_commands(make_zone, source, verb, options, rows):
     zone = make_zone("zone")
     mem = zone.spawn()
     mem.map("anon 1013")
     with stopped([zone.path]):
-        command = [sys.executable, "-m", "zonerss", "ps", "--by", "cgroup", "--zone", zone.name]
-        command += ["--source", source, "--mapcounts", "--json"]
+        command = [sys.executable, "-m", "zonerss", verb, *options, zone.name, "--by", "cgroup"]
+        command += ["--source", source, "--json"]
         out = subprocess.run(command, capture_output=True, check=True, text=True).stdout
-    (process,) = json.loads(out)["processes"]
-    frames = process["anon_bytes"] + process["file_bytes"] + process["shmem_bytes"]
-    told = sum(row["bytes"] for row in process["mapcounts"])
-    assert told + process["mapcount_unknown_bytes"] == frames
-    assert process["mapcounts"][0]["bytes"] >= 1013 * PAGE
+    (row,) = json.loads(out)[rows]
+    frames = row["anon_bytes"] + row["file_bytes"] + row["shmem_bytes"]
+    told = sum(part["bytes"] for part in row["mapcounts"])
+    assert told + row["mapcount_unknown_bytes"] == frames
+    assert row["mapcounts"][0]["bytes"] >= 1013 * PAGE

@@ -220,8 +220,9 @@ PROCESSES = (
     process(4_194_303, zone="shop/web", swap_bytes=4 * KIB, exclusive_bytes=0, size_bytes=(1 << 47) - 4096),
 )
 
+MAPCOUNTS = Mapcounts((23 * KIB, 4 * KIB, 8 * KIB, 12 * KIB, 16 * KIB), 4 * KIB)
 COUNTED_PROCESSES = (
-    process(42, mapcounts=Mapcounts((23 * KIB, 4 * KIB, 8 * KIB, 12 * KIB, 16 * KIB), 4 * KIB)),
+    process(42, mapcounts=MAPCOUNTS),
     process(23),
 )
 
@@ -528,7 +529,7 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
         712 * KIB,
         {Kind.ANON: 150, Kind.FILE: 20, Kind.SHMEM: 9, Kind.HUGETLB: 512, PAGE_ZERO: 3, PAGE_DEVICE: 1},
     ),
-    "zone": lambda: zone_text([page(BILL_2)]),
+    "zone": lambda: zone_text([page(BILL_2, mapcounts=MAPCOUNTS)]),
     "zone-two-limit-1": lambda: zone_text([page(BILL_1, growth=1234.5), page(None)], 1),
     "payers": lambda: payers_text(matrix(), None),
     "payers-of-a-zone": lambda: payers_text(matrix(), "web"),

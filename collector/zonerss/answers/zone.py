@@ -12,7 +12,7 @@ from zonerss.answers.explain.chain import Chain
 from zonerss.answers.files import FileUsage
 from zonerss.census.kinds import rss_of
 from zonerss.census.parts import NO_GROUP
-from zonerss.records import Gap, ProcessUsage, Usage
+from zonerss.records import Gap, Mapcounts, ProcessUsage, Usage
 from zonerss.snapshot import Snapshot
 from zonerss.units import pages_to_bytes
 
@@ -55,6 +55,8 @@ class Page:
     """By how many bytes its rss grew a minute; None: there was one look only."""
     gaps: tuple[Gap, ...] = ()
     """Processes whose files could not be read."""
+    mapcounts: Mapcounts | None = None
+    """How often its pages are mapped on the whole machine; None: the kernel does not tell."""
 
     @property
     def bill(self) -> Bill | None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zonerss.answers.explain.account import account_of
 from zonerss.answers.files import files_usage
 from zonerss.answers.growth import Growth
+from zonerss.answers.mapcounts import zones_mapcounts
 from zonerss.answers.zone import Page, shared_with
 from zonerss.census.usage import zone_names
 from zonerss.commands.options import add_limit_options, add_walk_options, one_way
@@ -85,8 +86,10 @@ def measure(
     chosen = find_names(names, usage_of)  # those whose processes have all left meanwhile are missing
     if growth is not None:
         growth.add(snapshot)
-    found = _Found(snapshot, snapshot.payers(), *snapshot.holdings())
-    return [_page(found, usage_of[name], growth, arguments_of) for name in dict.fromkeys(chosen)]
+    found, counted = _Found(snapshot, snapshot.payers(), *snapshot.holdings()), snapshot.mapcounts()
+    mapcounts = {} if counted is None else zones_mapcounts(counted, snapshot.members)
+    pages = [_page(found, usage_of[name], growth, arguments_of) for name in dict.fromkeys(chosen)]
+    return [replace(page, mapcounts=mapcounts.get(page.usage.zone)) for page in pages]
 
 
 @dataclass(frozen=True, slots=True)

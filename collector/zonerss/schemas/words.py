@@ -302,7 +302,7 @@ _NO_KPAGECOUNT = "the kernel does not tell how often pages are mapped"
 MAPCOUNTS: Fields = {
     "mapcounts": or_null(
         rows(
-            "with --mapcounts: its memory by how often pages are mapped on the whole machine",
+            "its memory by how often pages are mapped on the whole machine (ps: with --mapcounts)",
             record(
                 "a class of pages",
                 {
@@ -315,7 +315,8 @@ MAPCOUNTS: Fields = {
         _NO_KPAGECOUNT,
     ),
     "mapcount_unknown_bytes": or_null(
-        size("with --mapcounts: of which it is not known how often they are mapped"), _NO_KPAGECOUNT
+        size("pages of which it is not known how often they are mapped (ps: with --mapcounts)"),
+        _NO_KPAGECOUNT,
     ),
 }
 """How often pages are mapped; where it was asked for."""

@@ -188,8 +188,13 @@ def process_columns(
     )
 
 
+def times_text(least: int, most: int | None) -> str:
+    """How often: ``2``, ``3-9`` or ``100+``."""
+    return f"{least}+" if most is None else str(least) if most == least else f"{least}-{most}"
+
+
 def _class_column(number: int, least: int, most: int | None) -> Column:
-    times = f"{least}+" if most is None else str(least) if most == least else f"{least}-{most}"
+    times = times_text(least, most)
     return Column(
         f"map{least}",
         f"MAP{times}",

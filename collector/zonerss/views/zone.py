@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from zonerss.answers.zone import Page
-from zonerss.records import Usage
+from zonerss.records import MAPCOUNT_CLASSES, Mapcounts, Usage
 from zonerss.units import format_percent
 from zonerss.views.bars import bar
 from zonerss.views.columns import (
@@ -18,9 +18,10 @@ from zonerss.views.columns import (
     USED,
     args_column,
     sizes,
+    times_text,
     user_column,
 )
-from zonerss.views.document import gap_list, header, process_fields, usage_fields
+from zonerss.views.document import gap_list, header, mapcount_fields, process_fields, usage_fields
 from zonerss.views.explain import chain as chain_view
 from zonerss.views.files import file_fields, render_files
 from zonerss.views.screen import speed_text
@@ -98,6 +99,8 @@ def _memory(page: Page, width: int | None, style: Style, size: Callable[[int | N
         ["PROP", size(usage.proportional_bytes), "each page divided by the number of zones that map it"],
         ["PSRSS", size(usage.process_rss_bytes), "what ps adds up to: a shared page once for each process"],
     ]
+    if page.mapcounts is not None:
+        rows.append(["MAP1", size(page.mapcounts.classes_bytes[0]), _mapped(page.mapcounts, size)])
     rows += [["SWAP", size(usage.swap_bytes), "in swap"]] if usage.swap_bytes else []
     rows += [["HUGETLB", size(usage.hugetlb_bytes), "huge pages of a pool"]] if usage.hugetlb_bytes else []
     if usage.uncertainty_bytes is not None:
@@ -105,6 +108,14 @@ def _memory(page: Page, width: int | None, style: Style, size: Callable[[int | N
     if page.growth is not None:
         rows.append(["GROWS", speed_text(page.growth, usage.rss_bytes), "in the latest minute"])
     return _facts(rows, width)
+
+
+def _mapped(mapcounts: Mapcounts, size: Callable[[int | None], str]) -> str:
+    """What of the rest is mapped how often."""
+    classes = zip(MAPCOUNT_CLASSES[1:], mapcounts.classes_bytes[1:], strict=True)
+    told = [f"{size(found)} {times_text(least, most)} times" for (least, most), found in classes if found]
+    told += [f"{size(mapcounts.unknown_bytes)} nobody knows how often"] if mapcounts.unknown_bytes else []
+    return "mapped once on the whole machine" + (f"; {', '.join(told)}" if told else "")
 
 
 _KINDS = (
@@ -216,6 +227,7 @@ def _fields(page: Page, most: int | None) -> dict[str, Any]:
         ],
         "largest_files": [file_fields(usage) for usage in page.files[:most]],
         "shared_with": [{"zone": encodable(name), "bytes": size} for name, size in page.shared_with[:most]],
+        **mapcount_fields(page.mapcounts),
     }
 
 

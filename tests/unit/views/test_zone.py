@@ -15,7 +15,7 @@ from tests.unit.views.test_text import NAMES
 
 from zonerss.answers.files import FileUsage
 from zonerss.answers.zone import Page
-from zonerss.records import Cause, Gap
+from zonerss.records import Cause, Gap, Mapcounts
 from zonerss.records.files import FileKind, MappedFile
 from zonerss.views.document import render_json
 from zonerss.views.terminal import Style
@@ -75,6 +75,14 @@ def test_the_page() -> None:
         "WITH",
     ):
         assert words in text, words
+
+
+def test_how_often_its_pages_are_mapped() -> None:
+    assert not [line for line in render(page(), 110) if line.startswith("MAP1")]
+    counted = Mapcounts((23 * KIB, 0, 8 * KIB, 0, 16 * KIB), 4 * KIB)
+    (line,) = (line for line in render(page(mapcounts=counted), 110) if line.startswith("MAP1"))
+    says = "mapped once on the whole machine; 8K 3-9 times, 16K 100+ times, 4K nobody knows how often"
+    assert line.split(maxsplit=2) == ["MAP1", "23K", says]
 
 
 def test_in_a_pipe_there_is_no_bar() -> None:
