@@ -403,7 +403,6 @@ def test_a_zone_without_a_bill_ends_at_its_rss():
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [
-        (["explain"], 2),
         (["explain", "no such zone"], 1),
         (["explain", "--payers", "no such zone"], 1),
         (["explain", "--pid", "0"], 2),
