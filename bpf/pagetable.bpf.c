@@ -107,6 +107,7 @@ enum { // arch/x86/include/asm/pgtable_types.h
 };
 
 enum { PAGE_SHIFT = 12, PMD_SHIFT = 21, PUD_SHIFT = 30, P4D_SHIFT = 39, PGD5_SHIFT = 48, TABLE_ENTRIES = 512 };
+enum { GROUP = 32 }; // entries of an upper table that are looked at together
 
 #define TMPFS_MAGIC 0x01021994
 #define S_IFMT 0170000
@@ -214,6 +215,20 @@ static bool still_leads_here(struct pagetable_worker *worker)
 	return false;
 }
 
+// Where to go on after an empty entry of an upper table, in a VMA that ends at `end`: past all empty ones of its group, where
+// the VMA is so long. Who has one page in each gigabyte makes us look at 512 entries for each. No static function either.
+__attribute__((noinline)) uint64_t past_nothing(uint64_t table, uint64_t address, uint32_t shift, uint64_t end)
+{
+	uint64_t group[GROUP], first = address >> shift, passed = 1;
+
+	if (first % TABLE_ENTRIES > TABLE_ENTRIES - GROUP || end - address <= (uint64_t)GROUP << shift ||
+	    bpf_probe_read_kernel(group, sizeof(group), (void *)(table + first % TABLE_ENTRIES * sizeof(*group))))
+		return (first + 1) << shift;
+	for (int i = 1; i < GROUP && !group[i]; i++)
+		passed++;
+	return (first + passed) << shift;
+}
+
 // Finds the lowest table for worker->cursor. false: nothing there, and the cursor is past the gap; or a leaf of
 // 1 GiB, and *leaf is it.
 static bool descend(struct pagetable_worker *worker, uint64_t *leaf)
@@ -222,12 +237,15 @@ static bool descend(struct pagetable_worker *worker, uint64_t *leaf)
 	int shift = state.settings.levels == 5 ? PGD5_SHIFT : P4D_SHIFT;
 
 	for (int level = 0; level < 3; level++) {
-		if (!table_read(worker, table, address, shift, &entry) || !(entry & ENTRY_PRESENT)) {
-			if (shift == PUD_SHIFT && entry) {
-				*leaf = entry;
-				return false;
-			}
+		if (!table_read(worker, table, address, shift, &entry)) {
 			worker->cursor = ((address >> shift) + 1) << shift;
+			return false;
+		}
+		if (!(entry & ENTRY_PRESENT)) {
+			if (shift == PUD_SHIFT && entry)
+				*leaf = entry;
+			else
+				worker->cursor = past_nothing(table, address, shift, worker->end);
 			return false;
 		}
 		if (shift == PUD_SHIFT)
@@ -326,7 +344,10 @@ static long step(uint32_t i, void *context)
 	if (!still_leads_here(worker))
 		return 0;
 	if (!entry) {
-		worker->cursor = ((worker->cursor >> PMD_SHIFT) + 1) << PMD_SHIFT;
+		uint64_t next = past_nothing(worker->pmd_table, worker->cursor, PMD_SHIFT, worker->end);
+
+		if (still_leads_here(worker))
+			worker->cursor = next;
 		return 0;
 	}
 	if (!(entry & ENTRY_PRESENT) || entry & ENTRY_LEAF)

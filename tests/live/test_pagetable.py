@@ -138,6 +138,20 @@ def test_both_sources_agree_on_every_kind_of_memory(make_zone, disk_directory, t
     assert all(usage.anon_bytes and usage.file_bytes and usage.shmem_bytes for usage in snapshot.zones)
 
 
+def test_both_sources_agree_on_pages_far_apart(make_zone):
+    """Nothing between them, for as many entries of an upper table as are looked at together, and around that."""
+    zone = make_zone("a")
+    mem = zone.spawn()
+    where = mem.map("reserve 1200")
+    tables = {*(0, 1, 31, 32, 33, 63, 65, 400, 479, 480, 481, 510, 511, 512, 513, 1100), 64 * 512 + 511}
+    gigabytes = {4, 35, 36, 67, 68, 69, 511, 512, 544, 1023, 1024, 1199}
+    pages = {table * 512 + 7 for table in tables} | {gigabyte << 18 for gigabyte in gigabytes}
+    for page in pages:
+        mem.write(where, page, 1)
+    (usage,) = compare([zone]).zones
+    assert usage.anon_bytes >= len(pages) * PAGE
+
+
 def test_both_sources_agree_after_fork_and_copy(make_zone):
     zone, other = make_zone("a"), make_zone("b")
     mem = zone.spawn()
