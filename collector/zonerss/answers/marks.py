@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from enum import StrEnum
+from typing import NamedTuple
 
 from zonerss.census.kinds import Kind, rss_of
 from zonerss.records import Usage
@@ -29,8 +29,6 @@ class Why(StrEnum):
     """Its charge is more than twice its rss, and page cache that nobody maps is most of the difference."""
     BILL = "bill"
     """Its charge is more than twice its rss, for another reason or for one that was not looked for."""
-    PAYS = "pays"
-    """It is charged for pages that only other zones map."""
     DEAD = "dead"
     """It is charged for what removed cgroups below it have left."""
     UNACCOUNTED = "unaccounted"
@@ -41,8 +39,7 @@ ALARMS = (Why.LIMIT, Why.KILLS)
 """What is urgent; it comes first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """Something that stands out."""
 
     why: Why
@@ -52,16 +49,13 @@ class Mark:
     """Bytes, or processes where why is kills."""
 
 
-def marks_of(snapshot: Snapshot, paid_for_others: Mapping[str, int] | None = None) -> tuple[Mark, ...]:
+def marks_of(snapshot: Snapshot) -> tuple[Mark, ...]:
     """
     What stands out, alarms first, then most first.
 
-    :param paid_for_others: bytes that each zone is charged for and only other zones map; None: not known
+    Only what a snapshot knows: who pays for whose pages (explain --payers) takes several times as long as the walk.
     """
     found = [mark for usage in snapshot.zones for mark in _of_a_zone(usage)]
-    for zone, size in (paid_for_others or {}).items():
-        if size >= LEAST_BYTES:
-            found.append(Mark(Why.PAYS, zone, size))
     left = unaccounted_bytes(snapshot)
     memory = snapshot.machine.memory_bytes if snapshot.machine else 0
     if left is not None and left >= max(_UNACCOUNTED * memory, LEAST_BYTES):
@@ -83,8 +77,7 @@ def _of_a_zone(usage: Usage) -> Iterable[Mark]:
         yield Mark(Why.DEAD, usage.zone, usage.dead_cgroups_bytes or 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(NamedTuple):
     """The machine's memory, each byte in one field as far as is known. In bytes."""
 
     memory: int

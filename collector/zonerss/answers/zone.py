@@ -5,7 +5,7 @@ Each figure is that of the verb it is taken from: show, ps, files, share, explai
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from zonerss.answers.explain.chain import Chain
@@ -96,17 +96,6 @@ def bill_of(chain: Chain) -> Bill | None:
         paid_by_others=elsewhere,
         paid_for_others=sums.get("mapped_by_others", 0),
     )
-
-
-def rss_together(snapshot: Snapshot, position: int, usages: Iterable[Usage]) -> int:
-    """
-    What some zones map, each page once, in bytes.
-
-    :param position: of their grouping
-    """
-    names = {usage.zone for usage in usages}
-    owners = {member.owner for member in snapshot.members if member.zones[position].name in names}
-    return pages_to_bytes(rss_of(snapshot.parts.together(owners).mapped))
 
 
 def shared_with(snapshot: Snapshot, zone: str) -> list[tuple[str, int]]:

@@ -119,6 +119,17 @@ def _total(together: OwnerSum, usages: Sequence[Usage], proportional_pages: floa
     return replace(total, proportional_bytes=round(proportional_pages * PAGE_BYTES))
 
 
+def rss_together(parts: Parts, members: Iterable[Member], position: int, names: Iterable[str]) -> int:
+    """
+    What some zones of one grouping map, each frame once, in bytes.
+
+    :param position: which grouping
+    """
+    wanted = set(names)
+    owners = {member.owner for member in members if member.zones[position].name in wanted}
+    return pages_to_bytes(rss_of(parts.together(owners).mapped))
+
+
 def without_others(usage: Usage) -> Usage:
     """The same usage where the other zones were not walked: what depends on them is unknown."""
     return replace(usage, exclusive_bytes=None, proportional_bytes=None)

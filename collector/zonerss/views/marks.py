@@ -17,7 +17,6 @@ _SAYS = {
     Why.KILLS: ("{count} of {zone} killed for want of memory", "zone"),
     Why.CACHE: ("{size} of the bill of {zone} is page cache that nobody maps", "explain"),
     Why.BILL: ("the bill of {zone}, {size}, is more than twice its RSS", "explain"),
-    Why.PAYS: ("{zone} pays for {size} that only others map", "explain"),
     Why.DEAD: ("{size} of the bill of {zone} was left by cgroups that are gone", "explain"),
     Why.UNACCOUNTED: ("{size} of the machine's memory is in none of these figures", "explain"),
 }
@@ -26,7 +25,6 @@ COLUMN_OF = {
     Why.KILLS: "zone",
     Why.CACHE: "charged",
     Why.BILL: "charged",
-    Why.PAYS: "charged",
     Why.DEAD: "charged",
 }
 """Where the sign of a zone's mark stands: behind the figure in this column."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from zonerss.answers.growth import Growth, is_steady
 from zonerss.answers.marks import Mark, Split, split_of
-from zonerss.answers.zone import rss_together
+from zonerss.census.usage import rss_together
 from zonerss.records import Grouping, Usage
 from zonerss.snapshot import Snapshot
 from zonerss.views.bars import LEGEND, bar, legend
@@ -179,9 +179,12 @@ def zone_rows(
     headers = {name: _header(column, zone, signs) for name, column in every.items()}
     rest: dict[str, str] = {}
     if left:
-        together = sizes(in_bytes)(rss_together(snapshot, position, left))
+        together = sizes(in_bytes)(
+            rss_together(snapshot.parts, snapshot.members, position, (usage.zone for usage in left))
+        )
         rest = {ZONE.name: f"{len(left)} more", RSS.name: together}
-    widths = _widths({name: [*found, rest.get(name, "")] for name, found in texts.items()}, headers, width)
+    shown = {name: [*found, rest.get(name, "")] for name, found in texts.items()}
+    widths = _widths(shown, headers, width)
     columns = [column for column in every.values() if column.name in widths]
     most = max((usage.rss_bytes for usage in usages), default=0)
 

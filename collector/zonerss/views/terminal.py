@@ -12,8 +12,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 COLOURS = ("auto", "always", "never")
 """What --color takes."""
@@ -31,8 +30,7 @@ _CODES = {
 _USUAL = (80, 24)
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(NamedTuple):
     """How parts of a line are told apart."""
 
     colour: bool = False
@@ -44,8 +42,7 @@ class Style:
         return f"\x1b[{';'.join(_CODES[name] for name in names)}m{text}\x1b[0m"
 
 
-@dataclass(frozen=True, slots=True)
-class Terminal:
+class Terminal(NamedTuple):
     """Where text goes."""
 
     width: int | None = None

@@ -57,11 +57,6 @@ def test_alarms_come_first_then_the_largest() -> None:
     assert [zone for _, zone, _ in marks(small, large, killed)] == ["c", "b", "a"]
 
 
-def test_who_pays_for_others_is_told_where_it_was_looked_for() -> None:
-    found = marks_of(snapshot(QUIET, machine=None), {"web": 40 * MIB, "db": LEAST_BYTES - 1})
-    assert found == (Mark(Why.PAYS, "web", 40 * MIB),)
-
-
 def test_the_machine_is_split_by_what_processes_map() -> None:
     split = split_of(snapshot(parts=PARTS))
     assert split is not None

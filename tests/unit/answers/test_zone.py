@@ -5,13 +5,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit import documents
-from tests.unit.builders import KIB, members, snapshot, usage
+from tests.unit.builders import KIB, members, snapshot
 
 from zonerss.answers.files import files_usage
 from zonerss.answers.share import pairs
-from zonerss.answers.zone import bill_of, rss_together, shared_with
+from zonerss.answers.zone import bill_of, shared_with
 from zonerss.census.parts import Parts
-from zonerss.census.usage import zone_names
+from zonerss.census.usage import rss_together, zone_names
 from zonerss.records.files import FileKind, MappedFile
 
 PAGE = 4 * KIB
@@ -67,8 +67,8 @@ def test_a_zone_that_is_not_there_shares_nothing() -> None:
 def test_what_zones_map_together_counts_once() -> None:
     parts = Parts.of(3, {(0, 1): [1, 2, 4, 100, 100], (1,): [8, 0, 0, 0, 0], (2,): [16, 0, 0, 0, 0]})
     taken = snapshot(parts=parts, members=members("a", "b", "c"))
-    assert rss_together(taken, 0, [usage("a"), usage("b")]) == 15 * PAGE
-    assert rss_together(taken, 0, [usage("c")]) == 16 * PAGE
+    assert rss_together(parts, taken.members, 0, ["a", "b"]) == 15 * PAGE
+    assert rss_together(parts, taken.members, 0, ["c"]) == 16 * PAGE
 
 
 def test_a_file_that_two_processes_of_a_zone_map_counts_once_and_is_its_own() -> None:
