@@ -21,8 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from zonerss.census.kinds import Kind
-from zonerss.records import Usage
-from zonerss.records.machine import Counters, Machine, RamPages
+from zonerss.records.machine import Counters, RamPages
 from zonerss.units import PAGE_BYTES, pages_to_bytes
 
 _FLAGS = "kpageflags"
@@ -237,23 +236,3 @@ def _bound(before: Counters, after: Counters, figure: Callable[[Counters], int])
 
 def _counted(counters: Counters) -> int:
     return sum(part.bytes for part in _by_counter(counters))
-
-
-def unaccounted_bytes(machine: Machine, total: Usage) -> int:
-    """
-    Memory that is in no zone and in none of the kernel's counters, roughly: for one line on the first screen.
-
-    It is what drivers, sockets and pipes take page by page, what processes that could not be walked have as anonymous
-    memory, balloons, and a few MiB of free pages that processors hold ready. :func:`machine_chain` tells these apart.
-
-    :param total: of all zones of the machine, not of some
-    """
-    known = (
-        machine.free_bytes
-        + machine.page_cache_bytes
-        + machine.shmem_bytes
-        + machine.kernel_bytes
-        + machine.hugetlb_bytes
-        + total.anon_bytes
-    )
-    return max(machine.memory_bytes - known, 0)

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.builders import MACHINE, MIB, usage
 
-from zonerss.answers.explain.machine import MachineChain, machine_chain, unaccounted_bytes
+from zonerss.answers.explain.machine import MachineChain, machine_chain
 from zonerss.records.machine import Counters, HugetlbPool, RamPages
 from zonerss.views.explain.machine import _SAYS, _WITHIN
 
@@ -184,12 +183,6 @@ def test_a_kernel_without_a_counter_is_not_compared() -> None:
     assert "Hugetlb" not in {
         check.counter for check in chain(counters=replace(COUNTERS, meminfo=meminfo)).checks
     }
-
-
-def test_roughly_from_the_first_screen() -> None:
-    total = usage("total", anon_bytes=101 * MIB)
-    assert unaccounted_bytes(MACHINE, total) == (997 - 211 - 331 - 71 - 47 - 32 - 101) * MIB
-    assert unaccounted_bytes(MACHINE, usage("total", anon_bytes=900 * MIB)) == 0
 
 
 def test_every_part_has_words() -> None:
