@@ -36,6 +36,8 @@ class ForeignFiles:
         self.path, self._pages = directory / "file", pages
         self.answers: dict[int, int] = {}
         """By operation: the errno that it fails with, or HELD."""
+        self.name_seconds = 3600
+        """For how long the kernel need not look the file up again."""
         self.when_held: Callable[[], None] = lambda: None
         """Called once, in the server's thread."""
         self._held: list[int] = []
@@ -90,7 +92,7 @@ class ForeignFiles:
             self._reply(unique, 0, struct.pack("=IIIIHHIIHHI28x", 7, 31, 65536, 0, 12, 9, 65536, 1, 0, 0, 0))
         elif operation == LOOKUP:
             found = body.rstrip(b"\0") == b"file"
-            entry = struct.pack("=QQQQII", FILE, 1, 3600, 3600, 0, 0) + self._attributes(FILE)
+            entry = struct.pack("=QQQQII", FILE, 1, self.name_seconds, 3600, 0, 0) + self._attributes(FILE)
             self._reply(unique, 0 if found else -errno.ENOENT, entry if found else b"")
         elif operation == GETATTR:
             self._reply(unique, 0, struct.pack("=QII", 3600, 0, 0) + self._attributes(node))
