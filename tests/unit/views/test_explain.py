@@ -224,7 +224,7 @@ def test_the_machine():
         "/proc/meminfo says the same, within 0K: MemFree.",
     ]
     assert lines[13].startswith("/proc/meminfo says otherwise of Slab: 20M; frames say 30M")
-    assert lines[14] == "Among these: buffers of TCP sockets 4K."
+    assert lines[14] == "Contained above: buffers of TCP sockets 4K."
 
 
 def test_a_machine_that_adds_up():

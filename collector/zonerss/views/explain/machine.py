@@ -51,9 +51,9 @@ _WITHIN = {
     "reclaimable_slab": "slab that can be reclaimed",
     "dirty": "page cache to be written",
     "locked": "locked into memory",
-    "vdso": "beside them, of the kernel's image: mapped by zones (vdso)",
+    "vdso": "pages of the kernel's image that zones map (vdso)",
 }
-"""What lies in the steps above."""
+"""What lies in the steps above; the last one in what was reserved at boot."""
 
 
 def render(account: MachineAccount, in_bytes: bool = False) -> list[str]:
@@ -96,7 +96,9 @@ def _remarks(account: MachineAccount, in_bytes: bool) -> list[str]:
         lines.append(f"/proc/meminfo says the same, within {size(bound)}: {names}.")
     lines += [_disagreement(check, in_bytes) for check in chain.checks if not check.agrees]
     if chain.within:
-        lines.append(f"Among these: {', '.join(_within(part, size(part.bytes)) for part in chain.within)}.")
+        lines.append(
+            f"Contained above: {', '.join(_within(part, size(part.bytes)) for part in chain.within)}."
+        )
     return [*lines, *remarks(account.snapshot)]
 
 
