@@ -51,6 +51,8 @@ class Controls:
             return usage
         some, full = self._pressure(path)
         # Version 1 tells a cgroup of kills in itself only, and so does version 2 where it is mounted for it.
+        # Version 2's root has a memory.stat, of the whole machine, and no bill.
+        has_bill = usage.charged_bytes is not None
         kills_below = () if version == 1 or self._hierarchy.local_events else without
         return replace(
             usage,
@@ -59,7 +61,7 @@ class Controls:
             pressure_some=some,
             pressure_full=full,
             oom_kills=_less(self._kills, path, kills_below),
-            cache_unmapped_bytes=_less(self._cache_unmapped, path, without),
+            cache_unmapped_bytes=_less(self._cache_unmapped, path, without) if has_bill else None,
             dead_cgroups_bytes=self._dead(path) if version == 1 else None,
             dying_cgroups=self._dying(path) if version == 2 else None,
         )

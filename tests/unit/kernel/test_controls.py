@@ -118,6 +118,12 @@ def test_cache_that_nobody_maps(tmp_path: Path, version: int, stat: str) -> None
     assert found.cache_unmapped_bytes == 550 - 150
 
 
+def test_no_cache_on_no_bill(tmp_path: Path) -> None:
+    write(tmp_path, {"memory.stat": "file 900\nfile_mapped 300\n"})
+    root = usage("r", cgroup="/", charged_bytes=None)
+    assert Controls(MemoryHierarchy(2, tmp_path, "/")).tell(root).cache_unmapped_bytes is None
+
+
 def test_a_figure_that_is_not_there_is_unknown(tmp_path: Path) -> None:
     found = told(tmp_path, {"a/memory.stat": "file 900\n"}, path="/a")
     assert found.cache_unmapped_bytes is found.oom_kills is found.dying_cgroups is None
