@@ -208,7 +208,7 @@ def test_distinct_frames_are_the_sum_of_proportional_set_sizes(make_zone, source
         mem.map(f"file {memory.path} 15013 shared read")
         mem.map("anon 10007")
     looks = []
-    for _ in range(100):
+    for _ in range(30):
         there, before = who_is_there(), sum_of_pss()
         snapshot = zonerss.take_snapshot(by=("cgroup",), source=source, processes=True)
         after = sum_of_pss()
@@ -227,7 +227,7 @@ def test_distinct_frames_are_the_sum_of_proportional_set_sizes(make_zone, source
             break
         time.sleep(0.05)
     if not looks:
-        needs.skip("needs_quiet", "processes began or ended in each of 100 looks")
+        needs.skip("needs_quiet", "processes began or ended in each of 30 looks")
     low, distinct, high = looks[-1]
     assert before > 35000 * PAGE
     assert low <= distinct <= high, looks
