@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zonerss.errors import UsageError, did_you_mean, nearest
@@ -35,8 +35,8 @@ class Column:
     """How a known value is shown where it is neither a size nor plain text."""
     prefix: str = ""
     """What stands before a size that is not 0."""
-    reverse: bool = False
-    """Sorted the other way round."""
+    reverse: bool = field(default=False, compare=False)
+    """Sorted the other way round; it is the same column."""
 
     @property
     def descends(self) -> bool:

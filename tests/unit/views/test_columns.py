@@ -92,6 +92,7 @@ def test_a_minus_sorts_the_other_way_round_and_unknown_stays_last() -> None:
     for name, order in (("rss", "cab"), ("-rss", "bac"), ("zone", "abc"), ("-zone", "cba")):
         assert "".join(row.zone for row in sort_records(rows, sort_column(name, ALL))) == order
     assert sort_records(rows, sort_column("-exclusive", ALL))[-1].zone == "c"
+    assert ALL.index(sort_column("-rss", ALL)) == ALL.index(RSS)
 
 
 def test_whole_bytes_of_an_uncertainty() -> None:
