@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -17,8 +18,10 @@ from pathlib import Path
 import pytest
 
 from tests.live import needs
+from tests.live.test_stuck import a_stuck_process
 
 ZONERSS = [sys.executable, "-m", "zonerss"]
+ZONES = re.compile(r"\d zones?, ")
 PATIENCE = 60  # seconds; no test depends on it but to fail
 
 
@@ -39,6 +42,10 @@ class Terminal:
 
     def keys(self, *keys: str) -> None:
         self._tmux("send-keys", "-t", self._name, *keys)
+
+    def click(self, column: int, line: int) -> None:
+        """Press and release the left button, counted from 1 (xterm's SGR mouse reports)."""
+        self._tmux("send-keys", "-t", self._name, "-l", "".join(f"\x1b[<0;{column};{line}{c}" for c in "Mm"))
 
     def resize(self, columns: int, lines: int) -> None:
         self._tmux("resize-window", "-t", self._name, "-x", str(columns), "-y", str(lines))
@@ -73,7 +80,7 @@ def terminal(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Termina
 def begin(terminal: Terminal, *more: str) -> None:
     words = " ".join([f"cd {os.getcwd()} &&", *more, *ZONERSS, "top", "--interval", "1"])
     terminal.keys(f"stty -a > {terminal.directory}/before; {words}; echo left=$?", "Enter")
-    terminal.wait(lambda: "RSS" in terminal.screen() and "zones," in terminal.screen(), "the zones")
+    terminal.wait(lambda: "RSS" in terminal.screen() and ZONES.search(terminal.screen()), "the zones")
 
 
 def is_sane(terminal: Terminal) -> bool:
@@ -113,28 +120,113 @@ def test_start_keys_quit(terminal: Terminal):
     assert terminal.state("alternate_on") == "1"
     for key, says in (
         ("?", "with whom it shares"),
-        ("Enter", "Processes of"),
+        ("Enter", "EXCL"),
+        ("p", "Processes of"),
         ("t", "CGROUP"),
         ("m", "another zone"),
+        ("e", "charged"),
     ):
         terminal.keys(key)
-        terminal.wait(lambda says=says: says in terminal.screen(), says)
+        terminal.wait(lambda says=says: says in terminal.screen() and not on_zones(terminal), says)
         terminal.keys("Escape")
         time.sleep(0.3)  # what follows an escape at once belongs to it
-        terminal.wait(lambda: "TREND" in terminal.screen().splitlines()[1], "the zones")
+        terminal.wait(lambda: on_zones(terminal), "the zones")
     terminal.keys("q")
     terminal.wait(lambda: "left=0" in terminal.screen(), "the end")
     assert is_sane(terminal)
     check_settings(terminal)
 
 
+def on_zones(terminal: Terminal) -> bool:
+    return "TREND" in terminal.screen()
+
+
+def test_ctrl_c_ends(terminal: Terminal):
+    """It said "Press ctrl+q to quit the app"."""
+    begin(terminal)
+    terminal.keys("C-c")
+    terminal.wait(lambda: "left=0" in terminal.screen(), "the end")
+    assert is_sane(terminal)
+    check_settings(terminal)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_told_to_end(terminal: Terminal, number: signal.Signals):
+    begin(terminal)
+    guard = top_of(terminal)
+    os.kill(guard if number == signal.SIGTERM else children_of(guard)[0], number)
+    terminal.wait(lambda: "left=0" in terminal.screen(), "the end")
+    assert is_sane(terminal)
+    check_settings(terminal)
+
+
+def test_the_mouse(terminal: Terminal):
+    begin(terminal)
+    lines = terminal.screen().splitlines()
+    row = next(number for number, line in enumerate(lines, 1) if "EXCL" in line)
+    header = lines[row - 1].index("EXCL") + 2, row
+    terminal.click(*header)
+    terminal.wait(lambda: "EXCL▼" in terminal.screen(), "the other order")
+    terminal.click(*header)
+    terminal.wait(lambda: "EXCL▲" in terminal.screen(), "the other way round")
+    terminal.click(4, row + 1)
+    terminal.click(4, row + 1)
+    terminal.wait(lambda: not on_zones(terminal) and "PROP" in terminal.screen(), "the page of a zone")
+    terminal.keys("q")
+    terminal.wait(lambda: "left=0" in terminal.screen(), "the end")
+
+
 def test_resize(terminal: Terminal):
     begin(terminal)
     terminal.resize(60, 15)
-    terminal.wait(lambda: "PROCS" not in terminal.screen() and "TREND" in terminal.screen(), "less columns")
+    terminal.wait(lambda: "TREND" not in terminal.screen() and "GROWS" in terminal.screen(), "less columns")
     assert all(len(line) <= 60 for line in terminal.screen().splitlines())
     terminal.resize(80, 24)
-    terminal.wait(lambda: "PROCS" in terminal.screen(), "all columns")
+    terminal.wait(lambda: "TREND" in terminal.screen(), "all columns")
+
+
+def test_a_stuck_machine_shows_the_frame_answers_keys_and_lets_go(terminal: Terminal, tmp_path: Path):
+    """The first walk waits for a process for a minute: the screen was blank, and leaving waited for it, too."""
+    with a_stuck_process(tmp_path):
+        words = " ".join([f"cd {os.getcwd()} &&", *ZONERSS, "top", "--patience", "3000"])
+        terminal.keys(f"{words}; echo left=$?", "Enter")
+        terminal.wait(lambda: "looking…" in terminal.screen() and "ZONE" in terminal.screen(), "the frame")
+        terminal.keys("?")
+        terminal.wait(lambda: "with whom it shares" in terminal.screen(), "the help")
+        terminal.keys("q")
+        terminal.wait(lambda: "left=0" in terminal.screen(), "the end")
+        assert is_sane(terminal)
+        terminal.wait(lambda: not others_of(terminal), "the end of all that it started")
+
+
+def test_leaving_at_once_leaves_nothing(terminal: Terminal):
+    """Its tracer is being compiled at that time, in a process of its own."""
+    words = " ".join([f"cd {os.getcwd()} &&", *ZONERSS, "top"])
+    terminal.keys(f"{words}; echo left=$?", "Enter")
+    terminal.wait(lambda: "looking…" in terminal.screen() or ZONES.search(terminal.screen()), "the frame")
+    terminal.keys("q")
+    terminal.wait(lambda: "left=0" in terminal.screen(), "the end")
+    terminal.wait(lambda: not others_of(terminal), "the end of all that it started")
+
+
+def others_of(terminal: Terminal) -> list[str]:
+    """What runs in the terminal's session beside its shell; a stuck process lets nobody read more than its stat."""
+    session, found = terminal.state("pane_pid"), []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            pid, _, rest = path.read_text(errors="replace").partition(" ")
+            if rest.rpartition(")")[2].split()[3] == session != pid:
+                found.append(rest)
+    return found
+
+
+def test_a_dumb_terminal_gets_a_sentence(terminal: Terminal):
+    """It drew a full screen of escapes."""
+    words = " ".join([f"cd {os.getcwd()} && TERM=dumb", *ZONERSS, "top"])
+    terminal.keys(f"clear; {words}; echo left=$?", "Enter")
+    terminal.wait(lambda: "left=1" in terminal.screen(), "the sentence")
+    assert "TERM=dumb is no terminal with a screen" in terminal.screen()
+    assert is_sane(terminal)
 
 
 @pytest.mark.parametrize("terminal", ["sh", "bash --norc"], indirect=True)
@@ -176,8 +268,15 @@ def run_top(*words: str) -> subprocess.CompletedProcess:
 def test_a_batch():
     done = run_top("--batch", "-n", "2", "--interval", "0.2")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("PROCS") == 2
+    assert sum(line.startswith("ZONE") for line in done.stdout.splitlines()) == 2
     assert done.stderr == ""
+
+
+def test_into_a_pipe_without_a_count_is_refused():
+    done = run_top()
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert re.fullmatch(r"zonerss: standard \w+ is no terminal: top needs one.*--batch.*\n", done.stderr)
 
 
 def test_prstats_form_into_a_pipe():

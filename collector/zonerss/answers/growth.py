@@ -1,42 +1,130 @@
-"""How fast zones grow, from the snapshots of a watch. Pure."""
+"""How fast zones grow, and how sure that is, from the latest snapshots of them. Pure.
+
+The slope is the median of the slopes of all pairs of points (Theil and Sen), which a single odd point cannot move. Its
+bounds are those of Sen's confidence interval: the slopes whose ranks are as far from the middle as Kendall's test
+allows by chance in one case of twenty, points in an order of chance.
+"""
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from typing import NamedTuple
 
 from zonerss.snapshot import Snapshot
 
-SECONDS = 60.0
-"""Growth is told over the latest minute, or since the first look."""
-_STEADY_BYTES = 256 << 10
-_STEADY_SHARE = 0.01
+LOOKS = 30
+"""Growth is told over so many of the latest snapshots: a minute of `top`."""
+LEAST_POINTS = 4
+"""With fewer even points in a row rise by chance in more than one case of twenty."""
+_NORMAL_95 = 1.96
+
+
+class Point(NamedTuple):
+    """What was seen of a zone at one moment."""
+
+    seconds: float
+    """On any clock that does not go back."""
+    size_bytes: int
+    uncertainty_bytes: int = 0
+    """How far the size can be off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slope:
+    """A slope and its bounds, in bytes a second; negative where it shrinks."""
+
+    bytes_per_second: float
+    least: float
+    most: float
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it grows, or whether it shrinks: 0 is not within the bounds."""
+        return self.least > 0 or self.most < 0
+
+
+def slope(points: Sequence[Point]) -> Slope | None:
+    """
+    The slope over some points, the oldest first.
+
+    The points' own uncertainty widens the bounds: by twice its median over the time that they span.
+
+    :return: None where there are fewer than LEAST_POINTS, or no two at different times
+    """
+    if len(points) < LEAST_POINTS:
+        return None
+    span = points[-1].seconds - points[0].seconds
+    if span <= 0:
+        return None
+    doubt = 2 * _median(sorted(point.uncertainty_bytes for point in points)) / span
+    if len({point.size_bytes for point in points}) == 1:
+        return Slope(0.0, -doubt, doubt)
+    slopes = sorted(
+        (late.size_bytes - early.size_bytes) / (late.seconds - early.seconds)
+        for early, late in combinations(points, 2)
+        if late.seconds > early.seconds
+    )
+    aside = _ranks_aside(len(points), len(slopes))
+    return Slope(_median(slopes), slopes[aside] - doubt, slopes[-1 - aside] + doubt)
+
+
+def _median(ordered: Sequence[float]) -> float:
+    """Without the module statistics, whose import takes long."""
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def _ranks_aside(points: int, slopes: int) -> int:
+    """How many of the slopes lie below the lower bound, and above the upper one."""
+    spread = _NORMAL_95 * math.sqrt(points * (points - 1) * (2 * points + 5) / 18)
+    return max(0, math.floor((slopes - spread) / 2))
 
 
 class Growth:
-    """The rss of each zone in the latest snapshots."""
+    """What was seen of each zone in the latest snapshots."""
 
-    def __init__(self, seconds: float = SECONDS) -> None:
-        """:param seconds: how far back it reaches"""
-        self._seconds = seconds
-        self._looks: deque[tuple[float, Mapping[str, int]]] = deque()
+    def __init__(self, looks: int = LOOKS) -> None:
+        """:param looks: how many snapshots"""
+        self._looks = looks
+        self._points: dict[str, deque[Point]] = {}
+        self._slopes: dict[str, Slope | None] = {}
+        self._latest = 0.0
 
     def add(self, snapshot: Snapshot) -> None:
-        """Note a snapshot; those that are not needed any more are forgotten."""
+        """Note a snapshot; zones that are no more are forgotten, and all of them where the clock was set back."""
         now = snapshot.began.timestamp()
-        self._looks.append((now, {usage.zone: usage.rss_bytes for usage in snapshot.zones}))
-        while len(self._looks) > 2 and self._looks[1][0] <= now - self._seconds:
-            self._looks.popleft()
+        before = self._points if now > self._latest else {}
+        self._points, self._slopes, self._latest = {}, {}, now
+        for usage in snapshot.zones:
+            points = before.get(usage.zone, deque(maxlen=self._looks))
+            points.append(Point(now, usage.rss_bytes, usage.uncertainty_bytes or 0))
+            self._points[usage.zone] = points
+
+    def sizes(self, zone: str, count: int) -> list[int]:
+        """Its rss in the latest snapshots, the oldest first, at most so many; in bytes."""
+        return [point.size_bytes for point in self._points.get(zone, ())][-count:]
+
+    def slope(self, zone: str) -> Slope | None:
+        """See :func:`slope`."""
+        if zone not in self._slopes:
+            self._slopes[zone] = slope(tuple(self._points.get(zone, ())))
+        return self._slopes[zone]
 
     def bytes_per_minute(self, zone: str) -> float | None:
-        """By how much its rss grew a minute, since the oldest look at it that is kept; None: there was one."""
-        now, latest = self._looks[-1]
-        first = next((look for look in self._looks if zone in look[1]), None)
-        if first is None or zone not in latest or first[0] >= now:
+        """By how much its rss grows a minute, 0 where it is not sure that it does; None: too few looks to tell."""
+        found = self.slope(zone)
+        if found is None:
             return None
-        return (latest[zone] - first[1][zone]) / (now - first[0]) * 60
+        return found.bytes_per_second * 60 if found.is_sure else 0.0
 
-
-def is_steady(bytes_per_minute: float, rss_bytes: int) -> bool:
-    """Whether a growth is too little to be told: below 1 % of rss a minute, or 256 KiB."""
-    return abs(bytes_per_minute) < max(_STEADY_BYTES, _STEADY_SHARE * rss_bytes)
+    def churn(self, zone: str) -> float | None:
+        """How much its rss moved, up and down taken together, in bytes a second. None: there is one look only."""
+        points = tuple(self._points.get(zone, ()))
+        if len(points) < 2:
+            return None
+        moved = sum(abs(late.size_bytes - early.size_bytes) for early, late in pairwise(points))
+        return moved / (points[-1].seconds - points[0].seconds)

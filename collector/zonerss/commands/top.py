@@ -1,8 +1,8 @@
-"""What each zone uses, live: the zones with their uncertainty, how fast their memory changes, and a trend.
+"""What each zone uses, live: the zones with bars by kind, growth and a trend.
 
-Keys: arrows, Enter (processes), m (with whom it shares), e (explain), t (tree), s (sort), / (filter), Space (pause),
-? (help), q. With --batch, or where the output is not a terminal, tables are printed one below the other, as prstat
-does: `zonerss top 5 12` prints twelve of them, five seconds apart.
+Keys: arrows, Enter (all about a zone), p (its processes), m (with whom it shares), e (explain), t (tree), s (sort),
+/ (filter), Space (pause), Esc (back), ? (help), q. With --batch or a count tables are printed one below the other, as
+prstat does: `zonerss top 5 12` prints twelve of them, five seconds apart.
 """
 
 from __future__ import annotations
@@ -14,12 +14,16 @@ import os
 import signal
 import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from zonerss.answers.explain.account import explain_zone
+from zonerss.answers.growth import Growth
+from zonerss.answers.zone import shared_with
 from zonerss.census.tree import tree_usage
-from zonerss.commands.options import add_walk_options, column_of, count, one_way, read_rules
+from zonerss.commands.options import add_walk_options, count, one_way, read_rules
 from zonerss.commands.watching import interval, ticks
+from zonerss.commands.zone import pages_of
 from zonerss.errors import CannotServe, UsageError
 from zonerss.kernel.names import host_names
 from zonerss.kernel.roots import HOST
@@ -28,10 +32,31 @@ from zonerss.views.columns import RSS, Column
 from zonerss.views.document import render_json
 from zonerss.views.explain import chain
 from zonerss.views.show import document
-from zonerss.views.top import TOP_COLUMNS, History, Look, Mode, batch_lines, tree_lines
+from zonerss.views.terminal import Style, Terminal, find_terminal, printing_to
+from zonerss.views.text import fit, printable, shorten
+from zonerss.views.top import (
+    SHOWN,
+    TOP_COLUMNS,
+    Lines,
+    Look,
+    Mode,
+    batch_lines,
+    find_columns,
+    find_order,
+    process_lines,
+    rows_of,
+    sharing_lines,
+    tree_lines,
+)
+from zonerss.views.zone import render as render_zone
+from zonerss.zones.rules import Rule
+from zonerss.zones.ways import parse_by
 
 _PR_SET_PDEATHSIG = 1
 _INTERVAL = 2.0
+_LAST_WAIT_SECONDS = 0.2
+_NO_SCREEN = ("", "dumb", "unknown")
+"""Values of TERM."""
 # Undo what a full-screen program asks of a terminal: synchronized output, mouse, focus, paste and key reports, the
 # hidden cursor, the other screen.
 _SANE = (
@@ -45,11 +70,25 @@ def prepare(parser: argparse.ArgumentParser) -> None:
     add_walk_options(parser)
     names = ", ".join(column.name for column in TOP_COLUMNS)
     parser.add_argument(
-        "--sort", metavar="COLUMN", default=RSS.name, help=f"largest first by one of: {names}"
+        "-o",
+        "--columns",
+        metavar="COLUMNS",
+        help="show these columns, in this order, as in -o zone,rss,kinds; with + before the first, add them to the "
+        f"others. The columns are {names}; kinds and trend are pictures",
     )
-    parser.add_argument("--limit", type=count, metavar="N", help="with --batch: only the first N zones")
-    parser.add_argument("--batch", action="store_true", help="print tables one below the other")
-    parser.add_argument("--json", action="store_true", help="with --batch: print JSON, one snapshot per line")
+    parser.add_argument(
+        "--sort",
+        metavar="COLUMN",
+        default=RSS.name,
+        help="sort by any column: numbers largest first, text from A on; with - before it the other way round",
+    )
+    parser.add_argument("--limit", type=count, metavar="N", help="in tables: only the first N zones")
+    parser.add_argument(
+        "--batch",
+        action="store_true",
+        help="print tables one below the other, also where there is no terminal",
+    )
+    parser.add_argument("--json", action="store_true", help="like --batch: print JSON, one snapshot per line")
     parser.add_argument(
         "--interval",
         "-i",
@@ -59,7 +98,7 @@ def prepare(parser: argparse.ArgumentParser) -> None:
         help=f"seconds between snapshots (default {_INTERVAL:g})",
     )
     parser.add_argument(
-        "-n", dest="times", type=count, metavar="N", help="with --batch: stop after N snapshots"
+        "-n", dest="times", type=count, metavar="N", help="like --batch: stop after N snapshots"
     )
     parser.add_argument("interval", nargs="?", type=interval, help="the same as --interval, as prstat has it")
     parser.add_argument("count", nargs="?", type=count, help="the same as -n")
@@ -69,62 +108,129 @@ def run(args: argparse.Namespace) -> int:
     """Show zones until told to stop."""
     if (args.every and args.interval) or (args.times and args.count):
         raise UsageError("the interval or the count is given twice: give it as an option or as an argument")
-    sort = column_of(TOP_COLUMNS, args.sort)
+    sort = find_order(args.sort)
+    columns = None if args.columns is None else find_columns(args.columns, SHOWN)
     way = one_way(args)
+    parse_by(way)
     seconds, times = args.every or args.interval or _INTERVAL, args.times or args.count
-    # textual reads from standard input and draws on standard error.
-    on_terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
-    if args.batch or args.json or not on_terminal:
-        with _session(args) as session:
-            return _batch(session, way, sort, seconds, times, args)
-    if times:
-        raise UsageError("a count needs --batch: on a terminal, q ends top")
-    return guarded(lambda: _screen(way, sort, seconds, args))
-
-
-def _session(args: argparse.Namespace) -> Session:
     rules = read_rules(args.rules)
+    if args.batch or args.json or times:
+        with _session(args, rules) as session:
+            return _batch(session, way, sort, columns, seconds, times, args)
+    if reason := _cannot_draw():
+        raise CannotServe(
+            f"{reason}: top needs one. `zonerss top --batch` prints tables, and so does `show --watch`"
+        )
+    return guarded(lambda leaving: _screen(way, sort, columns, seconds, args, rules, leaving))
+
+
+def _cannot_draw() -> str | None:
+    """Why there is no screen; None: there is one. textual reads standard input and draws on standard error."""
+    for name, stream in (("input", sys.stdin), ("output", sys.stdout), ("error", sys.stderr)):
+        if stream is None or not stream.isatty():
+            return f"standard {name} is no terminal"
+    kind = os.environ.get("TERM", "")
+    return f"TERM={kind} is no terminal with a screen" if kind in _NO_SCREEN else None
+
+
+def _session(args: argparse.Namespace, rules: Sequence[Rule]) -> Session:
     return Session(args.source, rules, patience=args.patience, uncertainty=True, follow=True)
 
 
 def _batch(
-    session: Session, way: str, sort: Column, seconds: float, times: int | None, args: argparse.Namespace
+    session: Session,
+    way: str,
+    sort: Column,
+    columns: Sequence[Column] | None,
+    seconds: float,
+    times: int | None,
+    args: argparse.Namespace,
 ) -> int:
-    history = History()
+    growth = Growth()
     for _ in ticks(seconds, times):
-        _show(session.take((way,), args.basis), history, sort, args)
+        _show(session.take(way, args.basis, controls=True), growth, sort, columns, args)
     return 0
 
 
-def _show(snapshot: Snapshot, history: History, sort: Column, args: argparse.Namespace) -> None:
-    history.add(snapshot)
+def _show(
+    snapshot: Snapshot,
+    growth: Growth,
+    sort: Column,
+    columns: Sequence[Column] | None,
+    args: argparse.Namespace,
+) -> None:
     if args.json:
         print(render_json(document(snapshot, limit=args.limit), compact=True))
     else:
-        print("\n".join(batch_lines(snapshot, history, sort, args.limit)))
+        width = find_terminal().width
+        print("\n".join(fit(batch_lines(snapshot, growth, sort, args.limit, columns, width), width)))
     sys.stdout.flush()
 
 
 class SessionCamera:
-    """Takes the snapshots of the screen with one session."""
+    """Takes the snapshots of the screen with one session, which is opened at the first."""
 
-    def __init__(self, session: Session, way: str) -> None:
-        """:param way: the grouping"""
-        self._session, self._way = session, way
+    def __init__(self, open_session: Callable[[], Session], way: str, users: Mapping[int, str]) -> None:
+        """
+        :param way: the grouping
+        :param users: login names by user id
+        """
+        self._open, self._way, self._users = open_session, way, users
+        self._session: Session | None = None
+        self._growth = Growth()
 
     def take(self, mode: Mode, zone: str | None) -> Look:
-        """See :class:`zonerss.views.top_app.Camera`."""
-        way, lines = ("cgroup" if mode is Mode.TREE else self._way), list[str]()
-        if mode is Mode.EXPLAIN and zone is not None:
-            lines = chain.render(explain_zone(self._session, zone, way))
-        # The screen keeps it while the next one is taken.
-        snapshot = self._session.take((way,), processes=mode is Mode.PROCESSES).without_frames()
+        """See :class:`zonerss.views.top_app.Camera`. All that takes long is done here, beside the keyboard."""
+        session = self._session = self._session or self._open()
         if mode is Mode.TREE:
-            lines = tree_lines(tree_usage(snapshot.parts, snapshot.members, lambda path: None))
-        return Look(snapshot, lines)
+            snapshot = session.take("cgroup").without_frames()
+            nodes = tree_usage(snapshot.parts, snapshot.members, lambda path: None)
+            return Look(snapshot, (), partial(tree_lines, nodes))
+        # First: what it walks is given back before the next walk.
+        explained = self._explained(session, zone) if mode is Mode.EXPLAIN and zone else None
+        processes = mode in (Mode.ZONE, Mode.PROCESSES)
+        snapshot = session.take(self._way, processes=processes, controls=True)
+        rows = rows_of(snapshot, self._growth)
+        page = explained or (self._page(mode, zone, snapshot) if zone else None)
+        # The screen keeps it while the next one is taken.
+        return Look(snapshot.without_frames(), rows, page)
+
+    def _explained(self, session: Session, zone: str) -> Lines:
+        account = explain_zone(session, zone, self._way)
+
+        def lines(width: int) -> list[str]:
+            with printing_to(Terminal(width)):
+                return list(fit(chain.render(account), width))
+
+        return lines
+
+    def _page(self, mode: Mode, zone: str, snapshot: Snapshot) -> Lines:
+        usage = next((usage for usage in snapshot.zones if usage.zone == zone), None)
+        if usage is None:
+            return lambda width: [f"{shorten(printable(zone), width - 24)} has no process any more."]
+        if mode is Mode.SHARING:
+            return partial(sharing_lines, zone, shared_with(snapshot, zone))
+        if mode is Mode.PROCESSES:
+            processes = [process for process in snapshot.processes or () if process.zone == zone]
+            return partial(process_lines, zone, processes, self._users)
+        (page,) = pages_of(snapshot, [usage], self._growth)
+        return lambda width: render_zone(page, width, Style(colour=True), users=self._users)
+
+    def close(self) -> None:
+        """See :class:`zonerss.views.top_app.Camera`."""
+        if self._session:
+            self._session.close()
 
 
-def _screen(way: str, sort: Column, seconds: float, args: argparse.Namespace) -> int:
+def _screen(
+    way: str,
+    sort: Column,
+    columns: Sequence[Column] | None,
+    seconds: float,
+    args: argparse.Namespace,
+    rules: Sequence[Rule],
+    leaving: _Leaving,
+) -> int:
     try:
         from zonerss.views.top_app import TopApp
     except ImportError as err:
@@ -132,40 +238,51 @@ def _screen(way: str, sort: Column, seconds: float, args: argparse.Namespace) ->
     # readline puts these into the environment. textual takes them for the terminal's size and does not follow a change.
     for name in ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
-    with _session(args) as session:
-        app = TopApp(SessionCamera(session, way), seconds, host_names(HOST).users)
-        app.sort = sort
-        try:
-            failure = app.run()
-        finally:
-            app.stop()
-    if failure:
-        raise CannotServe(failure)
-    return app.return_code or 0
+    camera = SessionCamera(lambda: _session(args, rules), way, host_names(HOST).users)
+    app = TopApp(camera, seconds, sort, columns)
+    leaving.leave = app.leave
+    try:
+        app.run()
+    finally:
+        ended = app.stop(_LAST_WAIT_SECONDS)
+    if app.error:
+        raise app.error
+    status = app.return_code or 0
+    if not ended:  # a walk is under way: the kernel takes back all that it holds
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
 
 
-def guarded(run_screen: Callable[[], int]) -> int:
+def guarded(run_screen: Callable[[_Leaving], int]) -> int:
     """
     Run a full-screen program in a child process, so that the terminal is restored however it ends.
 
     A program that is killed cannot restore the terminal; its parent can. Where the parent is killed, the shell takes
     the terminal back, and the child restores it and ends at once.
+
+    :raises KeyboardInterrupt: it was interrupted before it could leave in order
     """
     terminal = _Terminal()
     guard = os.getpid()
     pid = os.fork()
     if pid == 0:
-        signal.signal(signal.SIGTERM, lambda *_: _end(terminal, guard))
+        leaving = _Leaving(terminal, guard)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, leaving)
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != guard:
             os._exit(1)
-        return run_screen()
+        return run_screen(leaving)
     for number in (signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)  # the child handles these
     signal.signal(signal.SIGTERM, lambda *_: os.kill(pid, signal.SIGTERM))
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if status < 0:
         terminal.restore()
+        if -status == signal.SIGINT:
+            raise KeyboardInterrupt
         raise CannotServe(f"top was ended by signal {-status} ({signal.strsignal(-status)})")
     return status
 
@@ -185,9 +302,19 @@ class _Terminal:
             termios.tcsetattr(self._stdin, termios.TCSANOW, self._before)
 
 
-def _end(terminal: _Terminal, guard: int) -> None:
-    if os.getppid() == guard:
-        raise KeyboardInterrupt
-    with contextlib.suppress(OSError, termios.error):  # it may be gone as well
-        terminal.restore()
-    os._exit(1)
+class _Leaving:
+    """What SIGTERM and SIGINT do in the process that draws."""
+
+    def __init__(self, terminal: _Terminal, guard: int) -> None:
+        """:param guard: the process that waits for this one"""
+        self._terminal, self._guard = terminal, guard
+        self.leave: Callable[[], bool] = lambda: False
+        """Ends the screen in order; False: there is none yet."""
+
+    def __call__(self, *_: object) -> None:
+        if os.getppid() != self._guard:
+            with contextlib.suppress(OSError, termios.error):  # it may be gone as well
+                self._terminal.restore()
+            os._exit(1)
+        if not self.leave():
+            raise KeyboardInterrupt

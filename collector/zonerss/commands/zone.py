@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from zonerss.answers.explain.account import account_of
@@ -86,9 +86,21 @@ def measure(
     chosen = find_names(names, usage_of)  # those whose processes have all left meanwhile are missing
     if growth is not None:
         growth.add(snapshot)
+    return pages_of(snapshot, [usage_of[name] for name in dict.fromkeys(chosen)], growth, arguments_of)
+
+
+def pages_of(
+    snapshot: Snapshot, usages: Iterable[Usage], growth: Growth | None, arguments_of: int | None = SHOWN
+) -> list[Page]:
+    """
+    The pages of some zones of a snapshot that has kept its frames and its processes.
+
+    :param growth: of the zones; None: not known
+    :param arguments_of: as of :func:`measure`
+    """
     found, counted = _Found(snapshot, snapshot.payers(), *snapshot.holdings()), snapshot.mapcounts()
     mapcounts = {} if counted is None else zones_mapcounts(counted, snapshot.members)
-    pages = [_page(found, usage_of[name], growth, arguments_of) for name in dict.fromkeys(chosen)]
+    pages = [_page(found, usage, growth, arguments_of) for usage in usages]
     return [replace(page, mapcounts=mapcounts.get(page.usage.zone)) for page in pages]
 
 

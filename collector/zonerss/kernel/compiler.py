@@ -8,6 +8,7 @@ both ends: :func:`load` starts it as a script, with no other module of the packa
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _MOST = 253  # descriptors in one message: include/net/scm.h, SCM_MAX_FD
+_PR_SET_PDEATHSIG = 1
 _OOM_SCORE = b"1000"  # the first to be ended
 
 
@@ -98,6 +100,8 @@ def _compile(
 
 
 def _main(number: str, wanted: str) -> None:
+    # With the thread that asked, not to go on compiling for nobody: prctl(2), PR_SET_PDEATHSIG.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_bytes(_OOM_SCORE)
     answer = _compile(*json.loads(wanted))

@@ -29,7 +29,7 @@ def footer(snapshot: Snapshot, in_bytes: bool = False) -> list[str]:
     size, total = sizes(in_bytes), snapshot.total
     zones = sum(len(grouping.zones) for grouping in snapshot.groupings[:1])
     lines = [
-        f"{_count(zones, 'zone')}, {_count(total.processes, 'process', 'processes')}: {size(total.rss_bytes)}, "
+        f"{counted(zones, 'zone')}, {counted(total.processes, 'process', 'processes')}: {size(total.rss_bytes)}, "
         f"each page once (ps adds up to {size(total.process_rss_bytes)}). {took(snapshot.ended - snapshot.began)}"
     ]
     if snapshot.basis != "mapped":
@@ -45,7 +45,8 @@ def footer(snapshot: Snapshot, in_bytes: bool = False) -> list[str]:
     return [*lines, *remarks(snapshot)]
 
 
-def _count(number: int, one: str, many: str | None = None) -> str:
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """``1 zone``, ``2 zones``."""
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
@@ -71,6 +72,6 @@ def gap_sentence(gaps: Iterable[Gap]) -> str | None:
     for cause, pids in sorted(pids_of.items(), key=lambda item: -len(item[1])):
         heading, phrase = _SAYS[cause]
         which = f" (pid {', '.join(map(str, sorted(pids)))})" if len(pids) <= 3 else ""
-        count = _count(len(pids), "process", "processes")
+        count = counted(len(pids), "process", "processes")
         said.setdefault(heading, []).append(f"{count} {phrase}{which}")
     return " ".join(f"{heading}: {'; '.join(phrases)}." for heading, phrases in said.items()) or None

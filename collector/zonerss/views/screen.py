@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from zonerss.answers.growth import Growth, is_steady
+from zonerss.answers.growth import Growth
 from zonerss.answers.marks import Mark, Split, split_of
 from zonerss.census.usage import rss_together
 from zonerss.records import Grouping, Usage
@@ -67,21 +67,23 @@ _BEST = {ZONE.name: 80, BARS.name: 40}
 
 
 def growth_column(growth: Growth) -> Column:
-    """How fast a zone grows, over the latest minute."""
+    """How fast a zone grows, over the latest looks at it."""
+    return Column(
+        "grows",
+        "GROWS",
+        "by how much rss grows a minute, over the latest looks; =: not surely at all",
+        lambda usage: growth.bytes_per_minute(usage.zone),
+        text=speed_text,
+    )
 
-    def text(usage: Usage) -> str | None:
-        speed = growth.bytes_per_minute(usage.zone)
-        return None if speed is None else speed_text(speed, usage.rss_bytes)
 
-    return Column("grows", "GROWS", "by how much rss grew in the latest minute", text)
-
-
-def speed_text(bytes_per_minute: float, rss_bytes: int) -> str:
-    """A growth as a table shows it; ``=``: steady."""
-    if is_steady(bytes_per_minute, rss_bytes):
+def speed_text(bytes_per_minute: float) -> str:
+    """A growth as a table shows it; ``=``: none that is sure."""
+    size_bytes = round(abs(bytes_per_minute))
+    if not size_bytes:
         return "="
-    grows = bytes_per_minute > 0
-    return f"{'+' if grows else '-'}{sizes(False)(round(abs(bytes_per_minute)))}/min {'▲' if grows else '▼'}"
+    sign, arrow = ("+", "▲") if bytes_per_minute > 0 else ("-", "▼")
+    return f"{sign}{sizes(False)(size_bytes)}/min {arrow}"
 
 
 # ---- the machine -----------------------------------------------------------------------------------------
@@ -194,7 +196,7 @@ def zone_rows(
         text = texts[column.name][number]
         if column is ZONE:
             text = shorten(text, widths[ZONE.name])
-        return style.paint(text, *_styles(column, usages[number], text))
+        return style.paint(text, *styles_of(column, usages[number], text))
 
     table = [[painted(column, number) for column in columns] for number in range(len(usages))]
     if rest:
@@ -271,14 +273,14 @@ def _widths(texts: Mapping[str, Sequence[str]], headers: Mapping[str, str], widt
     return widths
 
 
-def _styles(column: Column, usage: Usage, text: str) -> tuple[str, ...]:
+def styles_of(column: Column, usage: Usage, text: str) -> tuple[str, ...]:
     """What a figure looks like, by how it compares with others of its zone."""
-    if column is ZONE:
+    if column.name == ZONE.name:
         return ("zone",)
-    if column is CHARGED and usage.charged_bytes is not None:
+    if column.name == CHARGED.name and usage.charged_bytes is not None:
         strange = usage.charged_bytes > 2 * usage.rss_bytes or usage.charged_bytes < usage.rss_bytes / 2
         return ("warning",) if strange else ()
-    if column in (LIMIT, USED):
+    if column.name in (LIMIT.name, USED.name):
         share = USED.value(usage) or 0
         return ("alarm",) if share >= 0.9 else ("warning",) if share >= 0.75 else ()
     return ("alarm",) if column.name == "grows" and "▲" in text else ()

@@ -1,26 +1,28 @@
-"""What top shows: zones with trend, churn and uncertainty; for one zone its processes and with whom it shares.
+"""What top shows: zones with bars, growth and trend; for one zone its processes, and with whom it shares.
 
-Pure: from snapshots to rows and lines of text. The screen is :mod:`zonerss.views.top_app`.
+Pure: from snapshots to cells and lines of text. The screen is :mod:`zonerss.views.top_app`.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from zonerss.answers.share import pairs
+from zonerss.answers.growth import Growth
 from zonerss.census.tree import TreeNode
-from zonerss.census.usage import zone_names
-from zonerss.records import Usage
+from zonerss.records import ProcessUsage, Usage
 from zonerss.snapshot import Snapshot
 from zonerss.units import format_percent, format_size, memory_bytes
+from zonerss.views.bars import bar, legend
 from zonerss.views.columns import (
     CHARGED,
     COMMAND,
     EXCLUSIVE,
+    KIND,
+    LIMIT,
+    MORE_ZONE_COLUMNS,
     NPROC,
     PID,
     PROPORTIONAL,
@@ -28,27 +30,36 @@ from zonerss.views.columns import (
     SHARED,
     SIZE,
     UNCERTAINTY,
+    USED,
     ZONE,
+    ZONE_COLUMNS,
     Column,
     cell,
+    choose,
+    shown,
+    sort_column,
     user_column,
 )
-from zonerss.views.footer import remarks
-from zonerss.views.table import render_rows, render_table, sort_records
-from zonerss.views.text import printable
+from zonerss.views.footer import counted, remarks, took
+from zonerss.views.screen import BARS, speed_text, styles_of
+from zonerss.views.table import GAP, render_rows, render_table, sort_records
+from zonerss.views.terminal import PLAIN, Style
+from zonerss.views.text import cells, printable, shorten, wrap
 
-_BARS = "▁▂▃▄▅▆▇█"
+_LEVELS = "▁▂▃▄▅▆▇█"
 TREND_LENGTH = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A zone as top shows it."""
+    """A zone as top shows it; it has all fields of its usage, too."""
 
     usage: Usage
-    churn_bytes: float | None
-    """What changed around the walk, in bytes a second; None: not known."""
-    trend: str
+    churn_bytes: float | None = None
+    """How much its rss moved up and down from snapshot to snapshot, in bytes a second; None: not known yet."""
+    growth_bytes: float | None = None
+    """By how much its rss grows a minute, 0 where that is not sure; None: not known yet."""
+    trend: str = ""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.usage, name)
@@ -57,28 +68,92 @@ class Row:
 CHURN = Column(
     "churn",
     "CHURN/s",
-    "memory that was mapped or unmapped during the walk, per second",
+    "how much rss moved up and down between snapshots, a second",
     lambda row: row.churn_bytes,
     text=lambda value: format_size(round(value)),
 )
-TREND = Column("trend", "TREND", "rss in the latest snapshots, from 0", lambda row: row.trend, left=True)
+GROWS = Column(
+    "grows",
+    "GROWS",
+    "by how much rss grows a minute, over the latest 30 snapshots; =: not surely at all",
+    lambda row: row.growth_bytes,
+    text=speed_text,
+)
+TREND = Column(
+    "trend",
+    "TREND",
+    "rss in the latest snapshots, between its least and greatest",
+    lambda row: row.trend,
+    left=True,
+)
 
-TOP_COLUMNS = (RSS, UNCERTAINTY, CHURN, EXCLUSIVE, SHARED, NPROC)
-"""What zones can be sorted by, in the order of the key."""
-SHOWN = (NPROC, RSS, UNCERTAINTY, CHURN, EXCLUSIVE, SHARED, TREND, ZONE)
-WIDE = 100
-"""Columns of a terminal from which on CHARGED and PROP are shown as well."""
+SORTED_BY = {TREND.name: GROWS, BARS.name: RSS}
+"""What a column of pictures is sorted by."""
+TOP_COLUMNS = (*ZONE_COLUMNS, *MORE_ZONE_COLUMNS, CHURN, GROWS)
+"""What zones can be sorted by."""
+SHOWN = (
+    ZONE,
+    KIND,
+    NPROC,
+    RSS,
+    UNCERTAINTY,
+    BARS,
+    EXCLUSIVE,
+    SHARED,
+    PROPORTIONAL,
+    CHARGED,
+    LIMIT,
+    USED,
+    CHURN,
+    GROWS,
+    TREND,
+)
+"""From left to right, where there is room."""
+_BY_WORTH = (
+    ZONE,
+    RSS,
+    BARS,
+    GROWS,
+    EXCLUSIVE,
+    CHARGED,
+    LIMIT,
+    TREND,
+    UNCERTAINTY,
+    USED,
+    CHURN,
+    NPROC,
+    SHARED,
+    KIND,
+    PROPORTIONAL,
+)
+"""In which order they get room."""
+BATCH = tuple(column for column in SHOWN if column not in (BARS, TREND))
+
+_LEAST_ZONE, _MOST_ZONE = 16, 40
+_LEAST_BAR, _MOST_BAR = 10, 40
+_USUAL_SIZE, _USUAL_SPEED = len("1023M"), len("+9.9M/min ▲")
+"""Columns are as wide as these at least, so that they seldom move."""
 
 
 class Mode(StrEnum):
     """What is on the screen."""
 
     ZONES = "zones"
-    TREE = "tree"
+    ZONE = "zone"
     PROCESSES = "processes"
     SHARING = "sharing"
     EXPLAIN = "explain"
+    TREE = "tree"
     HELP = "help"
+
+    @property
+    def of_one_zone(self) -> bool:
+        """Whether it is about the zone that was chosen."""
+        return self in (Mode.ZONE, Mode.PROCESSES, Mode.SHARING, Mode.EXPLAIN)
+
+
+Lines = Callable[[int], Sequence[str]]
+"""Lines for a terminal of so many columns, painted or plain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,116 +161,231 @@ class Look:
     """What came of one look at the machine."""
 
     snapshot: Snapshot
-    lines: Sequence[str] = ()
-    """Of the modes that need more than the snapshot (tree, explain)."""
+    rows: tuple[Row, ...] = ()
+    """Its zones; none in the mode TREE, where they are cgroups."""
+    page: Lines | None = None
+    """What all modes but ZONES and HELP show."""
 
 
-def shown_columns(width: int) -> tuple[Column, ...]:
-    """The columns of the zones that a terminal of this width has room for; below 80 the lesser ones go."""
-    if width >= WIDE:
-        return (NPROC, RSS, UNCERTAINTY, CHURN, EXCLUSIVE, SHARED, PROPORTIONAL, CHARGED, TREND, ZONE)
-    if width < 70:
-        return (RSS, UNCERTAINTY, CHURN, TREND, ZONE)
-    return SHOWN
+def find_order(name: str) -> Column:
+    """
+    What --sort asks for.
+
+    :raises UsageError: there is no such column
+    """
+    column = sort_column(name, (*TOP_COLUMNS, BARS, TREND))
+    return replace(SORTED_BY.get(column.name, column), reverse=column.reverse)
 
 
-class History:
-    """The latest rss of each zone, for the trend."""
+def find_columns(names: str, default: Sequence[Column]) -> tuple[Column, ...]:
+    """
+    What -o asks for.
 
-    def __init__(self, length: int = TREND_LENGTH) -> None:
-        self._length = length
-        self._of: dict[str, deque[int]] = {}
+    :param default: to which a + adds
+    :raises UsageError: there is no such column
+    """
+    return choose(names, default, (*TOP_COLUMNS, BARS, TREND))
 
-    def add(self, snapshot: Snapshot) -> None:
-        """Note a snapshot; zones that are no more are forgotten."""
-        new = {}
-        for usage in snapshot.zones:
-            line = self._of.get(usage.zone, deque(maxlen=self._length))
-            line.append(usage.rss_bytes)
-            new[usage.zone] = line
-        self._of = new
 
-    def trend(self, zone: str) -> str:
-        """A bar for each snapshot, the newest on the right."""
-        return sparkline(tuple(self._of.get(zone, ())))
+def sorted_by(sort: Column, column: Column) -> Column:
+    """The order after a column was chosen for it; by the same one again: the other way round."""
+    column = SORTED_BY.get(column.name, column)
+    return replace(column, reverse=column.name == sort.name and not sort.reverse)
+
+
+# ---- over several snapshots ----
+
+
+def rows_of(snapshot: Snapshot, growth: Growth) -> tuple[Row, ...]:
+    """
+    The zones of a snapshot with all that is known of them.
+
+    :param growth: of the snapshots before; this one is added to it
+    """
+    growth.add(snapshot)
+    return tuple(
+        Row(
+            usage,
+            growth.churn(usage.zone),
+            growth.bytes_per_minute(usage.zone),
+            sparkline(growth.sizes(usage.zone, TREND_LENGTH)),
+        )
+        for usage in snapshot.zones
+    )
 
 
 def sparkline(values: Sequence[int]) -> str:
-    """Bars between 0 and the largest value."""
-    most = max(values, default=0)
-    if not most:
-        return _BARS[0] * len(values)
-    return "".join(_BARS[round(value / most * (len(_BARS) - 1))] for value in values)
+    """Bars between the least and the greatest value; the lowest ones where all are equal."""
+    if not values:
+        return ""
+    least, range_ = min(values), (max(values) - min(values)) or 1
+    return "".join(_LEVELS[round((value - least) / range_ * (len(_LEVELS) - 1))] for value in values)
 
 
-def zone_rows(snapshot: Snapshot, history: History, sort: Column, matching: str = "") -> list[Row]:
-    """The zones whose name has ``matching`` in it, whatever the case, largest first."""
-    seconds = (snapshot.ended - snapshot.began).total_seconds()
-    rows = [
-        Row(usage, churn_of(usage, seconds), history.trend(usage.zone))
-        for usage in snapshot.zones
-        if matching.casefold() in usage.zone.casefold()
-    ]
-    return sort_records(rows, sort)
+def matching_rows(rows: Sequence[Row], sort: Column, matching: str) -> list[Row]:
+    """The zones whose name has ``matching`` in it, whatever the case, in order."""
+    wanted = matching.casefold()
+    return sort_records([row for row in rows if wanted in row.zone.casefold()], sort)
 
 
-def churn_of(usage: Usage, seconds: float) -> float | None:
-    """What changed in a zone while it was looked at, as a rate in bytes a second."""
-    if usage.uncertainty_bytes is None or seconds <= 0:
-        return None
-    return usage.uncertainty_bytes / seconds
+# ---- the table of zones ----
 
 
-def headline(snapshot: Snapshot, sort: Column, paused: bool = False, matching: str = "") -> str:
-    """One line above the table: all zones together."""
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The zones, laid out for a width."""
+
+    columns: tuple[Column, ...]
+    headers: tuple[str, ...]
+    widths: tuple[int, ...]
+    zones: tuple[str, ...]
+    """Of each row."""
+    rows: tuple[tuple[str, ...], ...]
+    """Cells, painted."""
+
+
+def lay_out(
+    rows: Sequence[Row],
+    sort: Column,
+    width: int,
+    columns: Sequence[Column] | None = None,
+    style: Style = PLAIN.style,
+) -> Table:
+    """
+    The columns that a width has room for; those of least worth leave first.
+
+    :param columns: the user's choice, all of which are shown; None: ours
+    """
+    wanted = tuple(columns or shown(SHOWN, rows))
+    texts = {
+        column.name: [cell(column, row) for row in rows] for column in wanted if column.name != BARS.name
+    }
+    full = {column.name: _width(column, texts.get(column.name, ())) for column in wanted}
+    chosen = wanted if columns else _fitting(wanted, full, width)
+    widths = _shared_out([full[column.name] for column in chosen], chosen, width)
+    most = max((row.rss_bytes for row in rows), default=0)
+
+    def painted(column: Column, room: int, number: int) -> str:
+        if column.name == BARS.name:
+            return bar(rows[number].usage, most, room, style)
+        text = shorten(texts[column.name][number], room)
+        return style.paint(text, *styles_of(column, rows[number].usage, text))
+
+    places = tuple(zip(chosen, widths, strict=True))
+    return Table(
+        chosen,
+        tuple(_header(column, room, sort, style) for column, room in places),
+        tuple(widths),
+        tuple(row.zone for row in rows),
+        tuple(tuple(painted(column, room, number) for column, room in places) for number in range(len(rows))),
+    )
+
+
+def _width(column: Column, texts: Sequence[str]) -> int:
+    """Of all that it shows; of its header, and the mark of the order where there can be one."""
+    if column.name == BARS.name:
+        return _MOST_BAR
+    if column.name == TREND.name:
+        return TREND_LENGTH
+    usual = _USUAL_SIZE if column.size else _USUAL_SPEED if column.name == GROWS.name else 1
+    return max(len(column.header) + 1, usual, *map(cells, texts))
+
+
+def _least(column: Column, full: int) -> int:
+    if column.name == BARS.name:
+        return _LEAST_BAR
+    return min(full, _LEAST_ZONE) if column.name == ZONE.name else full
+
+
+def _fitting(wanted: Sequence[Column], full: Mapping[str, int], room: int) -> tuple[Column, ...]:
+    kept = set[Column]()
+    for column in _BY_WORTH:
+        if column not in wanted:
+            continue
+        room -= _least(column, full[column.name]) + GAP
+        if room < 0 and kept:
+            break
+        kept.add(column)
+    return tuple(column for column in wanted if column in kept)
+
+
+def _shared_out(full: Sequence[int], columns: Sequence[Column], room: int) -> list[int]:
+    """The least widths, and what is left over for the zone's name first, then for the bar."""
+    widths = [_least(column, most) for column, most in zip(columns, full, strict=True)]
+    left = room - sum(widths) - GAP * len(widths)
+    for wide, most in ((ZONE, _MOST_ZONE), (BARS, _MOST_BAR)):
+        for number, column in enumerate(columns):
+            if column.name == wide.name:
+                more = max(0, min(left, min(full[number], most) - widths[number]))
+                widths[number] += more
+                left -= more
+    return widths
+
+
+def _header(column: Column, width: int, sort: Column, style: Style) -> str:
+    if column.name == BARS.name:
+        return legend(width, style)
+    return column.header + ("" if column.name != sort.name else "▼" if sort.descends else "▲")
+
+
+# ---- the line above ----
+
+
+def headline(snapshot: Snapshot, width: int | None = None, paused: bool = False, matching: str = "") -> str:
+    """
+    One line: all zones together, and what the user has set.
+
+    :param width: in columns; what is worth least is left out. None: all of it
+    """
     total = snapshot.total
-    parts = [
-        f"{len(snapshot.zones)} zones",
-        f"{total.processes} processes",
-        f"{format_size(total.rss_bytes)} {cell(UNCERTAINTY, total)} "
-        f"({format_percent(total.rss_bytes, memory_bytes())})",
-        f"{(snapshot.ended - snapshot.began).total_seconds() * 1000:.0f} ms by {snapshot.source}",
-        f"by {sort.name}",
+    parts = [  # what it is worth, and it
+        (3, counted(len(snapshot.zones), "zone")),
+        (5, counted(total.processes, "process", "processes")),
+        (2, f"{format_size(total.rss_bytes)} {cell(UNCERTAINTY, total)}"),
+        (4, f"{format_percent(total.rss_bytes, memory_bytes())} of memory"),
+        (7, f"{took(snapshot.ended - snapshot.began)} by {snapshot.source}"),
+        (6, counted(len(snapshot.gaps), "gap") if snapshot.gaps else ""),
+        (8, "± net only" if snapshot.uncertainty == "net" else ""),
+        (1, f"/{shorten(printable(matching), 20)}" if matching else ""),
+        (0, "PAUSED" if paused else ""),
     ]
-    if snapshot.uncertainty == "net":
-        parts.append("± net only")
-    if snapshot.gaps:
-        parts.append(f"{len(snapshot.gaps)} gaps")
-    if matching:
-        parts.append(f"/{printable(matching)}")
-    if paused:
-        parts.append("PAUSED")
-    return ", ".join(parts)
+    parts = [part for part in parts if part[1]]
+    while width is not None and len(parts) > 1 and cells(_joined(parts)) > width:
+        parts.remove(max(parts))
+    return _joined(parts)
 
 
-def sharing_lines(snapshot: Snapshot, zone: str) -> list[str]:
-    """With whom a zone shares how much, most first."""
-    found, _ = pairs(snapshot.parts, zone_names(snapshot.members))
-    rows = []
-    for pair in found:
-        if zone in pair.zones and pair.bytes:
-            other = pair.zones[1] if pair.zones[0] == zone else pair.zones[0]
-            rows.append([format_size(pair.bytes), printable(other)])
-    if not rows:
-        return [f"{printable(zone)} shares no page with another zone."]
-    return [f"What {printable(zone)} and another zone both map:", "", *_table(("SHARED", "WITH"), rows)]
+def _joined(parts: Sequence[tuple[int, str]]) -> str:
+    return ", ".join(text for _, text in parts)
 
 
-def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return render_rows(headers, rows, [False] * (len(headers) - 1) + [True])
+# ---- pages ----
 
 
-def process_lines(snapshot: Snapshot, zone: str, users: Mapping[int, str]) -> list[str]:
+def process_lines(
+    zone: str, processes: Sequence[ProcessUsage], users: Mapping[int, str], width: int | None = None
+) -> list[str]:
     """The processes of a zone, largest first; users: login names by user id."""
-    rows = [process for process in snapshot.processes or () if process.zone == zone]
-    if not rows:
-        return [f"{printable(zone)} has no process any more."]
     columns = (PID, user_column(users), SIZE, RSS, EXCLUSIVE, PROPORTIONAL, COMMAND)
-    return render_table(columns, sort_records(rows, RSS))
+    title = f"Processes of {printable(zone)}:"
+    return [
+        title if width is None else shorten(title, width),
+        "",
+        *render_table(columns, sort_records(processes, RSS), width=width),
+    ]
 
 
-def tree_lines(nodes: Sequence[TreeNode]) -> list[str]:
-    """The cgroups that hold processes, each with all below it, largest first; narrow enough for 80 columns."""
+def sharing_lines(zone: str, shared: Sequence[tuple[str, int]], width: int | None = None) -> list[str]:
+    """With whom a zone shares how many bytes, most first (:func:`zonerss.answers.zone.shared_with`)."""
+    name = printable(zone) if width is None else shorten(printable(zone), max(width - 34, 8))
+    if not shared:
+        return [f"{name} shares no page with another zone."]
+    rows = [[format_size(size), printable(other)] for other, size in shared]
+    return [f"What {name} and another zone both map:", "", *_table(("SHARED", "WITH"), rows, width)]
+
+
+def tree_lines(nodes: Sequence[TreeNode], width: int | None = None) -> list[str]:
+    """The cgroups that hold processes, each with all below it, largest first."""
     below: dict[str | None, list[TreeNode]] = {}
     for node in sorted(nodes, key=lambda node: node.usage.rss_bytes):
         below.setdefault(node.parent, []).append(node)
@@ -206,26 +396,54 @@ def tree_lines(nodes: Sequence[TreeNode]) -> list[str]:
         sizes = (cell(column, node.usage) for column in (NPROC, RSS, EXCLUSIVE, SHARED))
         name = node.usage.zone.rpartition("/")[2] or "/"
         rows.append([*sizes, "  " * node.depth + printable(name)])
-    return _table(("NPROC", "RSS", "EXCL", "SHARED", "CGROUP"), rows)
+    return _table((NPROC.header, "RSS", "EXCL", "SHARED", "CGROUP"), rows, width)
 
 
-def help_lines(keys: Sequence[tuple[str, str]]) -> list[str]:
+def _table(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
+    return render_rows(headers, rows, [False] * (len(headers) - 1) + [True], width=width)
+
+
+def help_lines(keys: Sequence[tuple[str, str]], width: int) -> list[str]:
     """The keys, and what the columns mean."""
-    columns = [(column.header, column.help) for column in (*SHOWN[:-1], PROPORTIONAL, CHARGED)]
-    width = max(len(name) for name, _ in (*keys, *columns))
-    return [
-        *(f"{name:>{width}}  {what}" for name, what in keys),
-        "",
-        *(f"{name:>{width}}  {what}" for name, what in columns),
-        "",
-        "The mouse chooses a row; a click on a column's header sorts by it.",
-    ]
+    columns = [(column.header, column.help) for column in SHOWN if column is not ZONE]
+    margin = max(len(name) for name, _ in (*keys, *columns))
+    lines = [*keys, ("", ""), *columns, ("", ""), ("mouse", _MOUSE)]
+    return [line for name, what in lines for line in _paragraph(name, what, margin, width)]
 
 
-def batch_lines(snapshot: Snapshot, history: History, sort: Column, limit: int | None) -> list[str]:
-    """A snapshot for a pipe or a file: the table, then prstat's kind of last line."""
-    rows = zone_rows(snapshot, history, sort)[:limit]
-    columns = tuple(column for column in SHOWN if column is not TREND)
-    table = [[cell(column, row) for column in columns] for row in rows]
-    lines = render_rows([c.header for c in columns], table, [c.left for c in columns])
-    return [*lines, f"Total: {headline(snapshot, sort)}", *remarks(snapshot), ""]
+_MOUSE = (
+    "a click chooses a zone, a double click opens its page; a click on a header sorts by it, another one the other way "
+    "round"
+)
+
+
+def _paragraph(name: str, text: str, margin: int, width: int) -> list[str]:
+    wrapped = wrap(text, max(width - margin - 2, 10)) or [""]
+    heads = [name, *[""] * (len(wrapped) - 1)]
+    return [f"{head:>{margin}}  {line}".rstrip() for head, line in zip(heads, wrapped, strict=True)]
+
+
+def batch_lines(
+    snapshot: Snapshot,
+    growth: Growth,
+    sort: Column,
+    limit: int | None = None,
+    columns: Sequence[Column] | None = None,
+    width: int | None = None,
+) -> list[str]:
+    """
+    A snapshot for a pipe or a file: the table, then prstat's kind of last line.
+
+    :param growth: of the snapshots before; this one is added to it
+    :param columns: None: all that are text
+    :param width: of the terminal that it is printed on; None: it is none
+    """
+    rows = sort_records(rows_of(snapshot, growth), sort, limit)
+    if width is None:
+        wanted = [column for column in columns or BATCH if column.name != BARS.name]
+        lines = render_table(shown(wanted, rows), rows)
+    else:
+        table = lay_out(rows, sort, width + GAP, columns)
+        headers = [header.rstrip("▲▼") for header in table.headers]
+        lines = render_rows(headers, table.rows, [column.left for column in table.columns])
+    return [*lines, f"Total: {headline(snapshot, width and width - 7)}", *remarks(snapshot), ""]

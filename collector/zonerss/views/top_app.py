@@ -1,42 +1,56 @@
-"""The screen of top, by textual: a table of zones that is taken anew every few seconds, and lines of text about one.
+"""The screen of top, by textual: a table of zones that is taken anew every few seconds, and pages of text about one.
 
-Snapshots come from a :class:`Camera`, in a thread of its own: the walk releases Python's lock, so keys are
-handled meanwhile. Names may contain anything: all text reaches textual as rich Text, never as markup.
+The frame is there at once. Snapshots come from a :class:`Camera`, in a thread of its own that is told by an event and
+answers by messages: neither waits for the other, and leaving waits for neither. Names may contain anything: all text
+reaches textual as rich Text, never as markup.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import threading
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
+from rich.console import JustifyMethod
 from rich.text import Text
-from textual import events, work
+from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import ScrollableContainer
+from textual.coordinate import Coordinate
+from textual.message import Message
 from textual.widgets import DataTable, Footer, Input, Static
 
 from zonerss.errors import ZonerssError
 from zonerss.snapshot import Snapshot
-from zonerss.views.columns import RSS, ZONE, Column, cell
+from zonerss.views.columns import RSS, Column
+from zonerss.views.screen import machine_line
+from zonerss.views.table import GAP
+from zonerss.views.terminal import Style
 from zonerss.views.text import printable
 from zonerss.views.top import (
-    TOP_COLUMNS,
-    History,
+    SORTED_BY,
     Look,
     Mode,
+    Table,
     headline,
     help_lines,
-    process_lines,
-    sharing_lines,
-    shown_columns,
-    zone_rows,
+    lay_out,
+    matching_rows,
+    sorted_by,
 )
+
+LOOKING = "looking…"
+_COLOURED = Style(colour=True)
+_ROWS_FOR_MACHINE = 20
+"""Of a terminal, from which on there is a line for the machine."""
 
 
 class Camera(Protocol):
-    """Who takes snapshots; called from one thread only."""
+    """Who takes snapshots; used by one thread only, from its first call on."""
 
     def take(self, mode: Mode, zone: str | None) -> Look:
         """
@@ -45,225 +59,370 @@ class Camera(Protocol):
         :raises ZonerssError: it could not be done
         """
 
+    def close(self) -> None:
+        """Give back what is held."""
 
-class TopApp(App[str]):
-    """The screen. Its result is the sentence to print at the end, if something went wrong."""
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is looked at."""
+
+    mode: Mode = Mode.ZONES
+    zone: str | None = None
+    """In the modes that are about one."""
+
+
+class Looked(Message):
+    """A snapshot was taken for a view."""
+
+    def __init__(self, look: Look, view: View) -> None:
+        super().__init__()
+        self.look, self.view = look, view
+
+
+class Failed(Message):
+    """None could be taken."""
+
+    def __init__(self, error: Exception, view: View) -> None:
+        super().__init__()
+        self.error, self.view = error, view
+
+
+class ZonesTable(DataTable[Text]):
+    """The table: a click chooses a row, a double click opens it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select_cursor", "Zone")]
+
+    async def on_click(self, event: events.Click) -> None:
+        """Unlike a DataTable's own, which opens a row at the first click if it was chosen already."""
+        row = event.style.meta.get("row", -1)
+        if row < 0:
+            return  # a header: DataTable tells of it
+        event.prevent_default()
+        event.stop()
+        if event.chain == 1:
+            self.move_cursor(row=row)
+        else:  # the rows may have moved since the first click: what was chosen then is meant
+            self.action_select_cursor()
+
+
+class TopApp(App[None]):
+    """The screen."""
 
     ENABLE_COMMAND_PALETTE = False
     TITLE = "zonerss"
     CSS = """
     Screen { layout: vertical; }
+    #machine { height: 1; }
     #head { height: 1; text-style: reverse; }
     #zones { height: 1fr; }
     #about { height: 1fr; display: none; }
     #lines { width: auto; }
+    #warnings { height: auto; max-height: 3; color: $text-warning; display: none; }
     #filter { display: none; height: 1; border: none; padding: 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "Quit"),
-        Binding("question_mark,h", "mode('help')", "Help", key_display="?"),
+        Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
+        Binding("question_mark,h,f1", "mode('help')", "Help", key_display="?"),
+        Binding("enter", "mode('zone')", "Zone", show=False),
         Binding("s", "sort", "Sort"),
-        Binding("enter", "mode('processes')", "Processes"),
-        Binding("t", "mode('tree')", "Tree"),
-        Binding("m", "mode('sharing')", "Shared"),
-        Binding("e", "mode('explain')", "Explain"),
         Binding("slash", "filter", "Filter", key_display="/"),
-        Binding("space,p", "pause", "Pause", key_display="␣"),
+        Binding("p", "mode('processes')", "Procs"),
+        Binding("m", "mode('sharing')", "Share"),
+        Binding("e", "mode('explain')", "Explain"),
+        Binding("t", "mode('tree')", "Tree"),
+        Binding("space", "pause", "Pause", show=False),
+        Binding("R", "reverse", "Reverse", show=False),
         Binding("r", "now", "Now", show=False),
         Binding("plus,equals_sign", "slower", "Slower", show=False),
         Binding("minus", "faster", "Faster", show=False),
-        Binding("escape", "mode('zones')", "Back", show=False, priority=True),
+        Binding("escape", "back", "Back", show=False, priority=True),
     ]
     KEYS = (
         ("↑ ↓", "choose a zone"),
-        ("Enter", "its processes"),
+        ("Enter", "its page"),
+        ("p", "its processes"),
         ("m", "with whom it shares"),
         ("e", "explain: from its RSS to its charge"),
         ("t", "the tree of cgroups"),
         ("s", "sort by the next column"),
+        ("R", "sort the other way round"),
         ("/", "show only zones whose name contains a text"),
-        ("Space, p", "pause"),
+        ("Space", "pause"),
         ("r", "take a snapshot now"),
         ("+ -", "longer or shorter interval"),
-        ("Esc", "back to the zones"),
-        ("q", "quit"),
+        ("Esc", "back, one step: out of the filter's line, the page, the filter"),
+        ("q, Ctrl-C", "quit"),
     )
 
-    def __init__(self, camera: Camera, interval: float, users: Mapping[int, str]) -> None:
+    def __init__(
+        self,
+        camera: Camera,
+        interval: float,
+        sort: Column = RSS,
+        columns: Sequence[Column] | None = None,
+    ) -> None:
         """
-        :param interval: seconds from the begin of one snapshot to the begin of the next
-        :param users: login names by user id
+        :param interval: seconds from one snapshot to the next
+        :param columns: of the table; None: those that there is room for
         """
         super().__init__()
-        self.camera, self.interval, self.users = camera, interval, users
-        self.mode, self.zone, self.sort, self.paused, self.matching = Mode.ZONES, "", RSS, False, ""
+        self.camera, self.interval = camera, interval
+        self.sort, self.columns = sort, columns
+        self.paused, self.matching = False, ""
+        self.views = [View()]
+        """What is looked at, and below it what Escape leads back to."""
         self.look: Look | None = None
-        self.history = History()
+        """The latest one at the zones."""
+        self.page: tuple[View, Look] | None = None
+        """The latest page, and what it is of."""
+        self.error: Exception | None = None
+        """Why it ended by itself."""
+        self._running_loop: asyncio.AbstractEventLoop | None = None
+        self._table: Table | None = None
         self._wake, self._done = threading.Event(), threading.Event()
+        self._photographer = threading.Thread(target=self._take_snapshots, name="camera", daemon=True)
+
+    @property
+    def view(self) -> View:
+        """What is looked at."""
+        return self.views[-1]
+
+    @property
+    def mode(self) -> Mode:
+        """What is on the screen."""
+        return self.view.mode
 
     def compose(self) -> ComposeResult:
         """The widgets, from top to bottom."""
-        yield Static(Text("looking..."), id="head")
-        yield DataTable(id="zones", cursor_type="row", zebra_stripes=False)
+        yield Static(Text(""), id="machine")
+        yield Static(Text(LOOKING), id="head")
+        yield ZonesTable(id="zones", cursor_type="row", cell_padding=GAP // 2)
         with ScrollableContainer(id="about"):
             yield Static(Text(""), id="lines")
+        yield Static(Text(""), id="warnings")
         yield Input(id="filter", placeholder="part of a zone's name", compact=True)
         yield Footer()
 
     def on_mount(self) -> None:
-        """Begin to look."""
+        """Show the frame, and begin to look."""
+        self._running_loop = asyncio.get_running_loop()
         self.zones.focus()
-        self._run_camera()
+        self.redraw()
+        self._photographer.start()
 
     @property
-    def zones(self) -> DataTable[Text]:
+    def zones(self) -> ZonesTable:
         """The table."""
-        return self.query_one("#zones", DataTable)
+        return self.query_one("#zones", ZonesTable)
 
     # ---- snapshots, in their own thread ----
 
-    @work(thread=True, exclusive=True)
-    def _run_camera(self) -> None:
-        while not self._done.is_set():
-            self._wake.clear()
-            mode, zone = self.mode, self.zone
-            try:
-                look = self.camera.take(mode, zone or None)
-            except ZonerssError as err:
-                if mode in (Mode.ZONES, Mode.HELP) or self._done.is_set():
-                    self._tell(self._fail, str(err))
-                    return
-                self._tell(self._refused, str(err))
-                continue
-            self._tell(self._take, look, mode)
-            self._wake.wait(self.interval)
-            while self.paused and not self._wake.is_set() and not self._done.is_set():
-                self._wake.wait(1)
+    def _take_snapshots(self) -> None:
+        try:
+            while not self._done.is_set():
+                self._wake.clear()
+                self._tell(self._take_one(self.view))
+                self._wake.wait(self.interval)
+                while self.paused and not self._wake.is_set():
+                    self._wake.wait()
+        finally:
+            self.camera.close()
 
-    def _tell(self, what: Any, *arguments: Any) -> None:
-        if not self._done.is_set():
-            self.call_from_thread(what, *arguments)
+    def _take_one(self, view: View) -> Message:
+        try:
+            return Looked(self.camera.take(view.mode, view.zone), view)
+        except Exception as err:
+            return Failed(err, view)
 
-    def _fail(self, sentence: str) -> None:
+    def _tell(self, message: Message) -> None:
+        with contextlib.suppress(RuntimeError):  # the screen is no more
+            self.post_message(message)
+
+    def stop(self, seconds: float) -> bool:
+        """
+        Tell the thread that takes snapshots to end.
+
+        :param seconds: how long to wait for it
+        :return: whether it has ended, and so the camera is closed
+        """
         self._done.set()
-        self.exit(sentence)
+        self._wake.set()
+        if self._photographer.is_alive():
+            self._photographer.join(seconds)
+        return not self._photographer.is_alive()
 
-    def _refused(self, sentence: str) -> None:
-        self.action_mode("zones")
-        self.notify(Text(sentence).plain, severity="error", markup=False)
+    def on_failed(self, message: Failed) -> None:
+        """A page that cannot be shown leads back; where the zones cannot, there is nothing to show."""
+        if self._done.is_set():
+            return
+        is_page = message.view.mode not in (Mode.ZONES, Mode.HELP)
+        if not is_page or not isinstance(message.error, ZonerssError):
+            self.error = message.error
+            self._done.set()
+            self.exit()
+        elif message.view == self.view:
+            self._back()
+            self.notify(str(message.error), severity="error", markup=False)
 
-    def _take(self, look: Look, mode: Mode) -> None:
-        if mode is not self.mode:
-            return  # of a mode that was left meanwhile: it may have other zones
-        self.look = look
-        if mode is not Mode.TREE:
-            self.history.add(look.snapshot)
+    def on_looked(self, message: Looked) -> None:
+        """Show it. A page that was left meanwhile is dropped."""
+        if self._done.is_set():
+            return
+        if message.view.mode is not Mode.TREE:  # whose zones are cgroups
+            self.look = message.look
+        if message.view == self.view:
+            self.page = message.view, message.look
         self.redraw()
 
     # ---- drawing ----
 
     def redraw(self) -> None:
         """Show the latest snapshot in the present mode."""
-        if self.look is None:
-            return
-        snapshot = self.look.snapshot
-        head = headline(snapshot, self.sort, self.paused, self.matching)
+        page = self.page[1] if self.page and self.page[0] == self.view else None
+        look = page or self.look
+        snapshot = look.snapshot if look else None
+        head = headline(snapshot, self.size.width, self.paused, self.matching) if snapshot else LOOKING
         self.query_one("#head", Static).update(Text(head, no_wrap=True, overflow="ellipsis"))
-        text = self.mode not in (Mode.ZONES,)
-        self.query_one("#about").display = text
-        self.zones.display = not text
-        if text:
-            self.query_one("#lines", Static).update(Text("\n".join(self._lines()), no_wrap=True))
-        else:
-            self._draw_zones(snapshot)
-
-    def _lines(self) -> Sequence[str]:
-        if self.mode is Mode.HELP:
-            return help_lines(self.KEYS)
-        if self.look is None or (self.mode in (Mode.TREE, Mode.EXPLAIN) and not self.look.lines):
-            return ["looking..."]
-        if self.mode is Mode.PROCESSES:
-            if self.look.snapshot.processes is None:
-                return ["looking..."]
-            return [
-                f"Processes of {printable(self.zone)}:",
-                "",
-                *process_lines(self.look.snapshot, self.zone, self.users),
-            ]
-        if self.mode is Mode.SHARING:
-            return sharing_lines(self.look.snapshot, self.zone)
-        return self.look.lines
-
-    def _draw_zones(self, snapshot: Snapshot) -> None:
-        table, chosen = self.zones, self._chosen()
-        columns = shown_columns(self.size.width)
-        table.clear(columns=[column.value for column in table.columns] != [c.name for c in columns])
-        if not table.columns:
-            for column in columns:
-                mark = "▼" if column.name == self.sort.name else ""
-                table.add_column(Text(column.header + mark), key=column.name)
-        for key, width in table.columns.items():
-            column = next(c for c in columns if c.name == key.value)
-            width.label = Text(column.header + ("▼" if column.name == self.sort.name else ""))
-        rows = zone_rows(snapshot, self.history, self.sort, self.matching)
-        for row in rows:
-            cells = (
-                Text(cell(column, row), justify="left" if column.left else "right", no_wrap=True)
-                for column in columns
+        self._machine(snapshot)
+        self._warn([printable(caveat.text) for caveat in snapshot.warnings] if snapshot else [])
+        is_text = self.mode is not Mode.ZONES
+        self.query_one("#about").display = is_text
+        self.zones.display = not is_text
+        if is_text:
+            self.query_one("#lines", Static).update(
+                Text.from_ansi("\n".join(self._lines(page)), no_wrap=True)
             )
-            table.add_row(*cells, key=row.zone)
-        names = [row.zone for row in rows]
-        if chosen in names:
-            table.move_cursor(row=names.index(chosen), animate=False)
+        else:
+            self._draw_zones()
 
-    def _chosen(self) -> str:
-        """The zone under the cursor; the first one where there is none."""
-        table = self.zones
-        if not table.row_count:
-            return ""
-        key = table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value
-        return key or ""
+    def _machine(self, snapshot: Snapshot | None) -> None:
+        """Where the machine's memory is, if the terminal has a line to spare."""
+        widget = self.query_one("#machine", Static)
+        widget.display = self.size.height >= _ROWS_FOR_MACHINE
+        if widget.display and snapshot is not None:
+            line = "".join(machine_line(snapshot, self.size.width, _COLOURED))
+            widget.update(Text.from_ansi(line, no_wrap=True, overflow="ellipsis"))
+
+    def _warn(self, lines: Sequence[str]) -> None:
+        widget = self.query_one("#warnings", Static)
+        widget.display = bool(lines)
+        widget.update(Text("\n".join(lines)))
+
+    def _lines(self, look: Look | None) -> Sequence[str]:
+        width = max(self.size.width - 2, 10)  # beside the scroll bar
+        if self.mode is Mode.HELP:
+            return help_lines(self.KEYS, width)
+        return look.page(width) if look and look.page else [LOOKING]
+
+    def _draw_zones(self) -> None:
+        """Only what has changed: where the user has scrolled to stays, and so does the zone that was chosen."""
+        chosen = self.chosen()
+        rows = matching_rows(self.look.rows if self.look else (), self.sort, self.matching)
+        table = lay_out(rows, self.sort, self.size.width, self.columns, _COLOURED)
+        before, self._table = self._table, table
+        if before is None or (before.headers, before.widths) != (table.headers, table.widths):
+            self._draw_headers(table)
+            before = None
+        while self.zones.row_count > len(table.rows):
+            self.zones.remove_row(str(self.zones.row_count - 1))
+        for number, row in enumerate(table.rows):
+            if number >= self.zones.row_count:
+                cells = (_text(cell, column) for cell, column in zip(row, table.columns, strict=True))
+                self.zones.add_row(*cells, key=str(number))
+                continue
+            old = before.rows[number] if before and number < len(before.rows) else ()
+            for place, (cell, column) in enumerate(zip(row, table.columns, strict=True)):
+                if not old or old[place] != cell:
+                    self.zones.update_cell_at(Coordinate(number, place), _text(cell, column))
+        if chosen in table.zones and (row_number := table.zones.index(chosen)) != self.zones.cursor_row:
+            self.zones.move_cursor(row=row_number)
+
+    def _draw_headers(self, table: Table) -> None:
+        scrolled = self.zones.scroll_y
+        self.zones.clear(columns=True)
+        for column, header, width in zip(table.columns, table.headers, table.widths, strict=True):
+            self.zones.add_column(_text(header, column), key=column.name, width=width)
+        if scrolled:
+            self.call_after_refresh(self.zones.scroll_to, y=scrolled, animate=False)
+
+    def chosen(self) -> str:
+        """The zone under the cursor; none: an empty name."""
+        names = self._table.zones if self._table else ()
+        row = self.zones.cursor_row
+        return names[row] if 0 <= row < len(names) else ""
 
     # ---- keys and mouse ----
 
     def action_mode(self, name: str) -> None:
-        """Show something else; Escape leads back to the zones, and out of the filter."""
+        """Show something else, of the zone that is looked at or chosen; Escape leads back."""
         mode = Mode(name)
+        zone = (self.view.zone or self.chosen()) if mode.of_one_zone else None
+        view = View(mode, zone)
+        if mode is Mode.HELP and mode is self.mode:
+            self._back()
+        elif mode is self.mode or (mode.of_one_zone and not zone):
+            return
+        elif view in self.views:
+            self._show(self.views[: self.views.index(view) + 1])
+        else:
+            self._show([*self.views, view])
+
+    def _show(self, views: list[View]) -> None:
+        self.views = views
+        about = self.query_one("#about")
+        about.scroll_home(animate=False)
+        self.redraw()
+        (self.zones if self.mode is Mode.ZONES else about).focus()
+        if self.mode is not Mode.HELP:
+            self._wake.set()
+
+    async def action_back(self) -> None:
+        """Undo one thing: the filter's line with what was typed, a page, the filter."""
+        self._back()
+
+    def _back(self) -> None:
         field = self.query_one("#filter", Input)
         if field.display:
             field.display = False
-            self.matching = field.value = ""
             self.zones.focus()
-        if mode in (Mode.PROCESSES, Mode.SHARING, Mode.EXPLAIN):
-            if self.mode in (Mode.ZONES,):
-                self.zone = self._chosen()
-            if not self.zone:
-                return
-        if mode is self.mode and mode is Mode.HELP:
-            mode = Mode.ZONES
-        changed, self.mode = mode is not self.mode, mode
-        if changed and self.look is not None and mode is not Mode.HELP:
-            self.look = Look(self.look.snapshot)  # lines of the mode before say nothing here
-        self.redraw()
-        (self.zones if mode is Mode.ZONES else self.query_one("#about")).focus()
-        if changed and mode is not Mode.HELP:
-            self._wake.set()
+            self._filter("")
+        elif len(self.views) > 1:
+            self._show(self.views[:-1])
+        elif self.matching:
+            self._filter("")
 
-    def action_sort(self) -> None:
-        """Sort by the next column."""
-        self._sort_by(TOP_COLUMNS[(TOP_COLUMNS.index(self.sort) + 1) % len(TOP_COLUMNS)])
-
-    def _sort_by(self, column: Column) -> None:
-        self.sort = column
-        self.zones.clear(columns=True)
+    def _filter(self, text: str) -> None:
+        self.matching = text
         self.redraw()
 
     def action_filter(self) -> None:
         """Ask for a part of a name."""
-        self.action_mode("zones")
+        if self.mode is not Mode.ZONES:
+            self._show(self.views[:1])
         field = self.query_one("#filter", Input)
+        field.value = self.matching
         field.display = True
         field.focus()
+
+    def action_sort(self) -> None:
+        """Sort by the next column that is shown."""
+        shown = (
+            [column for column in self._table.columns if column.name not in SORTED_BY] if self._table else []
+        )
+        if shown:
+            names = [column.name for column in shown]
+            at = names.index(self.sort.name) if self.sort.name in names else -1
+            self._sort(shown[(at + 1) % len(shown)])
+
+    def action_reverse(self) -> None:
+        """Sort by the same column, the other way round."""
+        self._sort(sorted_by(self.sort, self.sort))
+
+    def _sort(self, sort: Column) -> None:
+        self.sort = sort
+        self.redraw()
 
     def action_pause(self) -> None:
         """Stop looking, or go on."""
@@ -278,30 +437,34 @@ class TopApp(App[str]):
 
     def action_slower(self) -> None:
         """Twice the interval."""
-        self.interval = min(self.interval * 2, 3600.0)
-        self.notify(f"every {self.interval:g} s", timeout=1.5)
+        self._pace(min(self.interval * 2, 3600.0))
 
     def action_faster(self) -> None:
         """Half the interval."""
-        self.interval = max(self.interval / 2, 0.1)
-        self.notify(f"every {self.interval:g} s", timeout=1.5)
+        self._pace(max(self.interval / 2, 0.1))
         self._wake.set()
+
+    def _pace(self, seconds: float) -> None:
+        self.interval = seconds
+        self.notify(f"every {seconds:g} s", timeout=1.5)
 
     async def action_quit(self) -> None:
         """Leave."""
-        self.stop()
+        self._done.set()
         self.exit()
 
-    def stop(self) -> None:
-        """Let the thread that takes snapshots end."""
+    def leave(self) -> bool:
+        """Leave: for a handler of signals. False: the screen is not there yet."""
+        if self._running_loop is None:
+            return False
         self._done.set()
-        self._wake.set()
+        self._running_loop.call_soon_threadsafe(self.exit)
+        return True
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while it is typed."""
         if event.input.display:
-            self.matching = event.value
-            self.redraw()
+            self._filter(event.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Keep the filter, go back to the table."""
@@ -309,17 +472,23 @@ class TopApp(App[str]):
         self.zones.focus()
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        """Enter, or a click on the row that is chosen already."""
-        self.action_mode("processes")
+        """Enter, or a double click."""
+        self.action_mode(Mode.ZONE)
 
     def on_data_table_header_selected(self, event: DataTable.HeaderSelected) -> None:
-        """A click on a header sorts by it."""
-        name = event.column_key.value
-        column = next((c for c in (*TOP_COLUMNS, ZONE) if c.name == name), None)
-        if column in TOP_COLUMNS:
-            self._sort_by(column)
+        """A click on a header sorts by it, another one the other way round."""
+        if self._table:
+            self._sort(sorted_by(self.sort, self._table.columns[event.column_index]))
 
     def on_resize(self, event: events.Resize) -> None:
         """Other columns may fit. A terminal that is still busy resizing may lose what is drawn meanwhile."""
         self.redraw()
         self.set_timer(0.5, lambda: self.refresh(repaint=True, layout=True))
+
+
+def _text(cell: str, column: Column) -> Text:
+    """A painted cell."""
+    justify: JustifyMethod = "left" if column.left else "right"
+    if "\x1b" not in cell:
+        return Text(cell, justify=justify, no_wrap=True, end="")
+    return Text.from_ansi(cell, justify=justify, no_wrap=True, end="")

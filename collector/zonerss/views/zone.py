@@ -106,7 +106,7 @@ def _memory(page: Page, width: int | None, style: Style, size: Callable[[int | N
     if usage.uncertainty_bytes is not None:
         rows.append(["±", size(usage.uncertainty_bytes), "how far RSS can be off, because processes go on"])
     if page.growth is not None:
-        rows.append(["GROWS", speed_text(page.growth, usage.rss_bytes), "in the latest minute"])
+        rows.append(["GROWS", speed_text(page.growth), "over the latest looks"])
     return _facts(rows, width)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.builders import KIB, MACHINE, MIB, members, snapshot, usage
+from tests.unit.builders import BEGAN, KIB, MACHINE, MIB, members, snapshot, usage
 from tests.unit.views.test_text import NAMES
 
 from zonerss.answers.growth import Growth
@@ -164,20 +164,19 @@ def test_the_machine_has_one_line(width: int) -> None:
 
 
 def test_growth_in_words() -> None:
-    assert speed_text(15 * MIB, MIB) == "+15M/min ▲"
-    assert speed_text(-15 * MIB, MIB) == "-15M/min ▼"
-    assert speed_text(1, MIB) == "="
+    assert speed_text(15 * MIB) == "+15M/min ▲"
+    assert speed_text(-15 * MIB) == "-15M/min ▼"
+    assert speed_text(0.3) == "="
 
 
-def test_growth_is_there_from_the_second_look_on() -> None:
-    growth, first = Growth(), snapshot(*zones())
-    growth.add(first)
-    assert "GROWS" not in screen(Terminal(80), growth=growth)[1]
-    more = [usage("/workers", anon_bytes=250 * MIB), *zones()[1:]]
-    second = snapshot(*more, began=first.began + timedelta(seconds=60))
-    growth.add(second)
-    lines = screen(Terminal(80), second, growth=growth)
-    assert lines[1].endswith("GROWS")
+def test_growth_is_there_from_the_fourth_look_on() -> None:
+    growth = Growth()
+    for number in range(4):
+        more = [usage("/workers", anon_bytes=(190 + 20 * number) * MIB), *zones()[1:]]
+        look = snapshot(*more, began=BEGAN + timedelta(seconds=20 * number))
+        growth.add(look)
+        lines = screen(Terminal(80), look, growth=growth)
+        assert lines[1].endswith("GROWS") == (number == 3)
     assert lines[2].endswith("+60M/min ▲")
     assert lines[3].endswith("=")
 
