@@ -37,9 +37,9 @@ def frames(pid: int, roots: Roots = HOST) -> Iterator[VmaPages]:
     :raises FramesHidden: frame numbers read as 0
     :raises KernelFormatError: a row of maps is not of the form that we know
     """
-    averages = not counts_each_page(roots)
     tid = living_thread(roots, pid) or pid
     with find_host(roots).opened() as host, _opened(roots, pid, tid) as (maps, pagemap, kpagecount):
+        averages = kpagecount >= 0 and not counts_each_page(roots)
         pfnmaps = read_pfnmaps(roots, tid)
         for raw, vma in _rows(maps):
             if vma.start >> 63:
