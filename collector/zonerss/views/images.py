@@ -58,8 +58,9 @@ def _sentences(sharing: ImageSharing, in_bytes: bool) -> list[str]:
         return ["No container runs here."]
     between = total.saved_bytes - sum(usage.saved_bytes for usage in sharing.images)
     count = len(total.containers)
+    who = f"{count} containers take" if count > 1 else "1 container takes"
     lines = [
-        f"{count} container{'s' * (count > 1)} take {size(total.rss_bytes)}, each page once; without sharing "
+        f"{who} {size(total.rss_bytes)}, each page once; without sharing "
         f"{size(total.apart_bytes)}: {size(total.saved_bytes)} saved, {size(between)} of it between images."
     ]
     if sharing.unknown:
