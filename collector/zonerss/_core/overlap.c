@@ -5,13 +5,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "array.h"
 #include "marker.h"
 
 struct overlaps {
 	struct overlap *rows;
-	size_t count, room;
-	struct table table; // by both sets
+	size_t room;
+	struct table table; // rows, by both sets
 };
 
 static uint64_t overlap_hash(const void *rows, uint32_t index)
@@ -30,16 +29,8 @@ static bool overlap_same(const void *rows, uint32_t index, const void *key)
 static struct overlap *overlap_of(struct overlaps *o, uint32_t set, uint32_t other)
 {
 	struct overlap wanted = { .set = set, .other = other };
-	uint64_t hash = hash_pair(set, other);
-	uint32_t found = table_find(&o->table, hash, overlap_same, o->rows, &wanted);
-	if (found != TABLE_NONE)
-		return &o->rows[found];
-	if (ARRAY_RESERVE(o->rows, o->room, o->count + 1))
-		return NULL;
-	o->rows[o->count] = wanted;
-	if (table_add(&o->table, hash, o->count, overlap_hash, o->rows))
-		return NULL;
-	return &o->rows[o->count++];
+	uint32_t row = TABLE_ROW(o->table, o->rows, o->room, overlap_hash, overlap_same, &wanted);
+	return row == TABLE_NONE ? NULL : &o->rows[row];
 }
 
 static int overlap_chunk(struct overlaps *o, const struct census *census, const struct census *others, uint64_t chunk,
@@ -67,13 +58,14 @@ int64_t census_overlaps(const struct census *census, const struct census *others
 	int error = 0;
 	for (size_t i = 0; !error && i < census->chunk_count; i++)
 		error = overlap_chunk(&o, census, others, census->chunk_index[i], wanted, sets);
+	int64_t count = o.table.count;
 	table_free(&o.table);
 	if (error) {
 		free(o.rows);
 		return error;
 	}
 	*ret = o.rows;
-	return o.count;
+	return count;
 }
 
 void overlaps_free(struct overlap *overlaps)

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "array.h"
 #include "table.h"
 
 int parts_create(uint32_t owners, uint32_t sets, struct parts **ret)
@@ -146,8 +145,8 @@ struct node {
 
 struct projection {
 	struct node *nodes;
-	size_t count, room;
-	struct table table; // by parent and owner
+	size_t room;
+	struct table table; // nodes, by parent and owner
 };
 
 static uint64_t node_hash(const void *nodes, uint32_t index)
@@ -166,16 +165,7 @@ static bool node_same(const void *nodes, uint32_t index, const void *key)
 static uint32_t projection_child(struct projection *to, uint32_t parent, uint32_t owner)
 {
 	struct node wanted = { .parent = parent, .owner = owner };
-	uint64_t hash = hash_pair(parent, owner);
-	uint32_t found = table_find(&to->table, hash, node_same, to->nodes, &wanted);
-	if (found != TABLE_NONE)
-		return found;
-	if (to->count == TABLE_NONE - 1 || ARRAY_RESERVE(to->nodes, to->room, to->count + 1))
-		return TABLE_NONE;
-	to->nodes[to->count] = wanted;
-	if (table_add(&to->table, hash, to->count, node_hash, to->nodes))
-		return TABLE_NONE;
-	return to->count++;
+	return TABLE_ROW(to->table, to->nodes, to->room, node_hash, node_same, &wanted);
 }
 
 static int compare_u32(const void *a, const void *b)
@@ -229,8 +219,8 @@ int parts_project(const struct parts *parts, const uint32_t *group_of, uint32_t 
 	uint32_t *path = malloc((parts->owners + UINT64_C(1)) * sizeof(*path));
 	int error = path ? project_all(parts, group_of, path, &to) : -ENOMEM;
 	if (!error)
-		error = parts_create(groups, to.count, ret);
-	for (size_t set = 0; !error && set < to.count; set++) {
+		error = parts_create(groups, to.table.count, ret);
+	for (size_t set = 0; !error && set < to.table.count; set++) {
 		(*ret)->parent[set] = to.nodes[set].parent;
 		(*ret)->owner[set] = to.nodes[set].owner;
 		memcpy((*ret)->pages[set], to.nodes[set].pages, sizeof(to.nodes[set].pages));

@@ -7,14 +7,13 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "array.h"
 #include "marker.h"
 #include "payers.h"
 
 struct payer_rows {
 	struct payer *rows;
-	size_t count, room;
-	struct table table; // by set and inode
+	size_t room;
+	struct table table; // rows, by set and inode
 	struct payer *last; // the row that was counted last: neighbours are often alike
 };
 
@@ -34,16 +33,8 @@ static inline bool payer_same(const void *rows, uint32_t index, const void *key)
 static inline struct payer *payer_row(struct payer_rows *r, uint32_t set, uint64_t inode)
 {
 	struct payer wanted = { .set = set, .inode = inode };
-	uint64_t hash = hash_pair(inode, set);
-	uint32_t found = table_find(&r->table, hash, payer_same, r->rows, &wanted);
-	if (found != TABLE_NONE)
-		return &r->rows[found];
-	if (ARRAY_RESERVE(r->rows, r->room, r->count + 1))
-		return NULL;
-	r->rows[r->count] = wanted;
-	if (table_add(&r->table, hash, r->count, payer_hash, r->rows))
-		return NULL;
-	return &r->rows[r->count++];
+	uint32_t row = TABLE_ROW(r->table, r->rows, r->room, payer_hash, payer_same, &wanted);
+	return row == TABLE_NONE ? NULL : &r->rows[row];
 }
 
 // One frame more. 0 or -ENOMEM.
@@ -60,12 +51,12 @@ static inline int payer_rows_count(struct payer_rows *r, uint32_t set, uint32_t 
 // The rows in *ret, to be freed with payers_free(); after an error they are freed here. Returns the error.
 static inline int payer_rows_finish(struct payer_rows *r, int error, struct payer **ret, size_t *count)
 {
+	*count = r->table.count;
 	table_free(&r->table);
 	if (error) {
 		free(r->rows);
 		return error;
 	}
 	*ret = r->rows;
-	*count = r->count;
 	return 0;
 }

@@ -385,7 +385,7 @@ static bool sleeps(pid_t tid)
 		return true;
 	text[length] = 0;
 	const char *name_end = strrchr(text, ')');
-	return !name_end || !strchr("R", name_end[2]);
+	return !name_end || name_end[1] != ' ' || name_end[2] != 'R';
 }
 
 #define NS_OF_A_PAGE 2000	     // more than any way of reading takes for one, on any machine

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
+
 struct table {
 	uint32_t *slots; // index + 1; 0 is free
 	uint32_t mask;	 // slots - 1; 0: there are none yet
@@ -73,6 +75,29 @@ TABLE_INLINE int table_add(struct table *table, uint64_t hash, uint32_t index,
 	table->count++;
 	return 0;
 }
+
+// The index of the row that is like wanted, put in if there is none: table and array grow together. rows: address of the pointer
+// to the first. same: as for table_find(), wanted being the key. TABLE_NONE: no memory.
+TABLE_INLINE uint32_t table_row(struct table *table, void *rows, size_t *room, size_t row_bytes,
+				uint64_t (*hash_of)(const void *array, uint32_t index),
+				bool (*same)(const void *array, uint32_t index, const void *key), const void *wanted)
+{
+	char *all;
+	uint64_t hash = hash_of(wanted, 0);
+	uint32_t count = table->count;
+	memcpy(&all, rows, sizeof(all));
+	uint32_t found = table_find(table, hash, same, all, wanted);
+	if (found != TABLE_NONE)
+		return found;
+	if (array_reserve(rows, room, count + UINT64_C(1), row_bytes))
+		return TABLE_NONE;
+	memcpy(&all, rows, sizeof(all));
+	memcpy(all + count * row_bytes, wanted, row_bytes);
+	return table_add(table, hash, count, hash_of, all) ? TABLE_NONE : count;
+}
+
+#define TABLE_ROW(table, rows, room, hash_of, same, wanted) \
+	table_row(&(table), &(rows), &(room), sizeof(*(rows)), hash_of, same, wanted)
 
 static inline void table_clear(struct table *table)
 {
