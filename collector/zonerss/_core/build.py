@@ -22,13 +22,14 @@ HEADERS = (
         "maps.h",
         "mapped_files.h",
     ),
-    *("walk.h", "pages.h", "ranges.h", "incore.h", "open_below.h"),
+    *("walk.h", "mounts.h", "pages.h", "ranges.h", "incore.h", "open_below.h"),
 )
 SOURCES = (
     *("census.c", "parts.c", "overlap.c", "payers.c", "mapcounts.c", "ram.c", "tasks.c"),
     *("maps.c", "mapped_files.c"),
     *(
         "foreign.c",
+        "mounts.c",
         "queue.c",
         "pool.c",
         "jobs.c",

@@ -1,4 +1,5 @@
-// System calls on what belongs to other processes. Any of them may wait for as long as a stranger likes.
+// System calls on what belongs to other processes. Any of them may wait for as long as a stranger likes. Not to be made on a file
+// that FUSE serves: once its server has read a request, nobody can give it up.
 //
 // worker: who calls; NULL: whoever can wait. Where the worker has been left behind (pool.h), and only there, they fail with
 // ECANCELED, and nothing of the walk may be touched any more.
@@ -64,15 +65,6 @@ static inline int foreign_openat(struct worker *worker, int dir, const char *pat
 	return -1;
 }
 
-// Close a file that may be of any file system: some wait for their server then. Closed in any case; false: the worker has been
-// left behind.
-static inline bool foreign_close(struct worker *worker, int fd)
-{
-	bool begun = foreign_begin(worker);
-	close(fd);
-	return begun && foreign_end(worker);
-}
-
 static inline ssize_t foreign_pread(struct worker *worker, int fd, void *to, size_t bytes, off_t at)
 {
 	ssize_t got;
@@ -89,6 +81,13 @@ static inline ssize_t foreign_read(struct worker *worker, int fd, void *to, size
 		got = FOREIGN(worker, read(fd, to, bytes));
 	while (got < 0 && errno == EINTR);
 	return got;
+}
+
+// What is known of a file without asking whoever serves its file system. path: "" for the open file dir itself.
+static inline int foreign_look(struct worker *worker, int dir, const char *path, struct statx *found)
+{
+	int flags = AT_STATX_DONT_SYNC | (*path ? 0 : AT_EMPTY_PATH);
+	return FOREIGN(worker, statx(dir, path, flags, STATX_BASIC_STATS | STATX_MNT_ID, found));
 }
 
 static inline int foreign_stat(struct worker *worker, int dir, const char *path, struct stat *found)

@@ -99,5 +99,7 @@ int incore_frame(int fd, uint64_t page, int own_pagemap_fd, const struct walk_ho
 	if (!(word & WORD_PRESENT))
 		return -ENOENT;
 	*pfn = word & WORD_PFN;
-	return kind_of_frame(host->kpageflags_fd, *pfn, SAYS_FILE) == KIND_SHMEM ? KIND_SHMEM : KIND_FILE;
+	struct kpages kpageflags = { .fd = host->kpageflags_fd };
+	int kind = kind_of_frame(&kpageflags, *pfn, SAYS_FILE);
+	return kpageflags.error ? -kpageflags.error : kind == KIND_SHMEM ? KIND_SHMEM : KIND_FILE;
 }

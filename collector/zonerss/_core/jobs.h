@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pageflags.h"
 #include "pool.h"
 
 // Says what the system calls to come are for.
@@ -21,6 +22,13 @@ static inline void job_gap(struct worker *worker, enum walk_step step, int error
 		worker->job.step = step;
 		worker->job.error = error;
 	}
+}
+
+// Notes that what frames are could not be asked.
+static inline void job_kpages(struct worker *worker, const struct kpages *kpageflags)
+{
+	if (kpageflags->error)
+		job_gap(worker, STEP_KPAGEFLAGS, kpageflags->error);
 }
 
 // What an errno means for a process that was there when it was listed.

@@ -10,10 +10,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 
 #include "array.h"
+#include "foreign.h"
 #include "maps.h"
 #include "table.h"
 
@@ -133,17 +132,18 @@ int64_t mapped_files_find(struct mapped_files *m, const struct vma *vma, const c
 	return found;
 }
 
-int file_look(const char *path, struct file_look *ret)
+int file_look(int dir, const char *path, struct file_look *ret)
 {
-	struct stat file;
-	struct statfs fs;
-	if (stat(path, &file) || statfs(path, &fs))
+	struct statx found = { 0 };
+	if (foreign_look(NULL, dir, path, &found))
 		return -errno;
 	*ret = (struct file_look){
-		.links = file.st_nlink,
-		.size = file.st_size,
-		.mode = file.st_mode,
-		.fs_type = (uint32_t)fs.f_type,
+		.links = found.stx_nlink,
+		.size = found.stx_size,
+		.mode = found.stx_mode,
+		.major = found.stx_dev_major,
+		.minor = found.stx_dev_minor,
+		.mount_id = found.stx_mask & STATX_MNT_ID ? found.stx_mnt_id : 0,
 	};
 	return 0;
 }

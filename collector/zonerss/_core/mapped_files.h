@@ -33,12 +33,15 @@ const char *mapped_files_text(const struct mapped_files *files);
 int64_t mapped_files_find(struct mapped_files *files, const struct vma *vma, const char *name, uint64_t ipc_namespace,
 			  int32_t pid);
 
-// What stat(2) and statfs(2) say of a file.
+// What is known of a file, and where it is.
 struct file_look {
-	uint64_t links;	  // names that it has; 0: deleted
-	uint64_t size;	  // in bytes
-	uint32_t mode;	  // file type and permissions
-	uint32_t fs_type; // magic number of its file system (linux/magic.h)
+	uint64_t links; // names that it has; 0: deleted
+	uint64_t size;	// in bytes
+	uint32_t mode;	// file type and permissions
+	uint32_t major; // its device
+	uint32_t minor;
+	uint64_t mount_id; // 0: the kernel does not say (before Linux 5.8)
 };
 
-int file_look(const char *path, struct file_look *ret);
+// Look at a file below an open directory, without asking whoever serves its file system. 0 or a negative errno.
+int file_look(int dir, const char *path, struct file_look *ret);

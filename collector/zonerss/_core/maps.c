@@ -10,39 +10,8 @@
 #include <string.h>
 
 #include "array.h"
+#include "cursor.h"
 #include "vmas.h"
-
-struct cursor {
-	const char *at, *end;
-	bool bad;
-};
-
-static uint64_t take_number(struct cursor *c, unsigned base)
-{
-	const char *from = c->at;
-	uint64_t value = 0;
-	for (; c->at < c->end; c->at++) {
-		unsigned char ch = *c->at;
-		unsigned digit = ch - '0';
-		if (digit > 9)
-			digit = ch >= 'a' && ch <= 'f' ? ch - 'a' + 10u : 99;
-		if (digit >= base)
-			break;
-		if (value > (UINT64_MAX - digit) / base)
-			c->bad = true;
-		value = value * base + digit;
-	}
-	c->bad |= c->at == from;
-	return value;
-}
-
-static void take_char(struct cursor *c, char wanted)
-{
-	if (c->at < c->end && *c->at == wanted)
-		c->at++;
-	else
-		c->bad = true;
-}
 
 static uint32_t take_flags(struct cursor *c)
 {

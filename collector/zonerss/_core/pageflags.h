@@ -1,6 +1,7 @@
 // What a frame is, by /proc/kpageflags (include/uapi/linux/kernel-page-flags.h), and what a word of pagemap says.
 #pragma once
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <unistd.h>
@@ -95,23 +96,50 @@ static inline int kind_by_flags(uint64_t flags, enum entry_says says)
 	return kpage_has(flags, KPF_SWAPBACKED) && !anon && !none ? KIND_SHMEM : KIND_FILE;
 }
 
-// One word of /proc/kpageflags or /proc/kpagecount. false: beyond the last frame, or not to be read.
-static inline bool kpage_read(int fd, uint64_t pfn, uint64_t *ret)
+// A file of one word for each frame: /proc/kpageflags, /proc/kpagecount. error: the last one met in reading it; 0: none.
+struct kpages {
+	int fd;
+	int error;
+};
+
+// Words from a frame on. Returns how many there are, up to count; where reading fails none, and the error is noted.
+static inline uint64_t kpages_read(struct kpages *file, uint64_t pfn, uint64_t *words, uint64_t count)
 {
-	return pread(fd, ret, sizeof(*ret), pfn * sizeof(*ret)) == sizeof(*ret);
+	uint64_t done = 0;
+	while (done < count) {
+		ssize_t got =
+			pread(file->fd, words + done, (count - done) * sizeof(*words), (pfn + done) * sizeof(*words));
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0) {
+			file->error =
+				errno == EINVAL && !done ? file->error : errno; // EINVAL: far beyond the last frame
+			return 0;
+		}
+		if (got < (ssize_t)sizeof(*words))
+			break;
+		done += got / sizeof(*words);
+	}
+	return done;
+}
+
+// One word. false: beyond the last frame, or not to be read.
+static inline bool kpage_read(struct kpages *file, uint64_t pfn, uint64_t *ret)
+{
+	return kpages_read(file, pfn, ret, 1) == 1;
 }
 
 // The flags of a frame for kind_by_flags(). Where the kernel tells flags by page, not by folio (Linux 6.1 does), the tail of a
 // huge page does not say that it is swap-backed: its head does (fs/proc/page.c, stable_page_flags()).
-static inline bool kpage_flags(int fd, uint64_t pfn, uint64_t *ret)
+static inline bool kpage_flags(struct kpages *kpageflags, uint64_t pfn, uint64_t *ret)
 {
 	uint64_t below[512], count = pfn < 512 ? pfn : 512;
-	if (!kpage_read(fd, pfn, ret))
+	if (!kpage_read(kpageflags, pfn, ret))
 		return false;
 	if (!kpage_has(*ret, KPF_COMPOUND_TAIL) || kpage_has(*ret, KPF_SWAPBACKED))
 		return true;
-	ssize_t got = pread(fd, below, count * sizeof(*below), (pfn - count) * sizeof(*below));
-	for (uint64_t i = got == (ssize_t)(count * sizeof(*below)) ? count : 0; i-- > 0;)
+	uint64_t got = kpages_read(kpageflags, pfn - count, below, count);
+	for (uint64_t i = got == count ? count : 0; i-- > 0;)
 		if (kpage_has(below[i], KPF_COMPOUND_HEAD)) {
 			*ret |= below[i] & (UINT64_C(1) << KPF_SWAPBACKED);
 			break;
@@ -119,11 +147,12 @@ static inline bool kpage_flags(int fd, uint64_t pfn, uint64_t *ret)
 	return true;
 }
 
-// The same of a frame; where its flags cannot be read it is not known to be anything: a file's page, or none of memory.
-static inline int kind_of_frame(int kpageflags_fd, uint64_t pfn, enum entry_says says)
+// The same of a frame; where it has none it is not known to be anything: a file's page, or none of memory. Where they cannot be
+// read the error is noted.
+static inline int kind_of_frame(struct kpages *kpageflags, uint64_t pfn, enum entry_says says)
 {
 	uint64_t flags;
-	if (kpage_flags(kpageflags_fd, pfn, &flags))
+	if (kpage_flags(kpageflags, pfn, &flags))
 		return kind_by_flags(flags, says);
 	return says == SAYS_ANON ? (int)PAGE_DEVICE : (int)KIND_FILE;
 }

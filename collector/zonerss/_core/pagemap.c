@@ -47,6 +47,7 @@ struct file_kind {
 struct walker {
 	struct worker worker;
 	const struct walk_host *host;
+	struct kpages kpageflags;
 	struct mapped_files *files; // NULL, or whose numbers frames are marked for
 
 	struct marker marker;
@@ -180,11 +181,11 @@ static int row_learn(struct walker *w, struct row *row, const uint64_t *words, u
 		if (!(word & WORD_PRESENT) || !(word & WORD_FILE || may_be_hugetlb) || pfn == w->host->zero_pfn)
 			continue;
 		asked++;
-		int kind = kind_of_frame(w->host->kpageflags_fd, pfn, word & WORD_FILE ? SAYS_FILE : SAYS_ANON);
+		int kind = kind_of_frame(&w->kpageflags, pfn, word & WORD_FILE ? SAYS_FILE : SAYS_ANON);
 		int stays = still_maps(w, address + i * w->host->page_bytes, word);
 		if (stays < 0)
 			return -stays;
-		if (!stays)
+		if (!stays || w->kpageflags.error)
 			continue;
 		if (kind == KIND_HUGETLB && may_be_hugetlb)
 			row->anon = row->file = KIND_HUGETLB;
@@ -198,12 +199,12 @@ static int row_learn(struct walker *w, struct row *row, const uint64_t *words, u
 }
 
 // What one frame of a row is, where the row's kind is not known.
-static int row_kind(const struct walker *w, const struct row *row, uint64_t pfn, bool is_file)
+static int row_kind(struct walker *w, const struct row *row, uint64_t pfn, bool is_file)
 {
 	int known = is_file ? row->file : row->anon;
 	if (known != ASK)
 		return known;
-	int kind = kind_of_frame(w->host->kpageflags_fd, pfn, is_file ? SAYS_FILE : SAYS_ANON);
+	int kind = kind_of_frame(&w->kpageflags, pfn, is_file ? SAYS_FILE : SAYS_ANON);
 	return kind == PAGE_ZERO ? (is_file ? (int)KIND_FILE : (int)PAGE_DEVICE) : kind;
 }
 
@@ -217,7 +218,7 @@ static bool is_huge_zero(struct walker *w, uint64_t pfn)
 	if (!huge_pages || pfn & (huge_pages - 1))
 		return false;
 	uint64_t flags;
-	if (!kpage_read(w->host->kpageflags_fd, pfn, &flags) || !kpage_has(flags, KPF_ZERO_PAGE))
+	if (!kpage_read(&w->kpageflags, pfn, &flags) || !kpage_has(flags, KPF_ZERO_PAGE))
 		return false;
 	w->huge_zero = pfn;
 	return true;
@@ -552,6 +553,7 @@ static int walk_job(struct worker *worker)
 	if (dir < 0)
 		return 0;
 	w->second_looks = 0;
+	w->kpageflags = (struct kpages){ .fd = w->host->kpageflags_fd };
 	int error = walk_once(w, dir);
 	for (int attempt = 1; error == WALK_EXITED && attempt < ATTEMPTS && job_still_there(worker, dir); attempt++) {
 		error = walk_once(w, dir);
@@ -560,6 +562,7 @@ static int walk_job(struct worker *worker)
 	}
 	if (error)
 		job_gap(worker, STEP_PAGEMAP, error);
+	job_kpages(worker, &w->kpageflags);
 	job_check_moved(worker, dir);
 	close(dir);
 	return is_fatal(error) ? -error : 0;

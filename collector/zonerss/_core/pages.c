@@ -16,29 +16,30 @@
 struct pages {
 	const struct walk_host *host;
 	const struct vma *vma;
-	int pagemap_fd, kpagecount_fd;
+	int pagemap_fd;
+	struct kpages kpagecount, kpageflags;
 	bool averages;
 	struct page *pages;
 	size_t room;
 	int64_t count;
 };
 
-static int class_of(const struct pages *p, uint64_t pfn, uint64_t word)
+static int class_of(struct pages *p, uint64_t pfn, uint64_t word)
 {
 	if (pfn == p->host->zero_pfn)
 		return PAGE_ZERO;
-	int kind = kind_of_frame(p->host->kpageflags_fd, pfn, word & WORD_FILE ? SAYS_FILE : SAYS_ANON);
+	int kind = kind_of_frame(&p->kpageflags, pfn, word & WORD_FILE ? SAYS_FILE : SAYS_ANON);
 	// Pages of a shared mapping belong to a file, or to nobody.
 	return kind == KIND_ANON && p->vma->flags & VMA_SHARED ? (int)PAGE_DEVICE : kind;
 }
 
 // How often a frame is mapped on the whole machine; UINT64_MAX: unknown.
-static uint64_t mapcount_of(const struct pages *p, uint64_t pfn)
+static uint64_t mapcount_of(struct pages *p, uint64_t pfn)
 {
 	uint64_t mapcount, flags;
-	if (p->kpagecount_fd < 0 || !kpage_read(p->kpagecount_fd, pfn, &mapcount))
+	if (p->kpagecount.fd < 0 || !kpage_read(&p->kpagecount, pfn, &mapcount))
 		return UINT64_MAX;
-	if (p->averages && (!kpage_read(p->host->kpageflags_fd, pfn, &flags) || kpage_is_large(flags)))
+	if (p->averages && (!kpage_read(&p->kpageflags, pfn, &flags) || kpage_is_large(flags)))
 		return UINT64_MAX;
 	return mapcount;
 }
@@ -82,7 +83,16 @@ static int take(struct pages *p, uint64_t start, uint64_t end, bool huge)
 int64_t pages_read(int pagemap_fd, int kpagecount_fd, int averages, const struct vma *vma, const struct walk_host *host,
 		   uint64_t start, uint64_t end, struct page *pages, size_t room)
 {
-	struct pages p = { host, vma, pagemap_fd, kpagecount_fd, averages, pages, room, 0 };
+	struct pages p = {
+		.host = host,
+		.vma = vma,
+		.pagemap_fd = pagemap_fd,
+		.kpagecount.fd = kpagecount_fd,
+		.kpageflags.fd = host->kpageflags_fd,
+		.averages = averages,
+		.pages = pages,
+		.room = room,
+	};
 	struct scan_region regions[REGIONS];
 	int error = 0;
 	if (!host->can_scan)
@@ -93,5 +103,6 @@ int64_t pages_read(int pagemap_fd, int kpagecount_fd, int averages, const struct
 		for (int64_t i = 0; !error && i < found; i++)
 			error = take(&p, regions[i].start, regions[i].end, regions[i].categories & SCAN_HUGE);
 	}
+	error = error ? error : -p.kpageflags.error;
 	return error ? error : p.count;
 }

@@ -41,6 +41,7 @@ struct walker {
 	struct worker worker;
 	struct pagetable *pagetable;
 	const struct walk_host *host;
+	struct kpages kpageflags;
 
 	uint32_t slot;			// which worker of the program this is
 	struct pagetable_worker *notes; // what the program notes
@@ -105,7 +106,7 @@ static bool take_first(struct walker *w, uint64_t pfn, uint64_t entry, uint32_t 
 	    entry & (ENTRY_WRITABLE | ENTRY_DIRTY | ENTRY_SAVED_DIRTY))
 		kind = KIND_ANON;
 	if (kind == ASK)
-		kind = kind_of_frame(w->host->kpageflags_fd, pfn, SAYS_NOTHING);
+		kind = kind_of_frame(&w->kpageflags, pfn, SAYS_NOTHING);
 	if (kind == PAGE_ZERO)
 		return false;
 	marker_first(&w->marker, pfn, kind);
@@ -149,7 +150,7 @@ static uint64_t migration_pfn(struct walker *w, uint64_t entry)
 	uint64_t flags = 0;
 	if (swap_type(entry) < SWAP_TYPES || pfn < LOWEST_FRAME || !ram_find(w, pfn))
 		return 0;
-	return kpage_read(w->host->kpageflags_fd, pfn, &flags) && kpage_has(flags, KPF_HWPOISON) ? 0 : pfn;
+	return kpage_read(&w->kpageflags, pfn, &flags) && kpage_has(flags, KPF_HWPOISON) ? 0 : pfn;
 }
 
 // An entry of the last level that is not plainly present.
@@ -285,7 +286,7 @@ static bool leaf_is_huge_zero(struct walker *w, uint64_t pfn, uint64_t entry, ui
 		return true;
 	if (!(entry & ENTRY_SPECIAL) && marker_has(&w->marker, pfn))
 		return false;
-	if (!kpage_read(w->host->kpageflags_fd, pfn, &flags) || !kpage_has(flags, KPF_ZERO_PAGE))
+	if (!kpage_read(&w->kpageflags, pfn, &flags) || !kpage_has(flags, KPF_ZERO_PAGE))
 		return false;
 	w->huge_zero = pfn;
 	return true;
@@ -430,11 +431,13 @@ static int walk_job(struct worker *worker)
 		return 0;
 	}
 	job_step(worker, STEP_TABLES);
+	w->kpageflags = (struct kpages){ .fd = w->host->kpageflags_fd };
 	marker_owner(&w->marker, worker->job.owner);
 	streak_begin(&w->streak, &w->marker);
 	int cause = walk_tables(w, dir, &fatal);
 	if (cause)
 		job_gap(worker, cause == WALK_REUSED ? STEP_OPEN : STEP_TABLES, cause);
+	job_kpages(worker, &w->kpageflags);
 	job_check_moved(worker, dir);
 	close(dir);
 	return fatal;

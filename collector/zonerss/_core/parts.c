@@ -136,14 +136,14 @@ int64_t parts_members(const struct parts *parts, const uint32_t *numbers, uint32
 	return total;
 }
 
-// ---- projection: each part's path is translated, sorted, and followed down a new tree -----------------
+// ---- new trees: each part's path is followed down one, which grows by it ----
 
 struct node {
 	uint32_t parent, owner;
 	uint64_t pages[KINDS];
 };
 
-struct projection {
+struct parts_builder {
 	struct node *nodes;
 	size_t room;
 	struct table table; // nodes, by parent and owner
@@ -162,10 +162,55 @@ static bool node_same(const void *nodes, uint32_t index, const void *key)
 }
 
 // The child of a set for an owner, made if it is new; TABLE_NONE: no memory.
-static uint32_t projection_child(struct projection *to, uint32_t parent, uint32_t owner)
+static uint32_t child_of(struct parts_builder *to, uint32_t parent, uint32_t owner)
 {
 	struct node wanted = { .parent = parent, .owner = owner };
 	return TABLE_ROW(to->table, to->nodes, to->room, node_hash, node_same, &wanted);
+}
+
+int parts_builder_create(struct parts_builder **ret)
+{
+	struct parts_builder *builder = calloc(1, sizeof(*builder));
+	if (!builder)
+		return -ENOMEM;
+	if (child_of(builder, 0, UINT32_MAX) == TABLE_NONE) { // the empty set
+		parts_builder_free(builder);
+		return -ENOMEM;
+	}
+	*ret = builder;
+	return 0;
+}
+
+void parts_builder_free(struct parts_builder *builder)
+{
+	if (!builder)
+		return;
+	free(builder->nodes);
+	table_free(&builder->table);
+	free(builder);
+}
+
+int parts_builder_add(struct parts_builder *builder, const uint32_t *owners, size_t count, const uint64_t *pages)
+{
+	uint32_t at = 0;
+	for (size_t i = 0; i < count; i++)
+		if ((at = child_of(builder, at, owners[i])) == TABLE_NONE)
+			return -ENOMEM;
+	if (at)
+		add(builder->nodes[at].pages, pages);
+	return 0;
+}
+
+int parts_builder_parts(const struct parts_builder *builder, uint32_t owners, struct parts **ret)
+{
+	uint32_t sets = builder->table.count;
+	int error = parts_create(owners, sets, ret);
+	for (uint32_t set = 0; !error && set < sets; set++) {
+		(*ret)->parent[set] = builder->nodes[set].parent;
+		(*ret)->owner[set] = builder->nodes[set].owner;
+		memcpy((*ret)->pages[set], builder->nodes[set].pages, sizeof(builder->nodes[set].pages));
+	}
+	return error;
 }
 
 static int compare_u32(const void *a, const void *b)
@@ -195,39 +240,54 @@ static size_t groups_of(const struct parts *parts, uint32_t set, const uint32_t 
 	return kept;
 }
 
-static int project_all(const struct parts *parts, const uint32_t *group_of, uint32_t *groups, struct projection *to)
+// groups: room for a part's owners. 0 or -ENOMEM.
+static int project_all(const struct parts *parts, const uint32_t *group_of, uint32_t kinds, uint32_t *groups,
+		       struct parts_builder *to)
 {
-	if (projection_child(to, 0, UINT32_MAX) == TABLE_NONE) // the empty set
-		return -ENOMEM;
 	for (uint32_t set = 1; set < parts->sets; set++) {
-		if (is_empty(parts->pages[set]))
+		uint64_t pages[KINDS];
+		for (int kind = 0; kind < KINDS; kind++)
+			pages[kind] = kinds >> kind & 1 ? parts->pages[set][kind] : 0;
+		if (is_empty(pages))
 			continue;
-		uint32_t at = 0;
 		size_t count = groups_of(parts, set, group_of, groups);
-		for (size_t i = 0; i < count; i++)
-			if ((at = projection_child(to, at, groups[i])) == TABLE_NONE)
-				return -ENOMEM;
-		if (at)
-			add(to->nodes[at].pages, parts->pages[set]);
+		if (parts_builder_add(to, groups, count, pages))
+			return -ENOMEM;
 	}
 	return 0;
 }
 
 int parts_project(const struct parts *parts, const uint32_t *group_of, uint32_t groups, struct parts **ret)
 {
-	struct projection to = { 0 };
+	struct parts_builder *to;
+	int error = parts_builder_create(&to);
+	if (error)
+		return error;
 	uint32_t *path = malloc((parts->owners + UINT64_C(1)) * sizeof(*path));
-	int error = path ? project_all(parts, group_of, path, &to) : -ENOMEM;
+	error = path ? project_all(parts, group_of, UINT32_MAX, path, to) : -ENOMEM;
 	if (!error)
-		error = parts_create(groups, to.table.count, ret);
-	for (size_t set = 0; !error && set < to.table.count; set++) {
-		(*ret)->parent[set] = to.nodes[set].parent;
-		(*ret)->owner[set] = to.nodes[set].owner;
-		memcpy((*ret)->pages[set], to.nodes[set].pages, sizeof(to.nodes[set].pages));
-	}
+		error = parts_builder_parts(to, groups, ret);
 	free(path);
-	free(to.nodes);
-	table_free(&to.table);
+	parts_builder_free(to);
+	return error;
+}
+
+// Each owner its own group; NULL: no memory.
+static uint32_t *same_groups(const struct parts *parts)
+{
+	uint32_t *same = malloc((parts->owners + UINT64_C(1)) * sizeof(*same));
+	for (uint32_t owner = 0; same && owner < parts->owners; owner++)
+		same[owner] = owner;
+	return same;
+}
+
+int parts_builder_add_all(struct parts_builder *builder, const struct parts *parts, uint32_t kinds)
+{
+	uint32_t *same = same_groups(parts);
+	uint32_t *path = malloc((parts->owners + UINT64_C(1)) * sizeof(*path));
+	int error = same && path ? project_all(parts, same, kinds, path, builder) : -ENOMEM;
+	free(same);
+	free(path);
 	return error;
 }
 
@@ -350,9 +410,7 @@ static bool is_ascending(const struct parts *parts)
 
 static int parts_ascending(const struct parts *parts, struct parts **ret)
 {
-	uint32_t *same = malloc((parts->owners + UINT64_C(1)) * sizeof(*same));
-	for (uint32_t owner = 0; same && owner < parts->owners; owner++)
-		same[owner] = owner;
+	uint32_t *same = same_groups(parts);
 	int error = same ? parts_project(parts, same, parts->owners, ret) : -ENOMEM;
 	free(same);
 	return error;

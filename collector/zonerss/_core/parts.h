@@ -4,6 +4,7 @@
 // one, every other set is its parent's and one owner more; parents come before children, and no two sets are equal.
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "kinds.h"
@@ -44,6 +45,21 @@ int64_t parts_members(const struct parts *parts, const uint32_t *numbers, uint32
 // The same parts seen through coarser owners, in *ret. group_of: [owners], the group of each owner, 0 to groups-1, or
 // UINT32_MAX for "leave this owner out". 0 or -ENOMEM.
 int parts_project(const struct parts *parts, const uint32_t *group_of, uint32_t groups, struct parts **ret);
+
+// Parts that are being put together.
+struct parts_builder;
+
+int parts_builder_create(struct parts_builder **ret); // 0 or -ENOMEM
+void parts_builder_free(struct parts_builder *builder);
+
+// Adds to the pages ([KINDS]) that exactly these owners map; owners: ascending, each once. 0 or -ENOMEM.
+int parts_builder_add(struct parts_builder *builder, const uint32_t *owners, size_t count, const uint64_t *pages);
+
+// Adds all parts of others, but only pages of some kinds: the bits 1 << kind. 0 or -ENOMEM.
+int parts_builder_add_all(struct parts_builder *builder, const struct parts *parts, uint32_t kinds);
+
+// What was added, in *ret; owners: how many there are. 0 or -ENOMEM.
+int parts_builder_parts(const struct parts_builder *builder, uint32_t owners, struct parts **ret);
 
 // What two owners both map.
 struct pair {

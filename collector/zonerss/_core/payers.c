@@ -34,6 +34,7 @@ static uint32_t block_set(const struct census *census, const frame_word *words, 
 static uint64_t head_inode(const struct payers *p, uint64_t tail)
 {
 	uint64_t flags[LOOK_FRAMES], inode, count;
+	struct kpages kpagecgroup = { .fd = p->kpagecgroup_fd };
 	for (uint64_t to = tail; to;) {
 		uint64_t from = to > LOOK_FRAMES ? to - LOOK_FRAMES : 0;
 		if (read_words(p->kpageflags_fd, from, to, flags, &count) || count < to - from)
@@ -43,7 +44,7 @@ static uint64_t head_inode(const struct payers *p, uint64_t tail)
 				continue;
 			if (!kpage_has(flags[to - 1 - from], KPF_COMPOUND_HEAD))
 				return 0; // it was split meanwhile
-			return kpage_read(p->kpagecgroup_fd, to - 1, &inode) ? inode : 0;
+			return kpage_read(&kpagecgroup, to - 1, &inode) ? inode : 0;
 		}
 	}
 	return 0;

@@ -31,7 +31,6 @@ struct walk {
 	struct queue queue;
 	struct worker **workers; // those that work
 	size_t worker_count, worker_room;
-	size_t abandoned; // jobs
 	int error;
 	bool stops; // no further job is handed out
 };
@@ -80,26 +79,29 @@ static uint64_t now_ns(void)
 // ---- who is waited for, by all walks ----
 
 static pthread_mutex_t waited_lock = PTHREAD_MUTEX_INITIALIZER;
-static int32_t *waited_for;
-static size_t waited_count, waited_room;
+static struct worker *waited_for; // a list: to be on it takes no memory
 
-// false: no memory to note it.
-static bool waited_add(int32_t pid)
+// The worker is left behind, if it waits in the kernel now. false: it does not.
+static bool waited_add(struct worker *worker, int32_t pid)
 {
+	int in_kernel = WORKER_IN_KERNEL;
 	pthread_mutex_lock(&waited_lock);
-	bool noted = !ARRAY_RESERVE(waited_for, waited_room, waited_count + 1);
-	if (noted)
-		waited_for[waited_count++] = pid;
+	bool left = atomic_compare_exchange_strong(&worker->state, &in_kernel, WORKER_LEFT);
+	if (left) {
+		worker->waited_pid = pid;
+		worker->next_waited = waited_for;
+		waited_for = worker;
+	}
 	pthread_mutex_unlock(&waited_lock);
-	return noted;
+	return left;
 }
 
-static void waited_remove(int32_t pid)
+static void waited_remove(const struct worker *worker)
 {
 	pthread_mutex_lock(&waited_lock);
-	for (size_t i = 0; i < waited_count; i++)
-		if (waited_for[i] == pid) {
-			waited_for[i] = waited_for[--waited_count];
+	for (struct worker **at = &waited_for; *at; at = &(*at)->next_waited)
+		if (*at == worker) {
+			*at = worker->next_waited;
 			break;
 		}
 	pthread_mutex_unlock(&waited_lock);
@@ -107,10 +109,11 @@ static void waited_remove(int32_t pid)
 
 size_t walk_waited_for(int32_t *pids, size_t room)
 {
+	size_t count = 0;
 	pthread_mutex_lock(&waited_lock);
-	size_t count = waited_count;
-	for (size_t i = 0; i < count && i < room; i++)
-		pids[i] = waited_for[i];
+	for (const struct worker *worker = waited_for; worker; worker = worker->next_waited, count++)
+		if (count < room)
+			pids[count] = worker->waited_pid;
 	pthread_mutex_unlock(&waited_lock);
 	return count;
 }
@@ -175,7 +178,7 @@ static void worker_free(struct worker *worker)
 	if (worker->ready)
 		walk->methods->dispose(worker);
 	if (worker_is_left(worker))
-		waited_remove(worker->job.leader);
+		waited_remove(worker);
 	free(worker);
 	walk_release(walk);
 }
@@ -331,14 +334,8 @@ int walk_wait(struct walk *walk, int timeout_ms)
 // With the lock held. false: it does not wait in the kernel now.
 static bool leave_behind(struct walk *walk, struct worker *worker)
 {
-	int in_kernel = WORKER_IN_KERNEL;
-	int32_t leader = walk->jobs[worker->number].leader;
-	if (!waited_add(leader))
+	if (!waited_add(worker, walk->jobs[worker->number].leader))
 		return false;
-	if (!atomic_compare_exchange_strong(&worker->state, &in_kernel, WORKER_LEFT)) {
-		waited_remove(leader);
-		return false;
-	}
 	// From here on the worker looks at nothing but its state until it has ended.
 	forget_worker(walk, worker);
 	if (!worker->job.step) {
@@ -346,7 +343,6 @@ static bool leave_behind(struct walk *walk, struct worker *worker)
 		worker->job.error = WALK_LEFT;
 	}
 	put_job_back(walk, worker, walk->methods->settle(worker));
-	walk->abandoned++;
 	return true;
 }
 
@@ -422,11 +418,6 @@ size_t walk_leave_overdue(struct walk *walk, uint64_t patience_ns)
 const struct walk_job *walk_jobs(const struct walk *walk)
 {
 	return walk->jobs;
-}
-
-size_t walk_abandoned(const struct walk *walk)
-{
-	return walk->abandoned;
 }
 
 void walk_end(struct walk *walk)

@@ -26,7 +26,9 @@ struct worker {
 	size_t number;	     // of the job
 	uint64_t began_ns;   // the job
 	pid_t tid;
-	_Atomic uint32_t calls; // foreign system calls so far
+	_Atomic uint32_t calls;	    // foreign system calls so far
+	int32_t waited_pid;	    // once it is left behind: for whom it waits
+	struct worker *next_waited; // and the next one that was left behind
 	// For whoever waits: the call that it was met in, and since when.
 	uint32_t met_call;
 	uint64_t met_ns;

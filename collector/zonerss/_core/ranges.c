@@ -1,7 +1,7 @@
 // Which ranges of which files processes map: for the basis incore, which counts a file's pages where they are in the
 // page cache, whether or not a page table maps them.
 //
-// A file is what fstat() says of it, asked through /proc/PID/map_files: that finds deleted files, memfd, shared
+// A file is what statx() says of it, asked through /proc/PID/map_files: that finds deleted files, memfd, shared
 // anonymous memory and System V segments, and tells subvolumes of btrfs apart, which maps does not. On overlayfs
 // the same pages appear under another device in each mount and below; those are told to be the same by a frame (incore_frame).
 
@@ -10,12 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/statfs.h>
 
 #include "array.h"
 #include "jobs.h"
 #include "marker.h"
+#include "mounts.h"
 #include "pageflags.h"
 #include "pool.h"
 #include "scan.h"
@@ -25,7 +25,7 @@
 #define WORDS 8192
 #define REGIONS 256
 #define LARGE_PAGES 4096 // private rows from here on are worth a PAGEMAP_SCAN
-#define HUGETLBFS_MAGIC_ 0x958458f6
+#define TMPFS_MAGIC_ 0x01021994
 
 // A row of maps that names a file: which one it is, noted for the other rows of the same process.
 struct note {
@@ -49,12 +49,15 @@ struct walker {
 	struct worker worker;
 	struct ranges *ranges;
 	const struct walk_host *host;
+	struct kpages kpageflags;
 	struct walk_job *job;
 	struct marker marker;
 	int dir, pagemap_fd;
 	struct vmas vmas;
 	struct note *notes;
 	size_t note_count, note_room;
+	struct mounts *mounts; // of the job's process
+	bool knows_mounts;     // they were read
 	struct scan_region regions[REGIONS];
 	uint64_t words[WORDS];
 };
@@ -114,18 +117,101 @@ static bool file_same(const void *files, uint32_t index, const void *key)
 	return file->device == wanted->device && file->inode == wanted->inode && file->made_ns == wanted->made_ns;
 }
 
-static int64_t nanoseconds(const struct timespec *time)
+static struct range_file file_of(const struct statx *found, bool system_v)
 {
-	return time->tv_sec * INT64_C(1000000000) + time->tv_nsec;
+	return (struct range_file){
+		.device = (uint64_t)found->stx_dev_major << 32 | found->stx_dev_minor,
+		.inode = found->stx_ino,
+		.size_bytes = found->stx_size,
+		.made_ns = system_v ? found->stx_ctime.tv_sec * INT64_C(1000000000) + found->stx_ctime.tv_nsec : 0,
+	};
 }
 
-// Opens a file without a trace in its times. Negative errno.
-static int open_file(struct walker *w, const char *path)
+// ---- where files are ----
+
+// Of a file system that the kernel has mounted for itself.
+static enum fs_kind own_kind(const struct walk_host *host, const struct statx *found)
 {
-	int fd = foreign_openat(&w->worker, w->dir, path, O_RDONLY | O_NONBLOCK | O_NOATIME);
+	if (found->stx_dev_major == host->shm_major && found->stx_dev_minor == host->shm_minor)
+		return FS_TMPFS;
+	for (uint32_t i = 0; i < host->hugetlb_count; i++)
+		if (found->stx_dev_major == host->hugetlb_major[i] && found->stx_dev_minor == host->hugetlb_minor[i])
+			return FS_HUGETLBFS;
+	return FS_UNKNOWN;
+}
+
+static enum fs_kind find_mount(const struct walker *w, const struct statx *found)
+{
+	uint64_t id = found->stx_mask & STATX_MNT_ID ? found->stx_mnt_id : 0;
+	return mounts_find(w->mounts, id, found->stx_dev_major, found->stx_dev_minor);
+}
+
+// What we lack ourselves, whatever is read.
+static bool is_ours(int error)
+{
+	return error == ENOMEM || error == EMFILE || error == ENFILE;
+}
+
+// A file that could not be asked: what is mapped of it counts, and it is said. A stranger's file system may answer anything.
+static void file_gap(struct walker *w, int error)
+{
+	job_gap(&w->worker, STEP_PAGEMAP, is_ours(error) ? EIO : error);
+}
+
+// The mounts of the job's process are read when they are first asked for. 0 or an errno.
+static int read_mounts(struct walker *w)
+{
+	mounts_forget(w->mounts);
+	w->knows_mounts = true;
+	int fd = foreign_openat(&w->worker, w->dir, "mountinfo", O_RDONLY);
+	int error = fd < 0 ? -errno : mounts_read(w->mounts, &w->worker, fd);
+	if (fd >= 0)
+		close(fd);
+	if (is_ours(-error) || error == -ECANCELED)
+		return -error;
+	if (error && error != -ENOENT && error != -ESRCH)
+		file_gap(w, -error);
+	return 0;
+}
+
+// 0 or an errno.
+static int kind_of_file_system(struct walker *w, const struct statx *found, enum fs_kind *kind)
+{
+	*kind = own_kind(w->host, found);
+	if (*kind != FS_UNKNOWN)
+		return 0;
+	int error = w->knows_mounts ? 0 : read_mounts(w);
+	if (!error)
+		*kind = find_mount(w, found);
+	return error;
+}
+
+// ---- opening ----
+
+// Without a trace in its times. Negative errno.
+static int open_again(struct walker *w, int there)
+{
+	char path[32];
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", there);
+	int fd = foreign_openat(&w->worker, AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOATIME);
 	if (fd < 0 && errno == EPERM)
-		fd = foreign_openat(&w->worker, w->dir, path, O_RDONLY | O_NONBLOCK);
+		fd = foreign_openat(&w->worker, AT_FDCWD, path, O_RDONLY | O_NONBLOCK);
 	return fd < 0 ? -errno : fd;
+}
+
+// Opens what path was seen to be; -ENOENT where something else is mapped there by now. Another negative errno.
+static int open_file(struct walker *w, const char *path, const struct range_file *wanted, bool system_v)
+{
+	struct statx found = { 0 };
+	int there = foreign_openat(&w->worker, w->dir, path, O_PATH);
+	if (there < 0)
+		return -errno;
+	int fd = foreign_look(&w->worker, there, "", &found) ? -errno : 0;
+	struct range_file same = file_of(&found, system_v);
+	if (!fd)
+		fd = file_same(&same, 0, wanted) ? open_again(w, there) : -ENOENT;
+	close(there);
+	return fd;
 }
 
 // May we? A file system in user space may have answered EMFILE of its own.
@@ -137,44 +223,65 @@ static bool may_open_more(void)
 	return fd >= 0;
 }
 
+// The first file system is of either sort. 0 or an errno.
+static int ask_rootfs(struct walker *w, struct range_file *file)
+{
+	struct statfs system = { 0 };
+	int failed = FOREIGN(&w->worker, fstatfs(file->fd, &system)) ? errno : 0;
+	file->fs_kind = system.f_type == TMPFS_MAGIC_ ? FS_TMPFS : FS_RAMFS;
+	return failed == ECANCELED ? failed : 0;
+}
+
+static int file_keep(struct ranges *ranges, const struct range_file *file, int64_t *number)
+{
+	if (ARRAY_RESERVE(ranges->files, ranges->file_room, ranges->file_count + 1))
+		return ENOMEM;
+	ranges->files[ranges->file_count] = *file;
+	if (table_add(&ranges->table, hash_of(file), ranges->file_count, file_hash, ranges->files))
+		return ENOMEM;
+	*number = ranges->file_count++;
+	return 0;
+}
+
 // *number: of the file, NOT_A_FILE or PASS_OVER. 0 or an errno.
-static int file_add(struct walker *w, const char *path, const struct stat *found, bool system_v, int64_t *number)
+//
+// Not opened is what anybody can serve: a server that has read a request is waited for by everybody, exit included (fs/fuse/dev.c,
+// request_wait_answer()), and open(2), statfs(2) and close(2) are requests. Nor is what is mounted where we do not see it.
+static int file_add(struct walker *w, const char *path, const struct statx *found, bool system_v, int64_t *number)
 {
 	struct ranges *ranges = w->ranges;
-	struct statfs system = { 0 };
-	struct range_file file = {
-		.device = found->st_dev,
-		.inode = found->st_ino,
-		.size_bytes = found->st_size,
-		.made_ns = system_v ? nanoseconds(&found->st_ctim) : 0,
-	};
+	struct range_file file = file_of(found, system_v);
 	uint32_t known = table_find(&ranges->table, hash_of(&file), file_same, ranges->files, &file);
 	*number = known;
 	if (known != TABLE_NONE)
 		return 0;
-	file.fd = open_file(w, path);
+	*number = NOT_A_FILE;
+	enum fs_kind kind;
+	int error = kind_of_file_system(w, found, &kind);
+	if (error || kind == FS_UNKNOWN || kind == FS_FUSE)
+		return error;
+	if (kind == FS_HUGETLBFS) { // hugetlb pages are beside rss, and counted by frames
+		*number = PASS_OVER;
+		return 0;
+	}
+	file.fs_kind = kind;
+	file.pid = w->job->leader;
+	file.fd = open_file(w, path, &file, system_v);
 	if (file.fd == -ECANCELED)
 		return ECANCELED;
 	if ((file.fd == -EMFILE || file.fd == -ENFILE) && !may_open_more())
 		return EMFILE;
-	*number = file.fd == -ENOENT ? PASS_OVER : NOT_A_FILE;
-	if (file.fd < 0)
+	if (file.fd < 0) {
+		*number = file.fd == -ENOENT ? PASS_OVER : NOT_A_FILE;
+		if (file.fd != -ENOENT)
+			file_gap(w, -file.fd);
 		return 0;
-	*number = PASS_OVER;
-	int failed = FOREIGN(&w->worker, fstatfs(file.fd, &system));
-	file.fs_type = (uint32_t)system.f_type;
-	if (failed || file.fs_type == HUGETLBFS_MAGIC_) { // hugetlb pages are beside rss, and counted by frames
-		bool left = !foreign_close(&w->worker, file.fd);
-		return left ? ECANCELED : 0;
 	}
-	if (ARRAY_RESERVE(ranges->files, ranges->file_room, ranges->file_count + 1) ||
-	    table_add(&ranges->table, hash_of(&file), ranges->file_count, file_hash, ranges->files)) {
+	error = kind == FS_ROOTFS ? ask_rootfs(w, &file) : 0;
+	error = error ? error : file_keep(ranges, &file, number);
+	if (error)
 		close(file.fd);
-		return ENOMEM;
-	}
-	*number = ranges->file_count;
-	ranges->files[ranges->file_count++] = file;
-	return 0;
+	return error;
 }
 
 static const struct note *note_of(const struct walker *w, const struct vma *vma)
@@ -197,17 +304,19 @@ static const struct note *note_of(const struct walker *w, const struct vma *vma)
 static int file_of_row(struct walker *w, const struct vma *vma, int64_t *number)
 {
 	char path[80];
-	struct stat found = { 0 };
+	struct statx found = { 0 };
 	const struct note *known = note_of(w, vma);
 	*number = known ? known->file : NOT_A_FILE;
 	if (known || !(vma->inode || vma_system_v(&w->vmas, vma)))
 		return 0;
 	snprintf(path, sizeof(path), "map_files/%lx-%lx", (long)vma->start, (long)vma->end);
-	if (foreign_stat(&w->worker, w->dir, path, &found)) {
+	if (foreign_look(&w->worker, w->dir, path, &found)) {
 		if (errno == ECANCELED)
 			return errno;
 		*number = errno == ENOENT ? PASS_OVER : NOT_A_FILE;
-	} else if (S_ISREG(found.st_mode)) {
+		if (errno != ENOENT)
+			file_gap(w, errno);
+	} else if (S_ISREG(found.stx_mode)) {
 		int error = file_add(w, path, &found, vma_system_v(&w->vmas, vma), number);
 		if (error)
 			return error;
@@ -254,7 +363,7 @@ static void take_frames(struct walker *w, const uint64_t *words, uint64_t count)
 		if (!(words[i] & WORD_PRESENT) || !(words[i] & WORD_FILE) || pfn == w->host->zero_pfn ||
 		    pfn >= SWAP_FRAMES || marker_known(&w->marker, pfn))
 			continue;
-		int kind = kind_of_frame(w->host->kpageflags_fd, pfn, SAYS_FILE);
+		int kind = kind_of_frame(&w->kpageflags, pfn, SAYS_FILE);
 		if (kind == KIND_FILE || kind == KIND_SHMEM)
 			marker_first(&w->marker, pfn, kind);
 	}
@@ -337,6 +446,8 @@ static int collect(struct walker *w)
 {
 	marker_owner(&w->marker, w->job->owner);
 	w->note_count = 0;
+	w->knows_mounts = false;
+	w->kpageflags = (struct kpages){ .fd = w->host->kpageflags_fd };
 	job_step(&w->worker, STEP_MAPS);
 	int64_t rows = vmas_read(&w->vmas, &w->worker, w->dir, w->job->pid);
 	if (rows < 0)
@@ -345,6 +456,7 @@ static int collect(struct walker *w)
 	int error = rows > 0 ? collect_rows(w, rows) : 0;
 	if (error)
 		job_gap(&w->worker, STEP_PAGEMAP, error);
+	job_kpages(&w->worker, &w->kpageflags);
 	return error;
 }
 
@@ -382,7 +494,11 @@ static int walker_init(struct worker *worker)
 	w->ranges = worker->source;
 	w->host = worker->request->host;
 	w->job = &worker->job;
-	return marker_init(&w->marker, worker->request->census);
+	int error = mounts_create(&w->mounts);
+	error = error ? error : marker_init(&w->marker, worker->request->census);
+	if (error)
+		mounts_destroy(w->mounts);
+	return error;
 }
 
 static int walker_settle(struct worker *worker)
@@ -395,6 +511,7 @@ static void walker_dispose(struct worker *worker)
 	struct walker *w = (struct walker *)worker;
 	vmas_free(&w->vmas);
 	free(w->notes);
+	mounts_destroy(w->mounts);
 }
 
 int ranges_walk(struct ranges *ranges, const struct walk_request *request, struct walk **ret)

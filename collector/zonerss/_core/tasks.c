@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "array.h"
+#include "cursor.h"
 #include "foreign.h"
 #include "table.h"
 
@@ -139,16 +140,30 @@ int task_parse_stat(const char *text, size_t length, struct task *ret)
 	return 0;
 }
 
+// The first line is the comm's, in which a newline is written as \n; so no name can look like another line.
+int task_parse_users(const char *text, size_t length, struct task *ret)
+{
+	static const char word[] = "\nUid:\t";
+	const char *line = memmem(text, length, word, strlen(word));
+	if (!line)
+		return -EINVAL;
+	struct cursor c = { line + strlen(word), text + length, false };
+	uint64_t uid = take_number(&c, 10);
+	take_char(&c, '\t');
+	uint64_t euid = take_number(&c, 10);
+	if (c.bad || uid > UINT32_MAX || euid > UINT32_MAX)
+		return -EINVAL;
+	ret->uid = uid;
+	ret->euid = euid;
+	return 0;
+}
+
 static int read_users(struct task_list *list, int dir, struct task *task)
 {
 	int64_t length = foreign_read_file(NULL, dir, "status", &list->buffer);
 	if (length < 0)
 		return length;
-	list->buffer.bytes[length] = 0; // there is room: it grows before it is full
-	const char *line = strstr(list->buffer.bytes, "\nUid:");
-	if (!line || sscanf(line, "\nUid: %u %u", &task->uid, &task->euid) != 2)
-		return -EINVAL;
-	return 0;
+	return task_parse_users(list->buffer.bytes, length, task);
 }
 
 // A process whose first thread has ended shows neither maps nor pagemap there, but its other threads live on. What the

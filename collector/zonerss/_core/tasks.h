@@ -38,5 +38,7 @@ size_t tasks_cgroups(const struct task_list *list);
 const char *tasks_cgroup(const struct task_list *list, size_t index, size_t *length);
 // Parse the text of one /proc/PID/stat. -EINVAL: not understood.
 int task_parse_stat(const char *text, size_t length, struct task *ret);
+// The real and the effective user, from the text of /proc/PID/status. -EINVAL: not understood.
+int task_parse_users(const char *text, size_t length, struct task *ret);
 // 0: the two threads share one address space, or both have none any more; 1, 2, 3: not (kcmp's order); negative errno.
 int tasks_compare_mm(int32_t a, int32_t b);

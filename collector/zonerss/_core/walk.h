@@ -54,6 +54,9 @@ struct walk_host {
 	int can_scan;	     // the kernel answers PAGEMAP_SCAN (Linux 6.7)
 	uint32_t shm_major;  // the device of the kernel's own tmpfs, as maps tells it
 	uint32_t shm_minor;
+	uint32_t hugetlb_major[8]; // those of its own hugetlbfs, one for each size of pages
+	uint32_t hugetlb_minor[8];
+	uint32_t hugetlb_count;
 };
 
 struct walk_request {
@@ -75,7 +78,8 @@ int pagemap_walk(const struct walk_request *request, struct mapped_files *files,
 int walk_wait(struct walk *walk, int timeout_ms);
 
 // Leave a job behind that waits in the kernel: it becomes a gap (WALK_LEFT) with what was counted so far, and its thread ends
-// by itself once the kernel lets it go. 1: done; 0: the job is not waiting in a system call now.
+// by itself once the kernel lets it go. 1: done; 0: the job is not waiting in a system call now. Tests leave jobs behind by it
+// that are not overdue.
 int walk_abandon(struct walk *walk, size_t job);
 
 // Leave all jobs behind that have waited in the kernel, asleep and in one and the same system call, for longer than patience_ns
@@ -88,9 +92,6 @@ size_t walk_waited_for(int32_t *pids, size_t room);
 
 // The jobs, as far as they are done.
 const struct walk_job *walk_jobs(const struct walk *walk);
-
-// Jobs that were left behind.
-size_t walk_abandoned(const struct walk *walk);
 
 // End a walk, done or not, and free it. Never waits for the kernel: jobs that do are left behind.
 void walk_end(struct walk *walk);

@@ -7,7 +7,7 @@ owners. They stay in C; what Python asks for comes out as numbers.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -68,19 +68,10 @@ class Parts:
         :param owners: how many owners there are
         :param pages: of each set, ascending owners, the pages by :class:`Kind`
         """
-        number: dict[tuple[int, ...], int] = {(): 0}
-        for members in sorted(pages):
-            for end in range(1, len(members) + 1):
-                number.setdefault(members[:end], len(number))
-        ret = ffi.new("struct parts **")
-        check(lib.parts_create(owners, len(number), ret), "making parts")
-        parts = cls(ret[0])
-        handle = parts._handle
-        for path, at in number.items():
-            if path:
-                handle.parent[at], handle.owner[at] = number[path[:-1]], path[-1]
-                handle.pages[at] = list(pages.get(path, [0] * len(Kind)))
-        return parts
+        builder = PartsBuilder(owners)
+        for members, counts in pages.items():
+            builder.add(members, counts)
+        return builder.parts()
 
     def sums(self) -> list[OwnerSum]:
         """One :class:`OwnerSum` per owner, indexed by owner."""
@@ -177,6 +168,40 @@ class Parts:
         above = ffi.new("uint32_t[]", list(node_parent) or [0])
         check(lib.parts_tree(self._handle, places, nodes, above, sums), "summing up the tree")
         return [_sum_of(sums[node]) for node in range(nodes)]
+
+
+class PartsBuilder:
+    """Puts parts together. A set takes memory for what no other set begins with, wherever it is used."""
+
+    def __init__(self, owners: int) -> None:
+        """:param owners: how many will be named: 0 to owners - 1"""
+        ret = ffi.new("struct parts_builder **")
+        check(lib.parts_builder_create(ret), "making parts")
+        self._handle: core.parts_builder = ffi.gc(ret[0], lib.parts_builder_free)
+        self._owners = owners
+
+    def add(self, owners: Sequence[int], pages: Sequence[int]) -> None:
+        """
+        Pages that exactly these owners map, besides those that were added before.
+
+        :param owners: ascending, each once
+        :param pages: by :class:`Kind`
+        """
+        added = lib.parts_builder_add(
+            self._handle, ffi.new("uint32_t[]", owners or [0]), len(owners), ffi.new("uint64_t[]", pages)
+        )
+        check(added, "making parts")
+
+    def add_all(self, parts: Parts, kinds: Iterable[Kind] = Kind) -> None:
+        """All parts of others, as far as pages of these kinds go."""
+        bits = sum(1 << kind for kind in kinds)
+        check(lib.parts_builder_add_all(self._handle, parts._handle, bits), "making parts")
+
+    def parts(self) -> Parts:
+        """What was added so far."""
+        ret = ffi.new("struct parts **")
+        check(lib.parts_builder_parts(self._handle, self._owners, ret), "making parts")
+        return Parts(ret[0])
 
 
 def _sum_of(row: core.owner_sum) -> OwnerSum:

@@ -8,8 +8,9 @@ many pages as it has in the page cache.
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 
@@ -31,37 +32,62 @@ class Stretch(NamedTuple):
     """Ascending."""
 
 
-def stretches(ranges: Iterable[Range]) -> dict[int, list[Stretch]]:
+def stretches(ranges: Iterable[Range]) -> Iterator[tuple[int, list[Stretch]]]:
     """
     Cut each file where the set of owners changes.
 
+    Equal sets are one tuple, which the stretches of all files share: many files are mapped by the same thousands.
+
     :param ranges: in any order; they may overlap and repeat, in one owner and between owners
-    :return: the stretches of each file in order of offset, neighbours of one set joined
+    :return: each file with its stretches in order of offset, neighbours of one set joined
     """
-    borders: dict[int, dict[int, Counter[int]]] = defaultdict(lambda: defaultdict(Counter))
+    borders: dict[int, list[_Border]] = defaultdict(list)
     for file, owner, first, pages in dict.fromkeys(ranges):
         if pages > 0:
-            borders[file][first][owner] += 1
-            borders[file][first + pages][owner] -= 1
-    return {file: _sweep(at) for file, at in borders.items()}
+            borders[file] += ((first, owner, 1), (first + pages, owner, -1))
+    sets = _Sets()
+    while borders:
+        file, at = borders.popitem()
+        yield file, _sweep(sorted(at), sets)
 
 
-# borders: at which page how many ranges of each owner begin (positive) or end.
-def _sweep(borders: dict[int, Counter[int]]) -> list[Stretch]:
+_Border = tuple[int, int, int]
+"""Where ranges of an owner begin (1) or end (-1): page, owner, which."""
+
+
+class _Sets:
+    """Sets by the sum of a random number of each owner, as the census knows them: 128 bits, so no two sets have one."""
+
+    def __init__(self) -> None:
+        self._numbers: defaultdict[int, int] = defaultdict(lambda: int.from_bytes(os.urandom(16), "little"))
+        self._known: dict[int, tuple[int, ...]] = {0: ()}
+
+    def number_of(self, owner: int) -> int:
+        """What it adds to the sum; xor is the sum, so it takes itself away again."""
+        return self._numbers[owner]
+
+    def of(self, total: int, owners: Iterable[int]) -> tuple[int, ...]:
+        """The set of a sum, ascending; owners: its own, looked at where it is new."""
+        if total not in self._known:
+            self._known[total] = tuple(sorted(owners))
+        return self._known[total]
+
+
+def _sweep(borders: list[_Border], sets: _Sets) -> list[Stretch]:
     found: list[Stretch] = []
     depth: Counter[int] = Counter()
+    total = before = start = 0
     owners: tuple[int, ...] = ()
-    start = 0
-    for page in sorted(borders):
-        before = owners
-        for owner, change in borders[page].items():
-            depth[owner] += change
-            if not depth[owner]:
-                del depth[owner]
-        owners = tuple(sorted(depth))
-        if owners == before:
+    for index, (page, owner, change) in enumerate(borders):
+        had = depth[owner]
+        depth[owner] += change
+        if not (had and depth[owner]):
+            total ^= sets.number_of(owner)
+        if not depth[owner]:
+            del depth[owner]
+        if total == before or (index + 1 < len(borders) and borders[index + 1][0] == page):
             continue
-        if before:
-            found.append(Stretch(start, page - start, before))
-        start = page
+        if owners:
+            found.append(Stretch(start, page - start, owners))
+        owners, before, start = sets.of(total, depth), total, page
     return found

@@ -16,7 +16,7 @@ from _thread import allocate_lock, start_new_thread  # threading takes a millise
 from collections.abc import Callable, Collection
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from zonerss.errors import CannotServe
+from zonerss.errors import NO_THREAD, CannotServe
 
 PATIENCE_SECONDS = 2.0
 """How long a call may take, beyond what the size of its answer explains."""
@@ -142,11 +142,14 @@ class _Thread:
     """Makes calls, one after the other, until one of them is left behind. Exit does not wait for it."""
 
     def __init__(self) -> None:
-        """:raises RuntimeError: no thread can be started"""
+        """:raises CannotServe: no thread can be started"""
         self._asked = allocate_lock()  # held until there is a call
         self._asked.acquire()
         self._call: _Call[Any] | None = None
-        start_new_thread(self._run, ())
+        try:
+            start_new_thread(self._run, ())
+        except RuntimeError as err:
+            raise CannotServe(NO_THREAD) from err
 
     def give(self, call: _Call[Any]) -> None:
         """Make it."""
@@ -158,6 +161,7 @@ class _Thread:
             call, self._call = self._call, None
             if call is None or not call.run():
                 return
+            del call  # and what it holds, while there is nothing to do
 
 
 _idle: list[_Thread] = []
@@ -170,6 +174,7 @@ def patiently(call: Callable[[], Result], pid: int, seconds: float = PATIENCE_SE
     :param call: reads something that belongs to a process, or a file that it maps
     :param pid: the process, for whom the others wait
     :raises Busy: it did not, or has not lately
+    :raises CannotServe: no thread can be started to ask
     :raises Exception: what call() raises
     """
     if not PAUSES.is_asked(pid):

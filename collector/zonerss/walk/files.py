@@ -16,7 +16,6 @@ import os
 import stat
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zonerss._core import check, ffi, lib
@@ -36,9 +35,7 @@ if TYPE_CHECKING:
 _ROOM = 16384
 _DELETED = " (deleted)"
 _SHM_DEST = 0o1000  # include/uapi/linux/shm.h: it goes when the last process detaches
-_TMPFS = 0x01021994  # include/uapi/linux/magic.h
-_RAMFS = 0x858458F6
-_HUGETLBFS = 0x958458F6
+_TMPFS = (lib.FS_TMPFS, lib.FS_RAMFS, lib.FS_ROOTFS)
 _KIND_WORDS = ((("/memfd:",), FileKind.MEMFD), (("/SYSV",), FileKind.SYSV))
 
 
@@ -68,7 +65,8 @@ class Look:
     links: int
     size_bytes: int
     mode: int
-    fs_type: int
+    fs_kind: int
+    """The sort of its file system: enum fs_kind of the core."""
 
 
 def name_parts(
@@ -187,10 +185,23 @@ def _last_name(name: str) -> str:
     return name.removesuffix(_DELETED).rpartition("/")[2]
 
 
-def _look(path: Path) -> Look:
-    seen: core.file_look = ffi.new("struct file_look *")
-    check(lib.file_look(os.fsencode(path), seen), str(path))
-    return Look(os.readlink(path), seen.links, seen.size, seen.mode, seen.fs_type)
+class _Mounts:
+    """What a process sees mounted: by it the sort of a file system is told, without asking whoever serves it."""
+
+    def __init__(self, directory: int) -> None:
+        """:param directory: the process's, in /proc"""
+        ret = ffi.new("struct mounts **")
+        check(lib.mounts_create(ret), "listing mounts")
+        self._handle: core.mounts = ffi.gc(ret[0], lib.mounts_destroy)
+        fd = os.open("mountinfo", os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+        try:
+            check(lib.mounts_read(self._handle, ffi.NULL, fd), "listing mounts")
+        finally:
+            os.close(fd)
+
+    def kind_at(self, mount_id: int, device: tuple[int, int]) -> int:
+        """enum fs_kind."""
+        return lib.mounts_find(self._handle, mount_id, *device)
 
 
 class _OwnKernel:
@@ -199,18 +210,38 @@ class _OwnKernel:
     def __init__(self, host: Host) -> None:
         roots = self._roots = host.roots
         self.shm_device = host.shm_device
+        self._hugetlb_devices, self._patience_seconds = host.hugetlb_devices, host.patience_seconds
+        self._mounts: tuple[int, _Mounts] | None = None
         self._ipc = ipc_namespace("self", roots)
         self._ending: frozenset[int] | None = None
 
     def look(self, raw: RawFile) -> Look | None:
         """The file of a mapping, by /proc/PID/map_files; None where it cannot be had any more, or not in time."""
-        path = self._roots.proc / str(raw.pid) / "map_files" / f"{raw.start:x}-{raw.end:x}"
         if not raw.has_file:
             return None
         try:
-            return patiently(lambda: _look(path), raw.pid)
+            return patiently(lambda: self._look(raw), raw.pid, self._patience_seconds)
         except (OSError, Busy):
             return None
+
+    def _look(self, raw: RawFile) -> Look:
+        seen: core.file_look = ffi.new("struct file_look *")
+        path = f"map_files/{raw.start:x}-{raw.end:x}"
+        directory = os.open(self._roots.proc / str(raw.pid), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            check(lib.file_look(directory, path.encode(), seen), path)
+            name = os.readlink(path, dir_fd=directory)
+            kind = self._kind_at(raw.pid, directory, seen.mount_id, (seen.major, seen.minor))
+        finally:
+            os.close(directory)
+        return Look(name, seen.links, seen.size, seen.mode, kind)
+
+    def _kind_at(self, pid: int, directory: int, mount_id: int, device: tuple[int, int]) -> int:
+        if device in self._hugetlb_devices:
+            return lib.FS_HUGETLBFS
+        if self._mounts is None or self._mounts[0] != pid:
+            self._mounts = pid, _Mounts(directory)  # files of one process mostly follow each other
+        return self._mounts[1].kind_at(mount_id, device)
 
     def segment_ends(self, raw: RawFile) -> bool:
         """Whether a System V segment of our IPC namespace was removed, and waits for the last process to detach."""
@@ -260,11 +291,11 @@ def _kind_of(raw: RawFile, look: Look | None, own: _OwnKernel) -> tuple[FileKind
     if not raw.name.startswith("/") or (look and stat.S_ISCHR(look.mode)):
         return FileKind.DEVICE, False
     lasts = look.links > 0 if look else not raw.name.endswith(_DELETED)
-    if look and look.fs_type == _HUGETLBFS:
+    if look and look.fs_kind == lib.FS_HUGETLBFS:
         return FileKind.HUGETLB, lasts
     if not lasts:
         return FileKind.DELETED, False
-    if look and look.fs_type in (_TMPFS, _RAMFS):
+    if look and look.fs_kind in _TMPFS:
         return FileKind.TMPFS, True
     return FileKind.FILE, True
 

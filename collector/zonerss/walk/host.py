@@ -6,7 +6,7 @@ import mmap
 import os
 import struct
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _PFN_MASK = (1 << 55) - 1
 _PRESENT = 1 << 63
+_MOST_HUGETLB_SIZES = 8  # struct walk_host
+_MFD_HUGE_SHIFT = 26  # include/uapi/linux/memfd.h
 MOST_THREADS = 64
 _FEW_THREADS = 8
 _PAGES_OF_A_THREAD = 250_000
@@ -52,6 +54,8 @@ class Host:
     """The pids of /proc are those that system calls of ours take (:func:`zonerss.kernel.namespaces.shows_our_pids`)."""
     caveats: tuple[Caveat, ...]
     """What every snapshot of it is to be read with."""
+    hugetlb_devices: tuple[tuple[int, int], ...] = ()
+    """Those of its own hugetlbfs, one for each size of pages."""
 
     def threads_for(self, expected_pages: int) -> int:
         """How many threads are worth starting for a walk: many only where there is much to do."""
@@ -73,6 +77,9 @@ class Host:
             row.page_bytes, row.zero_pfn = PAGE_BYTES, self.zero_pfn
             row.huge_pages, row.can_scan = self.huge_pages, self.can_scan
             row.shm_major, row.shm_minor = self.shm_device
+            row.hugetlb_count = min(len(self.hugetlb_devices), _MOST_HUGETLB_SIZES)
+            for at, (major, minor) in enumerate(self.hugetlb_devices[: row.hugetlb_count]):
+                row.hugetlb_major[at], row.hugetlb_minor[at] = major, minor
             yield row
 
 
@@ -99,9 +106,10 @@ def find_host(roots: Roots, threads: int | None = None, patience_seconds: float 
         zero_pfn=zero_pfn,
         huge_pages=(2 << 20) // PAGE_BYTES if os.uname().machine == "x86_64" else 0,
         can_scan=can_scan,
-        shm_device=_shm_device(),
         our_pids=shows_our_pids(roots),
         caveats=namespace_caveats(roots),
+        shm_device=_own_device(0),
+        hugetlb_devices=tuple(_hugetlb_devices(roots)),
     )
 
 
@@ -121,13 +129,26 @@ def _open(stack: ExitStack, path: os.PathLike[str], flags: int = 0) -> int:
     return fd
 
 
-def _shm_device() -> tuple[int, int]:
-    fd = os.memfd_create("zonerss", os.MFD_CLOEXEC)
+def _own_device(flags: int) -> tuple[int, int]:
+    """Of the file system that the kernel has for itself, with the memfds of these flags."""
+    fd = os.memfd_create("zonerss", os.MFD_CLOEXEC | flags)
     try:
         device = os.fstat(fd).st_dev
     finally:
         os.close(fd)
     return os.major(device), os.minor(device)
+
+
+def _hugetlb_devices(roots: Roots) -> Iterator[tuple[int, int]]:
+    """A memfd of hugetlb pages takes none as long as it is empty (Linux 4.14, commit 749df87bd7be)."""
+    try:
+        names = os.listdir(roots.sys / "kernel" / "mm" / "hugepages")
+    except OSError:
+        return
+    for name in names:
+        size_bytes = int(name.removeprefix("hugepages-").removesuffix("kB")) * 1024
+        with suppress(OSError):
+            yield _own_device(os.MFD_HUGETLB | (size_bytes.bit_length() - 1) << _MFD_HUGE_SHIFT)
 
 
 def _probe_own_pages(pagemap: int) -> tuple[int, bool]:

@@ -95,7 +95,7 @@ class Double:
         return bool(lib.walk_abandon(self._walk, job))
 
     def abandoned(self) -> int:
-        return lib.walk_abandoned(self._walk)
+        return sum(self.job(number).error == lib.WALK_LEFT for number in range(self.count))
 
     def job(self, number: int) -> Any:
         return lib.walk_jobs(self._walk)[number]
@@ -416,6 +416,16 @@ def test_the_end_does_not_wait_for_the_kernel(pipes: Pipes) -> None:
     assert walk.told.settles == 2
     assert (walk.told.disposes, walk.told.releases) == (0, 0)
     assert not walk.is_taken(2)
+    pipes.let_go()
+
+
+def test_the_end_needs_no_memory(pipes: Pipes) -> None:
+    walk = Double([pipes.reading(), pipes.reading()], at_once=2)
+    until(lambda: walk.is_taken(0) and walk.is_taken(1), "both threads work")
+    walk.told.allocations_left = 0
+    walk.end()
+    walk.told.allocations_left = PLENTY
+    assert walk.told.settles == 2
     pipes.let_go()
 
 

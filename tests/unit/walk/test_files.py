@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from tests.unit.builders import host
 
+from zonerss._core import lib
 from zonerss.kernel.roots import Roots
 from zonerss.records.files import FileKind
 from zonerss.walk.files import Look, RawFile, _groups, _OwnKernel, describe, may_be_one, merge
 
-TMPFS, OVERLAY, HUGETLBFS = 0x01021994, 0x794C7630, 0x958458F6
+TMPFS, OVERLAY, HUGETLBFS = lib.FS_TMPFS, lib.FS_OVERLAY, lib.FS_HUGETLBFS
 DISK, SHM = (254, 0), (0, 1)
 
 
@@ -20,8 +21,8 @@ def raw(name: str, device: tuple[int, int] = DISK, inode: int = 17, ipc: int = 0
     return RawFile(name, device, inode, ipc, pid=1, start=0x1000, end=0x2000)
 
 
-def look(name: str, links: int = 1, mode: int = stat.S_IFREG | 0o644, fs_type: int = OVERLAY) -> Look:
-    return Look(name, links, 4096, mode, fs_type)
+def look(name: str, links: int = 1, mode: int = stat.S_IFREG | 0o644, fs_kind: int = OVERLAY) -> Look:
+    return Look(name, links, 4096, mode, fs_kind)
 
 
 @pytest.fixture
@@ -47,9 +48,9 @@ def own(tmp_path: Path) -> _OwnKernel:
         (raw("/f (deleted)"), look("/f (deleted)", links=1), FileKind.FILE, True),
         (raw("/f (deleted)"), None, FileKind.DELETED, False),
         (raw("/f"), None, FileKind.FILE, True),
-        (raw("/dev/shm/f", (0, 30)), look("/dev/shm/f", fs_type=TMPFS), FileKind.TMPFS, True),
-        (raw("/dev/shm/f (deleted)", (0, 30)), look("/f", 0, fs_type=TMPFS), FileKind.DELETED, False),
-        (raw("/memfd:x (deleted)", SHM), look("/memfd:x (deleted)", 0, fs_type=TMPFS), FileKind.MEMFD, False),
+        (raw("/dev/shm/f", (0, 30)), look("/dev/shm/f", fs_kind=TMPFS), FileKind.TMPFS, True),
+        (raw("/dev/shm/f (deleted)", (0, 30)), look("/f", 0, fs_kind=TMPFS), FileKind.DELETED, False),
+        (raw("/memfd:x (deleted)", SHM), look("/memfd:x (deleted)", 0, fs_kind=TMPFS), FileKind.MEMFD, False),
         (raw("/memfd:x"), look("/memfd:x"), FileKind.FILE, True),  # a file of that name, on disk
         (raw("/dev/zero (deleted)", SHM), None, FileKind.SHARED, False),
         (raw("[anon_shmem:x]", SHM), None, FileKind.SHARED, False),
@@ -57,8 +58,8 @@ def own(tmp_path: Path) -> _OwnKernel:
         (raw("/SYSV00000000 (deleted)", SHM, 5, 77), None, FileKind.SYSV, False),
         (raw("/SYSV00000000 (deleted)", SHM, 5, 78), None, FileKind.SYSV, True),  # another namespace's 5
         (raw("/SYSV00000000 (deleted)", SHM, 0, 77), None, FileKind.SYSV, True),
-        (raw("/mnt/h"), look("/mnt/h", fs_type=HUGETLBFS), FileKind.HUGETLB, True),
-        (raw("/anon_hugepage (deleted)"), look("/x", 0, fs_type=HUGETLBFS), FileKind.HUGETLB, False),
+        (raw("/mnt/h"), look("/mnt/h", fs_kind=HUGETLBFS), FileKind.HUGETLB, True),
+        (raw("/anon_hugepage (deleted)"), look("/x", 0, fs_kind=HUGETLBFS), FileKind.HUGETLB, False),
         (raw("/dev/snd"), look("/dev/snd", mode=stat.S_IFCHR | 0o600), FileKind.DEVICE, False),
         (raw("anon_inode:[perf_event]"), None, FileKind.DEVICE, False),
         (raw("[vdso]", (0, 0), 0), None, FileKind.KERNEL, True),

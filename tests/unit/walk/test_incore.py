@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
+import threading
+import weakref
 from collections.abc import Iterator
 
 import pytest
+from tests.unit.threads import until
 
 from zonerss._core import ffi, lib
+from zonerss.census.kinds import Kind
+from zonerss.kernel.patience import Pauses
+from zonerss.records import Cause
 from zonerss.units import PAGE_BYTES
 from zonerss.walk import incore
 
@@ -67,13 +74,67 @@ def test_looking_brings_nothing_in(memfd):
 def test_what_cannot_be_asked():
     read, write = os.pipe()
     try:
-        for by in means():
-            assert incore._count(read, by, [(0, 1)], raises=False) in (None, [0])
         with pytest.raises(OSError, match="page cache"):
             incore._count(read, lib.BY_MINCORE, [(0, 1)])
     finally:
         os.close(read)
         os.close(write)
+
+
+# ---- files that do not answer ---------------------------------------------------------------------------
+
+
+def a_file(fd: int) -> incore._File:
+    return incore._File(fd, same_as=0, kind=Kind.FILE, overlay=False, size=0, pid=os.getpid())
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> Pauses:
+    pauses = Pauses()
+    monkeypatch.setattr("zonerss.kernel.patience.PAUSES", pauses)
+    return pauses
+
+
+@pytest.fixture
+def looks(pauses: Pauses) -> incore._Looks:
+    return incore._Looks(0.01, held=None)
+
+
+def test_a_file_that_does_not_answer_is_a_gap_and_not_asked_again(
+    looks: incore._Looks, pauses: Pauses
+) -> None:
+    lets_go, asked = threading.Event(), []
+    assert looks.ask(a_file(5), lambda: asked.append(5) or lets_go.wait(), 0) is None
+    assert looks.ask(a_file(5), lambda: asked.append(5), 0) is None
+    assert asked == [5]
+    (gap,) = looks.gaps
+    assert (gap.pid, gap.step, gap.cause) == (os.getpid(), "pagemap", Cause.BUSY)
+    lets_go.set()
+    until(lambda: not pauses.threads, "the thread that waited has ended")
+
+
+def test_a_failure_is_the_file_s_unless_it_is_ours(looks: incore._Looks) -> None:
+    def fail(number: int) -> None:
+        raise OSError(number, "ours")
+
+    assert looks.ask(a_file(5), lambda: fail(errno.EIO), 0) is None
+    assert looks.ask(a_file(6), lambda: 17, 0) == 17
+    assert [gap.cause for gap in looks.gaps] == [Cause.UNREADABLE]
+    with pytest.raises(OSError, match="ours"):
+        looks.ask(a_file(7), lambda: fail(errno.ENOMEM), 0)
+
+
+def test_files_stay_open_for_whoever_still_looks(pauses: Pauses) -> None:
+    class Held:
+        pass
+
+    held, lets_go = Held(), threading.Event()
+    still_held, looks = weakref.ref(held), incore._Looks(0.01, held)
+    looks.ask(a_file(5), lets_go.wait, 0)
+    del held, looks
+    assert still_held()
+    lets_go.set()
+    until(lambda: not pauses.threads, "the thread that waited has ended")
 
 
 def test_a_range_is_laid_out_as_the_core_writes_it():

@@ -93,4 +93,4 @@ def reserved_bytes(processes: Iterable[Iterable[SmapsRow]]) -> tuple[int, int]:
                 shared.append(Range(numbers[row.file], 0, row.offset, size))
             elif not row.shared and "ac" in row.flags:
                 private += size
-    return private, sum(stretch.pages for cut in stretches(shared).values() for stretch in cut)
+    return private, sum(stretch.pages for _, cut in stretches(shared) for stretch in cut)
