@@ -278,6 +278,21 @@ def test_what_is_outside_of_memory_is_said(make_zone, monkeypatch):
     assert said in footer(snapshot)[-1]
 
 
+def test_a_table_outside_of_memory_is_not_followed(make_zone, monkeypatch):
+    """As if nothing were memory but one page of the process: its tables are elsewhere, and so are everybody's."""
+    zone = make_zone("a")
+    mem = zone.spawn()
+    where = mem.map("anon 1009")
+    with stopped([zone.path]), Session("pagetable") as session:
+        assert session.take(by=("cgroup",), zone=[zone.name], alone=True).zones[0].rss_bytes > 1009 * PAGE
+        frame = frame_of(mem.pid, where.start)
+        monkeypatch.setattr(pagetable, "read_ram", lambda roots: [(frame, 1)])
+        assert session._sources._pagetable._ram_has_changed()
+        snapshot = session.take(by=("cgroup",), zone=[zone.name], alone=True)
+    assert [(gap.step, gap.cause) for gap in gaps_of(snapshot, [mem.pid])] == [("tables", Cause.OUTSIDE)]
+    assert [usage.rss_bytes for usage in snapshot.zones] == [0]
+
+
 def test_more_ranges_of_memory_than_the_program_takes(make_zone, monkeypatch):
     zone = make_zone("a")
     zone.spawn().map("anon 1009")

@@ -1,7 +1,9 @@
-// test_pagetable_fire PROCESSES: so many children that change their address spaces as fast as they can, each in every way
+// test_pagetable_fire PROCESSES [hugetlb]: so many children that change their address spaces as fast as they can, each in every way
 // that the kernel has to change page tables: map, unmap, move, protect, throw away, collapse, split, merge, fork, exec,
-// exit. Ends, and they with it, at the end of its stdin.
+// exit. With hugetlb they all map one GiB of a file of huge pages instead, share its table, and take it from one another. Ends,
+// and they with it, at the end of its stdin.
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +14,9 @@
 #include <unistd.h>
 
 #define MIB (1UL << 20)
+#define GIB (1UL << 30)
+#define HUGE (2 * MIB)
+#define HUGE_PAGES 4 // that all of them use
 #define AREA (16 * MIB)
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
@@ -119,15 +124,41 @@ static void burn(char *program, unsigned number)
 	}
 }
 
+// A table of hugetlb entries is shared where a GiB is mapped whole, and taken away by whoever makes a hole in the file
+// (huge_pmd_unshare(), mm/hugetlb.c).
+static void burn_hugetlb(int fd, unsigned number)
+{
+	seed = number * 2654435761u + 1;
+	char *wide = mmap(NULL, 2 * GIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *area = (char *)(((unsigned long)wide + GIB - 1) & ~(GIB - 1));
+	while (wide != MAP_FAILED) {
+		if (mmap(area, GIB, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, 0) ==
+		    MAP_FAILED)
+			_exit(1);
+		for (int i = 0; i < 50; i++) {
+			unsigned page = below(HUGE_PAGES);
+			area[page * HUGE] = 1;
+			if (!below(3))
+				fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, page * HUGE, HUGE);
+		}
+	}
+	_exit(1);
+}
+
 int main(int count, char **arguments)
 {
 	if (count == 2 && !strcmp(arguments[1], "exec"))
 		return 0;
 	pid_t parent = getpid();
+	int fd = count > 2 ? memfd_create("fire", MFD_HUGETLB) : -1;
+	if (count > 2 && (fd < 0 || ftruncate(fd, GIB)))
+		return 1;
 	for (int i = 0; i < (count > 1 ? atoi(arguments[1]) : 1); i++) {
 		if (fork())
 			continue;
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() == parent && fd >= 0)
+			burn_hugetlb(fd, i);
 		if (getppid() == parent)
 			burn(arguments[0], i);
 		_exit(1);

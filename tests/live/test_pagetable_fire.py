@@ -36,10 +36,12 @@ RACES = {Cause.EXITED, Cause.EXECED, Cause.BEGAN, Cause.MOVED, Cause.REUSED, Cau
 
 
 @contextmanager
-def fire(directory: Path, processes: int) -> Iterator[None]:
+def fire(directory: Path, processes: int, *how: str) -> Iterator[None]:
     program = build(Path(__file__).with_name("test_pagetable_fire.c"))
     burning = subprocess.Popen(
-        [program, str(processes)], stdin=subprocess.PIPE, preexec_fn=lambda: move(os.getpid(), directory)
+        [program, str(processes), *how],
+        stdin=subprocess.PIPE,
+        preexec_fn=lambda: move(os.getpid(), directory),
     )
     try:
         yield
@@ -144,6 +146,41 @@ def test_walks_under_fire(make_zone, setting, refused, threads, moving):
     assert len(refused) >= looks
     assert sum(refused) == 0
     assert len(os.listdir("/proc/self/fd")) == held
+    assert gaps <= RACES
+    assert kernel_alarms() == before
+
+
+@pytest.mark.slow
+def test_hugetlb_tables_that_are_taken_away(make_zone, setting, refused):
+    """No frame is taken for another's, and the walk of who shares them has an end."""
+    reason = cannot_serve("pagetable")
+    if reason:
+        needs.skip("needs_pagetable", reason)
+    huge = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
+    try:
+        setting(huge, int(Path(huge).read_text()) + 4)
+    except OSError as error:
+        needs.skip("needs_hugetlb", str(error))
+    witness, burning = make_zone("witness"), make_zone("burning")
+    witness.spawn().map("anon 5003")
+    before, looks, found, gaps = kernel_alarms(), 0, set(), set()
+    with (
+        stopped([witness.path]),
+        fire(burning.path, 4, "hugetlb"),
+        Session("pagetable") as session,
+    ):
+        end = time.monotonic() + SECONDS / 2
+        while time.monotonic() < end or looks < 3:
+            snapshot = session.take(by=("cgroup",), zone=[witness.name, burning.name], alone=True)
+            found.add(figures(snapshot, witness.name))
+            for usage in snapshot.zones:
+                assert usage.zone != burning.name or usage.hugetlb_bytes <= 4 * 2**21
+            gaps |= {gap.cause for gap in snapshot.gaps}
+            looks += 1
+        counts = session._sources._pagetable.counts()
+    print(f"{looks} looks, {counts}, gaps: {sorted(gaps)}")
+    assert len(found) == 1
+    assert sum(refused) == 0
     assert gaps <= RACES
     assert kernel_alarms() == before
 
