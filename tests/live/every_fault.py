@@ -54,6 +54,8 @@ WAYS = {
 }
 FOR_GOOD = (errno.EMFILE, errno.ENOMEM)
 """What may fail from some call on, for ever."""
+STEPS = int(os.environ.get("ZONERSS_FAULT_STEPS", "3"))
+"""Each of the first so many calls fails, of twice as many every second one, and so on."""
 ZONE = "mem"
 Figures = dict[str, int]
 
@@ -169,17 +171,23 @@ def wrong_with(ask: Callable[[], Answer], true: Figures) -> str:
 def each_fault(
     faults: Faults, function: str, how: int, for_good: bool, ask: Callable[[], Answer], true: Figures
 ) -> tuple[int, list[str]]:
-    """How many calls there were, and what was wrong with the answers where one failed."""
+    """
+    How many calls were made to fail, and what was wrong with the answers where one failed.
+
+    Each of the first ones, then fewer and fewer: a question may make thousands of calls, most of them in one loop.
+    ZONERSS_FAULT_STEPS makes them more.
+    """
     wrong: list[str] = []
-    number = 0
+    number = failed = 0
     while True:
         faults.arm(function, number, how, for_good)
         said = wrong_with(ask, true)
         if not faults.disarm():
-            return number, wrong
+            return failed, wrong
         if said:
             wrong.append(f"call {number}: {said}")
-        number += 1
+        failed += 1
+        number += 1 + number // STEPS
 
 
 def still_processes() -> Iterator[Mem]:
