@@ -307,12 +307,14 @@ int walk_begin(const struct walk_request *request, const struct walk_methods *me
 	return error;
 }
 
-// Wait until a worker has ended since the last time, or the time is over. 0 or a negative errno.
+// Wait until a worker has ended since the last time, the time is over, or a signal came. 0 or a negative errno.
 static int await(const struct walk *walk, int timeout_ms)
 {
 	struct pollfd changed = { .fd = walk->done_fd, .events = POLLIN };
 	uint64_t told;
-	if (poll(&changed, 1, timeout_ms) < 0 || (read(walk->done_fd, &told, sizeof(told)) < 0 && errno != EAGAIN))
+	if (poll(&changed, 1, timeout_ms) < 0)
+		return errno == EINTR ? 0 : -errno;
+	if (read(walk->done_fd, &told, sizeof(told)) < 0 && errno != EAGAIN && errno != EINTR)
 		return -errno;
 	return 0;
 }

@@ -73,7 +73,7 @@ struct walk_request {
 // 0 or a negative errno (-EAGAIN: no thread can be had).
 int pagemap_walk(const struct walk_request *request, struct mapped_files *files, struct walk **ret);
 
-// Wait for a walk. 1: it is done; 0: not yet; -EINTR: a signal came; another negative errno: it is done and failed as a whole.
+// Wait for a walk. 1: it is done; 0: not yet, or a signal came; a negative errno: it is done and failed as a whole.
 // Failures of one job are in the job.
 int walk_wait(struct walk *walk, int timeout_ms);
 

@@ -173,10 +173,8 @@ def _walk_once(
 
 def _wait(running: core.walk, patience_ns: int) -> None:
     while True:
-        done = lib.walk_wait(running, _LOOK_MS)
-        if done == -errno.EINTR:
-            continue  # whoever handles the signal does so now
-        if check(done, "walking the processes"):
+        # After a signal it returns, too: whoever handles it does so now.
+        if check(lib.walk_wait(running, _LOOK_MS), "walking the processes"):
             return
         lib.walk_leave_overdue(running, patience_ns)
 

@@ -204,6 +204,13 @@ def test_a_job_that_fails_ends_the_walk() -> None:
     walk.end()
 
 
+def test_an_interrupted_job_is_no_reason_to_wait_for_ever() -> None:
+    """EINTR of a worker's call was taken for a signal of who waits, again and again."""
+    walk = Double([(FAILS, errno.EINTR)])
+    assert walk.result() == -errno.EINTR
+    walk.end()
+
+
 def test_what_cannot_be_settled_is_an_error() -> None:
     walk = Double([(NOTHING, 0)], settle_error=-errno.ENOMEM)
     assert walk.result() == -errno.ENOMEM
@@ -306,7 +313,7 @@ def test_a_signal_ends_waiting(pipes: Pipes) -> None:
     before = signal.signal(signal.SIGALRM, handler)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.05)
-        assert walk.wait(-1) == -errno.EINTR
+        assert walk.wait(-1) == 0
     finally:
         signal.signal(signal.SIGALRM, before)
     assert handled == [signal.SIGALRM]
