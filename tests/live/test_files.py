@@ -247,7 +247,7 @@ def test_identities_of_files(make_zone, source):
     zone = make_zone("a")
     zone.spawn().map("memfd 11")
     with zonerss.Session(source) as session:
-        snapshot, files, _ = measure(session, "cgroup", None)
+        snapshot, files, _, _ = measure(session, "cgroup", None)
     total = snapshot.total
     # What was not found again counts among the files, so nothing is missing; a frame is of one file.
     assert sum(usage.bytes for usage in files) == total.file_bytes + total.shmem_bytes + total.hugetlb_bytes
