@@ -96,7 +96,25 @@ static inline int kind_by_flags(uint64_t flags, enum entry_says says)
 	return kpage_has(flags, KPF_SWAPBACKED) && !anon && !none ? KIND_SHMEM : KIND_FILE;
 }
 
-// A file of one word for each frame: /proc/kpageflags, /proc/kpagecount. error: the last one met in reading it; 0: none.
+// Words of a file that has one for each frame (/proc/kpageflags, /proc/kpagecount, /proc/kpagecgroup), from a frame on. How many
+// there are, at most count; or a negative errno.
+static inline int64_t kpage_words(int fd, uint64_t pfn, uint64_t *words, size_t count)
+{
+	size_t done = 0;
+	while (done < count) {
+		ssize_t got = pread(fd, words + done, (count - done) * sizeof(*words), (pfn + done) * sizeof(*words));
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return errno == EINVAL && !done ? 0 : -errno; // EINVAL: far beyond the last frame
+		if (got < (ssize_t)sizeof(*words))
+			break;
+		done += got / sizeof(*words);
+	}
+	return done;
+}
+
+// Such a file. error: the last one met in reading it; 0: none.
 struct kpages {
 	int fd;
 	int error;
@@ -105,22 +123,11 @@ struct kpages {
 // Words from a frame on. Returns how many there are, up to count; where reading fails none, and the error is noted.
 static inline uint64_t kpages_read(struct kpages *file, uint64_t pfn, uint64_t *words, uint64_t count)
 {
-	uint64_t done = 0;
-	while (done < count) {
-		ssize_t got =
-			pread(file->fd, words + done, (count - done) * sizeof(*words), (pfn + done) * sizeof(*words));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0) {
-			file->error =
-				errno == EINVAL && !done ? file->error : errno; // EINVAL: far beyond the last frame
-			return 0;
-		}
-		if (got < (ssize_t)sizeof(*words))
-			break;
-		done += got / sizeof(*words);
-	}
-	return done;
+	int64_t done = kpage_words(file->fd, pfn, words, count);
+	if (done >= 0)
+		return done;
+	file->error = -done;
+	return 0;
 }
 
 // One word. false: beyond the last frame, or not to be read.

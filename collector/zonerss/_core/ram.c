@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "marker.h"
 #include "pageflags.h"
@@ -40,23 +39,6 @@ struct block {
 	const frame_word *words; // of the census; NULL: it has met none of them
 	uint64_t flags[BLOCK_FRAMES], counts[BLOCK_FRAMES], inodes[BLOCK_FRAMES];
 };
-
-// Words of a file that has one for each frame. How many there are from there on, at most count; or a negative errno.
-static int64_t words_read(int fd, uint64_t first, uint64_t *words, size_t count)
-{
-	size_t got = 0;
-	while (got < count) {
-		ssize_t bytes = pread(fd, words + got, (count - got) * sizeof(*words), (first + got) * sizeof(*words));
-		if (bytes < 0 && errno == EINTR)
-			continue;
-		if (bytes < 0)
-			return errno == EINVAL && got == 0 ? 0 : -errno; // EINVAL: beyond the last frame
-		if (bytes < (ssize_t)sizeof(*words))
-			break;
-		got += bytes / sizeof(*words);
-	}
-	return got;
-}
 
 // What a frame is that the kernel has a use of its own for, or none; FRAMES_CLASSES: it may be a process' or a file's.
 static enum frames_class own_class(uint64_t flags)
@@ -178,15 +160,15 @@ static bool block_has_others(const struct ram *ram, const struct block *block)
 static int block_read(const struct ram *ram, struct block *block, uint64_t first, uint64_t most)
 {
 	uint64_t room = BLOCK_FRAMES - first % BLOCK_FRAMES;
-	int64_t count = words_read(ram->source->kpageflags, first, block->flags, most < room ? most : room);
+	int64_t count = kpage_words(ram->source->kpageflags, first, block->flags, most < room ? most : room);
 	block->count = count > 0 ? count : 0;
 	block->words = census_words(ram->census, first);
 	memset(block->counts, 0, sizeof(block->counts));
 	memset(block->inodes, 0, sizeof(block->inodes));
 	if (count > 0 && ram->source->kpagecount >= 0 && block_has_others(ram, block))
-		count = words_read(ram->source->kpagecount, first, block->counts, block->count);
+		count = kpage_words(ram->source->kpagecount, first, block->counts, block->count);
 	if (count >= 0 && block->count && ram->source->kpagecgroup >= 0)
-		count = words_read(ram->source->kpagecgroup, first, block->inodes, block->count);
+		count = kpage_words(ram->source->kpagecgroup, first, block->inodes, block->count);
 	return count < 0 ? count : 0;
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from zonerss.answers.marks import ALARMS, Mark, Why
 from zonerss.units import format_percent
+from zonerss.views.footer import counted
 from zonerss.views.text import cells, printable
 
 _PLAIN_WORD = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
@@ -71,7 +72,7 @@ def _sentence(
     said = sentence.format(
         zone=printable(zone),
         size=size(mark.amount),
-        count="1 process" if mark.amount == 1 else f"{mark.amount} processes",
+        count=counted(mark.amount, "process", "processes"),
         limit=size(limit),
         share=format_percent(mark.amount, limit or 0),
     )

@@ -9,7 +9,7 @@ from typing import Any
 from zonerss.answers.zone import Page
 from zonerss.records import MAPCOUNT_CLASSES, Mapcounts, Usage
 from zonerss.units import format_percent
-from zonerss.views.bars import bar
+from zonerss.views.bars import GLYPHS, bar
 from zonerss.views.columns import (
     EXCLUSIVE,
     PID,
@@ -24,6 +24,7 @@ from zonerss.views.columns import (
 from zonerss.views.document import gap_list, header, mapcount_fields, process_fields, usage_fields
 from zonerss.views.explain import chain as chain_view
 from zonerss.views.files import file_fields, render_files
+from zonerss.views.footer import counted
 from zonerss.views.screen import speed_text
 from zonerss.views.table import render_rows, render_table
 from zonerss.views.terminal import PLAIN, Style
@@ -67,8 +68,7 @@ def render(
 
 def _title(page: Page, width: int | None, style: Style) -> list[str]:
     usage = page.usage
-    count = "1 process" if usage.processes == 1 else f"{usage.processes} processes"
-    rest = f"  {usage.kind}, {count}"
+    rest = f"  {usage.kind}, {counted(usage.processes, 'process', 'processes')}"
     name = printable(usage.zone)
     if width is not None:
         name = shorten(name, max(width - len(rest), 8))
@@ -90,8 +90,8 @@ def _memory(page: Page, width: int | None, style: Style, size: Callable[[int | N
     rows = [["RSS", size(usage.rss_bytes), kinds]]
     if width is not None:
         rows += [
-            ["", size(getattr(usage, f"{kind}_bytes")), f"{kind} {glyph}: {what}"]
-            for kind, glyph, what in _KINDS
+            ["", size(getattr(usage, f"{kind}_bytes")), f"{kind} {glyph}: {_KINDS[kind]}"]
+            for kind, glyph in GLYPHS.items()
         ]
     rows += [
         ["EXCL", size(usage.exclusive_bytes), "no other zone maps it"],
@@ -118,11 +118,11 @@ def _mapped(mapcounts: Mapcounts, size: Callable[[int | None], str]) -> str:
     return "mapped once on the whole machine" + (f"; {', '.join(told)}" if told else "")
 
 
-_KINDS = (
-    ("anon", "█", "private memory that no file backs"),
-    ("file", "▓", "files"),
-    ("shmem", "░", "tmpfs, memfd, shared memory"),
-)
+_KINDS = {
+    "anon": "private memory that no file backs",
+    "file": "files",
+    "shmem": "tmpfs, memfd, shared memory",
+}
 
 
 def _facts(rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
@@ -196,7 +196,7 @@ def _sharers(page: Page, width: int | None, most: int, size: Callable[[int | Non
 
 
 def _more(count: int, one: str, many: str, command: str) -> list[str]:
-    return [f"and {count} more {one if count == 1 else many}: {command}"] if count > 0 else []
+    return [f"and {counted(count, f'more {one}', f'more {many}')}: {command}"] if count > 0 else []
 
 
 def document(pages: Sequence[Page], most: int | None = None) -> dict[str, Any]:
