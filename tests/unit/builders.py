@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from zonerss.answers.growth import Growth
 from zonerss.census.census import Census
 from zonerss.census.kinds import Kind
 from zonerss.census.usage import Member
@@ -14,6 +15,7 @@ from zonerss.kernel.roots import HOST, Roots
 from zonerss.records import Grouping, ProcessUsage, Task, Usage, Zone
 from zonerss.records.machine import Machine
 from zonerss.records.mappings import MAPCOUNT_UNKNOWN, PAGE_DEVICE, PAGE_STRUCT, PAGE_ZERO, Vma, VmaPages
+from zonerss.serve.look import Build, Counts, Look
 from zonerss.snapshot import Snapshot
 from zonerss.units import PAGE_BYTES
 from zonerss.walk.host import Host
@@ -102,6 +104,31 @@ def snapshot(*usages: Usage, **fields: Any) -> Snapshot:
             parts=Census(1).parts(),
             members=(),
             machine=MACHINE,
+        ),
+        **fields,
+    )
+
+
+def look(*usages: Usage, **fields: Any) -> Look:
+    """What is served after the third walk, which took a quarter of a second; its growth knows the one before it."""
+    taken = snapshot(*usages)
+    growth = Growth()
+    growth.add(replace(taken, began=taken.began - timedelta(seconds=30)))
+    growth.add(taken)
+    counts = Counts()
+    for seconds in (0.02, 11.0, 0.25):
+        counts = counts.with_walk(seconds, 0.1, taken.gaps)
+    return replace(
+        Look(
+            snapshot=taken,
+            walk_seconds=0.25,
+            ended_monotonic=1000.0,
+            growth=growth,
+            pairs=(),
+            counts=counts,
+            interval_seconds=30.0,
+            stretched_seconds=30.0,
+            build=Build("0.1.0", "3.11.2", "6.18.44 x86_64"),
         ),
         **fields,
     )

@@ -104,6 +104,13 @@ class Growth:
             points.append(Point(now, usage.rss_bytes, usage.uncertainty_bytes or 0))
             self._points[usage.zone] = points
 
+    def copy(self) -> Growth:
+        """What was seen so far, to which nothing is added any more when something is added to this one."""
+        other = Growth(self._looks)
+        other._points = {zone: points.copy() for zone, points in self._points.items()}
+        other._latest = self._latest
+        return other
+
     def sizes(self, zone: str, count: int) -> list[int]:
         """Its rss in the latest snapshots, the oldest first, at most so many; in bytes."""
         return [point.size_bytes for point in self._points.get(zone, ())][-count:]

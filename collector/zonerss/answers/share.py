@@ -114,6 +114,20 @@ def pairs(parts: Parts, names: Mapping[int, str], limit: int | None = None) -> t
     ], count
 
 
+def zone_pairs(snapshot: Snapshot, limit: int | None = None) -> list[Pair]:
+    """
+    What each two zones of the first grouping both map, most first, whatever else the snapshot tells apart.
+
+    :param limit: at most so many
+    """
+    number: dict[str, int] = {}
+    group_of = [NO_GROUP] * snapshot.parts.owners
+    for member in snapshot.members:
+        group_of[member.owner] = number.setdefault(member.zones[0].name, len(number))
+    names = {group: name for name, group in number.items()}
+    return pairs(snapshot.parts.project(group_of, len(number)), names, limit)[0]
+
+
 def pairs_among(parts: Parts, names: Mapping[int, str], chosen: Sequence[str]) -> list[Pair]:
     """The same for some zones only, without their pairs with others."""
     numbers = [number for number, name in names.items() if name in set(chosen)]

@@ -136,3 +136,12 @@ def test_churn_of_a_steady_leak_is_steady() -> None:
 
 def test_churn_is_up_and_down() -> None:
     assert lately(10, 30, 10).churn("web") == 10
+
+
+def test_a_copy_is_not_added_to() -> None:
+    growth = lately(1 * MIB, 2 * MIB, 3 * MIB, 4 * MIB)
+    before = growth.copy()
+    looked(growth, 100, web=5 * MIB)
+    assert before.sizes("web", 9) == [1 * MIB, 2 * MIB, 3 * MIB, 4 * MIB]
+    assert before.slope("web") == lately(1 * MIB, 2 * MIB, 3 * MIB, 4 * MIB).slope("web")
+    assert growth.sizes("web", 9)[-1] == 5 * MIB

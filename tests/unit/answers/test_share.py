@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from hypothesis import given
+from tests.unit.builders import members, snapshot
 from tests.unit.frames_by_hand import NAMES, PATHS, Frames, censuses, frames, in_rss
 
 from zonerss.answers.share import (
+    Pair,
     cover,
     held_together,
     is_kernels,
@@ -15,8 +17,10 @@ from zonerss.answers.share import (
     pairs_among,
     shared_parts,
     with_any,
+    zone_pairs,
 )
 from zonerss.census.kinds import Kind
+from zonerss.census.parts import Parts
 from zonerss.records.files import FileKind, MappedFile
 
 LIBC = MappedFile("/lib/libc.so.6", FileKind.FILE, True)
@@ -46,6 +50,17 @@ def test_pairs_are_what_both_map(frames: Frames) -> None:
             if PATHS[one] < PATHS[other]:
                 assert found.pop((PATHS[one], PATHS[other]), 0) == both
     assert not found
+
+
+def test_pairs_of_zones_join_the_owners_of_a_zone() -> None:
+    parts = Parts.of(4, {(0, 1): (1, 2, 0, 0), (0, 1, 2): (0, 5, 0, 0), (1, 2, 3): (0, 0, 7, 0)})
+    taken = snapshot(parts=parts, members=members("web", "web", "db", "cache"))
+    expected = [(("db", "web"), 12), (("cache", "db"), 7), (("cache", "web"), 7)]
+    found = zone_pairs(taken)
+    assert found[0] == Pair(("db", "web"), 12 * 4096)
+    assert sorted(found) == sorted(Pair(zones, pages * 4096) for zones, pages in expected)
+    assert zone_pairs(taken, 1) == found[:1]
+    assert zone_pairs(snapshot(parts=Parts.of(0, {}))) == []
 
 
 @given(frames)
