@@ -218,6 +218,10 @@ class Help(argparse.HelpFormatter):
         )
 
 
+_WITH_MINUS = ("--sort", "--at", "--since", "--until")
+"""Options whose values may begin with a minus."""
+
+
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line; the usage is for those who ask for it."""
 
@@ -232,14 +236,14 @@ class Parser(argparse.ArgumentParser):
         self, words: Sequence[str], begin: Callable[[], argparse.Namespace] = argparse.Namespace
     ) -> argparse.Namespace:
         """
-        As parse_args(), with arguments anywhere between the options, and columns that begin with a minus.
+        As parse_args(), with arguments anywhere between the options, and columns and times that begin with a minus.
 
         :param begin: makes the namespace that they are added to
         """
         joined: list[str] = []
         for word in words:
-            if joined[-1:] == ["--sort"] and word.startswith("-") and not word.startswith("--"):
-                joined[-1] = f"--sort={word}"
+            if joined and joined[-1] in _WITH_MINUS and word.startswith("-") and not word.startswith("--"):
+                joined[-1] += f"={word}"
             else:
                 joined.append(word)
         args, rest = self.parse_known_args(joined, begin())

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from zonerss.commands.quantities import duration_within
 from zonerss.errors import UsageError
 from zonerss.kernel.patience import PATIENCE_SECONDS
 from zonerss.kernel.safely import read_named
@@ -75,22 +76,12 @@ def add_walk_options(parser: argparse.ArgumentParser, by: bool = True) -> None:
     parser.add_argument("--rules", metavar="FILE", help="a TOML file with names for cgroups (docs/zones.md)")
     parser.add_argument(
         "--patience",
-        type=_patience,
+        type=duration_within("0.1s", "1h"),
         default=PATIENCE_SECONDS,
-        metavar="SECONDS",
-        help=f"how long a process may keep us waiting for its memory (default {PATIENCE_SECONDS:g}); it is then "
+        metavar="DURATION",
+        help=f"how long a process may keep us waiting for its memory (default {PATIENCE_SECONDS:g}s); it is then "
         "not counted, or only in part",
     )
-
-
-def _patience(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0.1 <= seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0.1 to an hour (3600)")
-    return seconds
 
 
 def one_way(args: argparse.Namespace) -> str:

@@ -94,8 +94,8 @@ def prepare(parser: argparse.ArgumentParser) -> None:
         "-i",
         dest="every",
         type=interval,
-        metavar="S",
-        help=f"seconds between snapshots (default {_INTERVAL:g})",
+        metavar="DURATION",
+        help=f"between snapshots, as in 0.5s, 10 (seconds) or 5m (default {_INTERVAL:g}s)",
     )
     parser.add_argument(
         "-n", dest="times", type=count, metavar="N", help="like --batch: stop after N snapshots"

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from zonerss.commands.options import count, read_rules
+from zonerss.commands.quantities import duration_within
 from zonerss.errors import UnknownZone, UsageError
 from zonerss.snapshot import Session, Snapshot
 from zonerss.views.document import render_json
@@ -21,8 +22,8 @@ from zonerss.views.text import fit, printable
 
 Found = TypeVar("Found")
 
-LEAST_INTERVAL = 0.1
-"""In seconds. With shorter intervals most of what changes would be zonerss itself."""
+interval = duration_within("0.1s", "1d")
+"""Seconds between two snapshots. With shorter intervals most of what changes would be zonerss itself."""
 
 
 def add_watch_options(parser: argparse.ArgumentParser, uncertainty: bool = True) -> None:
@@ -37,22 +38,12 @@ def add_watch_options(parser: argparse.ArgumentParser, uncertainty: bool = True)
             "--watch); adds 0.3 s",
         )
     parser.add_argument(
-        "--watch", type=interval, metavar="SECONDS", help="repeat every SECONDS seconds until interrupted"
+        "--watch",
+        type=interval,
+        metavar="DURATION",
+        help="repeat so often, as in 0.5s, 10 (seconds) or 5m, until interrupted",
     )
     parser.add_argument("--count", type=count, metavar="N", help="with --watch: stop after N rounds")
-
-
-def interval(text: str) -> float:
-    """Seconds between two snapshots, from the command line."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not LEAST_INTERVAL <= seconds <= 86_400:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a number of seconds from {LEAST_INTERVAL:g} to 86400 (a day)"
-        )
-    return seconds
 
 
 def ticks(seconds: float, times: int | None = None) -> Iterator[int]:
@@ -76,7 +67,7 @@ def turns(args: argparse.Namespace) -> Iterator[int]:
     if args.watch is not None:
         return ticks(args.watch, args.count)
     if args.count:
-        raise UsageError("--count needs --watch SECONDS")
+        raise UsageError("--count needs --watch DURATION")
     return iter((0,))
 
 

@@ -125,7 +125,7 @@ def test_each_common_option_is_one_of_several_verbs() -> None:
         ("by = 'user'\n\n[shwo]\n", "3:2", "there is no verb 'shwo'; did you mean show?"),
         ("[show]\nby = 'user'\n sotr = 'rss'\n", "3:2", "there is no option 'sotr'; did you mean sort?"),
         ("[ps]\nsort = 1\n[show]\nlimit = 'many'\n", "4:1", "limit: 'many' is not a whole number"),
-        ("patience = 0\n", "1:1", "patience: '0' is no number of seconds"),
+        ("patience = 0\n", "1:1", "patience: '0' is no duration from 0.1s to 1h"),
         ("bytes = 1\n", "1:1", "bytes is true or false, not 1"),
         ("[show]\nbytes = 'yes'\n", "2:1", "bytes is true or false, not 'yes'"),
         ("source = true\n", "1:1", "source takes a text or a number, not True"),

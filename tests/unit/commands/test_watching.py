@@ -80,9 +80,9 @@ def options(**given: Any) -> argparse.Namespace:
     ("more", "sentence"),
     [
         (["--count", "2"], "--count needs --watch"),
-        (["--watch", "0"], "not a number of seconds"),
-        (["--watch", "nan"], "not a number of seconds"),
-        (["--watch", "90000"], "not a number of seconds"),
+        (["--watch", "0"], "is no duration from 0.1s to 1d"),
+        (["--watch", "nan"], "is no duration from 0.1s to 1d"),
+        (["--watch", "2d"], "is no duration from 0.1s to 1d"),
         (["--watch", "1", "--count", "0"], "not a whole number"),
     ],
 )
