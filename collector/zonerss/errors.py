@@ -47,6 +47,13 @@ class FramesHidden(CannotServe):
     """
 
 
+class StoreFull(CannotServe):
+    """There is no room for what was to be recorded: the disk is full, or the file may not be larger.
+
+    What was kept before is whole, and the next may fit again.
+    """
+
+
 class UnknownZone(ZonerssError):
     """A zone was named that no process of this host belongs to, or a process that is not there."""
 

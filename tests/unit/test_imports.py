@@ -29,6 +29,7 @@ FLOORS = (
     ("walk",),
     ("motion",),
     ("snapshot",),
+    ("history",),
     ("answers", "zonerss"),  # zonerss: the package's own __init__
     ("schemas",),
     ("views",),

@@ -20,6 +20,8 @@ ELSEWHERE = {
     "__main__.py": "tests/live/test_bad_input.py",
     "errors.py": "tests/unit/commands/test_main.py",
     "snapshot.py": "tests/live/test_known_answers.py",
+    "history/keeper.py": "tests/unit/history/test_moment.py",
+    "history/recording.py": "tests/unit/history/test_moment.py",
     "records/__init__.py": "tests/unit/census/test_usage.py",
     "records/bills.py": "tests/unit/kernel/test_memcg.py",
     "records/files.py": "tests/unit/walk/test_files.py",

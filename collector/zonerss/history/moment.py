@@ -1,0 +1,193 @@
+"""What is kept of one look at the machine.
+
+One walk, by zone and by cgroup, with processes and the files of the memory controller; then, of the same frames, who
+pays for them and which files they hold; then the bills. The walk tells address spaces apart. A moment does not: its
+owners are the pairs of a zone and a cgroup in it, for no answer asks for more, and there are a tenth as many parts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from zonerss.census.parts import NO_GROUP, Parts
+from zonerss.census.usage import Member
+from zonerss.kernel.boot import Uptime, read_boot_id, read_uptime
+from zonerss.kernel.cgroupfs import MemoryHierarchy, charged_bytes, find_memory_hierarchy
+from zonerss.kernel.memcg import cgroup_inodes, read_bill
+from zonerss.kernel.names import host_names
+from zonerss.kernel.roots import Roots
+from zonerss.records import Gap, Task
+from zonerss.records.bills import Bill, Billed
+from zonerss.records.files import Holding, Holdings, MappedFile
+from zonerss.snapshot import Session, Snapshot
+from zonerss.walk.files import ipc_namespace
+from zonerss.zones.paths import ancestors
+
+GROUPINGS = ("zone", "cgroup")
+"""What a moment is grouped by. Ways that follow from a process's cgroup can be derived from it."""
+
+_STATS = """
+anon file kernel kernel_stack pagetables sec_pagetables percpu sock vmalloc shmem zswap zswapped file_mapped file_dirty
+file_writeback swapcached anon_thp file_thp shmem_thp inactive_anon active_anon inactive_file active_file unevictable
+slab_reclaimable slab_unreclaimable slab hugetlb
+cache rss rss_huge mapped_file dirty writeback swap
+"""
+KEPT_STATS = frozenset(_STATS.split())
+"""What is kept of memory.stat: memory. The rest counts events, or repeats limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What is kept of one look: enough to ask share, whatif and explain about it later."""
+
+    snapshot: Snapshot
+    """By zone and by cgroup, with processes and controls, without frames. Owners are the pairs of a zone and the cgroup
+    of a process; members are all processes. Of a task there is what identifies and places it, and its size."""
+    holdings: Holdings | None
+    """By the set numbers of snapshot.parts. None: not kept."""
+    holding_gaps: tuple[Gap, ...]
+    billed: tuple[Billed, ...] | None
+    """Owners as of snapshot.parts. None: not kept, or the kernel does not tell."""
+    cgroups: Mapping[int, str]
+    """The paths of the cgroups that pay, by Billed.inode, as far as they can be seen."""
+    bills: Mapping[str, Bill]
+    """By cgroup: of each zone's, and of each that pays. Those without a memory controller are missing."""
+    charged: Mapping[str, int]
+    """By cgroup: of each that holds a process, and of those above it. In bytes."""
+    ipc_namespaces: Mapping[int, int]
+    """By pid, where it is not the recorder's own."""
+    users: Mapping[int, str]
+    """Names of the users that were met."""
+    containers: Mapping[str, str]
+    """Names of the zones that have an id, by full id."""
+    host_name: str
+    boot_id: str
+    """The UUID of the boot; empty: not known."""
+    processors: int
+    uptime: Uptime
+    """When the walk had ended, by clocks that nobody sets."""
+
+
+def take_moment(session: Session, lean: bool = False, zone: Sequence[str] = ()) -> Moment:
+    """
+    Look at the machine once and take along what can be asked about it later.
+
+    :param lean: leave out which files parts hold, who pays for them, and IPC namespaces: what has to be read process by
+        process or frame by frame
+    :param zone: names of zones: only these are shown, with the same figures as among all
+    :raises UnknownZone: there is no zone of that name
+    """
+    full = session.take(GROUPINGS, zone=zone or None, processes=True, controls=True)
+    assert full.host is not None
+    roots, uptime = full.host.roots, read_uptime()
+    coarse = _Coarse(full)
+    billed = None if lean else full.payers()
+    held, gaps = (None, ()) if lean else full.holdings()
+    snapshot = replace(full.without_frames(), parts=coarse.parts, members=coarse.members(full.members))
+
+    hierarchy = find_memory_hierarchy(roots)
+    inodes = cgroup_inodes(hierarchy) if billed else {}
+    payers = {row.inode: inodes[row.inode] for row in billed or () if row.inode in inodes}
+    zones = {member.zones[0] for member in full.members}
+    billable = sorted({*payers.values(), *(zone.cgroup for zone in zones if zone.cgroup is not None)})
+    names = host_names(roots)
+    uids = {uid for member in full.members for uid in (member.task.uid, member.task.euid) if uid is not None}
+    return Moment(
+        snapshot=snapshot,
+        holdings=None if held is None else coarse.holdings(held),
+        holding_gaps=gaps,
+        billed=None if billed is None else coarse.billed(billed),
+        cgroups=payers,
+        bills={
+            path: _kept_bill(bill) for path in billable if (bill := read_bill(hierarchy, path)) is not None
+        },
+        charged=_charges(hierarchy, {member.task.cgroup for member in full.members}),
+        ipc_namespaces={} if lean else _ipc_namespaces(full.members, roots),
+        users={uid: name for uid in sorted(uids) if (name := names.users.get(uid))},
+        containers={zone.id: zone.name for zone in sorted(zones, key=lambda zone: zone.name) if zone.id},
+        host_name=full.machine.host_name if full.machine else os.uname().nodename,
+        boot_id=read_boot_id(roots),
+        processors=os.cpu_count() or 1,
+        uptime=uptime,
+    )
+
+
+class _Coarse:
+    """The parts of a walk with coarser owners: one for each combination of zones, rather than each address space."""
+
+    def __init__(self, full: Snapshot) -> None:
+        self._full = full
+        number = {zones: n for n, zones in enumerate(dict.fromkeys(member.zones for member in full.members))}
+        self._group_of = [NO_GROUP] * full.parts.owners
+        for member in full.members:
+            self._group_of[member.owner] = number[member.zones]
+        self.parts: Parts = full.parts.project(self._group_of, len(number))
+
+    def members(self, members: Iterable[Member]) -> tuple[Member, ...]:
+        return tuple(
+            replace(member, owner=self._group_of[member.owner], task=kept_task(member.task))
+            for member in members
+        )
+
+    def billed(self, rows: Iterable[Billed]) -> tuple[Billed, ...]:
+        sums: dict[tuple[tuple[int, ...], int], tuple[int, ...]] = {}
+        for row in rows:
+            key = (self._groups(row.owners), row.inode)
+            sums[key] = _plus(sums.get(key), row.pages)
+        return tuple(Billed(owners, inode, pages) for (owners, inode), pages in sorted(sums.items()))
+
+    def holdings(self, held: Holdings) -> dict[int, tuple[Holding, ...]]:
+        filled = self.parts.filled()
+        number_of = dict(zip(self.parts.members(filled), filled, strict=True))
+        sums: dict[int, dict[MappedFile | None, tuple[int, ...]]] = {}
+        for owners, rows in zip(self._full.parts.members(held), held.values(), strict=True):
+            number = number_of.get(self._groups(owners))
+            if number is None:
+                continue  # of owners none of whose processes was seen
+            files = sums.setdefault(number, {})
+            for file, pages in rows:
+                files[file] = _plus(files.get(file), pages)
+        return {number: tuple(files.items()) for number, files in sums.items()}
+
+    def _groups(self, owners: Iterable[int]) -> tuple[int, ...]:
+        return tuple(sorted({self._group_of[owner] for owner in owners} - {NO_GROUP}))
+
+
+def kept_task(task: Task) -> Task:
+    """A task without what only helps to walk it."""
+    return Task(
+        pid=task.pid,
+        start_ticks=task.start_ticks,
+        uid=task.uid,
+        euid=task.euid,
+        command=task.command,
+        cgroup=task.cgroup,
+        rss_pages=0,
+        walk_tid=task.pid,
+        size_bytes=task.size_bytes,
+    )
+
+
+def _kept_bill(bill: Bill) -> Bill:
+    return replace(bill, stat=_kept_stat(bill.stat), own=None if bill.own is None else _kept_stat(bill.own))
+
+
+def _kept_stat(stat: Mapping[str, int]) -> dict[str, int]:
+    return {name: value for name, value in stat.items() if name in KEPT_STATS}
+
+
+def _plus(sums: Sequence[int] | None, pages: Sequence[int]) -> tuple[int, ...]:
+    return tuple(map(sum, zip(sums, pages, strict=True))) if sums else tuple(pages)
+
+
+def _charges(hierarchy: MemoryHierarchy, cgroups: Iterable[str]) -> dict[str, int]:
+    paths = sorted({above for path in cgroups for above in ancestors(path)})
+    return {path: charge for path in paths if (charge := charged_bytes(hierarchy, path)) is not None}
+
+
+def _ipc_namespaces(members: Iterable[Member], roots: Roots) -> dict[int, int]:
+    ours = ipc_namespace("self", roots)
+    found = {member.task.pid: ipc_namespace(member.task.pid, roots) for member in members}
+    return {pid: space for pid, space in found.items() if space is not None and space != ours}

@@ -1,0 +1,117 @@
+"""What is kept of a look: owners by zone and cgroup instead of address spaces, and what goes with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.unit import builders
+from tests.unit.builders import MIB
+
+from zonerss.census.parts import Parts
+from zonerss.census.usage import Member, zones_usage
+from zonerss.history.moment import GROUPINGS, take_moment
+from zonerss.kernel.roots import Roots
+from zonerss.records import Grouping, Task, Zone
+from zonerss.records.bills import Billed
+from zonerss.records.files import FileKind, MappedFile
+from zonerss.snapshot import Snapshot
+
+LIBC = MappedFile("/lib/libc.so.6", FileKind.FILE, True, 2 * MIB, (8, 1), 77)
+WEB, DB = Zone("web", "/web"), Zone("db", "/db", "1f" * 32, "docker")
+
+
+def member(pid: int, zone: Zone, owner: int) -> Member:
+    task = Task(pid, 10 * pid, 7, 8, "x", zone.cgroup or "/", 55, pid + 1, 4096, 0x7FFF, 3)
+    assert zone.cgroup
+    return Member(task, pid, (zone, Zone(zone.cgroup, zone.cgroup)), owner, 5)
+
+
+class Looks:
+    """A session whose one look found two processes of web and one of db, each an owner of its own; 3: nobody's."""
+
+    def __init__(self, roots: Roots) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+        self.members = (member(10, DB, 0), member(20, WEB, 1), member(21, WEB, 2))
+        self.parts = Parts.of(
+            4,
+            {
+                (0,): (1, 0, 0, 0, 0),
+                (1,): (2, 0, 0, 0, 0),
+                (1, 2): (0, 3, 0, 0, 0),
+                (0, 1): (0, 5, 0, 0, 0),
+                (0, 1, 2): (0, 7, 11, 0, 0),
+                (3,): (13, 0, 0, 0, 0),
+            },
+        )
+        usages, total = zones_usage(self.parts, self.members, 0, lambda zone: None)
+        groupings = tuple(
+            Grouping(by, zones_usage(self.parts, self.members, position, lambda zone: None)[0])
+            for position, by in enumerate(GROUPINGS)
+        )
+        self.snapshot = builders.snapshot(
+            *usages,
+            total=total,
+            groupings=groupings,
+            processes=(),
+            parts=self.parts,
+            members=self.members,
+            host=builders.host(roots),
+        )
+
+    def take(self, *args: Any, **options: Any) -> Snapshot:
+        self.asked.append((args, options))
+        return self.snapshot
+
+
+def roots_of(tmp_path: Path) -> Roots:
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self" / "mountinfo").write_text("")
+    return Roots(proc=tmp_path, sys=tmp_path, host=tmp_path)
+
+
+def test_one_walk_whose_owners_become_those_of_the_zones(tmp_path: Path, monkeypatch: Any) -> None:
+    looks = Looks(roots_of(tmp_path))
+    billed = (
+        Billed((1,), 5, (2, 0, 0, 0, 0)),
+        Billed((1, 2), 5, (0, 3, 0, 0, 0)),
+        Billed((0, 1, 2), 0, (0, 7, 0, 0, 0)),
+        Billed((0, 1), 0, (0, 5, 0, 0, 0)),
+    )
+    number = dict(zip(looks.parts.members(looks.parts.filled()), looks.parts.filled(), strict=True))
+    held = {
+        number[0, 1]: [(LIBC, (0, 5, 0, 0, 0))],
+        number[0, 1, 2]: [(LIBC, (0, 6, 0, 0, 0)), (None, (0, 1, 11, 0, 0))],
+        number[3,]: [(None, (13, 0, 0, 0, 0))],
+    }
+    monkeypatch.setattr(Snapshot, "payers", lambda self: billed)
+    monkeypatch.setattr(Snapshot, "holdings", lambda self: (held, ()))
+    moment = take_moment(looks)  # type: ignore[arg-type]
+    assert looks.asked == [((GROUPINGS,), {"zone": None, "processes": True, "controls": True})]
+    assert dict(moment.snapshot.parts) == {
+        (0,): (1, 0, 0, 0, 0),
+        (1,): (2, 3, 0, 0, 0),
+        (0, 1): (0, 12, 11, 0, 0),
+    }
+    assert [(m.task.pid, m.owner) for m in moment.snapshot.members] == [(10, 0), (20, 1), (21, 1)]
+    assert moment.snapshot.frames is None
+    assert moment.snapshot.host is None
+    assert moment.billed == (Billed((0, 1), 0, (0, 12, 0, 0, 0)), Billed((1,), 5, (2, 3, 0, 0, 0)))
+    assert moment.holdings is not None
+    ((both, rows),) = moment.holdings.items()
+    assert moment.snapshot.parts.owners_of(both) == (0, 1)
+    assert dict(rows) == {LIBC: (0, 11, 0, 0, 0), None: (0, 1, 11, 0, 0)}
+    assert moment.containers == {"1f" * 32: "db"}
+    for position in (0, 1):
+        usages, _ = zones_usage(moment.snapshot.parts, moment.snapshot.members, position, lambda zone: None)
+        assert usages == looks.snapshot.groupings[position].zones
+
+
+def test_lean_reads_no_frame_and_no_process_again(tmp_path: Path) -> None:
+    moment = take_moment(Looks(roots_of(tmp_path)), lean=True, zone=["web"])  # type: ignore[arg-type]
+    assert moment.holdings is None
+    assert moment.billed is None
+    assert moment.ipc_namespaces == {}
+    task = moment.snapshot.members[1].task
+    assert (task.pid, task.start_ticks, task.uid, task.euid, task.size_bytes) == (20, 200, 7, 8, 4096)
+    assert (task.rss_pages, task.walk_tid, task.stack_start, task.cgroup_text) == (0, 20, 0, 0)
