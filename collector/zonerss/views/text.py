@@ -20,11 +20,15 @@ _UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def printable(text: str) -> str:
-    """The text on one line; control characters, and what the terminal's encoding lacks, as backslash escapes."""
+def printable(text: str, encoding: str | None = None) -> str:
+    """
+    The text on one line; control characters, and what the encoding lacks, as backslash escapes.
+
+    :param encoding: None: that of the terminal
+    """
     if text.isascii() and text.isprintable():
         return text
-    encoding = here().encoding
+    encoding = encoding or here().encoding
     return "".join(_visible(char, encoding) for char in text)
 
 

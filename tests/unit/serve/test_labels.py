@@ -1,0 +1,81 @@
+"""Labels of zones: printable, never two alike, and what a name tells of a pod."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.builders import usage
+
+from zonerss.serve.labels import info_labels, spelled
+from zonerss.views.text import printable
+
+BYTE = b"\xff".decode("utf-8", "surrogateescape")
+TEXT = st.text(
+    st.one_of(st.characters(), st.sampled_from("\\xfau~0123456789\n\x1b" + BYTE)), min_size=1, max_size=12
+)
+
+
+def test_what_is_printable_is_its_own_label() -> None:
+    names = ["web", "kube-system/coredns/coredns", "dev-disk\\x2duuid.swap", 'a"b', "größe", "a b"]
+    assert spelled(names) == {name: name for name in names}
+
+
+def test_what_is_not_printable_is_escaped_as_in_tables() -> None:
+    assert spelled(["a\nb", "\x1b[2J", BYTE, "\u202e", "\ud800"]) == {
+        "a\nb": "a\\x0ab",
+        "\x1b[2J": "\\x1b[2J",
+        BYTE: "\\xff",
+        "\u202e": "\\u202e",
+        "\ud800": "\\ud800",
+    }
+
+
+def test_two_names_that_are_printed_alike_have_two_labels() -> None:
+    labels = spelled([BYTE, "\\xff"])
+    assert labels["\\xff"] == "\\xff"
+    assert labels[BYTE].startswith("\\xff~")
+    assert len(labels[BYTE]) == len("\\xff~") + 8
+    # who makes a zone of that very name does not get its series
+    third = labels[BYTE]
+    labels = spelled([BYTE, "\\xff", third])
+    assert labels[third] == third
+    assert len(set(labels.values())) == 3
+
+
+@given(st.lists(TEXT, unique=True, max_size=8))
+def test_labels_are_distinct_printable_and_do_not_depend_on_the_order(names: list[str]) -> None:
+    labels = spelled(names)
+    assert set(labels) == set(names)
+    assert len(set(labels.values())) == len(names)
+    assert all(printable(label, "utf-8") == label for label in labels.values())
+    for other in itertools.islice(itertools.permutations(names), 5):
+        assert spelled(other) == labels
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "parts"),
+    [
+        ("docker", "web/1", {"container": "web/1"}),
+        ("lxc", "box", {"container": "box"}),
+        ("pod", "shop/web-0", {"namespace": "shop", "pod": "web-0"}),
+        ("pod", "pod-8f3a", {"pod": "pod-8f3a"}),
+        ("kubernetes", "shop/web-0/nginx", {"namespace": "shop", "pod": "web-0", "container": "nginx"}),
+        ("kubernetes", "pod-8f3a/0123456789ab", {"pod": "pod-8f3a", "container": "0123456789ab"}),
+        ("kubernetes", "0123456789ab", {}),
+        ("service", "a/b/c", {}),
+    ],
+)
+def test_names_tell_of_containers_and_pods(kind: str, name: str, parts: dict[str, str]) -> None:
+    zone = usage(name, kind=kind, cgroup="/x\n", id=None)
+    assert info_labels(zone, name) == {"zone": name, "kind": kind, "cgroup": "/x\\x0a", **parts}
+
+
+def test_what_is_unknown_is_no_label() -> None:
+    assert info_labels(usage("u", cgroup=None, id="00ff"), "u") == {
+        "zone": "u",
+        "kind": "cgroup",
+        "id": "00ff",
+    }
