@@ -15,23 +15,17 @@ _SECONDS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1, "ms": 0.001}
 LONGEST_SECONDS = 100 * 365.25 * 86_400
 """A hundred years: what is longer is a slip of the pen, and datetime ends soon after."""
 _NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)"
-_PLAIN = re.compile(_NUMBER, re.ASCII)
-_DURATION = re.compile(
-    "".join(
-        rf"(?:(?P<{unit}>{_NUMBER}){unit}(?!s))?" if unit == "m" else rf"(?:(?P<{unit}>{_NUMBER}){unit})?"
-        for unit in _SECONDS
-    ),
-    re.ASCII,
+# Strings: most commands need none of these, and compiling them costs 1 % of a cold start.
+_DURATION = "(?a)" + "".join(
+    rf"(?:(?P<{unit}>{_NUMBER}){unit}{'(?!s)' if unit == 'm' else ''})?" for unit in _SECONDS
 )
-_SIZE = re.compile(rf"(?P<number>{_NUMBER})(?:(?P<unit>[KMGTPE])(?:i?B)?|B)?", re.ASCII | re.IGNORECASE)
+_SIZE = rf"(?ai)(?P<number>{_NUMBER})(?:(?P<unit>[KMGTPE])(?:i?B)?|B)?"
+_CLOCK = r"(?a)(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d))?"
+_DATE_TIME = r"(?a)\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:[Zz]|[+-]\d\d:\d\d)?)?"
 LARGEST_BYTES = (1 << 63) - 1
 """What an offset in a file may be: off_t."""
 _DIGITS = 20
 """A number of more is no quantity, and slow to read."""
-_CLOCK = re.compile(r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d))?", re.ASCII)
-_DATE_TIME = re.compile(
-    r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:[Zz]|[+-]\d\d:\d\d)?)?", re.ASCII
-)
 _DAY = timedelta(days=1)
 
 
@@ -55,11 +49,10 @@ def duration_within(least: str, most: str) -> Callable[[str], float]:
 
     :param least: a duration, as the message is to spell it
     """
-    low, high = duration(least), duration(most)
 
     def parse(text: str) -> float:
         seconds = _seconds(text)
-        if seconds is None or not low <= seconds <= high:
+        if seconds is None or not duration(least) <= seconds <= duration(most):
             raise argparse.ArgumentTypeError(
                 f"{text!r} is no duration from {least} to {most}; 10s, 5m and 1h30m are spelled so"
             )
@@ -72,13 +65,17 @@ def _seconds(text: str) -> float | None:
     """None: it is no duration."""
     if not text or len(text) > _DIGITS * len(_SECONDS):
         return None
-    if _PLAIN.fullmatch(text):
+    if _is_plain(text):
         seconds = float(text)
-    elif match := _DURATION.fullmatch(text):
+    elif match := re.fullmatch(_DURATION, text):
         seconds = sum(float(number) * _SECONDS[unit] for unit, number in match.groupdict("0").items())
     else:
         return None
     return seconds if seconds <= LONGEST_SECONDS else None
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.replace(".", "", 1).isdigit()
 
 
 def size(text: str) -> int:
@@ -87,7 +84,7 @@ def size(text: str) -> int:
 
     :raises argparse.ArgumentTypeError: it is none, no whole number of bytes where it has no unit, or past 8 EiB
     """
-    match = _SIZE.fullmatch(text) if len(text) <= 2 * _DIGITS else None
+    match = re.fullmatch(_SIZE, text) if len(text) <= 2 * _DIGITS else None
     if match and (match["unit"] or match["number"].isdigit()):
         power = "KMGTPE".index(match["unit"].upper()) + 1 if match["unit"] else 0
         number = match["number"]
@@ -126,7 +123,7 @@ def moment_of(
 
 def _clock(text: str, now: datetime, coming: bool, zone: tzinfo | None) -> datetime | None:
     """The nearest moment at which local clocks show it, before now or after it."""
-    match = _CLOCK.fullmatch(text)
+    match = re.fullmatch(_CLOCK, text)
     if not match:
         return None
     hour, minute, second = (int(number) for number in match.groups("0"))
@@ -148,7 +145,7 @@ def _from_now(text: str, now: datetime, coming: bool) -> datetime | None:
     if text == "now":
         return now
     sign = text[:1] if text[:1] in ("-", "+") else ""
-    if not sign and (not coming or _PLAIN.fullmatch(text)):
+    if not sign and (not coming or _is_plain(text)):
         return None
     seconds = _seconds(text.removeprefix(sign))
     if seconds is None:
@@ -160,7 +157,7 @@ def _from_now(text: str, now: datetime, coming: bool) -> datetime | None:
 
 
 def _date_time(text: str, zone: tzinfo | None) -> datetime | None:
-    if not _DATE_TIME.fullmatch(text):
+    if not re.fullmatch(_DATE_TIME, text):
         return None
     try:
         moment = datetime.fromisoformat(text.upper())
