@@ -95,10 +95,9 @@ def render(
 def _last_lines(
     snapshot: Snapshot, marks: Sequence[Mark], in_bytes: bool, every: bool, terminal: Terminal
 ) -> list[str]:
-    limits = {usage.zone: usage.limit_bytes for usage in snapshot.zones}
     total, *others = footer(snapshot, in_bytes)
     most = None if every or terminal.width is None else MARKS_SHOWN
-    said = mark_lines(marks, limits, sizes(in_bytes), most, terminal.width)
+    said = mark_lines(marks, snapshot, sizes(in_bytes), most, terminal.width)
     return [
         terminal.style.paint(line, _STYLES.get(text[:2], "dim"))
         for text in (total, *said, *others)

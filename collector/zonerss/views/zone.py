@@ -9,6 +9,7 @@ from typing import Any
 from zonerss.answers.zone import Page
 from zonerss.records import MAPCOUNT_CLASSES, Mapcounts, Usage
 from zonerss.units import format_percent
+from zonerss.views.advice import advise
 from zonerss.views.bars import GLYPHS, bar
 from zonerss.views.columns import (
     EXCLUSIVE,
@@ -177,14 +178,14 @@ def _processes(
 ) -> list[str]:
     columns = (PID, RSS, EXCLUSIVE, PROPORTIONAL, user_column(users), args_column(page.arguments))
     lines = render_table(columns, page.processes[:most], in_bytes, width)
-    return [*lines, *_more(len(page.processes) - most, "process", "processes", "zonerss ps")]
+    return [*lines, *_more(page, len(page.processes) - most, ("process", "processes"), "ps", width)]
 
 
 def _files(page: Page, width: int | None, most: int, in_bytes: bool) -> list[str]:
     if not page.files:
         return []
     lines = render_files(page.files[:most], page.usage.zone, in_bytes, width)
-    return [*lines, *_more(len(page.files) - most, "file", "files", "zonerss files")]
+    return [*lines, *_more(page, len(page.files) - most, ("file", "files"), "files", width)]
 
 
 def _sharers(page: Page, width: int | None, most: int, size: Callable[[int | None], str]) -> list[str]:
@@ -192,11 +193,16 @@ def _sharers(page: Page, width: int | None, most: int, size: Callable[[int | Non
         return []
     rows = [[size(count), printable(name)] for name, count in page.shared_with[:most]]
     lines = render_rows(["SHARED", "WITH"], rows, [False, True], width=width)
-    return [*lines, *_more(len(page.shared_with) - most, "zone", "zones", "zonerss share")]
+    return [*lines, *_more(page, len(page.shared_with) - most, ("zone", "zones"), "share", width)]
 
 
-def _more(count: int, one: str, many: str, command: str) -> list[str]:
-    return [f"and {counted(count, f'more {one}', f'more {many}')}: {command}"] if count > 0 else []
+def _more(page: Page, count: int, words: tuple[str, str], verb: str, width: int | None) -> list[str]:
+    """How many rows were left out, and the command that shows all."""
+    if count <= 0:
+        return []
+    one, many = words
+    lead = f"and {counted(count, f'more {one}', f'more {many}')}"
+    return advise(lead, verb, page.usage.zone, page.snapshot, width)
 
 
 def document(pages: Sequence[Page], most: int | None = None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from zonerss.errors import AmbiguousZone, UnknownZone, did_you_mean, nearest
@@ -87,6 +87,29 @@ def _find_name(wanted: str, known: Collection[str]) -> str:
     close = _close_names(wanted, known)
     hint = did_you_mean(close) or "zonerss show lists the zones"
     raise UnknownZone(f"no process of this host is in a zone {wanted!r}; {hint}", wanted, close)
+
+
+def shortest_name(name: str, known: Collection[str]) -> str:
+    """
+    The shortest of a zone's names by which :func:`find_names` finds it, and no other zone.
+
+    :param known: the names of all zones
+    """
+    ends = {end for whole in _without_type(name) for end in _ends(whole)}
+    for short in sorted(ends, key=lambda end: (len(end), end)):
+        try:
+            if find_names([short], known) == (name,):
+                return short
+        except UnknownZone:
+            continue
+    return name
+
+
+def _ends(name: str) -> Iterator[str]:
+    """A name, and what stands behind each of its slashes."""
+    while name:
+        yield name
+        name = name.partition("/")[2]
 
 
 def is_short_for(short: str, name: str) -> bool:

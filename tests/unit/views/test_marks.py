@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import re
-import shlex
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from tests.unit.builders import MIB
+from tests.unit.builders import MIB, snapshot, usage
 
 from zonerss.answers.marks import Mark, Why
 from zonerss.commands import VERBS
 from zonerss.views.columns import ZONE, ZONE_COLUMNS, sizes
-from zonerss.views.marks import COLUMN_OF, mark_lines, shell_word, sign
-from zonerss.zones.labels import find_names
+from zonerss.views.marks import COLUMN_OF, mark_lines, sign
 
 SIZE = sizes(False)
+FOUND = snapshot(usage("db", limit_bytes=100 * MIB))
 
 
 def line(why: Why, zone: str | None = "db", amount: int = 91 * MIB) -> str:
-    (found,) = mark_lines([Mark(why, zone, amount)], {"db": 100 * MIB}, SIZE)
+    (found,) = mark_lines([Mark(why, zone, amount)], FOUND, SIZE)
     return found
 
 
@@ -46,24 +43,16 @@ def test_the_sign_stands_in_a_column_that_is_there() -> None:
 
 def test_a_command_is_in_one_piece() -> None:
     marks = [Mark(Why.BILL, "db", 64 * MIB)]
-    assert mark_lines(marks, {}, SIZE, width=60) == [
+    assert mark_lines(marks, FOUND, SIZE, width=60) == [
         "* the bill of db, 64M, is more than twice its RSS:",
         "  zonerss explain db",
     ]
-    assert len(mark_lines(marks, {}, SIZE, width=80)) == 1
+    assert len(mark_lines(marks, FOUND, SIZE, width=80)) == 1
 
 
 def test_of_many_the_first_are_told() -> None:
     many = [Mark(Why.BILL, f"z{number}", 64 * MIB) for number in range(5)]
-    lines = mark_lines(many, {}, SIZE)
+    lines = mark_lines(many, FOUND, SIZE)
     assert len(lines) == 4
-    assert lines[-1].startswith("* and 2 more")
-    assert len(mark_lines(many, {}, SIZE, None)) == 5
-
-
-@given(st.binary(max_size=30))
-def test_a_name_is_one_word_that_finds_the_zone(raw: bytes) -> None:
-    zone = raw.decode("utf-8", "surrogateescape")
-    (word,) = shlex.split(shell_word(zone))
-    if "\\" not in zone:  # what looks like an escape is one
-        assert find_names([word], {zone, "other zone"}) == (zone,)
+    assert lines[-1] == "* and 2 more of that kind (--all shows them)"
+    assert len(mark_lines(many, FOUND, SIZE, None)) == 5

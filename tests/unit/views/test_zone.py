@@ -69,9 +69,9 @@ def test_the_page() -> None:
         "PRESSURE 1.5 % of the latest 10 s some task waited for memory; all waited: –",
         "httpd -D one\\x0atwo",
         "[httpd]",
-        "and 2 more processes: zonerss ps",
+        "and 2 more processes: zonerss ps web",
         "/usr/lib/lib0.so",
-        "and 1 more file: zonerss files",
+        "and 1 more file: zonerss files web",
         "WITH",
     ):
         assert words in text, words

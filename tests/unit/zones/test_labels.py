@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from zonerss.errors import AmbiguousZone, UnknownZone
 from zonerss.records import Zone
 from zonerss.views.text import encodable, printable
-from zonerss.zones.labels import find_names, label, raw_name
+from zonerss.zones.labels import find_names, label, raw_name, shortest_name
 
 ID = "0123456789abcdef" * 4
 OTHER = "0123456789ab" + "f" * 52
@@ -199,3 +199,26 @@ def test_short_names_against_an_oracle(wanted: str, known: set[str]) -> None:
 def test_whatever_is_named_is_answered(wanted: str, known: set[str]) -> None:
     with contextlib.suppress(UnknownZone):
         assert set(find_names([wanted], known)) <= known
+
+
+def test_the_shortest_name() -> None:
+    known = {
+        "a/b/web.service",
+        "postgresql@15-main.service",
+        "postgresql@16.service",
+        "web/x",
+        "y/x",
+        "plain",
+    }
+    assert shortest_name("a/b/web.service", known) == "web"
+    assert shortest_name("postgresql@16.service", known) == "postgresql@16"
+    assert shortest_name("web/x", known) == "web/x"
+    assert shortest_name("plain", known) == "plain"
+
+
+@given(st.sets(st.text("ab/@.", min_size=1, max_size=6), min_size=1, max_size=6))
+def test_the_shortest_name_is_that_zones_alone(known: set[str]) -> None:
+    for name in known:
+        short = shortest_name(name, known)
+        assert len(short) <= len(name)
+        assert find_names([short], known) == (name,)
