@@ -101,7 +101,7 @@ def snapshot(*usages: Usage, **fields: Any) -> Snapshot:
             gaps=(),
             walk_ns=5_000_000,
             walk_pages=1234,
-            parts=Census(1).parts(),
+            parts=Census(16).parts(),
             members=(),
             machine=MACHINE,
         ),

@@ -35,6 +35,10 @@ class Column:
     """How a known value is shown where it is neither a size nor plain text."""
     prefix: str = ""
     """What stands before a size that is not 0."""
+    least: int = 16
+    """To how many columns of the terminal text may be squeezed before other columns leave the table."""
+    spare: int = 0
+    """How well a table can do without it: where it is too wide, columns with the greatest number leave first."""
     reverse: bool = field(default=False, compare=False)
     """Sorted the other way round; it is the same column."""
 
@@ -44,19 +48,25 @@ class Column:
         return self.left == self.reverse
 
 
-def _size(name: str, header: str, field: str, help: str, optional: bool = False) -> Column:
-    return Column(name, header, help, lambda record: getattr(record, field), size=True, optional=optional)
+def _size(name: str, header: str, field: str, help: str, optional: bool = False, spare: int = 0) -> Column:
+    return Column(
+        name, header, help, lambda record: getattr(record, field), size=True, optional=optional, spare=spare
+    )
 
 
 NPROC = Column("processes", "PROCS", "processes", lambda record: record.processes)
 RSS = _size("rss", "RSS", "rss_bytes", "frames mapped, each counted once")
-ANON = _size("anon", "ANON", "anon_bytes", "of it: private memory that no file backs")
-FILE = _size("file", "FILE", "file_bytes", "of it: files")
-SHMEM = _size("shmem", "SHMEM", "shmem_bytes", "of it: tmpfs, memfd, shared memory")
+ANON = _size("anon", "ANON", "anon_bytes", "of it: private memory that no file backs", spare=1)
+FILE = _size("file", "FILE", "file_bytes", "of it: files", spare=1)
+SHMEM = _size("shmem", "SHMEM", "shmem_bytes", "of it: tmpfs, memfd, shared memory", spare=1)
 EXCLUSIVE = _size("exclusive", "EXCL", "exclusive_bytes", "of it: mapped by no other zone (or process)")
 SHARED = _size("shared", "SHARED", "shared_bytes", "of it: mapped by others, too")
 PROPORTIONAL = _size(
-    "proportional", "PROP", "proportional_bytes", "each frame divided by the number of those that map it"
+    "proportional",
+    "PROP",
+    "proportional_bytes",
+    "each frame divided by the number of those that map it",
+    spare=1,
 )
 HUGETLB = _size("hugetlb", "HUGETLB", "hugetlb_bytes", "hugetlb pages, which are not in rss", optional=True)
 SWAP = _size("swap", "SWAP", "swap_bytes", "swap slots that page tables refer to, each once", optional=True)
@@ -152,7 +162,7 @@ MORE_ZONE_COLUMNS = (ZONE, UNCERTAINTY, KIND, CGROUP, ID, HIGH, PRESSURE_FULL, C
 """What else can be asked for of a zone, by -o and --sort."""
 
 PID = Column("pid", "PID", "process id", lambda record: record.pid)
-SIZE = _size("size", "SIZE", "size_bytes", "virtual size")
+SIZE = _size("size", "SIZE", "size_bytes", "virtual size", spare=2)
 COMMAND = Column(
     "command", "PROCESS", "command name (the kernel's comm)", lambda record: record.command, left=True
 )
@@ -224,7 +234,7 @@ def args_column(arguments: Mapping[int, Sequence[str]]) -> Column:
     def line(record: Any) -> str:
         return " ".join(arguments.get(record.pid, ())).strip() or f"[{record.command}]"
 
-    return Column("args", "ARGS", "command line; [comm] where it cannot be read", line, left=True)
+    return Column("args", "ARGS", "command line; [comm] where it cannot be read", line, left=True, least=30)
 
 
 def user_column(users: Mapping[int, str]) -> Column:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
+from typing import Any
 
-from zonerss.records import Cause, Gap
+from zonerss.census.kinds import rss_of
+from zonerss.records import Cause, Gap, ProcessUsage
 from zonerss.snapshot import Snapshot
+from zonerss.units import pages_to_bytes
 from zonerss.views.columns import sizes
 from zonerss.views.text import printable
 
@@ -24,14 +27,14 @@ _SAYS = {
 }
 
 
-def footer(snapshot: Snapshot, in_bytes: bool = False) -> list[str]:
-    """One line, and one more for each thing that the reader must know: uncertainty that is no bound, warnings, gaps."""
-    size, total = sizes(in_bytes), snapshot.total
-    zones = sum(len(grouping.zones) for grouping in snapshot.groupings[:1])
-    lines = [
-        f"{counted(zones, 'zone')}, {counted(total.processes, 'process', 'processes')}: {size(total.rss_bytes)}, "
-        f"each page once (ps adds up to {size(total.process_rss_bytes)}). {took(snapshot.ended - snapshot.began)}"
-    ]
+def footer(snapshot: Snapshot, in_bytes: bool = False, shown: Sequence[Any] = ()) -> list[str]:
+    """
+    One line, and one more for each thing that the reader must know: uncertainty that is no bound, warnings, gaps.
+
+    :param shown: the rows above it: of some processes the line tells what these map, otherwise what all zones do
+    """
+    size = sizes(in_bytes)
+    lines = [f"{_together(snapshot, size, shown)} {took(snapshot.ended - snapshot.began)}"]
     if snapshot.basis != "mapped":
         lines.append(
             f"Basis {snapshot.basis}: mapped files count as far as they are cached, mapped there or not."
@@ -43,6 +46,23 @@ def footer(snapshot: Snapshot, in_bytes: bool = False) -> list[str]:
             f"± includes {size(snapshot.unsettled_bytes)} because some processors did not come to rest in time."
         )
     return [*lines, *remarks(snapshot)]
+
+
+def _together(snapshot: Snapshot, size: Callable[[int | None], str], shown: Sequence[Any]) -> str:
+    """All that is shown, each page once."""
+    total = snapshot.total
+    rss, apart = total.rss_bytes, total.process_rss_bytes
+    what = f"{_zones(snapshot)}, {counted(total.processes, 'process', 'processes')}"
+    processes = {row.pid: row.rss_bytes for row in shown if isinstance(row, ProcessUsage)}
+    if processes and len(processes) != total.processes:
+        owners = {member.owner for member in snapshot.members if member.task.pid in processes}
+        rss, apart = pages_to_bytes(rss_of(snapshot.parts.together(owners).mapped)), sum(processes.values())
+        what = f"{len(processes)} of {counted(total.processes, 'process', 'processes')}"
+    return f"{what}: {size(rss)}, each page once (ps adds up to {size(apart)})."
+
+
+def _zones(snapshot: Snapshot) -> str:
+    return counted(sum(len(grouping.zones) for grouping in snapshot.groupings[:1]), "zone")
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:

@@ -10,7 +10,7 @@ from zonerss.snapshot import Snapshot
 from zonerss.views.columns import Column, shown
 from zonerss.views.document import gap_list, header, mapcount_fields, process_fields
 from zonerss.views.footer import footer
-from zonerss.views.table import render_table
+from zonerss.views.table import lay_table
 from zonerss.views.text import encodable
 
 
@@ -23,7 +23,8 @@ def render(
     :param processes: those of the snapshot that are to be shown, in this order
     :param columns: from :func:`zonerss.views.columns.process_columns`
     """
-    return [*render_table(shown(columns, processes), processes, in_bytes), "", *footer(snapshot, in_bytes)]
+    table = lay_table(shown(columns, processes), processes, in_bytes)
+    return [*table.lines, "", *footer(snapshot, in_bytes, processes), *table.remark()]
 
 
 def document(

@@ -10,7 +10,7 @@ from zonerss.snapshot import Snapshot
 from zonerss.views.columns import Column, cell, shown
 from zonerss.views.document import time_text
 from zonerss.views.footer import footer
-from zonerss.views.table import render_table
+from zonerss.views.table import lay_table
 from zonerss.views.text import printable
 
 _UNKNOWN = "-"  # not empty: a shell's read takes two tabs for one
@@ -44,8 +44,10 @@ def render(layout: Layout, records: Sequence[Any], snapshot: Snapshot, watching:
     """
     if layout.tsv:
         return tsv(layout, records, time_text(snapshot.began) if watching else None)
-    lines = render_table(shown(layout.columns, records), records, layout.in_bytes)
-    return [*lines, "", *footer(snapshot, layout.in_bytes)] if layout.header else lines[1:]
+    table = lay_table(shown(layout.columns, records), records, layout.in_bytes)
+    if not layout.header:
+        return table.lines[1:]
+    return [*table.lines, "", *footer(snapshot, layout.in_bytes, records), *table.remark()]
 
 
 def tsv(layout: Layout, records: Iterable[Any], time: str | None = None) -> list[str]:

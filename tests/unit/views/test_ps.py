@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from tests.unit.builders import KIB, process, snapshot
+from tests.unit.builders import KIB, members, process, snapshot
 
+from zonerss.census.parts import Parts
 from zonerss.records import Mapcounts
 from zonerss.views.columns import process_columns
 from zonerss.views.ps import document, render
+from zonerss.views.terminal import Terminal, printing_to
+from zonerss.views.text import cells
 
 COLUMNS = process_columns({0: "root"})
 
@@ -26,6 +29,24 @@ def test_table() -> None:
 
 def test_swap_and_hugetlb_have_columns_where_there_is_any() -> None:
     assert "SWAP" in render(snapshot(), [process(swap_bytes=KIB)], COLUMNS)[0]
+
+
+def test_the_last_line_is_about_the_processes_that_are_shown() -> None:
+    parts = Parts.of(3, {(0,): (2, 0, 0, 0, 0), (0, 1): (0, 5, 0, 0, 0), (2,): (64, 0, 0, 0, 0)})
+    three = members("web", "web", "db")
+    whole = snapshot(parts=parts, members=three, total=snapshot().zones[0])  # of three processes
+    rows = [process(1, rss_bytes=28 * KIB), process(2, rss_bytes=20 * KIB), process(3)]
+    assert render(whole, rows, COLUMNS)[-1].startswith("1 zone, 3 processes: 61K, each page once")
+    assert render(whole, rows[:2], COLUMNS)[-1] == (
+        "2 of 3 processes: 28K, each page once (ps adds up to 48K). 0.017 s"
+    )
+
+
+def test_a_narrow_terminal_says_what_it_has_no_room_for() -> None:
+    with printing_to(Terminal(60, 24)):
+        lines = render(snapshot(), [process(), process(43), process(44)], COLUMNS)
+    assert all(cells(line) <= 60 for line in lines[:5])
+    assert lines[-1] == "No room for SIZE PROP (-o chooses columns)."
 
 
 def test_the_document() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.builders import usage
+from tests.unit.builders import process, usage
 
-from zonerss.views.columns import CHARGED, EXCLUSIVE, RSS, ZONE
-from zonerss.views.table import render_rows, sort_records
+from zonerss.views.columns import CHARGED, EXCLUSIVE, RSS, ZONE, process_columns, shown
+from zonerss.views.table import lay_table, render_rows, render_table, sort_records
 from zonerss.views.terminal import Terminal, printing_to
 from zonerss.views.text import cells, printable, shorten
 
@@ -49,6 +49,25 @@ def test_then_numbers_leave_from_the_right_but_for_the_first() -> None:
     lines = render_rows(HEADERS, ROWS, LEFT, width=40)
     assert lines[0].split() == ["RSS", "ZONE", "WHY"]
     assert render_rows(HEADERS, ROWS, LEFT, width=20)[1].split()[0] == "7K"
+
+
+ARGS = {123456: ("/usr/lib/postgresql/15/bin/postgres", "-D", "/var/lib/postgresql/15/main", "-c", "x" * 60)}
+PROCESSES = [process(123456, zone="libpod_pause_" + "0123456789abcdef" * 4)]
+
+
+def test_command_lines_get_room_before_figures_that_can_be_done_without() -> None:
+    columns = shown(process_columns({0: "postgres"}, ARGS), PROCESSES)
+    table = lay_table(columns, PROCESSES, width=80)
+    assert table.lines[0].split() == ["PID", "USERNAME", "RSS", "EXCL", "ZONE", "ARGS"]
+    assert len(table.lines[1].split("  ")[-1]) >= 30
+    assert table.left_out == ["SIZE", "ANON", "FILE", "SHMEM", "PROP"]
+    assert table.remark() == ["No room for SIZE ANON FILE SHMEM PROP (-o chooses columns)."]
+
+
+def test_nothing_is_left_out_where_there_is_room() -> None:
+    table = lay_table(process_columns({}), PROCESSES, width=200)
+    assert (table.left_out, table.remark()) == ([], [])
+    assert table.lines == render_table(process_columns({}), PROCESSES)
 
 
 @given(
