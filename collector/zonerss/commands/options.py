@@ -139,13 +139,17 @@ def toml_text(content: bytes, path: str) -> str:
 
 
 def add_table_options(
-    parser: argparse.ArgumentParser, columns: Sequence[Column], more: Sequence[Column] = ()
+    parser: argparse.ArgumentParser,
+    columns: Sequence[Column],
+    more: Sequence[Column] = (),
+    limit_help: str = "show the first N rows only",
 ) -> None:
     """
     -o, --no-header, --sort, --limit, --json, --tsv, --bytes: how it is shown.
 
     :param columns: of the verb's own table
     :param more: further columns that may be asked for
+    :param limit_help: what --limit does
     """
     names = ", ".join(dict.fromkeys(column.name for column in (*columns, *more)))
     parser.add_argument(
@@ -164,7 +168,7 @@ def add_table_options(
         help="sort by a column, shown or not: numbers largest first, text from A on; with - before it the other "
         "way round",
     )
-    add_limit_options(parser, "show the first N rows only", tsv=True)
+    add_limit_options(parser, limit_help, tsv=True)
 
 
 def add_limit_options(parser: argparse.ArgumentParser, help: str, tsv: bool = False) -> None:

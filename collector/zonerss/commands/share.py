@@ -9,6 +9,9 @@ do not. What is less than 1 % of all that is shared, and the vdso, which every p
 
 With ZONE: with whom this zone shares, how much, and what. With --by-image: what containers of one image share, and what
 they would take without sharing.
+
+-o, --sort, --no-header and --tsv make one table: of the pairs (with ZONE of its neighbours, with --by-image of the
+images), or with --parts of the parts.
 """
 
 from __future__ import annotations
@@ -34,17 +37,37 @@ from zonerss.answers.share import (
     with_any,
 )
 from zonerss.census.usage import one_of_each_mm, zone_names
-from zonerss.commands.options import add_limit_options, add_walk_options, add_zones, one_way
-from zonerss.commands.watching import add_watch_options, put, rounds
+from zonerss.commands.options import (
+    add_table_options,
+    add_walk_options,
+    add_zones,
+    given,
+    layout_of,
+    one_way,
+)
+from zonerss.commands.watching import RowPrinter, add_watch_options, put, rounds
 from zonerss.errors import UsageError
 from zonerss.kernel.images import Images
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.records import Gap
 from zonerss.records.files import Holdings
 from zonerss.snapshot import Session, Snapshot
+from zonerss.views.images import MORE_IMAGE_COLUMNS, image_columns
 from zonerss.views.images import document as image_document
 from zonerss.views.images import render as render_images
-from zonerss.views.share import HEAT_ZONES, NOISE, document, render
+from zonerss.views.rows import Layout
+from zonerss.views.share import (
+    HEAT_ZONES,
+    MORE_PART_COLUMNS,
+    NOISE,
+    PAIR_COLUMNS,
+    Row,
+    document,
+    own_columns,
+    part_columns,
+    render,
+)
+from zonerss.views.table import sort_records
 from zonerss.views.terminal import find_terminal
 from zonerss.zones.schemes import user_of
 
@@ -65,9 +88,14 @@ def prepare(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="what containers of one image share, image by image: what one base image saves",
     )
-    add_limit_options(
+    parser.add_argument(
+        "--parts", action="store_true", help="one table, of the parts that two zones or more map"
+    )
+    add_table_options(
         parser,
-        "show only the N largest parts and pairs (default: 10 in text; in JSON all parts, 1,000 pairs)",
+        (*own_columns(), *part_columns({}), *MORE_PART_COLUMNS, *image_columns(), *MORE_IMAGE_COLUMNS),
+        limit_help="show only the N largest parts and pairs, or the first N rows of the table that was asked for "
+        "(default: 10 in text; in JSON and --tsv all parts, 1,000 pairs)",
     )
     parser.add_argument(
         "--all", action="store_true", help="show all parts and pairs, however small: there may be millions"
@@ -80,6 +108,9 @@ def run(args: argparse.Namespace) -> int:
     way = one_way(args)
     if args.by_image:
         return _run_by_image(args, way)
+    _layout(args, {})  # is wrong before the walk, if it is
+    if not args.json and (args.parts or given(args, "columns", "sort", "no_header", "tsv")):
+        return _run_table(args, way)
     limit = args.limit or (None if args.all or args.json else _SHOWN)
     pair_limit = args.limit or (None if args.all else _PAIRS if args.json else _SHOWN)
     width = 0 if args.json else _colour_width(args)
@@ -104,19 +135,69 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run_by_image(args: argparse.Namespace, way: str) -> int:
-    if way != "zone" or args.zone:
-        raise UsageError("share --by-image looks at all containers: it takes no ZONE, and no --by but zone")
+    if way != "zone" or args.zone or args.parts:
+        raise UsageError(
+            "share --by-image looks at all containers: it takes no ZONE, no --parts, and no --by but zone"
+        )
+    columns, more = image_columns(args.tsv or args.bytes), MORE_IMAGE_COLUMNS
+    layout, printer = layout_of(args, columns, columns[3], more), RowPrinter(args)
+    is_table = given(args, "columns", "sort", "no_header", "tsv")
     limit = args.limit or (None if args.all or args.json else _SHOWN)
 
     def show(sharing: ImageSharing) -> None:
-        put(
-            args,
+        rows = sort_records(sharing.images, layout.sort, layout.limit)
+        printer.put(
+            replace(layout, chosen=is_table),
             lambda: image_document(sharing, limit),
             lambda: render_images(sharing, limit, args.bytes, args.all),
+            rows,
+            sharing.snapshot,
         )
 
     rounds(args, lambda session: measure_images(session, args.limit or _SHOWN), show)
     return 0
+
+
+def _run_table(args: argparse.Namespace, way: str) -> int:
+    """One table: pairs, the neighbours of some zones, or parts."""
+    printer, sort = RowPrinter(args), _layout(args, {}).sort
+    is_pairs = not args.parts and not args.zone
+    limit = args.limit or (None if args.all else _SHOWN if not args.tsv else _PAIRS if is_pairs else None)
+    # Of pairs only the largest are kept: those that another order has first may not be among them.
+    pair_limit = limit if is_pairs and sort.name == "shared" and sort.descends else None if is_pairs else 0
+
+    def look(session: Session) -> Sharing:
+        with _no_garbage_collection():
+            if args.zone:
+                return measure_own(session, way, args.zone)
+            return measure(session, way, args.limit or _SHOWN, pair_limit)
+
+    def show(sharing: Sharing) -> None:
+        with _no_garbage_collection():
+            layout, rows = _layout(args, sharing.holdings), _rows(args, sharing)
+            kept = sort_records(rows, layout.sort, limit)
+            count = sharing.pair_count if is_pairs else len(rows)
+            printer.put(layout, dict, list, kept, sharing.snapshot, count - len(kept))
+
+    rounds(args, look, show)
+    return 0
+
+
+def _layout(args: argparse.Namespace, holdings: Holdings) -> Layout:
+    in_bytes = args.tsv or args.bytes
+    if args.parts:
+        columns = part_columns(holdings, in_bytes)
+        return replace(layout_of(args, columns, columns[0], MORE_PART_COLUMNS), chosen=True)
+    columns = own_columns(in_bytes) if args.zone else PAIR_COLUMNS
+    return replace(layout_of(args, columns, columns[0]), chosen=True)
+
+
+def _rows(args: argparse.Namespace, sharing: Sharing) -> Sequence[object]:
+    if args.parts:
+        return [part for part in sharing.parts if len(part.zones) > 1]
+    if args.zone:
+        return [Row(own.usage, one) for own in sharing.own for one in own.neighbours]
+    return sharing.pairs
 
 
 # There may be a hundred thousand tuples. They have no cycles, and looking for some takes longer than making the tuples.

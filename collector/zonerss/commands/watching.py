@@ -15,7 +15,7 @@ from zonerss.commands.quantities import duration_within
 from zonerss.errors import UnknownZone, UsageError
 from zonerss.snapshot import Session, Snapshot
 from zonerss.views.document import render_json
-from zonerss.views.footer import remarks
+from zonerss.views.footer import counted, remarks
 from zonerss.views.rows import Layout, render
 from zonerss.views.terminal import Terminal, find_terminal, printing_to
 from zonerss.views.text import fit, printable
@@ -162,6 +162,7 @@ class RowPrinter:
         lines: Callable[[], Sequence[str]],
         records: Sequence[Any],
         snapshot: Snapshot,
+        left_out: int = 0,
     ) -> None:
         """
         As :func:`put`; rows for programs follow each other in all rounds, below one header, and what the snapshot does
@@ -169,17 +170,23 @@ class RowPrinter:
 
         :param lines: the verb's own table
         :param records: that are to be shown, in this order
+        :param left_out: how many more there are, which --all shows
         """
         args = self._args
         if args.json or not layout.rows_only:
-            put(args, document, lambda: render(layout, records, snapshot) if layout.chosen else lines())
+            put(
+                args,
+                document,
+                lambda: render(layout, records, snapshot, left_out=left_out) if layout.chosen else lines(),
+            )
             return
         rows = layout if self._is_first else replace(layout, header=False)
         self._is_first = False
         for line in render(rows, records, snapshot, args.watch is not None):
             print(line)
         sys.stdout.flush()
-        for remark in remarks(snapshot):
+        more = [f"{counted(left_out, 'more row')} left out: --all prints all"] if left_out else []
+        for remark in (*more, *remarks(snapshot)):
             print(f"zonerss: {remark}", file=sys.stderr)
 
 

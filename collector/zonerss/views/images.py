@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from zonerss.answers.images import ImageSharing, ImageUsage
-from zonerss.views.columns import sizes
+from zonerss.views.columns import Column, sizes
 from zonerss.views.document import gap_list, header
 from zonerss.views.footer import footer
 from zonerss.views.mappings import summary
@@ -50,6 +50,31 @@ def render(
         "",
         *footer(sharing.snapshot, in_bytes),
     ]
+
+
+def image_columns(in_bytes: bool = False) -> tuple[Column, ...]:
+    """Of :class:`zonerss.answers.images.ImageUsage`; in_bytes: sizes within WHAT IS SHARED."""
+    return (
+        Column("containers", "CONTAINERS", "how many are of it", lambda usage: len(usage.containers)),
+        Column("apart", "APART", "without sharing", lambda usage: usage.apart_bytes, size=True),
+        Column("together", "TOGETHER", "each page once", lambda usage: usage.rss_bytes, size=True),
+        Column("saved", "SAVED", "the difference", lambda usage: usage.saved_bytes, size=True),
+        Column("image", "IMAGE", "its name, or id", image_name, left=True),
+        Column(
+            "what",
+            "WHAT IS SHARED",
+            "what two or more of them map",
+            lambda usage: summary(usage.holds, "of a fork", named(), in_bytes) if usage.holds else None,
+            left=True,
+        ),
+    )
+
+
+MORE_IMAGE_COLUMNS = (
+    Column("names", "NAMES", "the containers", lambda usage: usage.containers, left=True, text=some_names),
+    Column("shared", "SHARED", "what two or more map, each page once", lambda u: u.shared_bytes, size=True),
+)
+"""What else can be asked for of an image."""
 
 
 def _sentences(sharing: ImageSharing, in_bytes: bool) -> list[str]:

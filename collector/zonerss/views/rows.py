@@ -9,7 +9,7 @@ from typing import Any
 from zonerss.snapshot import Snapshot
 from zonerss.views.columns import Column, cell, shown
 from zonerss.views.document import time_text
-from zonerss.views.footer import footer
+from zonerss.views.footer import counted, footer
 from zonerss.views.table import lay_table
 from zonerss.views.text import printable
 
@@ -36,18 +36,22 @@ class Layout:
         return self.tsv or not self.header
 
 
-def render(layout: Layout, records: Sequence[Any], snapshot: Snapshot, watching: bool = False) -> list[str]:
+def render(
+    layout: Layout, records: Sequence[Any], snapshot: Snapshot, watching: bool = False, left_out: int = 0
+) -> list[str]:
     """
     One line for each record, in this order.
 
     :param watching: snapshots follow each other: rows for programs say of which one they are
+    :param left_out: how many more there are, which --all shows
     """
     if layout.tsv:
         return tsv(layout, records, time_text(snapshot.began) if watching else None)
     table = lay_table(shown(layout.columns, records), records, layout.in_bytes)
     if not layout.header:
         return table.lines[1:]
-    return [*table.lines, "", *footer(snapshot, layout.in_bytes, records), *table.remark()]
+    more = [f"and {counted(left_out, 'more row')} (--all)"] if left_out else []
+    return [*table.lines, *more, "", *footer(snapshot, layout.in_bytes, records), *table.remark()]
 
 
 def tsv(layout: Layout, records: Iterable[Any], time: str | None = None) -> list[str]:

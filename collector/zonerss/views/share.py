@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from zonerss.answers.share import Neighbour, Own, Pair, SharedPart, Sharing, is_kernels, kernel_bytes
 from zonerss.census.kinds import Kind, rss_of
 from zonerss.records import Usage
 from zonerss.records.files import Holding, Holdings
 from zonerss.units import format_size, pages_to_bytes
-from zonerss.views.columns import sizes
+from zonerss.views.columns import ANON, FILE, SHMEM, Column, sizes
 from zonerss.views.document import Json, Listing, gap_list, header, usage_fields
 from zonerss.views.footer import footer
 from zonerss.views.mappings import summary
@@ -79,6 +79,51 @@ def _render_own(own: Own, limit: int | None, noise: float, in_bytes: bool) -> li
     most = max((one.bytes for one in left), default=0)
     folded = [f"and {_count(len(left), 'more zone')}, with {size(most)} or less each (--all)"] if left else []
     return [first, "", *lines, *folded]
+
+
+PAIR_COLUMNS = (
+    Column("shared", "SHARED", "what both zones map", lambda pair: pair.bytes, size=True),
+    Column("zone", "ZONE", "one of the zones", lambda pair: pair.zones[0], left=True),
+    Column("with", "WITH", "the other", lambda pair: pair.zones[1], left=True),
+)
+"""Of :class:`zonerss.answers.share.Pair`."""
+
+
+class Row(NamedTuple):
+    """What a zone that was asked for has in common with another."""
+
+    usage: Usage
+    neighbour: Neighbour
+
+
+def own_columns(in_bytes: bool = False) -> tuple[Column, ...]:
+    """Of :class:`Row`; in_bytes: sizes within WHAT."""
+    return (
+        Column("shared", "SHARED", "what both zones map", lambda row: row.neighbour.bytes, size=True),
+        Column("zone", "ZONE", "the zone that was asked for", lambda row: row.usage.zone, left=True),
+        Column("with", "WITH", "the other", lambda row: row.neighbour.zone, left=True),
+        Column("what", "WHAT", "what it is", lambda row: _what(row.neighbour, in_bytes), left=True),
+    )
+
+
+def part_columns(holdings: Holdings, in_bytes: bool = False) -> tuple[Column, ...]:
+    """Of :class:`zonerss.answers.share.SharedPart`; in_bytes: sizes within WHAT."""
+    return (
+        Column("size", "SIZE", "what exactly these zones map", lambda part: part.bytes, size=True),
+        Column("by", "BY", "how many zones", lambda part: len(part.zones)),
+        Column(
+            "what",
+            "WHAT",
+            "what it is",
+            lambda part: what_it_is(part, holdings.get(part.number), in_bytes),
+            left=True,
+        ),
+        Column("zones", "ZONES", "the zones", lambda part: part.zones, left=True, text=some_names),
+    )
+
+
+MORE_PART_COLUMNS = (ANON, FILE, SHMEM)
+"""What else can be asked for of a part."""
 
 
 def named() -> int:

@@ -141,3 +141,68 @@ def test_by_image(capsys: pytest.CaptureFixture[str]) -> None:
 def test_by_image_is_of_all_containers(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["share", "--by-image", *words]) == 2
     assert "looks at all containers" in capsys.readouterr().err
+
+
+def rows(capsys: pytest.CaptureFixture[str], *words: str) -> list[list[str]]:
+    assert main(["share", "--tsv", *words]) == 0
+    return [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+
+
+def test_pairs_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert rows(capsys) == [["shared", "zone", "with"], ["12288", "a", "c"], ["8192", "a", "b"]]
+    assert rows(capsys, "--sort", "with", "-o", "with") == [["with"], ["b"], ["c"]]
+
+
+def test_parts_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert rows(capsys, "--parts", "-o", "zones,size,what,anon", "--sort", "-size") == [
+        ["zones", "size", "what", "anon"],
+        ["a,b", "8192", "8192 of a fork", "8192"],
+        ["a,c", "12288", "12288 of a fork", "12288"],
+    ]
+
+
+def test_neighbours_and_images_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert rows(capsys, "b", "--no-header") == [["8192", "b", "a", "8192 of a fork"]]
+    assert rows(capsys, "--by-image", "-o", "+names")[1] == [
+        "2",
+        str(12 * 4096),
+        str(10 * 4096),
+        str(2 * 4096),
+        "web:1",
+        "8192 of a fork",
+        "a,b",
+    ]
+
+
+def test_rows_that_are_left_out_are_counted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zonerss.commands.share._PAIRS", 1)
+    monkeypatch.setattr("zonerss.commands.share._SHOWN", 1)
+    assert main(["share", "--tsv", "--no-header"]) == 0
+    assert capsys.readouterr() == ("12288\ta\tc\n", "zonerss: 1 more row left out: --all prints all\n")
+    assert main(["share", "-o", "+shared"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines[:3]] == [
+        ["SHARED", "ZONE", "WITH"],
+        ["12K", "a", "c"],
+        ["and", "1", "more", "row", "(--all)"],
+    ]
+    # The order decides which are first, not which are kept.
+    assert main(["share", "--parts", "--sort", "-size", "--no-header"]) == 0
+    assert capsys.readouterr().out.split()[:2] == ["8K", "2"]
+    assert main(["share", "--sort", "-shared", "--no-header"]) == 0
+    assert capsys.readouterr().out.split() == ["8K", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    "words", [["-o", "size"], ["--parts", "--sort", "with"], ["--by-image", "-o", "with"]]
+)
+def test_a_column_of_another_table(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["share", *words]) == 2
+    assert "there is no column" in capsys.readouterr().err
+
+
+def test_json_has_all_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["share", "--json", "--parts", "--sort", "size"]) == 0
+    assert json.loads(capsys.readouterr().out)["pair_count"] == 2
