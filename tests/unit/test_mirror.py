@@ -49,6 +49,7 @@ ELSEWHERE = {
     "commands/__init__.py": "tests/unit/commands/test_main.py",
     "commands/options.py": "tests/unit/commands/test_main.py",
     "schemas/": "tests/unit/test_schemas.py",
+    "serve/style.py": "tests/unit/serve/test_page.py",
     "views/footer.py": "tests/unit/views/test_show.py",
     "views/top_app.py": "tests/unit/views/test_top.py",
     "views/explain/chain.py": "tests/unit/views/test_explain.py",

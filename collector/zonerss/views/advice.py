@@ -23,7 +23,7 @@ def advise(lead: str, verb: str, zone: str | None, snapshot: Snapshot, width: in
     :param width: columns of the terminal; None: no limit
     """
     start, word = _start(verb, zone, snapshot.by), None if zone is None else _word(verb, zone)
-    command = " ".join([*start, *(word or ())])
+    command = command_of(verb, zone, snapshot.by)
     line = f"{lead}: {command}"
     if width is None or cells(line) <= width:
         return [line]
@@ -34,6 +34,15 @@ def advise(lead: str, verb: str, zone: str | None, snapshot: Snapshot, width: in
     if cells(command) + 2 <= width:
         return [f"{lead}:", f"  {command}"]
     return [f"{lead}:", *_continued(start, word or (), width)]
+
+
+def command_of(verb: str, zone: str | None, by: str) -> str:
+    """
+    The command on one line, however long: ``zonerss VERB ZONE``.
+
+    :param by: the grouping that the zone is of
+    """
+    return " ".join([*_start(verb, zone, by), *(() if zone is None else _word(verb, zone))])
 
 
 def shell_word(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from zonerss.answers.marks import ALARMS, Mark, Why
 from zonerss.snapshot import Snapshot
@@ -53,15 +53,28 @@ def mark_lines(
     limits = {usage.zone: usage.limit_bytes for usage in snapshot.zones}
     lines = []
     for mark in marks[:most]:
-        sentence, verb = _SAYS[mark.why]
-        limit = limits.get(mark.zone or "")
-        said = sentence.format(
-            zone=printable(mark.zone or ""),
-            size=size(mark.amount),
-            count=counted(mark.amount, "process", "processes"),
-            limit=size(limit),
-            share=format_percent(mark.amount, limit or 0),
-        )
-        lines += advise(f"{sign(mark)} {said}", verb, mark.zone, snapshot, width)
+        lead = f"{sign(mark)} {sentence(mark, limits, size)}"
+        lines += advise(lead, verb_of(mark), mark.zone, snapshot, width)
     left = 0 if most is None else max(len(marks) - most, 0)
     return [*lines, f"* and {left} more of that kind (--all shows them)"] if left else lines
+
+
+def sentence(mark: Mark, limits: Mapping[str, int | None], size: Callable[[int | None], str]) -> str:
+    """
+    What is the case.
+
+    :param limits: of zones, in bytes
+    """
+    limit = limits.get(mark.zone or "")
+    return _SAYS[mark.why][0].format(
+        zone=printable(mark.zone or ""),
+        size=size(mark.amount),
+        count=counted(mark.amount, "process", "processes"),
+        limit=size(limit),
+        share=format_percent(mark.amount, limit or 0),
+    )
+
+
+def verb_of(mark: Mark) -> str:
+    """The verb that explains it, of its zone where it has one."""
+    return _SAYS[mark.why][1]

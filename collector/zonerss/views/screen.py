@@ -8,6 +8,7 @@ from zonerss.answers.growth import Growth
 from zonerss.answers.marks import Mark, Split, split_of
 from zonerss.census.usage import rss_together
 from zonerss.records import Grouping, Usage
+from zonerss.records.machine import Machine
 from zonerss.snapshot import Snapshot
 from zonerss.views.bars import LEGEND, bar, legend
 from zonerss.views.columns import (
@@ -37,7 +38,7 @@ from zonerss.views.terminal import Style
 from zonerss.views.text import cells, printable, shorten
 
 BARS = Column("kinds", LEGEND, "rss by kind, as a bar; its dim end is shared", lambda usage: None, left=True)
-_ORDER = (
+ORDER = (
     ZONE,
     KIND,
     NPROC,
@@ -95,13 +96,8 @@ def machine_line(snapshot: Snapshot, width: int, style: Style, in_bytes: bool = 
     if split is None or machine is None:
         return []
     size = sizes(in_bytes)
-    shown = _segments(split)
     head = f" {shorten(printable(machine.host_name), 24)}  {size(split.memory)}"
-    more = [f"swap {size(machine.swap_bytes - machine.swap_free_bytes)} of {size(machine.swap_bytes)}"]
-    more = more if machine.swap_bytes else ["swap –"]
-    if machine.pressure_some is not None:
-        more.append(f"memory pressure {machine.pressure_some:.1f}")
-    shown, more = _as_fit(head, shown, size, more, width)
+    shown, more = _as_fit(head, segments(split), size, machine_facts(machine, size), width)
     texts = [f"{word} {size(amount)}" for word, amount, _ in shown]
     # a blank before each bar
     room = width - cells(head) - sum(cells(text) + 2 for text in (*texts, *more)) - len(texts)
@@ -113,13 +109,22 @@ def machine_line(snapshot: Snapshot, width: int, style: Style, in_bytes: bool = 
     return [line if cells(line) <= width else "  ".join([head, *texts, *more])]
 
 
-_Segment = tuple[str, int, str]
+def machine_facts(machine: Machine, size: Callable[[int | None], str]) -> list[str]:
+    """What stands beside the parts of its memory: swap, and pressure where the kernel tells it."""
+    in_use = f"{size(machine.swap_bytes - machine.swap_free_bytes)} of {size(machine.swap_bytes)}"
+    facts = [f"swap {in_use if machine.swap_bytes else '–'}"]
+    if machine.pressure_some is not None:
+        facts.append(f"memory pressure {machine.pressure_some:.1f}")
+    return facts
+
+
+Segment = tuple[str, int, str]
 """What it is, how much of it there is, and the glyph of its bar."""
 _BY_WORTH = ("zones", "free", "page cache", "kernel", "tmpfs", "hugetlb")
 
 
-def _segments(split: Split) -> list[_Segment]:
-    """What is worth a word."""
+def segments(split: Split) -> list[Segment]:
+    """The parts of the machine's memory that are worth a word."""
     small = split.memory // 100
     rows = [("zones", split.zones, "█"), ("page cache", split.page_cache, "▒")]
     rows += [("tmpfs", split.tmpfs, "▒")] if split.tmpfs > small else []
@@ -128,8 +133,8 @@ def _segments(split: Split) -> list[_Segment]:
 
 
 def _as_fit(
-    head: str, shown: list[_Segment], size: Callable[[int | None], str], more: list[str], width: int
-) -> tuple[list[_Segment], list[str]]:
+    head: str, shown: list[Segment], size: Callable[[int | None], str], more: list[str], width: int
+) -> tuple[list[Segment], list[str]]:
     """As many of these as a line has room for, the most telling first."""
     room, kept = width - cells(head), []
     for segment in sorted(shown, key=lambda segment: _BY_WORTH.index(segment[0])):
@@ -171,12 +176,12 @@ def zone_rows(
     :param rows: at most so many lines, of which the last one counts the other zones; None likewise
     """
     usages, left = _as_many(sort_records(grouping.zones, sort), limit, rows)
-    every = {column.name: column for column in (*_ORDER, *([growth_column(growth)] if growth else []))}
-    signs = _signs(marks)
+    every = {column.name: column for column in (*ORDER, *([growth_column(growth)] if growth else []))}
+    signs = signs_of(marks)
     texts = {
         name: _texts(column, usages, in_bytes, signs)
         for name, column in every.items()
-        if column is not BARS and _is_known(column, usages)
+        if column is not BARS and is_known(column, usages)
     }
     headers = {name: _header(column, zone, signs) for name, column in every.items()}
     rest: dict[str, str] = {}
@@ -215,14 +220,14 @@ def _as_many(usages: list[Usage], limit: int | None, rows: int | None) -> tuple[
     return usages[:count], usages[count:]
 
 
-def _is_known(column: Column, usages: Iterable[Usage]) -> bool:
+def is_known(column: Column, usages: Iterable[Usage]) -> bool:
     """Columns that say nothing of any zone are left out: limits where there are none, exclusive where unknown."""
     values = [column.value(usage) for usage in usages]
     return any(values) if column.optional else column is ZONE or any(value is not None for value in values)
 
 
-def _signs(marks: Iterable[Mark]) -> dict[tuple[str, str], str]:
-    """The sign behind the figure of a column and zone."""
+def signs_of(marks: Iterable[Mark]) -> dict[tuple[str, str], str]:
+    """The sign behind the figure of a column and zone, where there is one."""
     found: dict[tuple[str, str], str] = {}
     for mark in marks:
         if mark.zone is not None:
