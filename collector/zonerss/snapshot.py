@@ -16,16 +16,17 @@ A walk is an interval, not an instant: ``began`` and ``ended`` say when. What co
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from zonerss.census.census import Census, CensusPool
 from zonerss.census.parts import Parts
-from zonerss.census.usage import Member, one_of_each_mm, processes_usage, without_others, zones_usage
+from zonerss.census.usage import Member, processes_usage, without_others, zones_usage
 from zonerss.errors import CannotServe, UsageError
+from zonerss.evidence import Evidence, Live
 from zonerss.kernel.cgroupfs import MemoryHierarchy, cgroup_caveats, charged_bytes, find_memory_hierarchy
 from zonerss.kernel.controls import Controls
 from zonerss.kernel.meminfo import read_machine
@@ -47,11 +48,7 @@ from zonerss.zones.rules import Rule
 from zonerss.zones.ways import WAYS, By, parse_by, zoner
 
 if TYPE_CHECKING:
-    from zonerss.census.mapcounts import CountedParts
     from zonerss.motion.window import Windows
-    from zonerss.records.bills import Billed
-    from zonerss.records.files import Holdings
-    from zonerss.records.machine import RamPages
 
 BASES = ("mapped", "incore")
 
@@ -93,78 +90,47 @@ class Snapshot:
     """How much of each zone's uncertainty is there only because processors did not come to rest in time."""
     by_mapping: Parts | None = field(repr=False, compare=False, default=None)
     """Basis incore: the parts with each owner twice, as o what it maps privately, as o + parts.owners what shared."""
-    frames: Census | None = field(repr=False, compare=False, default=None)
-    """Which set of owners maps each frame: 4 bytes a frame, held for as long as this snapshot is. None: not kept."""
-    host: Host | None = field(repr=False, compare=False, default=None)
-    """Where it was taken; None likewise."""
+    evidence: Evidence | None = field(repr=False, compare=False, default=None)
+    """What else can be asked about it; of now it holds the frames. None: not kept."""
     warnings: tuple[Caveat, ...] = ()
     """What holds for all of it."""
     machine: Machine | None = None
     """The memory of all of it by the kernel's counters, read after the walk; None: /proc/meminfo was not there."""
 
-    def payers(self) -> tuple[Billed, ...] | None:
+    @property
+    def names(self) -> Names:
+        """Names of users and containers; none where its evidence was not kept."""
+        return Names() if self.evidence is None else self.evidence.names
+
+    def ask(self) -> Evidence:
         """
-        Which cgroups are charged for these frames, as they are now.
+        What else can be asked about it: its files, its payers, bills, names.
 
-        None where the kernel does not say (:func:`zonerss.walk.payers.read_payers`).
-
-        :raises CannotServe: this snapshot has not kept its frames
+        :raises CannotServe: this snapshot has not kept its evidence
         """
-        from zonerss.walk.payers import read_payers
-
-        frames, host = self._kept()
-        return read_payers(frames, self.parts, host.roots)
-
-    def ram(self, payers: bool = False) -> RamPages:
-        """
-        What every frame of the machine is now: those that the zones map, and all others by their flags.
-
-        :param payers: tell who is charged for them, too
-        :raises CannotServe: this snapshot has not kept its frames, or the kernel does not tell flags of frames
-        """
-        from zonerss.walk.ram import read_ram_pages
-
-        frames, host = self._kept()
-        return read_ram_pages(frames, host.roots, payers, host.threads)
-
-    def holdings(
-        self, members: Iterable[Member] | None = None, wanted: Collection[int] | None = None
-    ) -> tuple[Holdings, tuple[Gap, ...]]:
-        """
-        Which files the parts hold, as far as these of the members map them; their mappings are looked at once more.
-
-        :param members: None: all
-        :param wanted: numbers of the sets in question; None: all
-        :return: the holdings of each set, and processes that could not be read
-        :raises CannotServe: this snapshot has not kept its frames
-        """
-        from zonerss.walk.files import name_parts
-
-        frames, host = self._kept()
-        tasks = [member.task for member in one_of_each_mm(self.members if members is None else members)]
-        return name_parts(frames, host, tasks, wanted)
-
-    def mapcounts(self) -> CountedParts | None:
-        """
-        How often these frames are mapped on the whole machine, as it is now.
-
-        None where the kernel does not say (:func:`zonerss.walk.mapcounts.read_mapcounts`).
-
-        :raises CannotServe: this snapshot has not kept its frames
-        """
-        from zonerss.walk.mapcounts import read_mapcounts
-
-        frames, host = self._kept()
-        return read_mapcounts(frames, host.roots)
-
-    def without_frames(self) -> Snapshot:
-        """The same for showing, without the memory of its frames: payers() and holdings() then cannot serve."""
-        return replace(self, frames=None, host=None)
-
-    def _kept(self) -> tuple[Census, Host]:
-        if self.frames is None or self.host is None:
+        if self.evidence is None:
             raise CannotServe("this snapshot has not kept its frames: take one of now to ask whose they are")
-        return self.frames, self.host
+        return self.evidence
+
+    def without_evidence(self) -> Snapshot:
+        """The same for showing, without the memory of its frames: ask() then cannot serve."""
+        return replace(self, evidence=None)
+
+
+class Observer(Protocol):
+    """What takes snapshots: a :class:`Session` of now, or another one of the past."""
+
+    def take(
+        self,
+        by: str | Sequence[str] = ("zone",),
+        basis: str = "mapped",
+        zone: str | Sequence[str] | None = None,
+        *,
+        alone: bool = False,
+        processes: bool = False,
+        controls: bool = False,
+    ) -> Snapshot:
+        """Look once; see :func:`take_snapshot`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,8 +293,7 @@ class Session:
             uncertainty=str(self._windows.method) if self._windows and tell else None,
             unsettled_bytes=self._windows.unsettled_bytes if self._windows and tell else 0,
             by_mapping=by_mapping,
-            frames=walked.frames,
-            host=self._host,
+            evidence=Live(walked.frames, parts, members, self._host, hierarchy, called),
             warnings=_warnings(self._host, hierarchy, called),
             machine=read_machine(self._roots),
         )

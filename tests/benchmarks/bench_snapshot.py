@@ -201,8 +201,8 @@ def questions_to_a_snapshot(sources: Sequence[str], rounds: int) -> None:
             frames = snapshot.total.rss_bytes // PAGE
             costs = in_turn(
                 {
-                    "payers": lambda snapshot=snapshot: cost_of(snapshot.payers),
-                    "mapcounts": lambda snapshot=snapshot: cost_of(snapshot.mapcounts),
+                    "payers": lambda snapshot=snapshot: cost_of(snapshot.ask().payers),
+                    "mapcounts": lambda snapshot=snapshot: cost_of(snapshot.ask().mapcounts),
                 },
                 rounds,
             )

@@ -86,7 +86,7 @@ def share(session: dict[str, Any], by: str) -> Answer:
 
 
 def files(session: dict[str, Any], by: str, zone: str | None = None) -> Answer:
-    """Which files the zones map: Snapshot.holdings() and sums."""
+    """Which files the zones map: Evidence.holdings() and sums."""
     kept, measure = session_of(session), module("commands.files").measure
     return timed(lambda: measure(kept, by, zone))
 
@@ -98,15 +98,15 @@ def whatif(session: dict[str, Any], by: str, without: list[str]) -> Answer:
 
 
 def payers(session: dict[str, Any], by: str) -> Answer:
-    """Who pays for each frame: Snapshot.payers() and sums."""
+    """Who pays for each frame: Evidence.payers() and sums."""
     kept, pay_matrix = session_of(session), module("answers.explain.account", "accounting").pay_matrix
     return timed(lambda: pay_matrix(kept, by))
 
 
 def mapcounts(session: dict[str, Any], **how: Any) -> Answer:
-    """How often the frames of a snapshot are mapped: Snapshot.mapcounts(), without taking it."""
+    """How often the frames of a snapshot are mapped: Evidence.mapcounts(), without taking it."""
     snapshot = session_of(session).take(**how)
-    return timed(snapshot.mapcounts)
+    return timed(getattr(snapshot, "evidence", snapshot).mapcounts)
 
 
 def memory(session: dict[str, Any]) -> Answer:

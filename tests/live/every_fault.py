@@ -133,7 +133,7 @@ def incore(source: str, pids: frozenset[int]) -> Answer:
 def holdings(source: str, pids: frozenset[int]) -> Answer:
     """What of the zone's pages is of which sort of file, and who pays."""
     found = zonerss.take_snapshot(by="command", source=source)
-    held, gaps = found.holdings()
+    held, gaps = found.ask().holdings()
     figures: Figures = {}
     owners = {member.owner for member in found.members if member.zones[0].name == ZONE}
     for number, files in held.items():
@@ -142,7 +142,7 @@ def holdings(source: str, pids: frozenset[int]) -> Answer:
         for file, pages in files:
             kind = str(file.kind) if file else "none"
             figures[kind] = figures.get(kind, 0) + sum(pages)
-    found.payers()
+    found.ask().payers()
     return Answer(figures, bool({gap.pid for gap in (*found.gaps, *gaps)} & pids))
 
 

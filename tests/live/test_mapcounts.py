@@ -90,11 +90,11 @@ def compared(zones: list[Zone], source: str) -> Expected:
             before = expected(zones)
             with zonerss.Session(source) as session:
                 by_process = session.take(("cgroup",), processes=True)
-                counted = by_process.mapcounts()
+                counted = by_process.ask().mapcounts()
                 of_processes = with_mapcounts(by_process.processes, counted, by_process.members)
                 del by_process
                 by_zone = session.take(("cgroup",))
-                of_zones = zones_mapcounts(by_zone.mapcounts(), by_zone.members)
+                of_zones = zones_mapcounts(by_zone.ask().mapcounts(), by_zone.members)
             after = expected(zones)
             if before == after:
                 break
@@ -199,7 +199,7 @@ def test_averages_are_unknown(make_zone, source, monkeypatch):
     def look() -> Mapcounts:
         with stopped([zone.path]):
             snapshot = zonerss.take_snapshot(("cgroup",), source=source)
-            found = zones_mapcounts(snapshot.mapcounts(), snapshot.members)[zone.name]
+            found = zones_mapcounts(snapshot.ask().mapcounts(), snapshot.members)[zone.name]
         (usage,) = (usage for usage in snapshot.zones if usage.zone == zone.name)
         assert sum(found.classes_bytes) + found.unknown_bytes == usage.rss_bytes
         return found

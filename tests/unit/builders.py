@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 from zonerss.answers.growth import Growth
@@ -12,7 +13,7 @@ from zonerss.census.census import Census
 from zonerss.census.kinds import Kind
 from zonerss.census.usage import Member
 from zonerss.kernel.roots import HOST, Roots
-from zonerss.records import Grouping, ProcessUsage, Task, Usage, Zone
+from zonerss.records import Grouping, Names, ProcessUsage, Task, Usage, Zone
 from zonerss.records.machine import Machine
 from zonerss.records.mappings import MAPCOUNT_UNKNOWN, PAGE_DEVICE, PAGE_STRUCT, PAGE_ZERO, Vma, VmaPages
 from zonerss.serve.look import Build, Counts, Look
@@ -132,6 +133,11 @@ def look(*usages: Usage, **fields: Any) -> Look:
         ),
         **fields,
     )
+
+
+def evidence(**answers: Any) -> Any:
+    """Evidence that has these answers, each a function."""
+    return SimpleNamespace(**({"names": Names(), "processors": 2} | answers))
 
 
 def members(*names: str) -> tuple[Member, ...]:

@@ -28,6 +28,7 @@ FLOORS = (
     ("census",),
     ("walk",),
     ("motion",),
+    ("evidence",),
     ("snapshot",),
     ("history",),
     ("answers", "zonerss"),  # zonerss: the package's own __init__
@@ -309,12 +310,16 @@ def is_kernel_attribute(node: ast.Attribute) -> bool:
 
 
 IMPURE = ("subprocess", "socket", "fcntl", "mmap", "ctypes")
+ASKS = {"snapshot": frozenset({"Session", "Observer"}), "evidence": frozenset({"Evidence", "Live"})}
+"""What asks the kernel, or may: by room."""
 READS = ("read_text", "read_bytes", "stat", "iterdir", "readlink")
 
 
 def is_pure(found: Import) -> bool:
     room = room_of(found.imported)
-    return room not in (*IMPURE, "kernel", "walk") and not (room == "snapshot" and "Session" in found.names)
+    return room not in (*IMPURE, "kernel", "walk") and not ASKS.get(room, frozenset()).intersection(
+        found.names
+    )
 
 
 def opened(module: str) -> Iterator[tuple[int, str]]:

@@ -6,7 +6,7 @@ Each figure is that of the verb it is taken from: show, ps, files, share, explai
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from zonerss.answers.explain.chain import Chain
 from zonerss.answers.files import FileUsage
@@ -57,6 +57,8 @@ class Page:
     """Processes whose files could not be read."""
     mapcounts: Mapcounts | None = None
     """How often its pages are mapped on the whole machine; None: the kernel does not tell."""
+    users: Mapping[int, str] = field(default_factory=dict)
+    """Login names by user id."""
 
     @property
     def bill(self) -> Bill | None:

@@ -28,7 +28,7 @@ from zonerss.errors import CannotServe, UnknownZone, UsageError
 from zonerss.kernel.proc import living_thread
 from zonerss.kernel.roots import HOST
 from zonerss.kernel.smaps import read_smaps, read_statm_rss
-from zonerss.snapshot import Session, Snapshot
+from zonerss.snapshot import Observer, Snapshot
 from zonerss.views.explain import chain, getvmusage, machine, numbers, payers, process, tmpfs
 from zonerss.walk.frames import frames
 from zonerss.zones.labels import find_names
@@ -97,17 +97,17 @@ _Shown = tuple[Callable[[], dict[str, Any]], Callable[[], list[str]]]
 """What makes the document, and the lines."""
 
 
-def _machine(session: Session, by: str, args: argparse.Namespace) -> _Shown:
+def _machine(session: Observer, by: str, args: argparse.Namespace) -> _Shown:
     account = explain_machine(session, by)
     return partial(machine.document, account), partial(machine.render, account, args.bytes)
 
 
-def _tmpfs(session: Session, by: str, args: argparse.Namespace) -> _Shown:
+def _tmpfs(session: Observer, by: str, args: argparse.Namespace) -> _Shown:
     account = explain_shmem(session, by)
     return partial(tmpfs.document, account), partial(tmpfs.render, account, args.bytes)
 
 
-def _zone(session: Session, by: str, args: argparse.Namespace) -> _Shown:
+def _zone(session: Observer, by: str, args: argparse.Namespace) -> _Shown:
     account = explain_zone(session, args.zone, by, processes=args.numbers)
     if args.numbers:
         return _numbers(session, by, account, args)
@@ -116,7 +116,7 @@ def _zone(session: Session, by: str, args: argparse.Namespace) -> _Shown:
     return partial(chain.document, account), partial(chain.render, account, args.bytes)
 
 
-def _numbers(session: Session, by: str, account: Account, args: argparse.Namespace) -> _Shown:
+def _numbers(session: Observer, by: str, account: Account, args: argparse.Namespace) -> _Shown:
     # Of the same snapshot: what only one process maps may be shared a moment later.
     name, each = account.zone.name, account.snapshot
     chosen = {member.task.pid for member in one_of_each_mm(each.members)}
@@ -146,7 +146,7 @@ def _check_there(snapshot: Snapshot, name: str) -> None:
         raise UnknownZone(f"the processes of the zone {name!r} left before they were walked", name)
 
 
-def _how_mapped(session: Session, by: str, account: Account, args: argparse.Namespace) -> _Shown:
+def _how_mapped(session: Observer, by: str, account: Account, args: argparse.Namespace) -> _Shown:
     name = account.zone.name
     snapshot = session.take((by,), "incore", (name,))
     _check_there(snapshot, name)
@@ -171,7 +171,7 @@ def _how_mapped(session: Session, by: str, account: Account, args: argparse.Name
     )
 
 
-def _payers(session: Session, by: str, args: argparse.Namespace) -> _Shown:
+def _payers(session: Observer, by: str, args: argparse.Namespace) -> _Shown:
     matrix = pay_matrix(session, by)
     if matrix is None:
         raise CannotServe(

@@ -15,7 +15,7 @@ from zonerss.census.usage import zone_names
 from zonerss.commands.options import add_table_options, add_walk_options, layout_of, one_way
 from zonerss.commands.watching import RowPrinter, add_watch_options, rounds
 from zonerss.records import Gap
-from zonerss.snapshot import Session, Snapshot
+from zonerss.snapshot import Observer, Snapshot
 from zonerss.views.files import MORE_FILE_COLUMNS, document, file_columns, render
 from zonerss.views.rows import Layout
 from zonerss.views.table import sort_records
@@ -60,14 +60,14 @@ def _layout(args: argparse.Namespace, zone: str | None) -> Layout:
     return layout_of(args, columns, columns[0], MORE_FILE_COLUMNS)
 
 
-def measure(session: Session, way: str, zone: str | None) -> Found:
+def measure(session: Observer, way: str, zone: str | None) -> Found:
     """
     The mapped files of a zone, or of all.
 
     :raises UnknownZone: there is no such zone
     """
     snapshot = session.take(way, zone=zone)
-    holdings, gaps = snapshot.holdings()
+    holdings, gaps = snapshot.ask().holdings()
     names = zone_names(snapshot.members)
     if zone is not None:
         (zone,) = find_names((zone,), names.values())

@@ -8,21 +8,19 @@ memory is mapped how often on the whole machine, by the kernel's own count of ea
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from zonerss.answers.mapcounts import with_mapcounts
 from zonerss.commands.options import add_table_options, add_walk_options, layout_of, process_id
 from zonerss.commands.watching import RowPrinter, add_watch_options, rounds, snapshots
 from zonerss.errors import UnknownZone, UsageError
-from zonerss.kernel.cmdline import read_command_lines
-from zonerss.kernel.names import host_names
-from zonerss.kernel.roots import HOST
 from zonerss.records import Gap, ProcessUsage
-from zonerss.snapshot import Session, Snapshot
-from zonerss.views.columns import COMMAND, MAPCOUNT_COLUMNS, RSS, args_column, process_columns
+from zonerss.snapshot import Observer, Snapshot
+from zonerss.views.columns import COMMAND, MAPCOUNT_COLUMNS, RSS, Column, args_column, process_columns
 from zonerss.views.footer import gap_sentence
 from zonerss.views.ps import document, render
+from zonerss.views.rows import Layout
 from zonerss.views.table import sort_records
 from zonerss.zones.labels import find_names
 
@@ -60,20 +58,20 @@ def prepare(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Take a snapshot with processes and print them."""
     lines: dict[int, tuple[str, ...]] = {}
-    columns = process_columns(host_names(HOST).users, lines if args.args else None, args.mapcounts)
-    layout = layout_of(args, columns, RSS, (args_column(lines), COMMAND, *MAPCOUNT_COLUMNS))
+    _, layout = _layout(args, {}, lines)  # is wrong before the walk, if it is
     asked = {column.name for column in (*layout.columns, layout.sort)}
     wants_args = "args" in asked
     wants_counts = args.mapcounts or not asked.isdisjoint(column.name for column in MAPCOUNT_COLUMNS)
     printer = RowPrinter(args)
 
     def show(snapshot: Snapshot) -> None:
+        columns, layout = _layout(args, snapshot.names.users, lines)
         found = snapshot.processes or ()
         if wants_args:
             lines.clear()
             lines.update(_command_lines(snapshot, found, args.patience))
         if wants_counts:
-            found = with_mapcounts(found, snapshot.mapcounts(), snapshot.members)
+            found = with_mapcounts(found, snapshot.ask().mapcounts(), snapshot.members)
         processes = sort_records(found, layout.sort, layout.limit)
         printer.put(
             layout,
@@ -92,6 +90,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _layout(
+    args: argparse.Namespace, users: Mapping[int, str], lines: Mapping[int, Sequence[str]]
+) -> tuple[tuple[Column, ...], Layout]:
+    """The columns of the verb's own table, and how it is to be shown; users, lines: as of process_columns()."""
+    columns = process_columns(users, lines if args.args else None, args.mapcounts)
+    return columns, layout_of(args, columns, RSS, (args_column(lines), COMMAND, *MAPCOUNT_COLUMNS))
+
+
 def _pid(word: str) -> int:
     try:
         return process_id(word)
@@ -101,11 +107,11 @@ def _pid(word: str) -> int:
 
 def _looker(
     args: argparse.Namespace, ways: Sequence[str], pids: Sequence[int]
-) -> Callable[[Session], Snapshot]:
+) -> Callable[[Observer], Snapshot]:
     """What takes the snapshot of a round: of all processes, because pids say nothing about zones."""
     is_first = True
 
-    def look(session: Session) -> Snapshot:
+    def look(session: Observer) -> Snapshot:
         nonlocal is_first
         found = only(session.take(ways, args.basis, processes=True), pids, args.zone, is_first)
         is_first = False
@@ -150,4 +156,4 @@ def _command_lines(
 ) -> dict[int, tuple[str, ...]]:
     pids = {process.pid for process in processes}
     tasks = (member.task for member in snapshot.members if member.task.pid in pids)
-    return read_command_lines(HOST, tasks, seconds)
+    return snapshot.ask().command_lines(tasks, seconds)

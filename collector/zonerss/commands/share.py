@@ -47,11 +47,9 @@ from zonerss.commands.options import (
 )
 from zonerss.commands.watching import RowPrinter, add_watch_options, put, rounds
 from zonerss.errors import UsageError
-from zonerss.kernel.images import Images
-from zonerss.kernel.roots import HOST, Roots
 from zonerss.records import Gap
 from zonerss.records.files import Holdings
-from zonerss.snapshot import Session, Snapshot
+from zonerss.snapshot import Observer, Snapshot
 from zonerss.views.images import MORE_IMAGE_COLUMNS, image_columns
 from zonerss.views.images import document as image_document
 from zonerss.views.images import render as render_images
@@ -116,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
     width = 0 if args.json else _colour_width(args)
     noise = 0.0 if args.all or args.limit else NOISE
 
-    def look(session: Session) -> Sharing:
+    def look(session: Observer) -> Sharing:
         with _no_garbage_collection():
             if args.zone:
                 return measure_own(session, way, args.zone)
@@ -166,7 +164,7 @@ def _run_table(args: argparse.Namespace, way: str) -> int:
     # Of pairs only the largest are kept: those that another order has first may not be among them.
     pair_limit = limit if is_pairs and sort.name == "shared" and sort.descends else None if is_pairs else 0
 
-    def look(session: Session) -> Sharing:
+    def look(session: Observer) -> Sharing:
         with _no_garbage_collection():
             if args.zone:
                 return measure_own(session, way, args.zone)
@@ -219,7 +217,7 @@ def _colour_width(args: argparse.Namespace) -> int:
 
 
 def measure(
-    session: Session, way: str, surely: int = _SHOWN, pair_limit: int | None = None, heat_zones: int = 0
+    session: Observer, way: str, surely: int = _SHOWN, pair_limit: int | None = None, heat_zones: int = 0
 ) -> Sharing:
     """
     Take a snapshot and find what its parts hold.
@@ -238,7 +236,7 @@ def measure(
     return Sharing(snapshot, parts, most, pair_count, holdings, gaps, heat)
 
 
-def measure_own(session: Session, way: str, zones: Sequence[str]) -> Sharing:
+def measure_own(session: Observer, way: str, zones: Sequence[str]) -> Sharing:
     """
     Take a snapshot and find what some zones share, with whom.
 
@@ -248,7 +246,7 @@ def measure_own(session: Session, way: str, zones: Sequence[str]) -> Sharing:
     chosen = [usage.zone for usage in snapshot.zones]
     parts = with_any(shared_parts(snapshot.parts, zone_names(snapshot.members)), chosen)
     # Each of these parts is mapped by one of them, which is all that has to be walked again.
-    holdings, gaps = snapshot.holdings(
+    holdings, gaps = snapshot.ask().holdings(
         [member for member in snapshot.members if member.zones[0].name in chosen],
         [part.number for part in parts],
     )
@@ -261,7 +259,7 @@ def measure_own(session: Session, way: str, zones: Sequence[str]) -> Sharing:
     return Sharing(snapshot, parts, order, len(order), holdings, gaps, own=own)
 
 
-def measure_images(session: Session, surely: int = _SHOWN, roots: Roots = HOST) -> ImageSharing:
+def measure_images(session: Observer, surely: int = _SHOWN) -> ImageSharing:
     """
     Take a snapshot and find what containers of one image share.
 
@@ -269,9 +267,9 @@ def measure_images(session: Session, surely: int = _SHOWN, roots: Roots = HOST) 
     """
     snapshot = session.take("zone")
     parts = shared_parts(snapshot.parts, zone_names(snapshot.members))
-    images = Images(roots)
+    find_image = snapshot.ask().images()
     image_of = {
-        usage.zone: images.of(usage.id, user_of(usage.cgroup or ""))
+        usage.zone: find_image(usage.id, user_of(usage.cgroup or ""))
         for usage in snapshot.zones
         if usage.id and usage.kind not in _NO_CONTAINERS and _CONTAINER_ID.fullmatch(usage.id)
     }
@@ -300,4 +298,4 @@ def _name(snapshot: Snapshot, parts: Sequence[SharedPart], surely: int) -> tuple
     )
     if not wanted:
         return {}, ()
-    return snapshot.holdings([m for m in snapshot.members if m.owner in chosen], wanted)
+    return snapshot.ask().holdings([m for m in snapshot.members if m.owner in chosen], wanted)

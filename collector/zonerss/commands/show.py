@@ -17,9 +17,7 @@ from zonerss.answers.marks import marks_of
 from zonerss.commands.options import add_table_options, add_walk_options, add_zones, given, layout_of
 from zonerss.commands.watching import RowPrinter, add_watch_options, put, snapshots
 from zonerss.errors import UsageError
-from zonerss.kernel.cgroupfs import charged_bytes, find_memory_hierarchy
-from zonerss.kernel.names import host_names
-from zonerss.kernel.roots import HOST
+from zonerss.records import Names
 from zonerss.snapshot import Snapshot
 from zonerss.views.columns import KIND, MORE_ZONE_COLUMNS, RSS, ZONE, ZONE_COLUMNS, Column
 from zonerss.views.rows import Layout
@@ -127,7 +125,7 @@ def _show(growth: Growth | None, sort: Column, args: argparse.Namespace, snapsho
             sort,
             args.limit,
             args.bytes,
-            host_names(HOST).users,
+            snapshot.names.users,
             first=1 if args.processes and not args.by else 0,  # -a is processes and users: not their zones
             every=args.all,
             taken=0 if args.watch is None else 1,  # the time
@@ -142,17 +140,17 @@ def _show_tree(sort: Column, args: argparse.Namespace, snapshot: Snapshot) -> No
     from zonerss.census.tree import tree_usage
     from zonerss.views import tree
 
-    hierarchy = find_memory_hierarchy(HOST)
-    nodes = tree_usage(snapshot.parts, snapshot.members, lambda path: charged_bytes(hierarchy, path))
+    nodes = tree_usage(snapshot.parts, snapshot.members, snapshot.ask().charged)
     put(
         args,
         lambda: tree.document(snapshot, nodes),
-        lambda: tree.render(snapshot, nodes, sort, args.limit, args.bytes, _container_names(nodes)),
+        lambda: tree.render(
+            snapshot, nodes, sort, args.limit, args.bytes, _container_names(nodes, snapshot.names)
+        ),
     )
 
 
-def _container_names(nodes: Sequence[TreeNode]) -> dict[str, str]:
+def _container_names(nodes: Sequence[TreeNode], called: Names) -> dict[str, str]:
     """What the engines call the containers among the cgroups, by path."""
-    called = host_names(HOST)
     zones = (find_container(node.usage.zone, called) for node in nodes)
     return {zone.cgroup: zone.name for zone in zones if zone and zone.cgroup and zone.id}

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import termios
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from zonerss.answers.explain.account import explain_zone
@@ -25,8 +25,6 @@ from zonerss.commands.options import add_walk_options, count, one_way, read_rule
 from zonerss.commands.watching import interval, ticks
 from zonerss.commands.zone import pages_of
 from zonerss.errors import CannotServe, UsageError
-from zonerss.kernel.names import host_names
-from zonerss.kernel.roots import HOST
 from zonerss.snapshot import Session, Snapshot
 from zonerss.views.columns import RSS, Column
 from zonerss.views.document import render_json
@@ -170,12 +168,9 @@ def _show(
 class SessionCamera:
     """Takes the snapshots of the screen with one session, which is opened at the first."""
 
-    def __init__(self, open_session: Callable[[], Session], way: str, users: Mapping[int, str]) -> None:
-        """
-        :param way: the grouping
-        :param users: login names by user id
-        """
-        self._open, self._way, self._users = open_session, way, users
+    def __init__(self, open_session: Callable[[], Session], way: str) -> None:
+        """:param way: the grouping"""
+        self._open, self._way = open_session, way
         self._session: Session | None = None
         self._growth = Growth()
 
@@ -183,7 +178,7 @@ class SessionCamera:
         """See :class:`zonerss.views.top_app.Camera`. All that takes long is done here, beside the keyboard."""
         session = self._session = self._session or self._open()
         if mode is Mode.TREE:
-            snapshot = session.take("cgroup").without_frames()
+            snapshot = session.take("cgroup").without_evidence()
             nodes = tree_usage(snapshot.parts, snapshot.members, lambda path: None)
             return Look(snapshot, (), partial(tree_lines, nodes))
         # First: what it walks is given back before the next walk.
@@ -193,7 +188,7 @@ class SessionCamera:
         rows = rows_of(snapshot, self._growth)
         page = explained or (self._page(mode, zone, snapshot) if zone else None)
         # The screen keeps it while the next one is taken.
-        return Look(snapshot.without_frames(), rows, page)
+        return Look(snapshot.without_evidence(), rows, page)
 
     def _explained(self, session: Session, zone: str) -> Lines:
         account = explain_zone(session, zone, self._way)
@@ -212,9 +207,9 @@ class SessionCamera:
             return partial(sharing_lines, zone, shared_with(snapshot, zone))
         if mode is Mode.PROCESSES:
             processes = [process for process in snapshot.processes or () if process.zone == zone]
-            return partial(process_lines, zone, processes, self._users)
+            return partial(process_lines, zone, processes, snapshot.names.users)
         (page,) = pages_of(snapshot, [usage], self._growth)
-        return lambda width: render_zone(page, width, Style(colour=True), users=self._users)
+        return lambda width: render_zone(page, width, Style(colour=True))
 
     def close(self) -> None:
         """See :class:`zonerss.views.top_app.Camera`."""
@@ -238,7 +233,7 @@ def _screen(
     # readline puts these into the environment. textual takes them for the terminal's size and does not follow a change.
     for name in ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
-    camera = SessionCamera(lambda: _session(args, rules), way, host_names(HOST).users)
+    camera = SessionCamera(lambda: _session(args, rules), way)
     app = TopApp(camera, seconds, sort, columns)
     leaving.leave = app.leave
     try:

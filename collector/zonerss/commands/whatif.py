@@ -11,7 +11,7 @@ it stays in memory. The page tables and other kernel memory of the processes are
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from zonerss.answers.whatif import WhatIf, sets_within, whatif
 from zonerss.census.usage import Member, zone_names
@@ -19,9 +19,8 @@ from zonerss.commands.options import add_limit_options, add_walk_options, add_zo
 from zonerss.commands.watching import add_watch_options, put, rounds
 from zonerss.errors import UsageError
 from zonerss.records import Gap
-from zonerss.snapshot import Session, Snapshot
+from zonerss.snapshot import Observer, Snapshot
 from zonerss.views.whatif import document, render
-from zonerss.walk.files import ipc_namespace
 from zonerss.zones.labels import find_names
 
 Found = tuple[Snapshot, WhatIf, tuple[Gap, ...]]
@@ -56,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def measure(session: Session, way: str, without: Sequence[str]) -> Found:
+def measure(session: Observer, way: str, without: Sequence[str]) -> Found:
     """
     What would come back if these zones ended.
 
@@ -67,15 +66,24 @@ def measure(session: Session, way: str, without: Sequence[str]) -> Found:
     without = tuple(dict.fromkeys(find_names(without, names.values())))  # two spellings of one zone
     owners = {owner for owner, name in names.items() if name in without}
     ending = [member for member in snapshot.members if member.owner in owners]
-    holdings, gaps = snapshot.holdings(ending, sets_within(snapshot.parts, owners))
+    evidence = snapshot.ask()
+    holdings, gaps = evidence.holdings(ending, sets_within(snapshot.parts, owners))
     staying = [member for member in snapshot.members if member.owner not in owners]
-    answer = whatif(snapshot.parts, names, without, holdings, _ending_ipc(ending, staying))
+    answer = whatif(
+        snapshot.parts, names, without, holdings, _ending_ipc(ending, staying, evidence.ipc_namespace)
+    )
     return snapshot, answer, gaps
 
 
-def _ending_ipc(ending: Sequence[Member], staying: Sequence[Member]) -> frozenset[int]:
-    """IPC namespaces that only processes of the ending zones are in; a namespace ends with its last process."""
+def _ending_ipc(
+    ending: Sequence[Member], staying: Sequence[Member], space_of: Callable[[int], int | None]
+) -> frozenset[int]:
+    """
+    IPC namespaces that only processes of the ending zones are in; a namespace ends with its last process.
+
+    :param space_of: the namespace of a process; None: our own
+    """
     there, elsewhere = (
-        frozenset(ipc_namespace(member.task.pid) for member in members) for members in (ending, staying)
+        frozenset(space_of(member.task.pid) for member in members) for members in (ending, staying)
     )
-    return frozenset(space for space in there - elsewhere - {ipc_namespace("self")} if space is not None)
+    return frozenset(space for space in there - elsewhere if space is not None)

@@ -17,13 +17,10 @@ from zonerss.answers.zone import Page, shared_with
 from zonerss.census.usage import zone_names
 from zonerss.commands.options import add_limit_options, add_walk_options, one_way
 from zonerss.commands.watching import add_watch_options, put, rounds
-from zonerss.kernel.cmdline import read_command_lines
-from zonerss.kernel.names import host_names
-from zonerss.kernel.roots import HOST
 from zonerss.records import Gap, Usage
 from zonerss.records.bills import Billed
 from zonerss.records.files import Holdings
-from zonerss.snapshot import Session, Snapshot
+from zonerss.snapshot import Observer, Snapshot
 from zonerss.views.terminal import here
 from zonerss.views.zone import SHOWN, document, render
 from zonerss.zones.labels import find_names
@@ -45,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     growth = None if args.watch is None else Growth()
 
     def lines(pages: Sequence[Page]) -> list[str]:
-        users, terminal = host_names(HOST).users, here()
+        terminal = here()
         found: list[str] = []
         for page in pages:
             found += [""] if found else []
@@ -53,7 +50,6 @@ def run(args: argparse.Namespace) -> int:
                 page,
                 terminal.width,
                 terminal.style,
-                users=users,
                 most=args.limit or SHOWN,
                 in_bytes=args.bytes,
             )
@@ -68,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def measure(
-    session: Session,
+    session: Observer,
     way: str,
     names: Sequence[str],
     growth: Growth | None = None,
@@ -93,12 +89,13 @@ def pages_of(
     snapshot: Snapshot, usages: Iterable[Usage], growth: Growth | None, arguments_of: int | None = SHOWN
 ) -> list[Page]:
     """
-    The pages of some zones of a snapshot that has kept its frames and its processes.
+    The pages of some zones of a snapshot that has kept its evidence and its processes.
 
     :param growth: of the zones; None: not known
     :param arguments_of: as of :func:`measure`
     """
-    found, counted = _Found(snapshot, snapshot.payers(), *snapshot.holdings()), snapshot.mapcounts()
+    evidence = snapshot.ask()
+    found, counted = _Found(snapshot, evidence.payers(), *evidence.holdings()), evidence.mapcounts()
     mapcounts = {} if counted is None else zones_mapcounts(counted, snapshot.members)
     pages = [_page(found, usage, growth, arguments_of) for usage in usages]
     return [replace(page, mapcounts=mapcounts.get(page.usage.zone)) for page in pages]
@@ -106,7 +103,7 @@ def pages_of(
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A snapshot, and what was asked of its frames."""
+    """A snapshot, and what was asked of its evidence."""
 
     snapshot: Snapshot
     billed: Sequence[Billed] | None
@@ -120,13 +117,14 @@ def _page(found: _Found, usage: Usage, growth: Growth | None, arguments_of: int 
     task_of = {member.task.pid: member.task for member in snapshot.members}
     processes = [process for process in snapshot.processes or () if process.zone == usage.zone]
     return Page(
-        snapshot=snapshot.without_frames(),
+        snapshot=snapshot.without_evidence(),
         usage=usage,
         processes=processes,
-        arguments=read_command_lines(HOST, [task_of[process.pid] for process in processes[:arguments_of]]),
+        arguments=snapshot.ask().command_lines(task_of[process.pid] for process in processes[:arguments_of]),
         files=files_usage(snapshot.parts, zone_names(snapshot.members), found.holdings, usage.zone),
         shared_with=shared_with(snapshot, usage.zone),
         chain=None if account.shares is None else account.chain,
         growth=None if growth is None else growth.bytes_per_minute(usage.zone),
         gaps=found.gaps,
+        users=snapshot.names.users,
     )

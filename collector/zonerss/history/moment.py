@@ -13,16 +13,13 @@ from dataclasses import dataclass, replace
 
 from zonerss.census.parts import NO_GROUP, Parts
 from zonerss.census.usage import Member
+from zonerss.evidence import Evidence
 from zonerss.kernel.boot import Uptime, read_boot_id, read_uptime
-from zonerss.kernel.cgroupfs import MemoryHierarchy, charged_bytes, find_memory_hierarchy
-from zonerss.kernel.memcg import cgroup_inodes, read_bill
-from zonerss.kernel.names import host_names
-from zonerss.kernel.roots import Roots
+from zonerss.kernel.roots import HOST
 from zonerss.records import Gap, Task
 from zonerss.records.bills import Bill, Billed
 from zonerss.records.files import Holding, Holdings, MappedFile
-from zonerss.snapshot import Session, Snapshot
-from zonerss.walk.files import ipc_namespace
+from zonerss.snapshot import Observer, Snapshot
 from zonerss.zones.paths import ancestors
 
 GROUPINGS = ("zone", "cgroup")
@@ -70,7 +67,7 @@ class Moment:
     """When the walk had ended, by clocks that nobody sets."""
 
 
-def take_moment(session: Session, lean: bool = False, zone: Sequence[str] = ()) -> Moment:
+def take_moment(session: Observer, lean: bool = False, zone: Sequence[str] = ()) -> Moment:
     """
     Look at the machine once and take along what can be asked about it later.
 
@@ -80,19 +77,16 @@ def take_moment(session: Session, lean: bool = False, zone: Sequence[str] = ()) 
     :raises UnknownZone: there is no zone of that name
     """
     full = session.take(GROUPINGS, zone=zone or None, processes=True, controls=True)
-    assert full.host is not None
-    roots, uptime = full.host.roots, read_uptime()
+    uptime, asked = read_uptime(), full.ask()
     coarse = _Coarse(full)
-    billed = None if lean else full.payers()
-    held, gaps = (None, ()) if lean else full.holdings()
-    snapshot = replace(full.without_frames(), parts=coarse.parts, members=coarse.members(full.members))
+    billed = None if lean else asked.payers()
+    held, gaps = (None, ()) if lean else asked.holdings()
+    snapshot = replace(full.without_evidence(), parts=coarse.parts, members=coarse.members(full.members))
 
-    hierarchy = find_memory_hierarchy(roots)
-    inodes = cgroup_inodes(hierarchy) if billed else {}
+    inodes = asked.cgroups() if billed else {}
     payers = {row.inode: inodes[row.inode] for row in billed or () if row.inode in inodes}
     zones = {member.zones[0] for member in full.members}
     billable = sorted({*payers.values(), *(zone.cgroup for zone in zones if zone.cgroup is not None)})
-    names = host_names(roots)
     uids = {uid for member in full.members for uid in (member.task.uid, member.task.euid) if uid is not None}
     return Moment(
         snapshot=snapshot,
@@ -100,16 +94,14 @@ def take_moment(session: Session, lean: bool = False, zone: Sequence[str] = ()) 
         holding_gaps=gaps,
         billed=None if billed is None else coarse.billed(billed),
         cgroups=payers,
-        bills={
-            path: _kept_bill(bill) for path in billable if (bill := read_bill(hierarchy, path)) is not None
-        },
-        charged=_charges(hierarchy, {member.task.cgroup for member in full.members}),
-        ipc_namespaces={} if lean else _ipc_namespaces(full.members, roots),
-        users={uid: name for uid in sorted(uids) if (name := names.users.get(uid))},
+        bills={path: _kept_bill(bill) for path in billable if (bill := asked.bill(path)) is not None},
+        charged=_charges(asked, {member.task.cgroup for member in full.members}),
+        ipc_namespaces={} if lean else _ipc_namespaces(asked, full.members),
+        users={uid: name for uid in sorted(uids) if (name := asked.names.users.get(uid))},
         containers={zone.id: zone.name for zone in sorted(zones, key=lambda zone: zone.name) if zone.id},
         host_name=full.machine.host_name if full.machine else os.uname().nodename,
-        boot_id=read_boot_id(roots),
-        processors=os.cpu_count() or 1,
+        boot_id=read_boot_id(HOST),
+        processors=asked.processors,
         uptime=uptime,
     )
 
@@ -182,12 +174,11 @@ def _plus(sums: Sequence[int] | None, pages: Sequence[int]) -> tuple[int, ...]:
     return tuple(map(sum, zip(sums, pages, strict=True))) if sums else tuple(pages)
 
 
-def _charges(hierarchy: MemoryHierarchy, cgroups: Iterable[str]) -> dict[str, int]:
+def _charges(asked: Evidence, cgroups: Iterable[str]) -> dict[str, int]:
     paths = sorted({above for path in cgroups for above in ancestors(path)})
-    return {path: charge for path in paths if (charge := charged_bytes(hierarchy, path)) is not None}
+    return {path: charge for path in paths if (charge := asked.charged(path)) is not None}
 
 
-def _ipc_namespaces(members: Iterable[Member], roots: Roots) -> dict[int, int]:
-    ours = ipc_namespace("self", roots)
-    found = {member.task.pid: ipc_namespace(member.task.pid, roots) for member in members}
-    return {pid: space for pid, space in found.items() if space is not None and space != ours}
+def _ipc_namespaces(asked: Evidence, members: Iterable[Member]) -> dict[int, int]:
+    found = {member.task.pid: asked.ipc_namespace(member.task.pid) for member in members}
+    return {pid: space for pid, space in found.items() if space is not None}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -41,7 +41,6 @@ def render(
     width: int | None = None,
     style: Style = PLAIN.style,
     *,
-    users: Mapping[int, str] | None = None,
     most: int = SHOWN,
     in_bytes: bool = False,
 ) -> list[str]:
@@ -49,7 +48,6 @@ def render(
     The page.
 
     :param width: columns of the terminal; None: no limit, and no bar
-    :param users: login names by user id
     :param most: rows of each table
     """
     size = sizes(in_bytes)
@@ -57,7 +55,7 @@ def render(
         _title(page, width, style),
         _memory(page, width, style, size),
         _bill(page, width, style, size),
-        _processes(page, width, users or {}, most, in_bytes),
+        _processes(page, width, most, in_bytes),
         _files(page, width, most, in_bytes),
         _sharers(page, width, most, size),
     ]
@@ -173,10 +171,8 @@ def _limits(usage: Usage, size: Callable[[int | None], str]) -> str:
     return text if usage.high_bytes is None else f"{text}; slowed down from {size(usage.high_bytes)}"
 
 
-def _processes(
-    page: Page, width: int | None, users: Mapping[int, str], most: int, in_bytes: bool
-) -> list[str]:
-    columns = (PID, RSS, EXCLUSIVE, PROPORTIONAL, user_column(users), args_column(page.arguments))
+def _processes(page: Page, width: int | None, most: int, in_bytes: bool) -> list[str]:
+    columns = (PID, RSS, EXCLUSIVE, PROPORTIONAL, user_column(page.users), args_column(page.arguments))
     lines = render_table(columns, page.processes[:most], in_bytes, width)
     return [*lines, *_more(page, len(page.processes) - most, ("process", "processes"), "ps", width)]
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.unit.builders import NoSession, members, snapshot
+from tests.unit.builders import NoSession, evidence, members, snapshot
 
 from zonerss.answers.files import FileUsage
 from zonerss.census.census import Census
@@ -48,18 +48,19 @@ def test_json_has_a_line_for_each_file(machine: list[Any], capsys: pytest.Captur
     assert sum("/f" in line for line in out.splitlines()) == 2
 
 
-def test_a_zone_may_be_spelled_as_it_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_zone_may_be_spelled_as_it_is_shown() -> None:
     census = Census(2)
     census.mark(0, [1, 2], [Kind.FILE] * 2)
     census.mark(1, [3], [Kind.FILE])
-    taken = snapshot(parts=census.parts(), members=members("a\nb", "db"))
+    held = {n: [(None, pages)] for n, pages in census.parts().filled().items()}
+    taken = snapshot(
+        parts=census.parts(), members=members("a\nb", "db"), evidence=evidence(holdings=lambda: (held, ()))
+    )
 
     class Session:
         def take(self, way: str, zone: str | None) -> Any:
             return taken
 
-    held = {n: [(None, pages)] for n, pages in taken.parts.filled().items()}
-    monkeypatch.setattr("zonerss.snapshot.Snapshot.holdings", lambda self: (held, ()))
     _, found, _, name = files.measure(Session(), "zone", r"a\x0ab")
     assert [usage.bytes for usage in found] == [8192]
     assert name == "a\nb"

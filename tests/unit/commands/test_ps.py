@@ -6,15 +6,14 @@ import json
 from typing import Any
 
 import pytest
-from tests.unit.builders import KIB, NoSession, members, process, snapshot
+from tests.unit.builders import KIB, NoSession, evidence, members, process, snapshot
 
 from zonerss.census.mapcounts import CountedParts
 from zonerss.census.parts import Parts
-from zonerss.commands import main, ps
+from zonerss.commands import main
 from zonerss.commands.ps import only
 from zonerss.errors import UnknownZone
 from zonerss.records import Cause, Gap
-from zonerss.snapshot import Snapshot
 
 ROWS = (process(7, uid=1), process(8, uid=None, rss_bytes=97 * KIB))
 
@@ -23,15 +22,16 @@ class Session(NoSession):
     """Of two processes."""
 
     asked: list[Any]
+    answers: dict[str, Any]
 
     def take(self, by: object, basis: str, zone: Any = (), **wanted: Any) -> Any:
         Session.asked.append(list(zone))
-        return snapshot(processes=ROWS, members=members(*"abcdefgh"))
+        return snapshot(processes=ROWS, members=members(*"abcdefgh"), evidence=evidence(**Session.answers))
 
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    Session.asked = []
+    Session.asked, Session.answers = [], {}
     monkeypatch.setattr("zonerss.commands.watching.Session", Session)
 
 
@@ -86,14 +86,14 @@ def test_only_some_processes() -> None:
         only(whole, [1], ["gone"], all_there=False)
 
 
-def test_command_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_lines(capsys: pytest.CaptureFixture[str]) -> None:
     asked: list[Any] = []
 
-    def read(roots: object, tasks: Any, seconds: float) -> dict[int, tuple[str, ...]]:
+    def read(tasks: Any, seconds: float) -> dict[int, tuple[str, ...]]:
         asked.append(([task.pid for task in tasks], seconds))
         return {7: ("python3", "x\n", "y\udcff")}
 
-    monkeypatch.setattr(ps, "read_command_lines", read)
+    Session.answers["command_lines"] = read
     assert main(["ps", "--args", "--patience", "3", "--tsv", "--sort", "pid"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("\t")[-1] for line in lines] == ["args", "[httpd]", "python3 x\\x0a y\\xff"]
@@ -136,8 +136,8 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Process 7 maps 3 pages that nobody else maps, 8 maps 5 that are mapped ten times, 2 of them unknown."""
     kinds = Parts.of(2, {(0,): (3, 0, 0, 0, 0), (1,): (0, 5, 0, 0, 0)})
     counts = Parts.of(2, {(0,): (3, 0, 0, 0, 0), (1,): (0, 0, 0, 3, 0)})
-    monkeypatch.setattr(Snapshot, "mapcounts", lambda self: CountedParts(kinds, counts))
-    found = snapshot(processes=(process(1), process(2)), members=members("web", "web"))
+    asked = evidence(mapcounts=lambda: CountedParts(kinds, counts))
+    found = snapshot(processes=(process(1), process(2)), members=members("web", "web"), evidence=asked)
     monkeypatch.setattr(Session, "take", lambda *_, **__: found)
 
 

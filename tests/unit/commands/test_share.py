@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.unit.builders import NoSession, members, snapshot, usage
+from tests.unit.builders import NoSession, evidence, members, snapshot, usage
 
 from zonerss.census.census import Census
 from zonerss.census.kinds import Kind
@@ -22,21 +22,6 @@ CONTAINERS = {
 }
 
 
-class Answers:
-    """A snapshot that finds private memory in each of its parts."""
-
-    def __init__(self, snapshot: Any) -> None:
-        self._snapshot = snapshot
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._snapshot, name)
-
-    def holdings(self, members: Any, wanted: Any) -> Any:
-        return {
-            number: [(None, pages)] for number, pages in self.parts.filled().items() if number in wanted
-        }, ()
-
-
 class Session(NoSession):
     """Three zones; the first shares two pages with the second, and three with the third."""
 
@@ -47,23 +32,25 @@ class Session(NoSession):
         census.mark(1, range(2), [Kind.ANON] * 2)
         census.mark(2, range(2, 5), [Kind.ANON] * 3)
         usages = [usage(name, **CONTAINERS.get(name, {})) for name in zone or NAMES]
-        return Answers(snapshot(*usages, parts=census.parts(), members=members(*NAMES)))
+        parts = census.parts()
+
+        def holdings(members: Any, wanted: Any) -> Any:
+            """Private memory in each part."""
+            filled = parts.filled()
+            return {number: [(None, pages)] for number, pages in filled.items() if number in wanted}, ()
+
+        asked = evidence(holdings=holdings, images=lambda: one_image)
+        return snapshot(*usages, parts=parts, members=members(*NAMES), evidence=asked)
 
 
-class OneImage:
+def one_image(id: str, uid: int | None) -> Image | None:
     """Containers a and b are of one image."""
-
-    def __init__(self, roots: Any) -> None:
-        pass
-
-    def of(self, id: str, uid: int | None) -> Image | None:
-        assert id != CONTAINERS["c"]["id"]
-        return Image("ee" * 32, "web:1")
+    assert id != CONTAINERS["c"]["id"]
+    return Image("ee" * 32, "web:1")
 
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zonerss.commands.share.Images", OneImage)
     monkeypatch.setattr("zonerss.commands.watching.Session", Session)
 
 

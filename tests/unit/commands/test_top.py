@@ -6,9 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from tests.unit.builders import NoSession, snapshot, usage
+from tests.unit.builders import NoSession, evidence, snapshot, usage
 
-from zonerss.census.census import Census
 from zonerss.commands import main, top
 
 
@@ -100,10 +99,10 @@ def test_wrong_usage(words: list[str], sentence: str, capsys: pytest.CaptureFixt
 def test_the_screen_does_not_hold_frames() -> None:
     class Kept(Session):
         def take(self, by: object, *_: Any, **wanted: bool) -> Any:
-            return snapshot(frames=Census(1))
+            return snapshot(evidence=evidence())
 
-    look = top.SessionCamera(Kept, "zone", {}).take(top.Mode.ZONES, None)
-    assert look.snapshot.frames is None
+    look = top.SessionCamera(Kept, "zone").take(top.Mode.ZONES, None)
+    assert look.snapshot.evidence is None
     assert look.snapshot == snapshot()
 
 
@@ -117,7 +116,7 @@ def test_the_camera_opens_its_session_late_and_closes_it() -> None:
         def close(self) -> None:
             calls.append("close")
 
-    camera = top.SessionCamera(Noted, "zone", {})
+    camera = top.SessionCamera(Noted, "zone")
     camera.close()
     assert calls == []
     camera.take(top.Mode.ZONES, None)
@@ -129,8 +128,8 @@ def test_the_camera_opens_its_session_late_and_closes_it() -> None:
 def test_each_page_is_made_beside_the_keyboard(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sums over all parts may take long: the screen only asks for lines of a width."""
     monkeypatch.setattr(top, "pages_of", lambda *_: ["the page"])
-    monkeypatch.setattr(top, "render_zone", lambda page, width, style, users: [f"{page} in {width}"])
-    camera = top.SessionCamera(Session, "zone", {})
+    monkeypatch.setattr(top, "render_zone", lambda page, width, style: [f"{page} in {width}"])
+    camera = top.SessionCamera(Session, "zone")
     for mode, says in (
         (top.Mode.ZONE, "the page in 80"),
         (top.Mode.PROCESSES, "Processes of web:"),

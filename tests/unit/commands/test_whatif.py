@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.unit.builders import NoSession, members, snapshot
+from tests.unit.builders import NoSession, evidence, members, snapshot
 
 from zonerss.census.census import Census
 from zonerss.census.kinds import Kind
@@ -20,10 +20,11 @@ class Session(NoSession):
         census = Census(2)
         census.mark(0, range(8), [Kind.ANON] * 8)
         census.mark(1, range(5, 8), [Kind.ANON] * 3)
-        return snapshot(parts=census.parts(), members=members("a\nb", "db"))
+        asked = evidence(holdings=holdings, ipc_namespace=lambda pid: None)
+        return snapshot(parts=census.parts(), members=members("a\nb", "db"), evidence=asked)
 
 
-def holdings(self: Any, members: Any, wanted: list[int]) -> Any:
+def holdings(members: Any, wanted: list[int]) -> Any:
     assert [member.zones[0].name for member in members] == ["a\nb"]
     return {}, ()
 
@@ -31,7 +32,6 @@ def holdings(self: Any, members: Any, wanted: list[int]) -> Any:
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zonerss.commands.watching.Session", Session)
-    monkeypatch.setattr("zonerss.snapshot.Snapshot.holdings", holdings)
 
 
 def test_text(capsys: pytest.CaptureFixture[str]) -> None:

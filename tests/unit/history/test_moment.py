@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from tests.unit import builders
@@ -11,7 +11,6 @@ from tests.unit.builders import MIB
 from zonerss.census.parts import Parts
 from zonerss.census.usage import Member, zones_usage
 from zonerss.history.moment import GROUPINGS, take_moment
-from zonerss.kernel.roots import Roots
 from zonerss.records import Grouping, Task, Zone
 from zonerss.records.bills import Billed
 from zonerss.records.files import FileKind, MappedFile
@@ -27,10 +26,19 @@ def member(pid: int, zone: Zone, owner: int) -> Member:
     return Member(task, pid, (zone, Zone(zone.cgroup, zone.cgroup)), owner, 5)
 
 
+NOTHING: dict[str, Any] = {
+    "cgroups": dict,
+    "bill": lambda cgroup: None,
+    "charged": lambda cgroup: None,
+    "ipc_namespace": lambda pid: None,
+}
+"""Answers of a host without a memory controller."""
+
+
 class Looks:
     """A session whose one look found two processes of web and one of db, each an owner of its own; 3: nobody's."""
 
-    def __init__(self, roots: Roots) -> None:
+    def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
         self.members = (member(10, DB, 0), member(20, WEB, 1), member(21, WEB, 2))
         self.parts = Parts.of(
@@ -56,7 +64,7 @@ class Looks:
             processes=(),
             parts=self.parts,
             members=self.members,
-            host=builders.host(roots),
+            evidence=builders.evidence(**NOTHING),
         )
 
     def take(self, *args: Any, **options: Any) -> Snapshot:
@@ -64,14 +72,8 @@ class Looks:
         return self.snapshot
 
 
-def roots_of(tmp_path: Path) -> Roots:
-    (tmp_path / "self").mkdir()
-    (tmp_path / "self" / "mountinfo").write_text("")
-    return Roots(proc=tmp_path, sys=tmp_path, host=tmp_path)
-
-
-def test_one_walk_whose_owners_become_those_of_the_zones(tmp_path: Path, monkeypatch: Any) -> None:
-    looks = Looks(roots_of(tmp_path))
+def test_one_walk_whose_owners_become_those_of_the_zones() -> None:
+    looks = Looks()
     billed = (
         Billed((1,), 5, (2, 0, 0, 0, 0)),
         Billed((1, 2), 5, (0, 3, 0, 0, 0)),
@@ -84,9 +86,11 @@ def test_one_walk_whose_owners_become_those_of_the_zones(tmp_path: Path, monkeyp
         number[0, 1, 2]: [(LIBC, (0, 6, 0, 0, 0)), (None, (0, 1, 11, 0, 0))],
         number[3,]: [(None, (13, 0, 0, 0, 0))],
     }
-    monkeypatch.setattr(Snapshot, "payers", lambda self: billed)
-    monkeypatch.setattr(Snapshot, "holdings", lambda self: (held, ()))
-    moment = take_moment(looks)  # type: ignore[arg-type]
+    looks.snapshot = replace(
+        looks.snapshot,
+        evidence=builders.evidence(**NOTHING | {"payers": lambda: billed, "holdings": lambda: (held, ())}),
+    )
+    moment = take_moment(looks)
     assert looks.asked == [((GROUPINGS,), {"zone": None, "processes": True, "controls": True})]
     assert dict(moment.snapshot.parts) == {
         (0,): (1, 0, 0, 0, 0),
@@ -94,8 +98,7 @@ def test_one_walk_whose_owners_become_those_of_the_zones(tmp_path: Path, monkeyp
         (0, 1): (0, 12, 11, 0, 0),
     }
     assert [(m.task.pid, m.owner) for m in moment.snapshot.members] == [(10, 0), (20, 1), (21, 1)]
-    assert moment.snapshot.frames is None
-    assert moment.snapshot.host is None
+    assert moment.snapshot.evidence is None
     assert moment.billed == (Billed((0, 1), 0, (0, 12, 0, 0, 0)), Billed((1,), 5, (2, 3, 0, 0, 0)))
     assert moment.holdings is not None
     ((both, rows),) = moment.holdings.items()
@@ -107,8 +110,8 @@ def test_one_walk_whose_owners_become_those_of_the_zones(tmp_path: Path, monkeyp
         assert usages == looks.snapshot.groupings[position].zones
 
 
-def test_lean_reads_no_frame_and_no_process_again(tmp_path: Path) -> None:
-    moment = take_moment(Looks(roots_of(tmp_path)), lean=True, zone=["web"])  # type: ignore[arg-type]
+def test_lean_reads_no_frame_and_no_process_again() -> None:
+    moment = take_moment(Looks(), lean=True, zone=["web"])
     assert moment.holdings is None
     assert moment.billed is None
     assert moment.ipc_namespaces == {}

@@ -1,13 +1,13 @@
 """How explain measures: a snapshot, and what else is to be read, one after the other.
 
-    take a snapshot of all zones            Session.take()
-    read the payer of each of its frames    Snapshot.payers()
-    read the zone's bill                    kernel.memcg
+    take a snapshot of all zones            Observer.take()
+    read the payer of each of its frames    Evidence.payers()
+    read the zone's bill                    Evidence.bill()
     join them                               explain.chain()
 
-    take a snapshot of all zones            Session.take()
-    read what every frame is                Snapshot.ram()
-    read the kernel's counters              kernel.counters
+    take a snapshot of all zones            Observer.take()
+    read what every frame is                Evidence.ram()
+    read the kernel's counters              Evidence.counters()
     join them                               explain.machine_chain()
 
 These are readings at three moments. Where processes of the zone came or went meanwhile, or the residual is too large,
@@ -16,9 +16,8 @@ all of it is read again, up to three times; what changed in the last attempt is 
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from zonerss.answers.explain.bills import less, pays
 from zonerss.answers.explain.chain import (
@@ -35,14 +34,10 @@ from zonerss.answers.explain.tmpfs import shmem_answer
 from zonerss.answers.files import files_usage
 from zonerss.census.usage import zone_names
 from zonerss.errors import UnknownZone
-from zonerss.kernel.cgroupfs import MemoryHierarchy, find_memory_hierarchy
-from zonerss.kernel.counters import read_counters
-from zonerss.kernel.memcg import cgroup_inodes, cgroup_processes, read_bill
-from zonerss.kernel.roots import HOST, Roots
-from zonerss.kernel.shmem import read_shmem
+from zonerss.evidence import Evidence
 from zonerss.records import Cause, Usage, Zone
 from zonerss.records.bills import Bill, Billed
-from zonerss.snapshot import Session, Snapshot
+from zonerss.snapshot import Observer, Snapshot
 from zonerss.zones.paths import nested
 
 ATTEMPTS = 3
@@ -52,9 +47,7 @@ FLUSH_SECONDS = 2.2
 """memory.stat is brought up to date every two seconds (mm/memcontrol.c, FLUSH_TIME)."""
 
 
-def explain_zone(
-    session: Session, name: str, by: str = "zone", roots: Roots = HOST, *, processes: bool = False
-) -> Account:
+def explain_zone(session: Observer, name: str, by: str = "zone", *, processes: bool = False) -> Account:
     """
     The chain of a zone, measured again where it changed meanwhile or the residual is too large.
 
@@ -63,7 +56,7 @@ def explain_zone(
     :raises UnknownZone: there is none of that name
     """
     for attempt in range(1, ATTEMPTS + 1):
-        account = _explain_once(session, name, by, roots, attempt, processes)
+        account = _explain_once(session, name, by, attempt, processes)
         moved = account.drift is not None and account.drift.processes_changed
         if not moved and account.chain.holds is not False:
             break
@@ -72,39 +65,33 @@ def explain_zone(
     return account
 
 
-def _explain_once(
-    session: Session, name: str, by: str, roots: Roots, attempt: int, processes: bool
-) -> Account:
+def _explain_once(session: Observer, name: str, by: str, attempt: int, processes: bool) -> Account:
     snapshot = session.take((by,), "mapped", (name,), processes=processes)
     if not snapshot.zones:
         raise UnknownZone(f"the processes of the zone {name!r} left before they were walked", name)
-    return account_of(snapshot, snapshot.zones[0], snapshot.payers(), roots, attempt)
+    return account_of(snapshot, snapshot.zones[0], snapshot.ask().payers(), attempt)
 
 
 def account_of(
-    snapshot: Snapshot,
-    usage: Usage,
-    billed: Sequence[Billed] | None,
-    roots: Roots = HOST,
-    attempt: int = 1,
+    snapshot: Snapshot, usage: Usage, billed: Sequence[Billed] | None, attempt: int = 1
 ) -> Account:
     """
-    The chain of a zone of a snapshot, with its bill as it is now.
+    The chain of a zone of a snapshot, with its bill as its evidence has it.
 
     :param usage: the zone, of the first grouping
     :param billed: the payers of the snapshot's frames
     """
-    hierarchy = find_memory_hierarchy(roots)
+    evidence = snapshot.ask()
     zones = tuple(dict.fromkeys(member.zones[0] for member in snapshot.members))
     zone = next(
         zone for zone in zones if zone.name == usage.zone
     )  # the name may have been given as it is shown
     below = nested(zones).get(zone, ())
-    cgroup_bill = read_cgroup_bill(hierarchy, zone)
-    bill = None if cgroup_bill is None else _own_bill(hierarchy, cgroup_bill, below)
+    cgroup_bill = whole_bill(evidence, zone)
+    bill = None if cgroup_bill is None else _own_bill(evidence, cgroup_bill, below)
     shares, cgroups = None, 1
     if billed is not None:
-        inodes = cgroup_inodes(hierarchy)
+        inodes = evidence.cgroups()
         own = {path for path in inodes.values() if zone.cgroup and pays(path, zone.cgroup, below)}
         shares, cgroups = _shares(snapshot, zone, billed, inodes, own.__contains__), len(own)
     joined = chain(
@@ -115,12 +102,12 @@ def account_of(
         usage.rss_bytes,
         shares,
         bill,
-        residual_bound(os.cpu_count() or 1, cgroups + (bill.dying or 0 if bill else 0)),
+        residual_bound(evidence.processors, cgroups + (bill.dying or 0 if bill else 0)),
         {other.name: other.cgroup for other in zones},
     )
-    drift = None if bill is None else _drift(snapshot, zone, below, hierarchy, bill, usage)
+    drift = None if bill is None else _drift(snapshot, zone, below, evidence, bill, usage)
     return Account(
-        snapshot.without_frames(),
+        snapshot.without_evidence(),
         zone,
         usage,
         joined,
@@ -133,7 +120,7 @@ def account_of(
     )
 
 
-def explain_machine(session: Session, by: str = "zone", roots: Roots = HOST) -> MachineAccount:
+def explain_machine(session: Observer, by: str = "zone") -> MachineAccount:
     """
     Where the machine's memory is, measured again where counters and frames disagree: memory moved meanwhile.
 
@@ -141,10 +128,11 @@ def explain_machine(session: Session, by: str = "zone", roots: Roots = HOST) -> 
     """
     for attempt in range(1, ATTEMPTS + 1):
         snapshot = session.take((by,))
-        before = read_counters(roots)
-        ram = snapshot.ram()
-        chain_of_all = machine_chain(ram, before, read_counters(roots))
-        account = MachineAccount(snapshot.without_frames(), chain_of_all, attempt)
+        evidence = snapshot.ask()
+        before = evidence.counters()
+        ram = evidence.ram()
+        chain_of_all = machine_chain(ram, before, evidence.counters())
+        account = MachineAccount(snapshot.without_evidence(), chain_of_all, attempt)
         if chain_of_all.holds and chain_of_all.agrees:
             break
         if attempt < ATTEMPTS:
@@ -152,39 +140,39 @@ def explain_machine(session: Session, by: str = "zone", roots: Roots = HOST) -> 
     return account
 
 
-def explain_shmem(session: Session, by: str = "zone", roots: Roots = HOST) -> ShmemAccount:
+def explain_shmem(session: Observer, by: str = "zone") -> ShmemAccount:
     """
     What holds shared memory, who maps it, and who is charged for it.
 
     :raises CannotServe: the kernel does not tell what frames are
     """
     snapshot = session.take((by,))
-    names = zone_names(snapshot.members)
+    evidence, names = snapshot.ask(), zone_names(snapshot.members)
     zone_of_pid = {member.task.pid: names[member.owner] for member in snapshot.members}
-    found = read_shmem(roots, tuple(zone_of_pid))
-    holdings, gaps = snapshot.holdings()
-    inodes = cgroup_inodes(find_memory_hierarchy(roots))
+    found = evidence.shmem()
+    holdings, gaps = evidence.holdings()
+    inodes = evidence.cgroups()
     answer = shmem_answer(
         found.things,
         files_usage(snapshot.parts, names, holdings),
         zone_of_pid,
-        snapshot.ram(payers=True),
+        evidence.ram(payers=True),
         lambda inode: path_of(inodes, inode),
     )
-    return ShmemAccount(snapshot.without_frames(), answer, found.unseen, gaps)
+    return ShmemAccount(snapshot.without_evidence(), answer, found.unseen, gaps)
 
 
-def read_cgroup_bill(hierarchy: MemoryHierarchy, zone: Zone) -> Bill | None:
+def whole_bill(evidence: Evidence, zone: Zone) -> Bill | None:
     """The bill of a zone's cgroup, with all that is below it; None where it has none."""
-    if zone.cgroup is None or (zone.cgroup == "/" and hierarchy.version == 1):
+    bill = None if zone.cgroup is None else evidence.bill(zone.cgroup)
+    if bill is None or (zone.cgroup == "/" and bill.version == 1):
         return None  # version 1's root cgroup has figures, but nothing is charged to it
-    bill = read_bill(hierarchy, zone.cgroup)
     # version 2's root cgroup has memory.stat, but no memory.current
-    return None if bill is None or bill.charged_bytes is None else bill
+    return None if bill.charged_bytes is None else bill
 
 
-def _own_bill(hierarchy: MemoryHierarchy, bill: Bill, below: Sequence[str]) -> Bill:
-    inner = (read_bill(hierarchy, path) for path in below)
+def _own_bill(evidence: Evidence, bill: Bill, below: Sequence[str]) -> Bill:
+    inner = map(evidence.bill, below)
     return less(bill, (other for other in inner if other is not None))
 
 
@@ -192,7 +180,7 @@ def _shares(
     snapshot: Snapshot,
     zone: Zone,
     billed: Sequence[Billed],
-    inodes: dict[int, str],
+    inodes: Mapping[int, str],
     is_own: Callable[[str], bool],
 ) -> Shares:
     return shares_of(
@@ -200,7 +188,7 @@ def _shares(
     )
 
 
-def path_of(inodes: dict[int, str], inode: int) -> str:
+def path_of(inodes: Mapping[int, str], inode: int) -> str:
     """The path of the cgroup of an inode, or words in its place."""
     return inodes.get(inode, f"(no cgroup that can be seen here, inode {inode})")
 
@@ -209,13 +197,13 @@ def _drift(
     snapshot: Snapshot,
     zone: Zone,
     below: Sequence[str],
-    hierarchy: MemoryHierarchy,
+    evidence: Evidence,
     bill: Bill,
     usage: Usage,
 ) -> Drift:
     walked = {member.task.pid for member in snapshot.members if member.zones[0] == zone}
     unreadable = {gap.pid for gap in snapshot.gaps if gap.cause in (Cause.REFUSED, Cause.UNREADABLE)}
-    there = cgroup_processes(hierarchy, zone.cgroup or "/", below) - unreadable
+    there = evidence.cgroup_processes(zone.cgroup or "/", below) - unreadable
     return Drift(
         came=tuple(sorted(there - walked)),
         left=tuple(sorted(walked - there)),
@@ -223,25 +211,25 @@ def _drift(
     )
 
 
-def pay_matrix(session: Session, by: str = "zone", roots: Roots = HOST) -> Matrix | None:
+def pay_matrix(session: Observer, by: str = "zone") -> Matrix | None:
     """The matrix of zones and payers; None where the kernel does not tell the payers."""
     snapshot = session.take((by,))
-    billed = snapshot.payers()
+    evidence = snapshot.ask()
+    billed = evidence.payers()
     if billed is None:
         return None
-    hierarchy = find_memory_hierarchy(roots)
-    inodes = cgroup_inodes(hierarchy)
+    inodes = evidence.cgroups()
     cells = payments(billed, zone_names(snapshot.members), lambda inode: path_of(inodes, inode))
     zones = tuple(dict.fromkeys(member.zones[0] for member in snapshot.members))
     payers = []
     for inode in {row.inode for row in billed}:
         anon, files = charged_frames(billed, {inode})
         path = path_of(inodes, inode) if inode else None
-        removed = _removed(hierarchy, path, anon, files) if inode in inodes else None
+        removed = _removed(evidence, path, anon, files) if inode in inodes else None
         tasks = [m for m in snapshot.members if path and pays(m.task.cgroup, path, ())]
         payers.append(Payer(path, _zone_that_pays(zones, path), anon + files, removed, len(tasks)))
     payers.sort(key=lambda payer: (-payer.bytes, payer.cgroup or ""))
-    return Matrix(snapshot.without_frames(), cells, tuple(payers))
+    return Matrix(snapshot.without_evidence(), cells, tuple(payers))
 
 
 def _zone_that_pays(zones: Sequence[Zone], path: str | None) -> str | None:
@@ -253,8 +241,8 @@ def _zone_that_pays(zones: Sequence[Zone], path: str | None) -> str | None:
 
 # kpagecgroup gives the nearest living ancestor as the payer of a removed cgroup's frames. The ancestor's own figures,
 # which only version 1 has, do not include them.
-def _removed(hierarchy: MemoryHierarchy, path: str | None, anon: int, files: int) -> int | None:
-    bill = None if path is None else read_bill(hierarchy, path)
+def _removed(evidence: Evidence, path: str | None, anon: int, files: int) -> int | None:
+    bill = None if path is None else evidence.bill(path)
     if bill is None or bill.own is None:
         return None
     return max(anon - bill.own.get("rss", 0), 0) + max(files - bill.own.get("mapped_file", 0), 0)
