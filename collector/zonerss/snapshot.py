@@ -28,14 +28,14 @@ from zonerss.census.usage import Member, processes_usage, without_others, zones_
 from zonerss.errors import CannotServe, UsageError
 from zonerss.evidence import Evidence, Live
 from zonerss.kernel.cgroupfs import MemoryHierarchy, cgroup_caveats, charged_bytes, find_memory_hierarchy
-from zonerss.kernel.controls import Controls
+from zonerss.kernel.controls import Controls, any_killed
 from zonerss.kernel.meminfo import read_machine
 from zonerss.kernel.names import host_names, unread_sentence
 from zonerss.kernel.patience import PATIENCE_SECONDS
 from zonerss.kernel.proc import TaskList, shared_mm_leaders
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.kernel.roster import Roster
-from zonerss.records import Cause, Caveat, Gap, Grouping, Names, ProcessUsage, Usage, Zone
+from zonerss.records import Cause, Caveat, Gap, Grouping, Names, ProcessUsage, Usage, Wanted, Zone
 from zonerss.records.machine import Machine
 from zonerss.units import PAGE_BYTES
 from zonerss.walk.host import Host, find_host
@@ -143,7 +143,7 @@ class _Request:
     """Zones of the first grouping, as they were spelled; none: all."""
     alone: bool
     processes: bool
-    controls: bool
+    controls: Wanted | None
 
     @property
     def want_users(self) -> bool:
@@ -221,7 +221,7 @@ class Session:
         *,
         alone: bool = False,
         processes: bool = False,
-        controls: bool = False,
+        controls: bool | Wanted = False,
     ) -> Snapshot:
         """Look at the machine once; see :func:`take_snapshot`."""
         ways = tuple(parse_by(text) for text in ((by,) if isinstance(by, str) else by))
@@ -231,7 +231,8 @@ class Session:
             raise UsageError(f"there is no basis {basis!r}; say {' or '.join(BASES)}")
         names = (zone,) if isinstance(zone, str) else tuple(zone or ())
         with self._windows or nullcontext():
-            return self._look(_Request(ways, basis, names, alone, processes, controls))
+            wanted = (Wanted() if controls else None) if isinstance(controls, bool) else controls
+            return self._look(_Request(ways, basis, names, alone, processes, wanted))
 
     def _look(self, request: _Request) -> Snapshot:
         began = datetime.now(UTC)
@@ -258,7 +259,7 @@ class Session:
         appeared = [Gap(pid, "list", Cause.BEGAN) for pid in self._roster.appeared()]
 
         tell = self._windows.tell if self._windows and request.basis == "mapped" else None
-        controls = Controls(hierarchy) if request.controls else None
+        controls = _controls(hierarchy, request.controls, self._roots)
         groupings, totals = [], []
         for position, way in enumerate(request.ways):
             below = nested({member.zones[position] for member in members})
@@ -327,7 +328,7 @@ def take_snapshot(
     *,
     alone: bool = False,
     processes: bool = False,
-    controls: bool = False,
+    controls: bool | Wanted = False,
     rules: Sequence[Rule] = (),
     roots: Roots = HOST,
     threads: int | None = None,
@@ -344,7 +345,7 @@ def take_snapshot(
     :param alone: walk only the processes of ``zone``; what depends on the others (exclusive, proportional) is None
     :param processes: tell what each process maps, too
     :param controls: tell what else the memory controller says of each zone (limit_bytes to dying_cgroups): some more
-        files to read for each
+        files to read for each; or which of it is wanted
     :param rules: names for cgroups of the user's own
     :param threads: how many processes to walk side by side; None: as many as there are processors for us
     :param max_age: a snapshot of the same kind will do whose walk began at most so many seconds ago, be it done or
@@ -366,6 +367,12 @@ def take_snapshot(
 
     shared: Snapshot = SNAPSHOTS.get(kind, take, max_age)
     return shared
+
+
+def _controls(hierarchy: MemoryHierarchy, wanted: Wanted | None, roots: Roots) -> Controls | None:
+    if wanted is None:
+        return None
+    return Controls(hierarchy, wanted, "oom_kills" in wanted.fields and any_killed(roots))
 
 
 def _warnings(host: Host, hierarchy: MemoryHierarchy, called: Names) -> tuple[Caveat, ...]:

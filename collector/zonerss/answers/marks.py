@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from zonerss.census.kinds import Kind, rss_of
-from zonerss.records import Usage
+from zonerss.records import Usage, Wanted
 from zonerss.records.machine import Machine
 from zonerss.snapshot import Snapshot
 from zonerss.units import pages_to_bytes
@@ -16,6 +16,15 @@ LEAST_BYTES = 16 << 20
 """What is smaller gets no mark: a figure of a few MiB is twice another one for many reasons that are none."""
 _NEARLY_FULL = 0.9
 _UNACCOUNTED = 0.05
+
+
+NEEDS = ("limit_bytes", "oom_kills", "cache_unmapped_bytes", "dead_cgroups_bytes")
+"""The fields of a zone that marks are made of, beside its charge."""
+
+
+def wanted(fields: Iterable[str] = ()) -> Wanted:
+    """What has to be read of cgroups for marks, and for other fields that are shown."""
+    return Wanted(frozenset((*NEEDS, *fields)), LEAST_BYTES)
 
 
 class Why(StrEnum):

@@ -13,13 +13,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from zonerss.answers.growth import Growth
-from zonerss.answers.marks import marks_of
+from zonerss.answers.marks import marks_of, wanted
 from zonerss.commands.options import add_table_options, add_walk_options, add_zones, given, layout_of
 from zonerss.commands.watching import RowPrinter, add_watch_options, put, snapshots
 from zonerss.errors import UsageError
-from zonerss.records import Names
+from zonerss.records import Names, Wanted
 from zonerss.snapshot import Snapshot
-from zonerss.views.columns import KIND, MORE_ZONE_COLUMNS, RSS, ZONE, ZONE_COLUMNS, Column
+from zonerss.views.columns import CONTROLS_OF, KIND, MORE_ZONE_COLUMNS, RSS, ZONE, ZONE_COLUMNS, Column
 from zonerss.views.rows import Layout
 from zonerss.views.show import document, render
 from zonerss.views.table import sort_records
@@ -94,8 +94,20 @@ def run(args: argparse.Namespace) -> int:
     else:
         growth = None if args.watch is None else Growth()
         show = partial(_show_tree if args.tree else partial(_show, growth), layout.sort, args)
-    snapshots(args, ways, show, alone=args.alone, processes=args.processes, controls=True)
+    snapshots(args, ways, show, alone=args.alone, processes=args.processes, controls=_controls(args, layout))
     return 0
+
+
+def _controls(args: argparse.Namespace, layout: Layout) -> Wanted:
+    """What has to be read of cgroups: for JSON all, for rows what their columns show, on the screen the marks, too."""
+    if args.json:
+        return Wanted()
+    fields = {
+        CONTROLS_OF[column.name] for column in (*layout.columns, layout.sort) if column.name in CONTROLS_OF
+    }
+    if args.tree:
+        return Wanted(frozenset())
+    return Wanted(frozenset(fields)) if layout.chosen else wanted(fields)
 
 
 def _show_rows(printer: RowPrinter, layout: Layout, snapshot: Snapshot) -> None:

@@ -285,22 +285,30 @@ def _is_threaded(hierarchy: MemoryHierarchy, path: str) -> bool:
         return False
 
 
-def _read_charge(hierarchy: MemoryHierarchy, path: str) -> int | None:
-    where = _directory(hierarchy, path) if hierarchy.charges else None
+def read_cgroup_file(hierarchy: MemoryHierarchy, path: str, name: str, most_bytes: int) -> bytes | None:
+    """The first so many bytes of a file of a cgroup; None: it is not there, not mounted here, or cannot be read."""
+    where = _directory(hierarchy, path)
     if where is None:
         return None
-    file = f"{where}/memory.current" if hierarchy.version == 2 else f"{where}/memory.usage_in_bytes"
     try:
-        fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(f"{where}/{name}", os.O_RDONLY | os.O_CLOEXEC)
     except (OSError, ValueError):
         return None
     try:
-        text = os.read(fd, 64)
+        return os.read(fd, most_bytes)
     except OSError:
         return None
     finally:
         os.close(fd)
+
+
+def _read_charge(hierarchy: MemoryHierarchy, path: str) -> int | None:
+    name = "memory.current" if hierarchy.version == 2 else "memory.usage_in_bytes"
+    text = read_cgroup_file(hierarchy, path, name, 64) if hierarchy.charges else None
+    if text is None:
+        return None
     number = whole_number(text.strip())
     if number is None:
-        raise KernelFormatError(f"{file}: not a number of bytes: {text!r}")
+        where = _directory(hierarchy, path)
+        raise KernelFormatError(f"{where}/{name}: not a number of bytes: {text!r}")
     return number

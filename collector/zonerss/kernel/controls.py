@@ -11,13 +11,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from functools import cached_property
+from typing import Any
 
 from zonerss.errors import KernelFormatError
-from zonerss.kernel.cgroupfs import MemoryHierarchy, children, directory
+from zonerss.kernel.cgroupfs import MemoryHierarchy, children, directory, read_cgroup_file
 from zonerss.kernel.memcg import parse_stat
 from zonerss.kernel.numbers import whole_number
 from zonerss.kernel.pressure import Pressure, parse_pressure
-from zonerss.records import Usage
+from zonerss.kernel.roots import Roots
+from zonerss.records import Usage, Wanted
 from zonerss.units import PAGE_BYTES
 
 _UNLIMITED_V1 = (2**63 - 1) // PAGE_BYTES * PAGE_BYTES
@@ -34,8 +37,12 @@ _CACHE = {
 class Controls:
     """Reads the files of cgroups for one snapshot; a cgroup that several zones lie in is read once."""
 
-    def __init__(self, hierarchy: MemoryHierarchy) -> None:
-        self._hierarchy = hierarchy
+    def __init__(self, hierarchy: MemoryHierarchy, wanted: Wanted | None = None, killed: bool = True) -> None:
+        """
+        :param wanted: what is worth reading; None: all
+        :param killed: whether any process may have been killed; else no cgroup is asked
+        """
+        self._hierarchy, self._wanted, self._killed = hierarchy, wanted or Wanted(), killed
         self._stats: dict[tuple[str, str], dict[str, int]] = {}
         self._limits: dict[tuple[str, str], int | None] = {}
 
@@ -49,28 +56,66 @@ class Controls:
         path, version = usage.cgroup, self._hierarchy.version
         if path is None or not self._hierarchy.charges or (path == "/" and version == 1):
             return usage
-        some, full = self._pressure(path)
-        # Version 1 tells a cgroup of kills in itself only, and so does version 2 where it is mounted for it.
-        # Version 2's root has a memory.stat, of the whole machine, and no bill.
-        has_bill = usage.charged_bytes is not None
-        kills_below = () if version == 1 or self._hierarchy.local_events else without
-        return replace(
-            usage,
-            limit_bytes=self._limit(path),
-            high_bytes=self._smallest(path, "memory.high") if version == 2 else None,
-            pressure_some=some,
-            pressure_full=full,
-            oom_kills=_less(self._kills, path, kills_below),
-            cache_unmapped_bytes=_less(self._cache_unmapped, path, without) if has_bill else None,
-            dead_cgroups_bytes=self._dead(path) if version == 1 else None,
-            dying_cgroups=self._dying(path) if version == 2 else None,
+        found: dict[str, Any] = {}
+        if self._wants_cache(usage):
+            found["cache_unmapped_bytes"] = _less(self._cache_unmapped, path, without)
+        if version == 1 and self._wants("dead_cgroups_bytes", usage.charged_bytes or 0):
+            found["dead_cgroups_bytes"] = self._dead(path)
+        if version == 2 and self._wants("dying_cgroups"):
+            found["dying_cgroups"] = self._dying(path)
+        if self._wants("limit_bytes"):
+            found["limit_bytes"] = self._limit(path)
+        if version == 2 and self._wants("high_bytes"):
+            found["high_bytes"] = self._smallest(path, "memory.high")
+        # Only version 2's cgroups have it (kernel/cgroup/cgroup.c css_populate_dir()).
+        if version == 2 and (self._wants("pressure_some") or self._wants("pressure_full")):
+            found["pressure_some"], found["pressure_full"] = self._pressure(path)
+        if self._wants("oom_kills"):
+            # Version 1 tells a cgroup of kills in itself only, and so does version 2 where it is mounted for it.
+            below = () if version == 1 or self._hierarchy.local_events else without
+            found["oom_kills"] = _less(self._kills, path, below) if self._killed else 0
+        return replace(usage, **found) if found else usage
+
+    def _wants(self, field: str, possible_bytes: int | None = None) -> bool:
+        """
+        Whether a field is to be told.
+
+        :param possible_bytes: more than this it cannot be
+        """
+        least = self._wanted.least_bytes
+        return field in self._wanted.fields and (
+            possible_bytes is None or not least or possible_bytes >= least
         )
+
+    def _wants_cache(self, usage: Usage) -> bool:
+        # Version 2's root has a memory.stat, of the whole machine, and no bill.
+        charged = usage.charged_bytes
+        return charged is not None and self._wants("cache_unmapped_bytes", charged - usage.rss_bytes)
 
     def _limit(self, path: str) -> int | None:
         if self._hierarchy.version == 2:
             return self._smallest(path, "memory.max")
+        # memory.stat has the smallest limit of all, and takes twice as long to read as a cgroup's own.
+        if (path, "memory.stat") in self._stats or not self._inherits_limits:
+            return self._smallest_v1(path)
+        limits = (
+            self._smallest_v1(self._hierarchy.mount_root),
+            self._smallest(path, "memory.limit_in_bytes"),
+        )
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    def _smallest_v1(self, path: str) -> int | None:
         limit = self._stat(path, "memory.stat").get("hierarchical_memory_limit")
         return None if limit is None or limit >= _UNLIMITED_V1 else limit
+
+    @cached_property
+    def _inherits_limits(self) -> bool:
+        """
+        Version 1: whether a limit holds for all cgroups below.
+
+        Always since Linux 5.11 (commit bef8620cd8e0); before that only with memory.use_hierarchy.
+        """
+        return self._read(self._hierarchy.mount_root, "memory.use_hierarchy") != b"0\n"
 
     def _smallest(self, path: str, name: str) -> int | None:
         """Of a limit, from this cgroup up to the root, as far up as can be seen from here."""
@@ -81,6 +126,7 @@ class Controls:
         found = self._limits.get((path, name))
         for inner in reversed(todo):
             own = parse_limit(self._read(inner, name), name)
+            own = None if own is not None and own >= _UNLIMITED_V1 else own
             found = own if found is None else found if own is None else min(own, found)
             self._limits[inner, name] = found
         return found
@@ -127,19 +173,19 @@ class Controls:
 
     def _read(self, path: str, name: str) -> bytes:
         """A file of a cgroup; empty where it is not there or cannot be read."""
-        where = directory(self._hierarchy, path)
-        if where is None:
-            return b""
-        try:
-            fd = os.open(f"{where}/{name}", os.O_RDONLY | os.O_CLOEXEC)
-        except (OSError, ValueError):
-            return b""
-        try:
-            return os.read(fd, _MOST_BYTES)
-        except OSError:
-            return b""
-        finally:
-            os.close(fd)
+        return read_cgroup_file(self._hierarchy, path, name, _MOST_BYTES) or b""
+
+
+def any_killed(roots: Roots) -> bool:
+    """
+    Whether a process was killed for want of memory since the machine began; True where that is not known.
+
+    Source: /proc/vmstat, oom_kill (Linux 4.13), which counts with the cgroup's (mm/oom_kill.c __oom_kill_process()).
+    """
+    try:
+        return b"\noom_kill 0\n" not in (roots.proc / "vmstat").read_bytes()
+    except OSError:
+        return True
 
 
 def parse_limit(text: bytes, path: str = "memory.max") -> int | None:

@@ -10,6 +10,7 @@ memory.stat may lag by as many pages until it is flushed, every two seconds (flu
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from zonerss.kernel.numbers import whole_number
 from zonerss.records.bills import Bill
 
 _TOTAL = "total_"
+_STAT = re.compile(rb"(?:[!-~]+ \d{1,20}\n)*")
+"""What every kernel writes; anything else is looked at line by line."""
 
 
 def cgroup_inodes(hierarchy: MemoryHierarchy) -> dict[int, str]:
@@ -73,6 +76,9 @@ def parse_stat(text: bytes, path: str = "memory.stat") -> dict[str, int]:
 
     :raises KernelFormatError: a line is not of this form; gives path, number and the raw line
     """
+    if _STAT.fullmatch(text):
+        words = text.decode("ascii").split()
+        return dict(zip(words[::2], map(int, words[1::2]), strict=True))
     stat = {}
     for number, line in enumerate(text.splitlines(), start=1):
         name, _, value = line.partition(b" ")

@@ -153,6 +153,29 @@ class Usage:
         return None if self.exclusive_bytes is None else self.rss_bytes - self.exclusive_bytes
 
 
+CONTROLS = (
+    "limit_bytes",
+    "high_bytes",
+    "pressure_some",
+    "pressure_full",
+    "oom_kills",
+    "cache_unmapped_bytes",
+    "dead_cgroups_bytes",
+    "dying_cgroups",
+)
+"""The fields of :class:`Usage` that only the files of its cgroup tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of the memory controller's files is worth reading."""
+
+    fields: frozenset[str] = frozenset(CONTROLS)
+    least_bytes: int = 0
+    """cache_unmapped_bytes is not asked for where the charge is not so much above rss, nor dead_cgroups_bytes where it
+    is less: they would not matter. They are then None. 0: ask always."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grouping:
     """The zones of one --by."""

@@ -161,6 +161,17 @@ ZONE_COLUMNS = (
 MORE_ZONE_COLUMNS = (ZONE, UNCERTAINTY, KIND, CGROUP, ID, HIGH, PRESSURE_FULL, CACHE)
 """What else can be asked for of a zone, by -o and --sort."""
 
+CONTROLS_OF = {
+    LIMIT.name: "limit_bytes",
+    USED.name: "limit_bytes",
+    HIGH.name: "high_bytes",
+    PRESSURE.name: "pressure_some",
+    PRESSURE_FULL.name: "pressure_full",
+    OOM.name: "oom_kills",
+    CACHE.name: "cache_unmapped_bytes",
+}
+"""What must be read of a cgroup for a column."""
+
 PID = Column("pid", "PID", "process id", lambda record: record.pid)
 SIZE = _size("size", "SIZE", "size_bytes", "virtual size", spare=2)
 COMMAND = Column(

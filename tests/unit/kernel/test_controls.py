@@ -12,8 +12,9 @@ from tests.unit.builders import usage
 
 from zonerss.errors import KernelFormatError
 from zonerss.kernel.cgroupfs import MemoryHierarchy
-from zonerss.kernel.controls import Controls, parse_limit
-from zonerss.records import Usage
+from zonerss.kernel.controls import Controls, any_killed, parse_limit
+from zonerss.kernel.roots import Roots
+from zonerss.records import CONTROLS, Usage, Wanted
 
 UNLIMITED_V1 = 9223372036854771712
 
@@ -74,6 +75,64 @@ def test_a_deep_cgroup(tmp_path: Path) -> None:
     assert told(tmp_path, {}, path="/x" + "/y" * 2000).limit_bytes == 4096
 
 
+V1_TREE = {
+    "memory.stat": v1_stat(65536),
+    "a/memory.limit_in_bytes": "4096\n",
+    "a/b/memory.limit_in_bytes": f"{UNLIMITED_V1}\n",
+    "a/b/memory.stat": v1_stat(8192),
+}
+
+
+def limit(root: Path, path: str, *fields: str) -> int | None:
+    wanted = Wanted(frozenset(("limit_bytes", *fields)))
+    return Controls(MemoryHierarchy(1, root, "/"), wanted).tell(usage("z", cgroup=path)).limit_bytes
+
+
+def test_limits_of_version_1_are_read_from_the_cgroup_up(tmp_path: Path) -> None:
+    write(tmp_path, V1_TREE)
+    assert limit(tmp_path, "/a/b") == 4096
+    assert limit(tmp_path, "/c") == 65536  # of what lies above the root of our cgroup namespace
+    assert limit(tmp_path, "/a/b", "cache_unmapped_bytes") == 8192  # memory.stat is read anyway
+
+
+def test_limits_that_are_not_inherited_are_not_looked_for_above(tmp_path: Path) -> None:
+    write(tmp_path, V1_TREE | {"memory.use_hierarchy": "0\n"})
+    assert limit(tmp_path, "/a/b") == 8192
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("field", CONTROLS)
+def test_only_what_is_wanted_is_told(field: str, version: int, tmp_path: Path) -> None:
+    stat = v1_stat(4096, whole=(10, 20)) if version == 1 else "file 900\nfile_mapped 300\n"
+    text = "some avg10=1.50 avg60=0 avg300=0 total=1\nfull avg10=0.25 avg60=0 avg300=0 total=1\n"
+    files = {"memory.stat": stat, "memory.pressure": text, "memory.oom_control": "oom_kill 1\n"}
+    files |= {"memory.events": "oom_kill 1\n", "memory.max": "1\n", "memory.high": "1\n"}
+    files |= {"cgroup.stat": "nr_dying_descendants 5\n", "memory.limit_in_bytes": "4096\n"}
+    write(tmp_path / "a", files)
+    hierarchy = MemoryHierarchy(version, tmp_path, "/")
+    every = Controls(hierarchy).tell(usage("z", cgroup="/a"))
+    told = Controls(hierarchy, Wanted(frozenset([field]))).tell(usage("z", cgroup="/a"))
+    together = ("pressure_some", "pressure_full")
+    for name in CONTROLS:
+        is_told = name == field or {name, field} <= {*together}
+        assert getattr(told, name) == (getattr(every, name) if is_told else None)
+    assert Controls(hierarchy, Wanted(frozenset())).tell(told) is told
+
+
+def test_what_could_not_matter_is_not_looked_for(tmp_path: Path) -> None:
+    write(tmp_path, {"a/memory.stat": v1_stat(whole=(1 << 20, 1 << 20))})
+
+    def told(charged: int, least: int) -> tuple[int | None, int | None]:
+        wanted = Wanted(frozenset(CONTROLS), least)
+        z = usage("z", cgroup="/a", charged_bytes=charged, anon_bytes=0, file_bytes=0, shmem_bytes=1000)
+        found = Controls(MemoryHierarchy(1, tmp_path, "/"), wanted).tell(z)
+        return found.cache_unmapped_bytes, found.dead_cgroups_bytes
+
+    assert told(10_000, 0) == ((1 << 20) - 100, 2 << 20)
+    assert told(10_000, 9001) == (None, 2 << 20)
+    assert told(9_000, 9001) == (None, None)
+
+
 def test_version_1_tells_the_smallest_limit_itself(tmp_path: Path) -> None:
     assert told(tmp_path, {"a/b/memory.stat": v1_stat(4096)}, 1).limit_bytes == 4096
     assert told(tmp_path, {"a/b/memory.stat": v1_stat()}, 1).limit_bytes is None
@@ -93,6 +152,18 @@ def test_kills_of_version_2_less_those_of_zones_below(tmp_path: Path) -> None:
     assert told(tmp_path, files, path="/a", without=("/a/b",)).oom_kills == 4
     local = MemoryHierarchy(2, tmp_path, "/", local_events=True)
     assert Controls(local).tell(usage("z", cgroup="/a"), ("/a/b",)).oom_kills == 7
+
+
+def test_where_nobody_was_killed_no_cgroup_is_asked(tmp_path: Path) -> None:
+    roots = Roots(proc=tmp_path)
+    assert any_killed(roots)
+    (tmp_path / "vmstat").write_text("nr_free_pages 1\noom_kill 8\nx 0\n")
+    assert any_killed(roots)
+    (tmp_path / "vmstat").write_text("nr_free_pages 1\noom_kill 0\nx 0\n")
+    assert not any_killed(roots)
+    write(tmp_path, {"a/memory.events": "oom_kill 7\n"})
+    found = Controls(MemoryHierarchy(2, tmp_path, "/"), killed=False).tell(usage("z", cgroup="/a"))
+    assert found.oom_kills == 0
 
 
 def test_kills_of_version_1_are_its_own(tmp_path: Path) -> None:
