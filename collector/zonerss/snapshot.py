@@ -207,6 +207,18 @@ class Session:
         """Give back what is held."""
         self._open.close()
 
+    def load(self) -> None:
+        """
+        Load now what the first walk of many would load.
+
+        :raises CannotServe: a source that was named cannot serve here
+        """
+        self._sources.choose(self._source, 0)
+
+    def use_rules(self, rules: Sequence[Rule]) -> None:
+        """From the next walk on, these are the names for cgroups of the user's own."""
+        self._rules = rules
+
     def __enter__(self) -> Session:
         return self
 

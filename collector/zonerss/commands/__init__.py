@@ -38,6 +38,7 @@ VERBS = {
     "files": "which files a zone maps, and who else maps them",
     "whatif": "what would be freed if zones ended",
     "top": "what each zone uses, live",
+    "serve": "metrics for Prometheus and a page for people, from a walk every interval",
     "explain": "from the RSS that ps shows to what the kernel charges",
     "check": "what this kernel and these privileges allow",
     "schema": "the JSON Schema of each document",
@@ -53,6 +54,8 @@ LATE_IMPORTS = {
     ("commands.show", "census.tree"): 1,
     ("commands.show", "views.tree"): 1,
     ("commands.top", "views.top_app"): 273,  # textual
+    ("commands.serve", "serve.logs"): 1,
+    ("commands.serve", "serve.server"): 370,  # aiohttp, prometheus_client, bcrypt, PyYAML
     ("kernel.roster", "kernel.events"): 5,
     ("kernel.events", "pyroute2"): 212,
     ("snapshot", "flight"): 2,  # and threading

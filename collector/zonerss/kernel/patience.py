@@ -156,6 +156,10 @@ class _Thread:
         self._call = call
         self._asked.release()
 
+    def end(self) -> None:
+        """There are no more calls."""
+        self._asked.release()
+
     def _run(self) -> None:
         while self._asked.acquire():
             call, self._call = self._call, None
@@ -165,6 +169,12 @@ class _Thread:
 
 
 _idle: list[_Thread] = []
+
+
+def retire_threads() -> None:
+    """End the threads that wait for a call: those that begin later have the capabilities of who asks then."""
+    while _idle:
+        _idle.pop().end()
 
 
 def patiently(call: Callable[[], Result], pid: int, seconds: float = PATIENCE_SECONDS) -> Result:

@@ -1,0 +1,176 @@
+"""Metrics for Prometheus and others, and a page for people: a walk every interval, served to whoever asks.
+
+A scrape gets the figures of the last walk and how old they are; it never starts one. /metrics has them in Prometheus'
+text format or in OpenMetrics, / shows them to people, /snapshot.json is what `zonerss --json` prints. Sockets that a
+service manager hands over are used in place of the default address. SIGHUP reads rules and the web configuration
+again. Needs the extra serve: `pip install 'zonerss[serve]'`. See docs/serve.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+from typing import TYPE_CHECKING, NoReturn
+
+from zonerss.commands.options import add_walk_options, read_rules
+from zonerss.commands.quantities import duration, duration_within, size
+from zonerss.errors import CannotServe, UsageError
+from zonerss.kernel.privileges import close_files_but
+from zonerss.serve.addresses import DEFAULT, parse_address
+from zonerss.serve.sockets import passed_count
+from zonerss.snapshot import BASES
+from zonerss.views.text import printable
+from zonerss.zones.ways import parse_by
+
+if TYPE_CHECKING:
+    from zonerss.serve.server import Settings
+
+_STANDARD = (0, 1, 2)
+
+
+def prepare(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this verb."""
+    parser.add_argument(
+        "--listen",
+        action="append",
+        metavar="ADDRESS",
+        help=f"where to listen: an IPv4 or [IPv6] address and a port, :PORT for all addresses, or unix:/PATH for a "
+        f"socket of mode 0660; may be repeated (default: {DEFAULT}, which only this host reaches)",
+    )
+    parser.add_argument(
+        "--interval",
+        type=duration_within("0.1s", "1d"),
+        default=30.0,
+        metavar="TIME",
+        help="time from one walk to the next, as in 15s or 5m (default: 30s)",
+    )
+    parser.add_argument(
+        "--max-cpu",
+        type=percent,
+        default=0.01,
+        metavar="PERCENT",
+        help="walk less often where walks would take more of one processor's time (default: 1%%)",
+    )
+    parser.add_argument(
+        "--pairs",
+        type=pairs,
+        default=20,
+        metavar="N",
+        help="tell of the N pairs of zones that share most (default: 20; 0: none)",
+    )
+    parser.add_argument(
+        "--web.config.file",
+        dest="web_config_file",
+        metavar="FILE",
+        help="TLS, passwords and headers, in the format of Prometheus' exporter-toolkit (docs/serve.md)",
+    )
+    add_walk_options(parser)
+    parser.add_argument(
+        "--record", metavar="FILE", help="keep every walk in a recording, too (docs/history.md)"
+    )
+    parser.add_argument(
+        "--keep", type=duration, metavar="TIME", help="with --record: forget what is older, as in 7d"
+    )
+    parser.add_argument(
+        "--max-size",
+        type=size,
+        metavar="SIZE",
+        help="with --record: forget the oldest beyond a size, as in 1G",
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="open and load everything, say which capabilities are kept and why, and end",
+    )
+
+
+def percent(text: str) -> float:
+    """A share of one processor, from the command line: 1% is 0.01."""
+    try:
+        value = float(text.strip().removesuffix("%"))
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 100_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share of a processor: say 1%, 0.5% or 100%")
+    return value / 100
+
+
+def pairs(text: str) -> int:
+    """How many pairs, from the command line."""
+    if not (text.isascii() and text.isdigit() and int(text) <= 10_000):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 10000")
+    return int(text)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until told to end."""
+    settings = _settings(args)
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGINT, _leave)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    close_files_but((*_STANDARD, *range(3, 3 + passed_count(os.environ, os.getpid()))))
+    from zonerss.serve.logs import Log
+    from zonerss.serve.server import Server
+
+    server = Server(settings, Log(os.environ))
+    if not args.check:
+        return server.run()
+    for line in server.report():
+        print(printable(line))
+    server.close()
+    return 0
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    way = _way(args)
+    if args.record is not None and (way != "zone" or args.basis != "mapped"):
+        raise UsageError(
+            "--record keeps what is mapped by zones and cgroups: it takes no --by and no --basis"
+        )
+    if args.record is None and (args.keep is not None or args.max_size is not None):
+        raise UsageError("--keep and --max-size are for a recording: they need --record FILE")
+    addresses = [parse_address(text) for text in args.listen or ()]
+    if not addresses and not passed_count(os.environ, os.getpid()):
+        addresses = [parse_address(DEFAULT)]
+    try:
+        from zonerss.serve.server import Settings
+    except ImportError as err:
+        raise CannotServe(
+            f"{err.name or 'a library'} is missing: install what serve needs, `pip install 'zonerss[serve]'`"
+        ) from err
+    return Settings(
+        listen=addresses,
+        interval_seconds=args.interval,
+        share=args.max_cpu,
+        pairs=args.pairs,
+        web_config_file=args.web_config_file,
+        read_rules=lambda: read_rules(args.rules),
+        source=args.source,
+        way=way,
+        basis=args.basis,
+        patience_seconds=args.patience,
+        record=args.record,
+        keep_seconds=args.keep,
+        max_bytes=args.max_size,
+    )
+
+
+def _way(args: argparse.Namespace) -> str:
+    """
+    The one grouping.
+
+    :raises UsageError: there are several, or there is no such grouping or basis
+    """
+    if args.basis not in BASES:
+        raise UsageError(f"there is no basis {args.basis!r}; say {' or '.join(BASES)}")
+    if len(args.by or ()) > 1:
+        raise UsageError("serve takes one --by only")
+    way = str((args.by or ["zone"])[0])
+    parse_by(way)
+    return way
+
+
+def _leave(*_: object) -> NoReturn:
+    """Before there is anything to end in order."""
+    raise SystemExit(0)

@@ -1,0 +1,128 @@
+"""Who may ask: names and passwords by HTTP basic authentication, checked against hashes by bcrypt.
+
+A check takes a tenth of a second of processor time on purpose. So it is made in a thread, one at a time; who waits for
+one is limited, for each client and for all; and a pair of name and password that was right is remembered, by a keyed
+hash. A name that is not known costs the same as one that is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+from collections import Counter, OrderedDict
+from collections.abc import Hashable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from enum import Enum
+
+import bcrypt
+
+MOST_REMEMBERED = 128
+MOST_WAITING = 16
+MOST_WAITING_OF_ONE = 4
+_MOST_HEADER = 1024
+_BCRYPT_BYTES = 72
+"""bcrypt looks at no more of a password; its library refuses longer ones."""
+_LEAST_COST = 10
+
+
+class Verdict(Enum):
+    """What comes of a request's credentials."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    """Wrong, or none."""
+    BUSY = "busy"
+    """Too many checks are waiting: not looked at."""
+
+
+def credentials(header: str | None) -> tuple[str, bytes] | None:
+    """Name and password of an Authorization header (RFC 7617); None: there are none. Pure."""
+    scheme, _, encoded = (header or "").partition(" ")
+    if scheme.lower() != "basic" or len(encoded) > _MOST_HEADER:
+        return None
+    try:
+        name, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
+        return (name.decode("utf-8"), password) if colon else None
+    except (binascii.Error, ValueError):
+        return None
+
+
+class Passwords:
+    """Checks credentials. All but the checks themselves is done in one thread, that of the event loop."""
+
+    def __init__(self) -> None:
+        self._users: Mapping[str, str] = {}
+        self._dummy = b""
+        self._secret = os.urandom(32)
+        self._right: OrderedDict[bytes, None] = OrderedDict()
+        self._waiting: Counter[Hashable] = Counter()
+        self._checker = ThreadPoolExecutor(1, "bcrypt")
+
+    def use(self, users: Mapping[str, str]) -> None:
+        """From now on these hold: hashes by name; none: everybody may ask."""
+        self._users = dict(users)
+        if users:
+            costs = [int(text[4:6]) for text in users.values()]
+            self._dummy = bcrypt.hashpw(b"", bcrypt.gensalt(max(costs, default=_LEAST_COST)))
+
+    @property
+    def asks(self) -> bool:
+        """Whether anybody has to name himself."""
+        return bool(self._users)
+
+    def close(self) -> None:
+        """What waits for a check is not checked any more."""
+        self._checker.shutdown(wait=False, cancel_futures=True)
+
+    async def verdict(self, header: str | None, client: Hashable) -> Verdict:
+        """
+        What comes of a request.
+
+        :param header: its Authorization
+        :param client: who asks, as far as that can be told
+        """
+        if not self._users:
+            return Verdict.RIGHT
+        pair = credentials(header)
+        if pair is None:
+            return Verdict.WRONG
+        name, password = pair
+        text = self._users.get(name)
+        key = self._key(text or "", name, password)
+        if text is not None and key in self._right:
+            self._right.move_to_end(key)
+            return Verdict.RIGHT
+        if self._waiting.total() >= MOST_WAITING or self._waiting[client] >= MOST_WAITING_OF_ONE:
+            return Verdict.BUSY
+        self._waiting[client] += 1
+        try:
+            hashed = self._dummy if text is None else text.encode("ascii")
+            is_right = await asyncio.get_running_loop().run_in_executor(
+                self._checker, _check, password, hashed
+            )
+        finally:
+            self._waiting[client] -= 1
+            if not self._waiting[client]:
+                del self._waiting[client]
+        if not is_right or text is None or self._users.get(name) != text:
+            return Verdict.WRONG
+        self._right[key] = None
+        while len(self._right) > MOST_REMEMBERED:
+            self._right.popitem(last=False)
+        return Verdict.RIGHT
+
+    def _key(self, hashed: str, name: str, password: bytes) -> bytes:
+        """Of a triple; no part of it can be told from this."""
+        parts = (hashed.encode(), name.encode(), password)
+        framed = b"".join(len(part).to_bytes(4, "little") + part for part in parts)
+        return hmac.digest(self._secret, framed, hashlib.sha256)
+
+
+def _check(password: bytes, hashed: bytes) -> bool:
+    if b"\0" in password:
+        return False  # bcrypt would end there
+    return bcrypt.checkpw(password[:_BCRYPT_BYTES], hashed)

@@ -1,0 +1,78 @@
+"""From a walk to a look: what is counted, which zones share most, how they grow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from zonerss.answers.growth import Growth
+from zonerss.answers.share import zone_pairs
+from zonerss.errors import ZonerssError
+from zonerss.serve.look import Build, Counts, Look
+from zonerss.serve.ticker import Pace
+from zonerss.snapshot import Snapshot
+
+
+class Camera:
+    """Walks, and publishes what it found."""
+
+    def __init__(
+        self,
+        take: Callable[[], Snapshot],
+        pace: Pace,
+        pairs: int,
+        build: Build,
+        publish: Callable[[Look], None],
+        failed: Callable[[str], None],
+    ) -> None:
+        """
+        :param take: walks once
+        :param pairs: how many pairs of zones that share most are in a look
+        :param publish: takes each look, in the thread that walks
+        :param failed: likewise takes the sentence of a walk that could not be done
+        """
+        self._take, self._pace, self._pairs, self._build = take, pace, pairs, build
+        self._publish, self._failed = publish, failed
+        self._counts = Counts()
+        self._growth = Growth()
+        self._look: Look | None = None
+
+    def walk(self) -> None:
+        """
+        Walk once and publish the look.
+
+        After a walk that could not be done, the look before it is published with that walk counted.
+        """
+        before, began = time.process_time(), time.monotonic()
+        try:
+            snapshot = self._take()
+            ended = time.monotonic()
+            pairs = tuple(zone_pairs(snapshot, self._pairs)) if self._pairs else ()
+        except (ZonerssError, OSError, MemoryError) as err:
+            self._counts = self._counts.with_failure(self._pace.spend(time.process_time() - before))
+            self._failed(str(err) or "there is not enough memory")
+            if self._look is not None:
+                self._show(replace(self._look, counts=self._counts))
+            return
+        self._growth.add(snapshot)
+        growth = self._growth.copy()
+        cost = self._pace.spend(time.process_time() - before)
+        self._counts = self._counts.with_walk(ended - began, cost, snapshot.gaps)
+        self._show(
+            Look(
+                snapshot=snapshot,
+                walk_seconds=ended - began,
+                ended_monotonic=ended,
+                growth=growth,
+                pairs=pairs,
+                counts=self._counts,
+                interval_seconds=self._pace.interval_seconds,
+                stretched_seconds=self._pace.stretched_seconds,
+                build=self._build,
+            )
+        )
+
+    def _show(self, look: Look) -> None:
+        self._look = replace(look, stretched_seconds=self._pace.stretched_seconds)
+        self._publish(self._look)

@@ -1,0 +1,321 @@
+"""The server as a whole: it listens, walks, answers, and gives up what it does not need."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import platform
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from aiohttp import web
+
+from zonerss import __version__
+from zonerss.errors import UsageError, ZonerssError
+from zonerss.history.keeper import Keeper
+from zonerss.history.moment import take_moment
+from zonerss.kernel.patience import retire_threads
+from zonerss.kernel.privileges import CAPABILITIES, drop_privileges, open_files, privileges
+from zonerss.kernel.safely import read_named
+from zonerss.serve.addresses import Address
+from zonerss.serve.app import App
+from zonerss.serve.auth import Passwords
+from zonerss.serve.camera import Camera
+from zonerss.serve.connections import Acceptor
+from zonerss.serve.limits import HEADERS, LINE_BYTES
+from zonerss.serve.logs import ERROR, NOTICE, WARNING, Log
+from zonerss.serve.look import Build, Look
+from zonerss.serve.moving import Traffic
+from zonerss.serve.needs import KEPT, LOADING
+from zonerss.serve.notify import Notifier, watchdog_seconds
+from zonerss.serve.sockets import address_of, listen, passed, remove
+from zonerss.serve.ticker import Pace, Ticker
+from zonerss.serve.tls import Certificates
+from zonerss.serve.webconfig import WebConfig, parse_web_config
+from zonerss.snapshot import Session, Snapshot
+from zonerss.zones.rules import Rule
+
+_FILE_BYTES = 1 << 20
+_LAST_WAIT_SECONDS = 0.3
+"""For a walk that is under way when the server is told to end."""
+_BEAT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What serve was asked for."""
+
+    listen: Sequence[Address]
+    """Beside what a service manager hands over."""
+    interval_seconds: float
+    share: float
+    """Of one processor's time."""
+    pairs: int
+    web_config_file: str | None
+    read_rules: Callable[[], Sequence[Rule]]
+    """
+    Reads the rules anew.
+
+    :raises UsageError: there is an error in them
+    """
+    source: str
+    way: str
+    basis: str
+    patience_seconds: float
+    record: str | None = None
+    keep_seconds: float | None = None
+    max_bytes: int | None = None
+
+
+def read_web_config(path: str | None) -> WebConfig:
+    """
+    The web configuration; that of nobody where there is no file.
+
+    :raises UsageError: it cannot be read, or there is an error in it
+    """
+    if path is None:
+        return WebConfig()
+    try:
+        content = read_named(path, _FILE_BYTES)
+    except (OSError, ValueError) as err:
+        raise UsageError(f"cannot read the web configuration {path}: {err}") from err
+    return parse_web_config(content, path)
+
+
+class Server:
+    """All that serve needs, opened in the constructor, while there is still every privilege."""
+
+    def __init__(self, settings: Settings, log: Log) -> None:
+        """
+        :raises UsageError: an error in the rules or in the web configuration
+        :raises CannotServe: an address is in use, not root, a source that cannot serve here
+        """
+        self._settings, self._log = settings, log
+        self._notifier = Notifier(os.environ)
+        self._watchdog_seconds = watchdog_seconds(os.environ, os.getpid())
+        self._traffic = Traffic()
+        self._passwords = Passwords()
+        self._certificates: Certificates | None = None
+        self._pace = Pace(settings.interval_seconds, settings.share)
+        self._executor = ThreadPoolExecutor(1, "render")
+        self._app = App(self._traffic, self._passwords, self._executor, self._pace)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        drop_privileges(LOADING, executed=LOADING)
+        with ExitStack() as stack:
+            self._configure(read_web_config(settings.web_config_file))
+            self._sockets = list(_listen_all(settings.listen, stack))
+            self._keeper = None
+            if settings.record is not None:
+                self._keeper = Keeper(settings.record, settings.keep_seconds, settings.max_bytes)
+                stack.callback(self._keeper.close)
+            self._session = Session(
+                settings.source,
+                settings.read_rules(),
+                patience=settings.patience_seconds,
+                uncertainty=True,
+                follow=True,
+            )
+            stack.callback(self._session.close)
+            self._session.load()
+            self._open = stack.pop_all()
+        retire_threads()
+        drop_privileges(KEPT)
+        camera = Camera(self._take, self._pace, settings.pairs, _build(), self._found, self._failed)
+        self._ticker = Ticker(camera.walk, self._pace)
+
+    def report(self) -> list[str]:
+        """What it may still do, as the kernel tells of this thread, and why."""
+        held = privileges()
+        lines = [f"{name}: {KEPT.get(name, 'not known what for')}" for name in sorted(held.effective)]
+        given_up = len(CAPABILITIES) - len(held.permitted)
+        lines.append(f"{given_up} of {len(CAPABILITIES)} capabilities are given up")
+        executed = ", ".join(sorted(held.bounding)) or "none"
+        lines.append(
+            f"programs that it executes can have: {executed if held.no_new_privs else 'more than it has'}"
+        )
+        lines.append(f"{open_files()} files are open")
+        return lines
+
+    def close(self) -> None:
+        """Give back what is held, where it was not run."""
+        self._notifier.close()
+        self._passwords.close()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._open.close()
+
+    def run(self) -> int:
+        """Serve until told to end."""
+        asyncio.run(self._main())
+        ended = self._ticker.stop(_LAST_WAIT_SECONDS)
+        if not ended:  # a walk is under way: the kernel takes back all that it holds
+            sys.stderr.flush()
+            os._exit(0)
+        self.close()
+        if self._ticker.error is not None:
+            raise self._ticker.error
+        return 0
+
+    # ---- walking: in the ticker's thread ----
+
+    def _take(self) -> Snapshot:
+        if self._keeper is None:
+            return self._session.take(
+                self._settings.way, self._settings.basis, controls=True
+            ).without_evidence()
+        moment = take_moment(self._session)
+        try:
+            self._keeper.add(moment)
+        except ZonerssError as err:
+            self._log.say_once("record", f"not recorded: {err}", WARNING)
+        else:
+            self._log.say_once("record", "")
+        taken = moment.snapshot
+        return replace(taken, groupings=taken.groupings[:1], processes=None)
+
+    def _found(self, look: Look) -> None:
+        self._log.say_once("walk", "")
+        self._say_pace(look)
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has just ended
+                self._loop.call_soon_threadsafe(self._publish, look)
+
+    def _failed(self, sentence: str) -> None:
+        self._log.say_once("walk", f"a walk could not be done: {sentence}", ERROR)
+        self._notifier.status(f"a walk could not be done: {sentence}")
+
+    def _say_pace(self, look: Look) -> None:
+        wanted, stretched = look.interval_seconds, look.stretched_seconds
+        # By doublings: what is said is not said again at each walk.
+        factor = 1
+        while wanted * factor < stretched:
+            factor *= 2
+        self._log.say_once(
+            "pace",
+            f"a walk takes so much processor time that with --max-cpu {self._pace.share:.3g} there is one every "
+            f"{stretched:.0f} s rather than every {wanted:g} s"
+            if factor > 1
+            else "",
+            NOTICE,
+        )
+        self._notifier.status(
+            f"{len(look.snapshot.zones)} zones walked in {look.walk_seconds:.2f} s, every {stretched:.0f} s"
+        )
+
+    # ---- answering: in the event loop's thread ----
+
+    def _publish(self, look: Look) -> None:
+        self._app.publish(look)
+
+    async def _main(self) -> None:
+        loop = self._loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._complain)
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        http = web.Server(
+            self._app.handle,
+            access_log=None,
+            logger=_silent_logger(),
+            tcp_keepalive=False,
+            lingering_time=0,
+            max_line_size=LINE_BYTES,
+            max_field_size=LINE_BYTES,
+            max_headers=HEADERS,
+        )
+        acceptor = Acceptor(http, self._app.meet, lambda: self._certificates, self._traffic)
+        accepting = [loop.create_task(acceptor.accept(sock)) for sock in self._sockets]
+        self._ticker.start()
+        self._announce()
+        beating = loop.create_task(self._beat(stop))
+        await stop.wait()
+        self._notifier.stopping()
+        for task in (*accepting, beating):
+            task.cancel()
+        for sock in self._sockets:
+            remove(sock)
+        await acceptor.close()
+
+    def _announce(self) -> None:
+        is_open = not self._certificates and not self._passwords.asks
+        for sock in self._sockets:
+            address = address_of(sock)
+            scheme = "https" if self._certificates else "http"
+            self._log.say(f"listening on {scheme}://{address}")
+            if not address.is_loopback and is_open:
+                self._log.say(
+                    f"whoever reaches {address} can read what every zone of this host is called and uses: "
+                    "--web.config.file asks for TLS and passwords",
+                    WARNING,
+                )
+            elif not address.is_loopback and not self._certificates:
+                self._log.say(f"passwords cross the network to {address} in the clear: use TLS", WARNING)
+        self._notifier.ready(
+            f"listening; the first walk is under way, then one every {self._pace.interval_seconds:g} s"
+        )
+
+    async def _beat(self, stop: asyncio.Event) -> None:
+        """Feed the watchdog as long as there are walks; end when they have ended by an error of ours."""
+        pause = min(_BEAT_SECONDS, (self._watchdog_seconds or 60.0) / 3)
+        while True:
+            if self._ticker.error is not None:
+                stop.set()
+            if self._watchdog_seconds and self._ticker.lives:
+                self._notifier.alive()
+            await asyncio.sleep(pause)
+
+    def _reload(self) -> None:
+        self._notifier.reloading()
+        try:
+            config = read_web_config(self._settings.web_config_file)
+            rules = self._settings.read_rules()
+            self._configure(config)
+        except ZonerssError as err:
+            self._log.say(f"{err}; the configuration of before still holds", ERROR)
+            self._notifier.ready(f"not read again: {err}")
+            return
+        self._session.use_rules(rules)
+        self._log.say("rules and web configuration were read again", NOTICE)
+        self._notifier.ready("rules and web configuration were read again")
+
+    def _configure(self, config: WebConfig) -> None:
+        """:raises UsageError: a certificate cannot be used; then all is as before"""
+        certificates = Certificates(config.tls, self._log.say) if config.tls else None
+        self._app.configure(config)
+        self._certificates = certificates
+        for word in config.words:
+            self._log.say(word, NOTICE)
+
+    def _complain(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        """What asyncio has to say, about clients mostly: each sentence once."""
+        self._log.say_once("asyncio", f"{context.get('message')}: {context.get('exception')!r}", WARNING)
+
+
+def _listen_all(addresses: Sequence[Address], stack: ExitStack) -> Iterator[socket.socket]:
+    """Those that were handed over, and those that were asked for."""
+    for sock in passed(os.environ, os.getpid()):
+        yield sock
+    for address in addresses:
+        sock = listen(address)
+        stack.callback(remove, sock)
+        yield sock
+
+
+def _build() -> Build:
+    uname = os.uname()
+    return Build(__version__, platform.python_version(), f"{uname.release} {uname.machine}")
+
+
+def _silent_logger() -> logging.Logger:
+    """For aiohttp, which logs what strangers send."""
+    logger = logging.getLogger("zonerss.serve.http")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+    return logger

@@ -1,0 +1,87 @@
+"""One walk an interval, in a thread of its own, as seldom as the limit on processor time asks for.
+
+A walk is paid for by the pause behind it: after one that took 0.6 s of processor time, with 1 % of a processor
+allowed, the next begins 60 s after it began, though every 30 s was asked for.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+LONGEST_WALK_SECONDS = 600.0
+"""A walk that takes longer hangs: then the watchdog is not fed any more."""
+_LONGEST_PAUSE_SECONDS = 86_400.0
+
+
+class Pace:
+    """How long it is from the beginning of one walk to that of the next."""
+
+    def __init__(self, interval_seconds: float, share: float) -> None:
+        """
+        :param interval_seconds: what was asked for
+        :param share: how much of one processor's time may be spent, 0.01 for 1 %
+        """
+        self.interval_seconds, self.share = interval_seconds, share
+        self.stretched_seconds = interval_seconds
+        """What it is, by what the latest walk cost."""
+        self._lock = threading.Lock()
+        self._besides = 0.0
+
+    def spend_besides(self, processor_seconds: float) -> None:
+        """So much was spent on something else than a walk; it counts with the next one."""
+        with self._lock:
+            self._besides += processor_seconds
+
+    def spend(self, processor_seconds: float) -> float:
+        """
+        A walk cost so much.
+
+        :return: the same with what was spent besides
+        """
+        with self._lock:
+            cost, self._besides = processor_seconds + self._besides, 0.0
+        self.stretched_seconds = max(self.interval_seconds, min(cost / self.share, _LONGEST_PAUSE_SECONDS))
+        return cost
+
+
+class Ticker:
+    """The thread that walks."""
+
+    def __init__(self, walk: Callable[[], None], pace: Pace) -> None:
+        """:param walk: walks once, and spends on the pace what that cost"""
+        self._walk, self._pace = walk, pace
+        self._stop = threading.Event()
+        self._walking_since: float | None = None
+        self.error: BaseException | None = None
+        """What ended the thread though it was not told to end."""
+        self._thread = threading.Thread(target=self._run, name="ticker", daemon=True)
+
+    def start(self) -> None:
+        """Begin with the first walk."""
+        self._thread.start()
+
+    @property
+    def lives(self) -> bool:
+        """Whether it goes on, and no walk has taken too long."""
+        since = self._walking_since
+        in_time = since is None or time.monotonic() - since < LONGEST_WALK_SECONDS
+        return self._thread.is_alive() and in_time
+
+    def stop(self, seconds: float) -> bool:
+        """Tell it to end, and wait for that. False: a walk is under way and was not done in time."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._walking_since = began = time.monotonic()
+                self._walk()
+                self._walking_since = None
+                self._stop.wait(max(began + self._pace.stretched_seconds - time.monotonic(), 0.0))
+        except BaseException as err:
+            self.error = err

@@ -1,0 +1,145 @@
+"""Passwords: right, wrong, remembered, too many at once."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Coroutine
+from typing import Any
+
+import bcrypt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zonerss.serve import auth
+from zonerss.serve.auth import MOST_REMEMBERED, MOST_WAITING_OF_ONE, Passwords, Verdict, credentials
+
+
+def header(name: str, password: str | bytes) -> str:
+    raw = password.encode() if isinstance(password, str) else password
+    return "Basic " + base64.b64encode(name.encode() + b":" + raw).decode()
+
+
+def hashed(password: bytes) -> str:
+    return bcrypt.hashpw(password, bcrypt.gensalt(4)).decode()
+
+
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What was checked by bcrypt."""
+    found: list[bytes] = []
+    check = auth._check
+
+    def noted(password: bytes, hashed: bytes) -> bool:
+        found.append(hashed)
+        return check(password, hashed)
+
+    monkeypatch.setattr(auth, "_check", noted)
+    return found
+
+
+def run(passwords: Passwords, *headers: str | None, clients: str = "") -> list[Verdict]:
+    async def ask() -> list[Verdict]:
+        asked: list[Coroutine[Any, Any, Verdict]] = [
+            passwords.verdict(one, clients[at] if clients else "c") for at, one in enumerate(headers)
+        ]
+        return list(await asyncio.gather(*asked))
+
+    return asyncio.run(ask())
+
+
+def test_without_users_everybody_may_ask() -> None:
+    passwords = Passwords()
+    assert not passwords.asks
+    assert run(passwords, None, "Basic !", header("a", "b")) == [Verdict.RIGHT] * 3
+
+
+def test_right_wrong_and_unknown_cost_the_same_the_first_time(checked: list[bytes]) -> None:
+    passwords, right = Passwords(), hashed(b"secret")
+    passwords.use({"alice": right})
+    assert passwords.asks
+    verdicts = run(passwords, header("alice", "secret"), header("alice", "Secret"), header("bob", "secret"))
+    assert verdicts == [Verdict.RIGHT, Verdict.WRONG, Verdict.WRONG]
+    assert checked[:2] == [right.encode()] * 2
+    assert checked[2][4:6] == right.encode()[4:6]  # the same cost
+    assert len(checked) == 3
+    assert run(passwords, header("alice", "secret")) == [Verdict.RIGHT]
+    assert len(checked) == 3
+    assert run(passwords, header("alice", "Secret")) == [Verdict.WRONG]
+    assert len(checked) == 4
+
+
+def test_a_password_that_was_changed_is_not_remembered(checked: list[bytes]) -> None:
+    passwords = Passwords()
+    passwords.use({"alice": hashed(b"old")})
+    assert run(passwords, header("alice", "old")) == [Verdict.RIGHT]
+    passwords.use({"alice": hashed(b"new")})
+    assert run(passwords, header("alice", "old"), header("alice", "new")) == [Verdict.WRONG, Verdict.RIGHT]
+    passwords.use({"bob": hashed(b"new")})
+    assert run(passwords, header("alice", "new")) == [Verdict.WRONG]
+
+
+def test_as_much_of_a_password_counts_as_bcrypt_looks_at() -> None:
+    passwords = Passwords()
+    passwords.use({"alice": hashed(b"x" * 72)})
+    assert run(passwords, header("alice", "x" * 80), header("alice", "x" * 71)) == [
+        Verdict.RIGHT,
+        Verdict.WRONG,
+    ]
+    assert run(passwords, header("alice", b"x" * 72 + b"\0"), header("alice", b"\xff")) == [Verdict.WRONG] * 2
+
+
+def test_one_client_cannot_make_others_wait(checked: list[bytes]) -> None:
+    passwords = Passwords()
+    passwords.use({"alice": hashed(b"secret")})
+    flood = [header("alice", str(number)) for number in range(10)]
+    verdicts = run(passwords, *flood, header("alice", "secret"), clients="f" * 10 + "g")
+    assert verdicts[:10].count(Verdict.BUSY) == 10 - MOST_WAITING_OF_ONE
+    assert verdicts[10] is Verdict.RIGHT
+    assert len(checked) == MOST_WAITING_OF_ONE + 1
+    assert run(passwords, flood[0]) == [Verdict.WRONG]
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    passwords = Passwords()
+    passwords.use({"alice": hashed(b"secret"), "bob": hashed(b"secret")})
+    run(passwords, header("alice", "secret"))
+    for number in range(3 * MOST_REMEMBERED):
+        passwords._right[str(number).encode()] = None
+    assert run(passwords, header("bob", "secret")) == [Verdict.RIGHT]
+    assert len(passwords._right) <= MOST_REMEMBERED
+
+
+@pytest.mark.parametrize(
+    ("text", "pair"),
+    [
+        (None, None),
+        ("", None),
+        ("Basic", None),
+        ("Bearer abc", None),
+        ("Basic YTpi", ("a", b"b")),
+        ("basic YTpi ", ("a", b"b")),
+        ("BASIC YTpiOmM=", ("a", b"b:c")),
+        ("Basic YWI=", None),
+        ("Basic YTpi!", None),
+        ("Basic /zpi", None),
+        ("Basic " + "YTpi" * 1000, None),
+    ],
+)
+def test_credentials_of_a_header(text: str | None, pair: tuple[str, bytes] | None) -> None:
+    assert credentials(text) == pair
+
+
+@given(st.text())
+def test_any_header_is_credentials_or_none(text: str) -> None:
+    credentials(text)
+    credentials("Basic " + text)
+
+
+def test_what_waits_is_dropped_at_the_end() -> None:
+    passwords = Passwords()
+    passwords.use({"alice": hashed(b"secret")})
+    passwords.close()
+    with pytest.raises(RuntimeError):
+        run(passwords, header("alice", "secret"))

@@ -1,0 +1,73 @@
+"""From snapshots, and walks that could not be done, to looks."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from tests.unit.builders import BEGAN, MIB, members, snapshot, usage
+
+from zonerss.census.parts import Parts
+from zonerss.errors import CannotServe
+from zonerss.records import Cause, Gap
+from zonerss.serve.camera import Camera
+from zonerss.serve.look import Build, Look
+from zonerss.serve.ticker import Pace
+from zonerss.snapshot import Snapshot
+
+BUILD = Build("1", "2", "3")
+
+
+class Shop:
+    """A camera that takes what it is told to."""
+
+    def __init__(self, *takes: Snapshot | Exception, pairs: int = 1) -> None:
+        self.takes, self.looks, self.failures = list(takes), list[Look](), list[str]()
+        self.camera = Camera(
+            self.take, Pace(30.0, 1000.0), pairs, BUILD, self.looks.append, self.failures.append
+        )
+
+    def take(self) -> Snapshot:
+        found = self.takes.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+def taken(number: int, size: int, **fields: object) -> Snapshot:
+    web = usage("web", anon_bytes=size, file_bytes=0, shmem_bytes=0)
+    return snapshot(web, began=BEGAN + timedelta(seconds=30 * number), **fields)
+
+
+def test_each_look_counts_on_and_has_its_own_growth() -> None:
+    shop = Shop(*(taken(number, number * MIB, gaps=(Gap(1, "open", Cause.EXITED),)) for number in range(6)))
+    for _ in range(6):
+        shop.camera.walk()
+    assert [look.counts.walks for look in shop.looks] == [1, 2, 3, 4, 5, 6]
+    assert shop.looks[-1].counts.gaps == {Cause.EXITED: 6}
+    assert [len(look.growth.sizes("web", 99)) for look in shop.looks] == [1, 2, 3, 4, 5, 6]
+    assert shop.looks[-1].growth.bytes_per_minute("web") == 2 * MIB
+    assert shop.looks[0].build == BUILD
+    assert (shop.looks[0].interval_seconds, shop.looks[0].stretched_seconds) == (30.0, 30.0)
+
+
+def test_the_pairs_that_share_most_are_in_it() -> None:
+    parts = Parts.of(3, {(0, 1): (0, 5, 0, 0), (1, 2): (0, 3, 0, 0)})
+    one = snapshot(parts=parts, members=members("web", "db", "cache"))
+    shop = Shop(one, pairs=1)
+    shop.camera.walk()
+    assert shop.looks[0].pairs == ((("db", "web"), 5 * 4096),)
+    none = Shop(one, pairs=0)
+    none.camera.walk()
+    assert none.looks[0].pairs == ()
+
+
+def test_a_walk_that_could_not_be_done_leaves_the_look_before_it() -> None:
+    shop = Shop(CannotServe("no"), taken(0, MIB), CannotServe("not now"), OSError(5, "Input/output error"))
+    for _ in range(4):
+        shop.camera.walk()
+    assert shop.failures == ["no", "not now", "[Errno 5] Input/output error"]
+    first, again, last = shop.looks
+    assert (first.counts.walks, first.counts.failures) == (1, 1)
+    assert (last.counts.walks, last.counts.failures) == (1, 3)
+    assert first.snapshot is again.snapshot is last.snapshot
+    assert first.ended_monotonic == last.ended_monotonic
