@@ -40,6 +40,10 @@ class CannotServe(ZonerssError):
     """This host or this privilege does not allow it (not root, no such file in /proc, no BTF)."""
 
 
+class NotKept(CannotServe):
+    """It was asked about a moment of the past, and is not in the recording."""
+
+
 class FramesHidden(CannotServe):
     """Pages are present but every frame number reads as 0: the reader lacks CAP_SYS_ADMIN.
 

@@ -54,6 +54,18 @@ BASES = ("mapped", "incore")
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """Where a snapshot comes from that was not taken now."""
+
+    file: str
+    """The recording."""
+    host_name: str
+    """Of the machine that was recorded."""
+    asked: datetime | None = None
+    """The time that was asked for; None: the last moment of the recording."""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What one look at the machine found. The fields are those of the JSON (docs/json.md)."""
 
@@ -96,6 +108,8 @@ class Snapshot:
     """What holds for all of it."""
     machine: Machine | None = None
     """The memory of all of it by the kernel's counters, read after the walk; None: /proc/meminfo was not there."""
+    past: Past | None = field(compare=False, default=None)
+    """None: it is of now."""
 
     @property
     def names(self) -> Names:

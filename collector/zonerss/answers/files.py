@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from zonerss.census.kinds import Kind
 from zonerss.census.parts import Parts
-from zonerss.records.files import Holdings, MappedFile
+from zonerss.records.files import Holdings, MappedFile, file_order
 from zonerss.units import pages_to_bytes
 
 
@@ -69,4 +69,4 @@ def files_usage(
         for file, tally in tallies.items()
         if tally.pages
     ]
-    return sorted(found, key=lambda usage: (-usage.bytes, usage.file.name if usage.file else ""))
+    return sorted(found, key=lambda usage: (-usage.bytes, file_order(usage.file)))

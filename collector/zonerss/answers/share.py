@@ -15,7 +15,7 @@ from typing import NamedTuple
 from zonerss.census.kinds import Kind, rss_of
 from zonerss.census.parts import NO_GROUP, Parts
 from zonerss.records import Gap, Usage
-from zonerss.records.files import FileKind, Holding, Holdings, MappedFile
+from zonerss.records.files import FileKind, Holding, Holdings, MappedFile, file_order
 from zonerss.snapshot import Snapshot
 from zonerss.units import pages_to_bytes
 
@@ -87,16 +87,18 @@ class Own:
 
 def shared_parts(parts: Parts, names: Mapping[int, str]) -> list[SharedPart]:
     """The parts that hold rss, largest first."""
-    sizes = {number: (rss_of(pages), pages) for number, pages in parts.filled().items()}
-    order = sorted((number for number in sizes if sizes[number][0]), key=lambda n: (-sizes[n][0], n))
+    filled = {number: pages for number, pages in parts.filled().items() if rss_of(pages)}
+    rows = zip(filled.items(), parts.members(filled), strict=True)
+    # equal ones in the order of their zones: numbers of sets depend on which frame was met first
+    order = sorted((-rss_of(pages), owners, number) for (number, pages), owners in rows)
     return [
         SharedPart(
             number,
             owners,
             tuple(map(names.__getitem__, owners)),
-            *(pages_to_bytes(sizes[number][1][kind]) for kind in (Kind.ANON, Kind.FILE, Kind.SHMEM)),
+            *(pages_to_bytes(filled[number][kind]) for kind in (Kind.ANON, Kind.FILE, Kind.SHMEM)),
         )
-        for number, owners in zip(order, parts.members(order), strict=True)
+        for _, owners, number in order
     ]
 
 
@@ -193,7 +195,7 @@ def held_together(parts: Iterable[SharedPart], holdings: Holdings) -> list[Holdi
         for file, pages in held:
             known = pages_of.get(file)
             pages_of[file] = pages if known is None else tuple(map(sum, zip(known, pages, strict=True)))
-    return sorted(pages_of.items(), key=lambda one: (-rss_of(one[1]), one[0].name if one[0] else ""))
+    return sorted(pages_of.items(), key=lambda one: (-rss_of(one[1]), file_order(one[0])))
 
 
 def _private(part: SharedPart) -> list[Holding] | None:

@@ -48,7 +48,7 @@ class Moment:
     billed: tuple[Billed, ...] | None
     """Owners as of snapshot.parts. None: not kept, or the kernel does not tell."""
     cgroups: Mapping[int, str]
-    """The paths of the cgroups that pay, by Billed.inode, as far as they can be seen."""
+    """The paths of all cgroups that could be seen, by Billed.inode. None are kept where the payers are not."""
     bills: Mapping[str, Bill]
     """By cgroup: of each zone's, and of each that pays. Those without a memory controller are missing."""
     charged: Mapping[str, int]
@@ -93,7 +93,7 @@ def take_moment(session: Observer, lean: bool = False, zone: Sequence[str] = ())
         holdings=None if held is None else coarse.holdings(held),
         holding_gaps=gaps,
         billed=None if billed is None else coarse.billed(billed),
-        cgroups=payers,
+        cgroups=inodes,
         bills={path: _kept_bill(bill) for path in billable if (bill := asked.bill(path)) is not None},
         charged=_charges(asked, {member.task.cgroup for member in full.members}),
         ipc_namespaces={} if lean else _ipc_namespaces(asked, full.members),

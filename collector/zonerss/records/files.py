@@ -49,6 +49,13 @@ class MappedFile:
     """Its other names."""
 
 
+def file_order(file: MappedFile | None) -> tuple[object, ...]:
+    """For sorting: what is of no file, then files by name; those of one name by what tells them apart."""
+    if file is None:
+        return ()
+    return file.name, file.kind, file.device, file.inode, file.ipc_namespace or 0, file.aliases, file.lasts
+
+
 Holding = tuple[MappedFile | None, tuple[int, ...]]
 """The pages of a part that belong to one file, by :class:`zonerss.census.kinds.Kind`.
 

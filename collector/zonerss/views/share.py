@@ -319,4 +319,4 @@ def holding_fields(held: Sequence[Holding] | None) -> list[dict[str, Any]] | Non
             rows.append({"kind": kind and str(kind), "name": name, "bytes": pages_to_bytes(count)})
     if anon:
         rows.append({"kind": "anon", "name": None, "bytes": pages_to_bytes(anon)})
-    return sorted(rows, key=lambda row: (-row["bytes"], row["name"] or ""))
+    return sorted(rows, key=lambda row: (-row["bytes"], row["name"] or "", row["kind"] or ""))

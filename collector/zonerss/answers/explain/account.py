@@ -58,7 +58,7 @@ def explain_zone(session: Observer, name: str, by: str = "zone", *, processes: b
     for attempt in range(1, ATTEMPTS + 1):
         account = _explain_once(session, name, by, attempt, processes)
         moved = account.drift is not None and account.drift.processes_changed
-        if not moved and account.chain.holds is not False:
+        if account.snapshot.past or (not moved and account.chain.holds is not False):
             break
         if attempt < ATTEMPTS and not moved:
             time.sleep(FLUSH_SECONDS)

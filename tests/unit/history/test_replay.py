@@ -1,0 +1,283 @@
+"""A moment that was kept answers as the look that it was made of, byte for byte but for what is not kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.builders import BEGAN
+from tests.unit.fake_machine import PAGE, Frame, Machine, Process
+
+from zonerss.answers.explain.account import account_of, pay_matrix
+from zonerss.census.kinds import Kind
+from zonerss.census.tree import tree_usage
+from zonerss.commands import files, share, whatif, zone
+from zonerss.errors import AmbiguousZone, NotKept, UnknownZone, UsageError
+from zonerss.history.moment import GROUPINGS, Moment, take_moment
+from zonerss.history.replay import PastSession
+from zonerss.records import Names
+from zonerss.records.bills import Bill
+from zonerss.records.files import FileKind, MappedFile
+from zonerss.snapshot import Observer
+from zonerss.views import ps as ps_view
+from zonerss.views import show as show_view
+from zonerss.views import tree as tree_view
+from zonerss.views.document import render_json
+from zonerss.views.explain import chain as chain_view
+from zonerss.views.explain import payers as payers_view
+from zonerss.views.files import document as files_document
+from zonerss.views.share import document as share_document
+from zonerss.views.whatif import document as whatif_document
+from zonerss.views.zone import document as zone_document
+
+ID = "3b" * 32
+CGROUPS = (
+    "/system.slice/nginx.service",
+    "/system.slice/nginx.service/worker",
+    "/system.slice/db.service",
+    f"/system.slice/docker-{ID}.scope",
+    "/user.slice/user-7.slice/session-3.scope",
+    "/",
+    "/lone",
+    "/lone/inner",
+)
+FILES = (
+    MappedFile("/lib/libc.so.6", FileKind.FILE, True, 5 * PAGE, (8, 1), 77, None, ("/usr/lib/libc.so.6",)),
+    MappedFile("/memfd:pool", FileKind.MEMFD, False, PAGE, (0, 1), 5),
+    MappedFile("/memfd:pool", FileKind.MEMFD, False, PAGE, (0, 1), 6),
+    MappedFile("/SYSV00000000", FileKind.SYSV, True, PAGE, (0, 1), 0, ipc_namespace=4026531839),
+    MappedFile("/SYSV00000000", FileKind.SYSV, True, PAGE, (0, 1), 0, ipc_namespace=4026532000),
+    MappedFile("/dev/shm/x", FileKind.TMPFS, True, PAGE, (0, 23), 9),
+    MappedFile("/tmp/gone", FileKind.DELETED, False, PAGE, (8, 1), 10),
+)
+SORTS = (
+    (Kind.ANON, None),
+    (Kind.SWAP, None),
+    (Kind.HUGETLB, None),
+    (Kind.FILE, FILES[0]),
+    (Kind.FILE, FILES[6]),
+    *((Kind.SHMEM, file) for file in FILES[1:6]),
+    (Kind.FILE, None),
+)
+NAMES = Names(containers={ID: "shop"}, users={0: "root", 7: "ann"})
+
+
+def bill_of(path: str, size: int) -> Bill:
+    stat = {"total": 0, "cache": size // 2, "rss": size // 3, "mapped_file": size // 4, "shmem": 0, "swap": 0}
+    return Bill(1, size, stat, dict(stat), PAGE, 0, None)
+
+
+@st.composite
+def machines(draw: st.DrawFn) -> Machine:
+    """Up to a dozen processes in a few cgroups, of which some share an address space, and up to forty frames."""
+    sorts = draw(st.lists(st.sampled_from(SORTS), min_size=1, max_size=40))
+    payer = st.sampled_from((None, *CGROUPS[:-1], "/system.slice"))
+    frames = [Frame(kind, file, draw(payer)) for kind, file in sorts]
+    processes: list[Process] = []
+    mapped = st.frozensets(st.integers(0, len(frames) - 1), max_size=12)
+    for pid in range(100, 100 + draw(st.integers(1, 12))):
+        fellow = draw(st.none() | st.sampled_from(processes)) if processes else None
+        space = draw(st.sampled_from((None, None, 4026532000)))
+        cgroup = draw(st.sampled_from(CGROUPS))
+        uid = 7 if "user-7" in cgroup else draw(st.sampled_from((0, 7)))  # whose session it is, is met
+        if fellow is None or fellow.mm is not None:
+            processes.append(Process(pid, cgroup, draw(mapped), None, uid, space))
+        else:
+            processes.append(Process(pid, cgroup, fellow.frames, fellow.pid, uid, space))
+    sizes = st.integers(0, 60).map(lambda pages: pages * PAGE)
+    bills = {path: bill_of(path, draw(sizes)) for path in (*CGROUPS[:5], "/system.slice", "/user.slice")}
+    return Machine(frames, processes, bills, NAMES)
+
+
+class OneMoment:
+    """A recording of one moment."""
+
+    def __init__(self, moment: Moment) -> None:
+        self.moment = moment
+
+    def span(self) -> Any:
+        return self.moment.snapshot.began, self.moment.snapshot.began
+
+    def at(self, when: Any) -> Moment:
+        return self.moment
+
+
+def past_of(machine: Observer, **how: Any) -> PastSession:
+    return PastSession(OneMoment(take_moment(machine, **how)))  # type: ignore[arg-type]
+
+
+def explained(observer: Observer, by: str, name: str) -> dict[str, Any]:
+    snapshot = observer.take((by,), "mapped", (name,))
+    return chain_view.document(account_of(snapshot, snapshot.zones[0], snapshot.ask().payers()))
+
+
+def shared(observer: Observer, by: str) -> dict[str, Any]:
+    return share_document(share.measure(observer, by))
+
+
+def freed(observer: Observer, by: str, names: list[str]) -> dict[str, Any]:
+    snapshot, answer, gaps = whatif.measure(observer, by, names)
+    return whatif_document(snapshot, answer, None, gaps)
+
+
+def mapped(observer: Observer, by: str, name: str | None) -> dict[str, Any]:
+    snapshot, usages, gaps, full = files.measure(observer, by, name)
+    return files_document(snapshot, full, usages, gaps)
+
+
+def tree_of(observer: Observer) -> dict[str, Any]:
+    snapshot = observer.take(("cgroup",), controls=True)
+    return tree_view.document(snapshot, tree_usage(snapshot.parts, snapshot.members, snapshot.ask().charged))
+
+
+def listed(observer: Observer, by: str) -> dict[str, Any]:
+    snapshot = observer.take((by,), processes=True)
+    processes = snapshot.processes or ()
+    tasks = [member.task for member in snapshot.members]
+    return ps_view.document(snapshot, processes, snapshot.ask().command_lines(tasks))
+
+
+def paid(observer: Observer, by: str) -> dict[str, Any]:
+    matrix = pay_matrix(observer, by)
+    assert matrix is not None
+    return payers_view.document(matrix, None)
+
+
+QUESTIONS: dict[str, Callable[[Observer, str, list[str]], dict[str, Any]]] = {
+    "show": lambda seen, by, names: show_view.document(seen.take((by,), controls=True)),
+    "show ZONE": lambda seen, by, names: show_view.document(seen.take((by,), zone=names, controls=True)),
+    "show of two": lambda seen, by, names: show_view.document(seen.take((by, "cgroup"), controls=True)),
+    "show -a": lambda seen, by, names: show_view.document(seen.take((by,), processes=True, controls=True)),
+    "show --tree": lambda seen, by, names: tree_of(seen),
+    "zone": lambda seen, by, names: zone_document(zone.measure(seen, by, names, None, None)),
+    "ps": lambda seen, by, names: listed(seen, by),
+    "share": lambda seen, by, names: shared(seen, by),
+    "share ZONE": lambda seen, by, names: share_document(share.measure_own(seen, by, names)),
+    "files": lambda seen, by, names: mapped(seen, by, None),
+    "files ZONE": lambda seen, by, names: mapped(seen, by, names[0]),
+    "whatif": freed,
+    "explain": lambda seen, by, names: explained(seen, by, names[0]),
+    "explain --payers": lambda seen, by, names: paid(seen, by),
+}
+BILLED = ("explain", "zone")
+"""What asks for bills, which are kept of zones and of payers only."""
+
+
+NOT_KEPT_OF_DERIVED = ("limit_bytes", "oom_kills", "pressure_some")
+"""Of what the machine's controller says: it is kept of zones and cgroups, not of slices and the like."""
+
+
+def forget(value: Any, keys: Collection[str]) -> Any:
+    """With null where it is not kept."""
+    if isinstance(value, dict):
+        return type(value)((key, None if key in keys else forget(one, keys)) for key, one in value.items())
+    return [forget(one, keys) for one in value] if isinstance(value, list | tuple) else value
+
+
+def as_kept(document: dict[str, Any]) -> dict[str, Any]:
+    """A document of now, without what a recording does not keep."""
+    kept: dict[str, Any] = forget(document, ("args",))
+    if kept["by"] not in GROUPINGS:
+        groupings = kept.get("groupings", [])
+        for grouping in (kept, *groupings[:1]):
+            if "zones" in grouping:
+                grouping["zones"] = forget(grouping["zones"], NOT_KEPT_OF_DERIVED)
+    return kept
+
+
+@given(machines(), st.sampled_from(("zone", "cgroup", "depth=1", "slice", "session")), st.data())
+def test_each_document_is_that_of_the_moment(machine: Machine, by: str, data: st.DataObject) -> None:
+    there = sorted({member.zones[0].name for member in machine.take((by,)).members})
+    if not there:
+        return
+    names = data.draw(st.lists(st.sampled_from(there), min_size=1, max_size=3, unique=True))
+    past = past_of(machine)
+    looks = machine.looks
+    then = {
+        question: render_json(ask(past, by, names))
+        for question, ask in QUESTIONS.items()
+        if by == "zone" or question not in BILLED
+    }
+    assert machine.looks == looks
+    for question, document in then.items():
+        assert document == render_json(as_kept(QUESTIONS[question](machine, by, names))), question
+
+
+@pytest.fixture
+def machine() -> Machine:
+    """nginx: two processes that map libc and five pages of their own; the database maps libc, too."""
+    frames = [*[Frame(Kind.ANON)] * 5, *[Frame(Kind.FILE, FILES[0], "/system.slice/db.service")] * 3]
+    return Machine(
+        frames,
+        [
+            Process(11, CGROUPS[0], frozenset(range(8))),
+            Process(12, CGROUPS[1], frozenset(range(5))),
+            Process(13, CGROUPS[2], frozenset({5, 6, 7}), uid=7),
+        ],
+        {CGROUPS[0]: bill_of(CGROUPS[0], 9 * PAGE), CGROUPS[2]: bill_of(CGROUPS[2], 5 * PAGE)},
+        NAMES,
+    )
+
+
+@pytest.mark.parametrize("by", ["user", "euser", "command", "zone/user", "zone/slice"])
+def test_what_does_not_follow_from_zones_and_cgroups_is_refused(machine: Machine, by: str) -> None:
+    with pytest.raises(UsageError, match=f"cannot be grouped by {by}.*--by takes zone, cgroup, depth=N"):
+        past_of(machine).take((by,))
+
+
+def test_another_basis_is_refused(machine: Machine) -> None:
+    with pytest.raises(UsageError, match="had mapped, and nothing else"):
+        past_of(machine).take(basis="incore")
+    with pytest.raises(UsageError, match="and nothing else"):
+        past_of(machine).take(zone="nginx", alone=True)
+
+
+def test_a_zone_that_was_not_there_then(machine: Machine) -> None:
+    with pytest.raises(
+        UnknownZone, match=r"at 2026-11-22 12:00:00 UTC no process of vm was in a zone 'ngimx'; did"
+    ) as raised:
+        past_of(machine).take(zone=["ngimx"])
+    assert raised.value.close == ("nginx.service",)
+    crowded = replace(machine, processes=[Process(n, f"/{n}/x", frozenset({0})) for n in (1, 2)])
+    with pytest.raises(AmbiguousZone, match="can mean /1/x or /2/x"):
+        past_of(crowded).take("cgroup", zone="x")
+
+
+def test_where_only_some_zones_were_recorded_only_these_are_shown(machine: Machine) -> None:
+    past = past_of(machine, zone=["db"])
+    found = past.take(controls=True)
+    assert [usage.zone for usage in found.zones] == ["db.service"]
+    assert found.zones == machine.take(zone=["db"], controls=True).zones
+    assert [usage.zone for usage in past.take(zone="nginx").zones] == ["nginx.service"]
+    assert len(past.take("cgroup").zones) == 1 + len(past.take("depth=2").zones) == 3
+
+
+def test_what_a_lean_recording_lacks(machine: Machine) -> None:
+    asked = past_of(machine, lean=True).take().ask()
+    assert asked.payers() is None
+    with pytest.raises(NotKept, match="record --lean"):
+        asked.holdings()
+
+
+@pytest.mark.parametrize("what", ["ram", "counters", "shmem", "images"])
+def test_what_no_recording_keeps(machine: Machine, what: str) -> None:
+    asked = past_of(machine).take().ask()
+    with pytest.raises(NotKept, match="a recording does not keep"):
+        getattr(asked, what)()
+    assert asked.mapcounts() is None
+
+
+def test_a_snapshot_of_the_past_says_so(machine: Machine) -> None:
+    moment = take_moment(machine)
+    later = BEGAN + timedelta(seconds=12)
+    past = PastSession(OneMoment(moment), later, "f.zrec")  # type: ignore[arg-type]
+    found = past.take()
+    assert found.past is not None
+    assert (found.past.file, found.past.host_name, found.past.asked) == ("f.zrec", "vm", later)
+    assert found == machine.take()
+    assert past_of(machine).take().past.asked is None  # type: ignore[union-attr]
