@@ -23,10 +23,11 @@ class Keeper:
         """
         raise NotImplementedError
 
-    def add(self, moment: Moment) -> None:
+    def add(self, moment: Moment) -> int:
         """
         Keep a moment. It is on the disk when this returns.
 
+        :return: how many bytes it took, those of names and of other identities that are new included
         :raises StoreFull: there is no room; the file is as it was, and the next may fit again
         :raises CannotServe: the file cannot be written
         """
