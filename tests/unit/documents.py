@@ -15,6 +15,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ from zonerss.answers.explain.tmpfs import Charged, Held, ShmemAnswer
 from zonerss.answers.files import files_usage
 from zonerss.answers.frames import count_pages
 from zonerss.answers.images import ImageSharing, group_by_image, images_usage, named
+from zonerss.answers.recording import Recorded
+from zonerss.answers.run import Looks, Run
 from zonerss.answers.share import Own, Sharing, neighbours, pairs, shared_parts, with_any
 from zonerss.answers.whatif import whatif
 from zonerss.answers.zone import Page
@@ -37,8 +40,9 @@ from zonerss.census.census import Census
 from zonerss.census.kinds import Kind
 from zonerss.census.parts import Parts
 from zonerss.census.tree import TreeNode
+from zonerss.census.usage import Member
 from zonerss.commands.watching import put
-from zonerss.records import Cause, Caveat, Gap, Grouping, Mapcounts, ProcessUsage, Zone
+from zonerss.records import Cause, Caveat, Gap, Grouping, Mapcounts, ProcessUsage, Task, Zone
 from zonerss.records.bills import Bill, Billed
 from zonerss.records.facts import Fact, Probe
 from zonerss.records.files import FileKind, Holdings, MappedFile
@@ -46,7 +50,7 @@ from zonerss.records.images import Image
 from zonerss.records.mappings import PAGE_DEVICE, PAGE_ZERO, VmaPages
 from zonerss.records.shmem import Shmem, ShmemKind
 from zonerss.snapshot import Snapshot
-from zonerss.views import check, files, frames, images, ps, share, show, tree
+from zonerss.views import check, files, frames, images, ps, record, run, share, show, tree
 from zonerss.views import whatif as whatif_view
 from zonerss.views import zone as zone_view
 from zonerss.views.columns import RSS, ZONE
@@ -474,6 +478,92 @@ PROBES = (
     Probe("cgroups", False, (Fact("memory", None, ODD, "mount it"),)),
 )
 
+# ---- over time -----------------------------------------------------------------------------------------------
+
+
+def run_of(looks: Looks, **fields: Any) -> Run:
+    return replace(
+        Run(
+            command=("make", "-j4", ODD),
+            zone="web",
+            cgroup="/session/web",
+            has_bill=True,
+            began=builders.BEGAN,
+            ended=builders.BEGAN + timedelta(seconds=12.25),
+            wall_seconds=12.25,
+            user_seconds=20.125,
+            system_seconds=3.5,
+            status=137,
+            signal=9,
+            peak_charged_bytes=211 * KIB,
+            largest_process_bytes=63 * KIB,
+            oom_kills=1,
+            left=(23, 42),
+            seen=looks,
+        ),
+        **fields,
+    )
+
+
+def looks() -> Looks:
+    """Four looks at web, which grows, and one that did not see it any more."""
+    found = Looks("web")
+    members = tuple(
+        Member(Task(pid, 1, 0, 0, name, f"/{name}", 1, pid), pid, (Zone(name),), owner, 1)
+        for pid, (owner, name) in enumerate(NAMES.items(), start=10)
+    )
+    for second in range(4):
+        taken = builders.snapshot(
+            usage("db"),
+            usage("web", anon_bytes=(23 + 8 * second) * KIB, processes=2 + second),
+            began=builders.BEGAN + timedelta(seconds=second),
+            parts=parts(),
+            members=members,
+            gaps=GAPS,
+        )
+        found.add(second, taken, lambda: (holdings(), ()))
+    found.add(5.0, builders.snapshot(usage("db")), lambda: (holdings(), ()))
+    return found
+
+
+UNSEEN = {
+    "command": ("true",),
+    "has_bill": False,
+    "status": 0,
+    "signal": None,
+    "peak_charged_bytes": None,
+    "largest_process_bytes": None,
+    "oom_kills": None,
+    "left": (),
+}
+"""A command that no look saw, in a cgroup without a bill."""
+
+
+def recorded(**fields: Any) -> Recorded:
+    found = Recorded(f"/var/lib/zonerss/{ODD}.zrec", "vm", 10.0, builders.BEGAN)
+    for number in range(4):
+        found.note(
+            snapshot(began=builders.BEGAN + timedelta(seconds=10 * number)), 9001 if number == 0 else 1501
+        )
+    return replace(
+        found,
+        ended=builders.BEGAN + timedelta(seconds=73),
+        ended_by="SIGTERM",
+        not_kept=2,
+        skipped=1,
+        zones_missing=3,
+        clock_jumps=1,
+        file_bytes=49_152,
+        processor_seconds=0.75,
+        wall_seconds=73.0,
+        **fields,
+    )
+
+
+def nothing_recorded() -> Recorded:
+    return Recorded("/x.zrec", "vm", 0.1, builders.BEGAN, ended=builders.BEGAN, ended_by="for")
+
+
 # ---- the documents ---------------------------------------------------------------------------------------
 
 DOCUMENTS: dict[str, Callable[[], str]] = {
@@ -539,6 +629,10 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "frames": lambda: frames_text(MAPPINGS, False),
     "frames-pfn": lambda: frames_text(MAPPINGS, True),
     "frames-nothing": lambda: frames_text((), False),
+    "run": lambda: printed(run.document(run_of(looks()))),
+    "run-unseen": lambda: printed(run.document(run_of(Looks("web"), **UNSEEN))),
+    "recording": lambda: printed(record.document(recorded())),
+    "recording-nothing": lambda: printed(record.document(nothing_recorded())),
     "check": lambda: check_text(PROBES, f"6.18 {ODD}"),
 }
 DIRECTORY = Path(__file__).parents[1] / "fixtures" / "documents"

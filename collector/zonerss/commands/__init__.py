@@ -39,6 +39,7 @@ VERBS = {
     "whatif": "what would be freed if zones ended",
     "top": "what each zone uses, live",
     "serve": "metrics for Prometheus and a page for people, from a walk every interval",
+    "record": "keep snapshots in a file, or look at a command while it runs",
     "explain": "from the RSS that ps shows to what the kernel charges",
     "check": "what this kernel and these privileges allow",
     "schema": "the JSON Schema of each document",
@@ -231,6 +232,9 @@ _WITH_MINUS = ("--sort", "--at", "--since", "--until")
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line; the usage is for those who ask for it."""
 
+    takes_command = False
+    """Whether all that follows -- is a command, which becomes the argument ``command``."""
+
     def error(self, message: str) -> NoReturn:
         """:raises UsageError: always"""
         what, _, words = message.partition("unrecognized arguments: ")
@@ -246,6 +250,11 @@ class Parser(argparse.ArgumentParser):
 
         :param begin: makes the namespace that they are added to
         """
+        if self.takes_command and "--" in words:
+            end = words.index("--")
+            args = self.parse_words(words[:end], begin)
+            args.command = list(words[end + 1 :])
+            return args
         joined: list[str] = []
         for word in words:
             if joined and joined[-1] in _WITH_MINUS and word.startswith("-") and not word.startswith("--"):

@@ -1,0 +1,322 @@
+"""record: its rounds, what goes wrong in them, what it prints; with clocks, looks and a keeper made by hand."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from tests.unit import builders
+from tests.unit.builders import BEGAN
+
+from zonerss.commands import main, parse, record
+from zonerss.commands.ending import Ending
+from zonerss.commands.record import Progress, Recorder, default_file
+from zonerss.errors import CannotServe, StoreFull, UnknownZone
+from zonerss.snapshot import Snapshot
+
+
+@dataclass
+class Moment:
+    """Of the real one what a recorder needs."""
+
+    snapshot: Snapshot
+
+
+class Bench:
+    """A recorder whose time goes by only as it sleeps and as its looks take."""
+
+    def __init__(self, *words: str, takes: float = 0.0) -> None:
+        self.args = parse("record", ["--no-config", *words])
+        self.time, self.takes, self.slept, self.set_by = 100.0, takes, 0, 0.0
+        self.kept: list[float] = []
+        self.asked: list[list[str]] = []
+        self.on_look: dict[int, Callable[[], None]] = {}
+        self.on_add: dict[int, Exception] = {}
+        self.there = {"web", "db"}
+        self.recorder = Recorder(
+            self,  # type: ignore[arg-type]
+            self,  # type: ignore[arg-type]
+            Progress(json=False),
+            self.args,
+            "/x.zrec",
+            look=self.look,  # type: ignore[arg-type]
+            sleep=self.sleep,
+            clocks=self,  # type: ignore[arg-type]
+        )
+
+    def look(self, session: object, lean: bool, zones: Sequence[str]) -> Moment:
+        self.asked.append(list(zones))
+        for zone in zones:
+            if zone not in self.there:
+                raise UnknownZone(f"there is no {zone}", zone)
+        self.on_look.get(len(self.asked), lambda: None)()
+        self.time += self.takes
+        taken = builders.snapshot(builders.usage("web"), builders.usage("db"))
+        return Moment(replace(taken, began=BEGAN + timedelta(seconds=self.time)))
+
+    def add(self, moment: Moment) -> int:
+        if error := self.on_add.pop(len(self.asked), None):
+            raise error
+        self.kept.append(self.time - 100.0)
+        return 1000
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += 1
+        assert self.slept < 10_000
+        self.time += seconds
+
+    def now(self) -> datetime:
+        return BEGAN + timedelta(seconds=self.time + self.set_by)
+
+    def boot(self) -> float:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def run(self) -> Recorder:
+        with Ending() as ending:
+            self.recorder.record(ending)
+        return self.recorder
+
+
+@pytest.mark.parametrize(
+    ("words", "takes", "kept", "skipped"),
+    [
+        (["--for", "30s"], 0.0, [0, 10, 20, 30], 0),
+        (["--for", "31s", "--interval", "15"], 1.0, [1, 16, 31], 0),
+        (["--for", "40s"], 12.0, [12, 32, 52], 3),
+        (["--for", "1s"], 0.0, [0], 0),
+    ],
+)
+def test_rounds_within_a_time(words: list[str], takes: float, kept: list[float], skipped: int) -> None:
+    bench = Bench(*words, takes=takes)
+    recorded = bench.run().recorded
+    assert bench.kept == kept
+    assert (recorded.snapshots, recorded.skipped, recorded.ended_by) == (len(kept), skipped, "for")
+
+
+def test_until_a_time_of_day() -> None:
+    bench = Bench("--until", "+1h")
+    bench.args.until = BEGAN + timedelta(seconds=100 + 25)
+    assert bench.run().recorded.ended_by == "until"
+    assert bench.kept == [0, 10, 20]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_within_a_look(number: signal.Signals, capsys: pytest.CaptureFixture[str]) -> None:
+    bench = Bench()
+    bench.on_look[3] = lambda: os.kill(os.getpid(), number)
+    recorded = bench.run().recorded
+    assert (recorded.snapshots, recorded.ended_by) == (2, number.name)
+    bench.recorder.tell()
+    assert "kept 2 snapshots" in capsys.readouterr().out
+
+
+def test_a_full_disk_is_said_once_and_that_there_is_room_again(capsys: pytest.CaptureFixture[str]) -> None:
+    bench = Bench("--for", "60s")
+    bench.on_add = {number: StoreFull("the disk is full") for number in (2, 3, 5)}
+    recorded = bench.run().recorded
+    assert bench.kept == [0, 30, 50, 60]
+    assert (recorded.snapshots, recorded.not_kept) == (4, 3)
+    out = capsys.readouterr().out
+    assert out.count("the disk is full") == 2
+    assert out.count("there is room again") == 2
+
+
+def test_what_is_no_want_of_room_ends_it() -> None:
+    bench = Bench()
+    bench.on_add = {2: CannotServe("the disk is broken")}
+    with pytest.raises(CannotServe, match="broken"):
+        bench.run()
+
+
+def test_a_zone_that_is_not_there_at_first_ends_it() -> None:
+    bench = Bench("--zone", "moon", "--zone", "web")
+    with pytest.raises(UnknownZone):
+        bench.run()
+    assert bench.kept == []
+
+
+def test_zones_that_end_are_left_out_until_they_are_back() -> None:
+    bench = Bench("--zone", "web", "--zone", "db", "--for", "50s")
+    steps = {2: {"db"}, 4: set(), 5: {"web"}}
+    rounds = [0]
+
+    def sleep(seconds: float) -> None:
+        rounds[0] += 1
+        bench.there = steps.get(rounds[0], bench.there)
+        bench.time += seconds
+
+    bench.recorder._sleep = sleep
+    recorded = bench.run().recorded
+    assert bench.kept == [0, 10, 20, 30, 50]
+    assert recorded.zones_missing == 1
+    assert bench.asked[-1] == ["web"]
+
+
+@pytest.mark.parametrize(
+    ("set_by", "said"), [(3600, "set forward by 1 h 0 m"), (-3600, "set back by 1 h 0 m"), (0.5, None)]
+)
+def test_a_clock_that_was_set_is_said(
+    set_by: float, said: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench = Bench("--for", "30s")
+
+    def set_clock() -> None:
+        bench.set_by = set_by
+
+    bench.on_look[2] = set_clock
+    recorded = bench.run().recorded
+    assert recorded.clock_jumps == (0 if said is None else 1)
+    assert recorded.snapshots == 4
+    assert ("the clock was " in capsys.readouterr().out) == (said is not None)
+
+
+def test_its_own_cost_is_measured() -> None:
+    bench = Bench("--for", "10s", takes=1.0)
+    bench.on_look[1] = lambda: sum(range(2_000_000)) and None
+    recorded = bench.run().recorded
+    assert recorded.processor_seconds > 0
+    assert recorded.wall_seconds == 11
+
+
+# ---- what is printed -------------------------------------------------------------------------------------
+
+
+def test_elsewhere_there_is_the_first_line_and_one_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
+    bench = Bench("--for", "150s")
+    bench.run()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("recording 2 zones every 10 s into /x.zrec (about 352K an hour)")
+    assert [line.split()[1:6] for line in lines[1:]] == [
+        ["1", "m", "0", "s", "7"],
+        ["2", "m", "0", "s", "13"],
+    ]
+
+
+def test_on_a_terminal_lines_are_drawn_over_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "60")
+    bench = Bench("--for", "30s")
+    bench.on_add = {3: StoreFull("the disk is full")}
+    bench.run()
+    bench.recorder.tell()
+    screen = Screen(60)
+    screen.feed(capsys.readouterr().out)
+    assert screen.lines[0].endswith("the disk is full")
+    assert screen.lines[1].endswith("there is room again, and snapshots are kept")
+    text = "\n".join(screen.lines)
+    assert text.count("recording 2 zones") == 1
+    assert text.count("   1 gap   ") == 0
+    assert "30 s   3 snapshots   1 not kept   0 gaps   " in text
+    assert text.count("kept 3 snapshots") == 1
+
+
+class Screen:
+    """A terminal that knows newline, return, cursor up and clear to the end."""
+
+    def __init__(self, width: int) -> None:
+        self.width, self.lines, self.row, self.column = width, [""], 0, 0
+
+    def feed(self, text: str) -> None:
+        while text:
+            char, text = text[0], text[1:]
+            if char == "\n":
+                self.row, self.column = self.row + 1, 0
+                self.lines += [""] * (self.row + 1 - len(self.lines))
+            elif char == "\r":
+                self.column = 0
+            elif char == "\x1b":
+                end = next(i for i, c in enumerate(text) if c.isalpha())
+                number, text = text[1:end], text[end:]
+                self._escape(text[0], int(number or 1))
+                text = text[1:]
+            else:
+                line = self.lines[self.row].ljust(self.column)
+                self.lines[self.row] = line[: self.column] + char + line[self.column + 1 :]
+                self.column += 1
+                assert self.column <= self.width
+
+    def _escape(self, code: str, number: int) -> None:
+        if code == "A":
+            self.row -= number
+        else:
+            assert code == "J"
+            self.lines = [*self.lines[: self.row], self.lines[self.row][: self.column]]
+
+
+def test_json_is_alone_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    bench = Bench("--json", "--for", "10s")
+    bench.recorder._progress = Progress(json=True)
+    bench.run()
+    bench.recorder.tell()
+    out, err = capsys.readouterr()
+    assert out.startswith('{\n  "schema": "zonerss.recording/1"')
+    assert "kept 2 snapshots" in err
+
+
+# ---- the command line ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--interval", "0.05s"], "'0.05s' is no duration from 0.1s to 1d"),
+        (["--for", "x"], "'x' is no duration"),
+        (["--until", "2020-01-01"], "is past"),
+        (["--for", "1h", "--until", "20:55"], "not allowed with"),
+        (["--max-size", "1X"], "'1X' is no size"),
+        (["--basis", "incore"], "takes no --basis but mapped"),
+        (["--report", "x"], "--report needs a command"),
+        (["--"], "there is no command after --"),
+        (["--for", "1h", "--", "true"], "--for is not for a command"),
+        (["--zone", "a", "--", "true"], "--zone is not for a command"),
+        (["make", "-j4"], "unrecognized arguments: make"),
+    ],
+)
+def test_wrong_usage_is_one_sentence(
+    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["record", "--no-config", *words]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert sentence in err
+    assert len(err.splitlines()) == 1
+
+
+def test_all_that_follows_two_dashes_is_the_command() -> None:
+    args = parse("record", ["--json", "--no-config", "--", "sh", "-c", "--", "--sort", "-x", "--json"])
+    assert args.command == ["sh", "-c", "--", "--sort", "-x", "--json"]
+    assert args.json
+    assert parse("record", ["--no-config"]).command is None
+
+
+def test_the_file_of_this_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    where = tmp_path / "zonerss"
+    monkeypatch.setattr(record, "DIRECTORY", str(where))
+    names = {"vm": "vm", "a.b-c_1": "a.b-c_1", "../x/\x1by": "_x__y", "...": "host", "": "host"}
+    for host, name in names.items():
+        system = argparse.Namespace(nodename=host)
+        monkeypatch.setattr(record.os, "uname", lambda system=system: system)
+        assert default_file() == str(where / f"{name}.zrec")
+    assert where.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_directory_that_others_can_write_to_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o777)
+    monkeypatch.setattr(record, "DIRECTORY", str(tmp_path))
+    with pytest.raises(CannotServe, match=r"can be written to by others; name a file by -o"):
+        default_file()

@@ -1,0 +1,182 @@
+"""record -- COMMAND: real commands, looked at by a session made by hand; tests/live/test_run.py has the real one."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit import builders
+from tests.unit.builders import usage
+
+from zonerss.commands import main, running
+from zonerss.errors import CannotServe
+from zonerss.zones.rules import Rule
+
+
+class Place:
+    """Stands for the cgroup."""
+
+    path, has_bill, is_removed = "/a/zonerss-run-7", True, True
+    left: frozenset[int] = frozenset()
+
+    def join(self) -> None:
+        pass
+
+    def peak_bytes(self) -> int:
+        return 4096
+
+    def oom_kills(self) -> int:
+        return 0
+
+    def processes(self) -> frozenset[int]:
+        return self.left
+
+
+class Session:
+    """Sees the command at each look, unless it is told to fail."""
+
+    rules: tuple[Rule, ...] = ()
+    fails_after: int | None = None
+    looks = 0
+
+    def __init__(self, source: str, rules: tuple[Rule, ...], **options: Any) -> None:
+        Session.rules, Session.looks = rules, 0
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def take(self, by: str) -> Any:
+        Session.looks += 1
+        if self.fails_after is not None and Session.looks > self.fails_after:
+            raise CannotServe("the kernel has had enough")
+        return builders.snapshot(usage("zonerss-run-7", cgroup="/a/zonerss-run-7"), usage("db"))
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def own_cgroup(hierarchy: object) -> Iterator[Place]:
+        yield Place()
+
+    monkeypatch.setattr(running, "own_cgroup", own_cgroup)
+    monkeypatch.setattr(running, "Session", Session)
+    monkeypatch.setattr(running._Watch, "_holdings", lambda self, snapshot: ({}, ()))
+    monkeypatch.setattr(Session, "fails_after", None)
+    monkeypatch.setattr(Place, "left", frozenset())
+
+
+def run(*words: str) -> int:
+    return main(["record", "--no-config", *words])
+
+
+@pytest.mark.parametrize(
+    ("script", "status"), [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", 137), ("echo out; exit 1", 1)]
+)
+def test_it_ends_with_the_status_of_the_command(
+    script: str, status: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--", "sh", "-c", script) == status
+    out, err = capfd.readouterr()
+    assert out == ("out\n" if "out" in script else "")
+    assert err.startswith("sh -c ")
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "why"),
+    [("no-such-command", 127, "there is no such command"), ("/etc/passwd", 126, "Permission denied")],
+)
+def test_what_cannot_be_run(command: str, status: int, why: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run("--", command) == status
+    assert capfd.readouterr() == ("", f"zonerss: cannot run {command}: {why}\n")
+
+
+def test_the_document_is_the_last_line_of_standard_error(capfd: pytest.CaptureFixture[str]) -> None:
+    run("--json", "--", "sh", "-c", "echo out; echo err >&2")
+    out, err = capfd.readouterr()
+    assert out == "out\n"
+    first, last = err.splitlines()
+    assert first == "err"
+    read = json.loads(last)
+    assert (read["schema"], read["command"][0], read["exit_status"]) == ("zonerss.run/1", "sh", 0)
+    assert read["zone"] == "zonerss-run-7"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_report_in_a_file(as_json: bool, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    report = tmp_path / "report"
+    assert run(*(["--json"] if as_json else []), "--report", str(report), "--", "echo", "out") == 0
+    assert capfd.readouterr() == ("out\n", "")
+    text = report.read_text("utf-8")
+    assert (
+        json.loads(text)["exit_status"] == 0 if as_json else text.startswith("echo out ended with status 0")
+    )
+
+
+def test_a_report_on_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
+    run("--report", "-", "--", "true")
+    out, err = capfd.readouterr()
+    assert out.startswith("true ended with status 0")
+    assert err == ""
+
+
+def test_a_report_that_cannot_be_written_is_told_before_it_runs(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    note = tmp_path / "note"
+    assert run("--report", str(tmp_path / "no" / "report"), "--", "touch", str(note)) == 2
+    assert "cannot write the report" in capfd.readouterr().err
+    assert not note.exists()
+
+
+def test_what_cannot_be_walked_is_told_before_it_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Session, "fails_after", 0)
+    note = tmp_path / "note"
+    assert run("--", "touch", str(note)) == 1
+    assert capfd.readouterr().err == "zonerss: the kernel has had enough\n"
+    assert not note.exists()
+
+
+def test_a_look_that_fails_is_told_once_and_does_not_end_the_command(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Session, "fails_after", 2)
+    assert run("--interval", "0.1", "--", "sh", "-c", "sleep 0.5; exit 4") == 4
+    err = capfd.readouterr().err
+    assert Session.looks > 3
+    assert err.count("cannot look, and goes on: the kernel has had enough") == 1
+    assert "PEAK RSS" in err
+
+
+def test_looks_are_as_far_apart_as_was_asked_for(capfd: pytest.CaptureFixture[str]) -> None:
+    run("--interval", "30", "--", "sleep", "0.3")
+    assert Session.looks == 2  # the first one is before it runs
+    run("--", "sleep", "0.3")
+    assert Session.looks > 3
+
+
+def test_its_cgroup_and_all_below_it_are_one_zone(capfd: pytest.CaptureFixture[str]) -> None:
+    run("--", "true")
+    rule = Session.rules[0]
+    for path in ("/a/zonerss-run-7", "/a/zonerss-run-7/in", "/a/zonerss-run-7/in/most"):
+        zone = rule.zone_of(path)
+        assert zone is not None
+        assert (zone.name, zone.cgroup) == ("zonerss-run-7", "/a/zonerss-run-7")
+    assert [rule.zone_of(path) for path in ("/a", "/a/zonerss-run-77", "/b/a/zonerss-run-7")] == [None] * 3
+
+
+def test_processes_that_it_left_are_told(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Place, "left", frozenset({23, os.getpid()}))
+    run("--", "true")
+    assert "It left 2 processes behind (23 " in capfd.readouterr().err
