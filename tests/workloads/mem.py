@@ -6,7 +6,7 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,10 +48,16 @@ class Range:
 class Mem:
     """A process whose memory is known to the page."""
 
-    def __init__(self, before_exec: Callable[[], None] | None = None, program: Path | None = None):
+    def __init__(
+        self,
+        before_exec: Callable[[], None] | None = None,
+        program: Path | None = None,
+        runner: Sequence[str] = (),
+    ):
+        """:param runner: what runs it, as time(1) would: it has the same streams, and pid is the runner's"""
         # The child dies with the thread that started it: mem asks the kernel for that.
         self.process = subprocess.Popen(
-            [program or build_mem()],
+            [*runner, program or build_mem()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             preexec_fn=before_exec,

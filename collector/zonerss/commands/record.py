@@ -231,8 +231,10 @@ class Progress:
             line = event_line(datetime.now(UTC), sentence)
         self._print(line)
 
-    def close(self, lines: Sequence[str]) -> None:
+    def close(self, recorded: Recorded, lines: Sequence[str]) -> None:
         """What is said in the end, below the last line."""
+        if not (self._drawn or self._said_first) and recorded.snapshots:
+            self._print(first_line(recorded))
         if self._drawn:
             self._print("")
             self._drawn = 0
@@ -331,7 +333,7 @@ class Recorder:
         """What was kept, and what it cost; once the file is closed."""
         recorded = self.recorded
         recorded.ended, recorded.file_bytes = self._clocks.now(), file_bytes(recorded.file)
-        self._progress.close(closing_lines(recorded))
+        self._progress.close(recorded, closing_lines(recorded))
         if self._args.json:
             print(render_json(document(recorded)))
 

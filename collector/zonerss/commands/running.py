@@ -98,7 +98,7 @@ class _Watch:
 
     def _holdings(self, snapshot: Snapshot) -> tuple[Holdings, tuple[Gap, ...]]:
         members = [member for member in snapshot.members if member.zones[0].name == self.looks.zone]
-        return snapshot.holdings(members)
+        return snapshot.ask().holdings(members)
 
     def _tell(self, err: Exception) -> None:
         if not self._told:

@@ -1,0 +1,220 @@
+"""record on the real kernel: how it ends, what is whole afterwards, and what a full disk does.
+
+ZONERSS_KILLS says how often it is killed at a random moment: 20 times, if it does not.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.live import needs
+from zonerss.census.usage import zones_usage
+from zonerss.commands import main
+from zonerss.commands.record import file_bytes
+from zonerss.history.recording import Recording
+
+PROJECT = Path(__file__).parents[2]
+RECORD = (sys.executable, "-u", "-m", "zonerss", "record", "--no-config")
+KILLS = int(os.environ.get("ZONERSS_KILLS", "20"))
+MOST_SECONDS = 0.6
+"""After which a recorder is killed at the latest."""
+
+
+class Running:
+    """A record that runs, and what it prints."""
+
+    def __init__(self, *words: str) -> None:
+        self.process = subprocess.Popen(
+            [*RECORD, *words], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def line_with(self, text: str) -> str:
+        """The next line with a text in it; fails where none comes any more."""
+        for line in self.process.stdout:
+            if text in line:
+                return line
+        raise AssertionError(f"it ended with {self.process.wait()} and never said {text!r}")
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        """Send it a signal; its exit status and the rest of what it said."""
+        self.process.send_signal(number)
+        rest = self.process.stdout.read()
+        return self.process.wait(), rest
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def begin() -> Iterator[Callable[..., Running]]:
+    """begin(OPTIONS) is a record that runs; it goes with the test."""
+    running: list[Running] = []
+
+    def start(*words: str) -> Running:
+        running.append(Running(*words))
+        return running[-1]
+
+    yield start
+    for recorder in running:
+        recorder.close()
+
+
+def demand_whole(path: Path) -> list:
+    """That a recording opens and each moment of it is whole; when each of them began."""
+    if not path.exists() or not path.stat().st_size:
+        return []
+    with Recording(path) as recording:
+        times = list(recording.times())
+        moments = list(recording.moments()) if times else []
+        assert [moment.snapshot.began for moment in moments] == times
+        for moment in moments:
+            snapshot = moment.snapshot
+            for position, grouping in enumerate(snapshot.groupings):
+                usages, _ = zones_usage(snapshot.parts, snapshot.members, position, lambda zone: None)
+                assert {usage.zone: usage.rss_bytes for usage in usages} == {
+                    usage.zone: usage.rss_bytes for usage in grouping.zones
+                }
+            assert len(snapshot.processes) == len(snapshot.members)
+    return times
+
+
+def test_a_signal_ends_it_whole_and_says_what_was_kept(begin: Callable[..., Running], tmp_path: Path):
+    path = tmp_path / "x.zrec"
+    recorder = begin("-o", str(path), "--interval", "0.1", "--lean")
+    assert "Ctrl-C ends it, the file stays whole" in recorder.line_with("recording ")
+    status, rest = recorder.end(signal.SIGINT)
+    assert status == 0
+    first, cost = [line for line in rest.splitlines() if line.startswith(("kept ", "cost "))]
+    kept = int(first.split()[1])
+    assert len(demand_whole(path)) == kept >= 2
+    assert "processor seconds a snapshot" in cost
+    assert path.stat().st_mode & 0o777 == 0o600
+
+    document = json.loads(
+        subprocess.run(
+            [*RECORD, "-o", str(path), "--json", "--for", "0.1", "--lean"],
+            cwd=PROJECT,
+            check=True,
+            capture_output=True,
+        ).stdout
+    )
+    assert document["snapshots"] == 1
+    assert len(demand_whole(path)) == kept + 1
+
+
+def test_another_hosts_file_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    path = tmp_path / "x.zrec"
+    options = ["record", "--no-config", "-o", str(path), "--for", "0.1", "--lean"]
+    assert main(options) == 0
+    here = os.uname()
+    there = os.uname_result((here.sysname, "elsewhere", *here[2:]))
+    monkeypatch.setattr(os, "uname", lambda: there)
+    assert main(options) == 2
+    assert f"{path} is of the host {here.nodename}, and this is elsewhere" in capsys.readouterr().err
+    assert len(demand_whole(path)) == 1
+
+
+def test_sigterm_in_the_midst_of_a_walk(begin: Callable[..., Running], tmp_path: Path):
+    """With rounds that follow each other it is within a walk nearly always."""
+    path = tmp_path / "x.zrec"
+    recorder = begin("-o", str(path), "--interval", "0.1")
+    recorder.line_with("recording ")
+    status, rest = recorder.end()
+    assert status == 0, rest
+    assert len(demand_whole(path)) == int(rest.partition("kept ")[2].split()[0])
+
+
+def child(path: Path) -> int:
+    """A recorder in a process of its own, without the time that starting Python takes."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 1)
+            main(["record", "--no-config", "-o", str(path), "--interval", "0.1", "--lean"])
+    finally:
+        os._exit(0)
+
+
+def test_killed_at_a_random_moment_the_file_is_whole(tmp_path: Path):
+    path, seen = tmp_path / "x.zrec", []
+    for _ in range(KILLS):
+        pid = child(path)
+        try:
+            end = time.monotonic() + random.uniform(0.0, MOST_SECONDS)
+            while time.monotonic() < end:
+                time.sleep(0.02)
+                with suppress(Exception):  # it may be about to be made
+                    seen = finished(path) or seen
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        times = demand_whole(path)
+        assert times[: len(seen)] == seen, "what a reader saw was lost"
+        seen = times
+    print(f"\n{KILLS} times killed; {len(seen)} snapshots, all whole; {file_bytes(str(path)):,} bytes")
+    assert len(seen) > KILLS // 4
+
+
+def finished(path: Path) -> list:
+    if not path.exists():
+        return []
+    with Recording(path) as recording:
+        return list(recording.times())
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 8 MB."""
+    where = tmp_path / "disk"
+    where.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "zonerss-test", where],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        needs.skip("needs_mount", done.stderr.strip())
+    try:
+        yield where
+    finally:
+        gc.collect()  # of what still has a file open there
+        subprocess.run(["umount", where], check=True)
+
+
+def test_a_disk_that_is_full_and_has_room_again(begin: Callable[..., Running], small_disk: Path):
+    path, filler = small_disk / "x.zrec", small_disk / "filler"
+    recorder = begin("-o", str(path), "--interval", "0.1", "--lean")
+    recorder.line_with("recording ")
+    with open(filler, "wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    full = recorder.line_with("full")
+    assert full[2] == full[5] == ":"  # the time
+    before = demand_whole(path)
+    filler.unlink()
+    recorder.line_with("there is room again")
+    status, rest = recorder.end()
+    assert status == 0
+    assert "not kept: there was no room" in rest
+    assert "the disk is full" not in rest
+    after = demand_whole(path)
+    assert after[: len(before)] == before
+    assert len(after) > len(before)
