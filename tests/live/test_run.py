@@ -199,6 +199,35 @@ def test_what_a_killed_record_leaves_is_removed_by_the_next(tmp_path: Path):
     assert not left.exists()
 
 
+@pytest.mark.parametrize("who", ["alone", "with others", "with others and a limit"])
+def test_where_its_cgroup_is(who: str, make_zone, cgroups, tmp_path: Path):
+    """On version 2 a cgroup with processes hands no memory controller down: docs/record.md has the four cases."""
+    zone, report = make_zone("a"), tmp_path / "report.json"
+    is_first = cgroups.hierarchy.version == 1
+    if who != "alone":
+        zone.spawn()
+    if who.endswith("limit"):
+        limit = "memory.limit_in_bytes" if is_first else "memory.max"
+        (zone.path / limit).write_text(str(1 << 30))
+    command = [*runner(report), "sh", "-c", "sleep 0.5"]
+    subprocess.run(command, cwd=PROJECT, check=True, preexec_fn=lambda: zone.add(os.getpid()))
+    found = json.loads(report.read_text())
+    is_beside = not is_first and who == "with others"
+    assert found["cgroup"].rpartition("/")[0] == (zone.name.rpartition("/")[0] if is_beside else zone.name)
+    assert found["peak"] is not None
+    is_billed = is_first or not who.endswith("limit")
+    assert (found["peak_charged_bytes"] is not None) == is_billed or (not is_first and not has_peak())
+    assert [path for path in zone.path.iterdir() if path.is_dir()] == []
+    if not is_first:
+        assert (zone.path / "cgroup.subtree_control").read_text().split() == []
+
+
+def has_peak() -> bool:
+    """Whether this kernel has memory.peak."""
+    hierarchy = Hierarchy()
+    return any(hierarchy.mount.glob("*/memory.peak"))
+
+
 def test_it_reads_our_standard_input_and_writes_our_standard_output(tmp_path: Path):
     command = [*runner(tmp_path / "report.json"), "sh", "-c", "cat; echo err >&2"]
     done = subprocess.run(command, cwd=PROJECT, input=b"in\n", capture_output=True, check=True)

@@ -104,8 +104,8 @@ def _growth(run: Run, size: Callable[[int | None], str]) -> list[list[str]]:
     if first is None or last is None or first is last:
         return []
     pace = run.seen.bytes_per_minute()
-    steady = "" if pace is None else f", {speed_text(pace)}" if pace else ", not steadily"
     change = last.usage.rss_bytes - first.usage.rss_bytes
+    steady = f", {speed_text(pace)}" if pace else ", not steadily" if change and pace is not None else ""
     says = f"from {size(first.usage.rss_bytes)} at first to {size(last.usage.rss_bytes)} at last{steady}"
     return [["GROWTH", size(change), f"{says}; {counted(run.seen.count, 'look')}"]]
 
