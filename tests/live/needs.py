@@ -37,6 +37,7 @@ CAUSES = {
     "needs_guard_pages": Cause("the kernel has no MADV_GUARD_INSTALL (Linux 6.13)", allowed=True),
     "needs_pagetable": Cause("the page tables cannot be read by BPF here", allowed=True),
     "needs_tmux": Cause("install Debian's tmux package", allowed=True),
+    "needs_prometheus": Cause("install Debian's prometheus package", allowed=True),
     "needs_proc_events": Cause("the kernel has no process connector for us", allowed=True),
     "needs_bcc": Cause("bcc cannot trace here", allowed=True),
     "needs_disk_file_system": Cause("only tmpfs can be written here", allowed=True),
