@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -33,7 +34,9 @@ pytestmark = [pytest.mark.live, pytest.mark.slow]
 DASHBOARD = Path(__file__).resolve().parents[2] / "packaging/grafana/zonerss.json"
 HOSTILE = os.fsdecode(b"\r\x1b[31m\xff\xfe\t\"\\'\x7f{}=,#\xe2\x80\xae")
 LIMIT = 64 << 20
-SCRAPES = 6
+SCRAPES = 4
+LAST_RULE = "fleet_zone:zonerss_rss_bytes:deriv1h"
+"""It has a result once all that it is made of has one."""
 VARIABLES = {"job": ".*", "instance": ".*", "zone": ".*", "__rate_interval": "1m"}
 
 
@@ -105,12 +108,19 @@ def fetch(served: Served, path: str, accept: str = "*/*") -> bytes:
 
 @pytest.fixture(scope="module")
 def prometheus(served: Served) -> Iterator[Prometheus]:
-    """It has scraped several times, and evaluated the rules since."""
+    """
+    It has scraped several times, and evaluated the rules since.
+
+    All queries are about one such moment: on a busy machine later scrapes may come too late, and their series go.
+    """
     with Prometheus([(served.address, "/metrics")]) as server:
-        until(
-            lambda: server.query(f"count_over_time(zonerss_walk_seconds[1h]) >= {SCRAPES}"), "it has scraped"
-        )
-        until(lambda: server.query("zone:zonerss_rss_bytes:deriv1h"), "it has evaluated its rules")
+
+        def is_full() -> bool:
+            server.time = time.time()
+            wanted = ("up == 1", f"count_over_time(zonerss_walk_seconds[1h]) >= {SCRAPES}", LAST_RULE)
+            return all(map(server.query, ("zonerss_walk_seconds", *wanted)))
+
+        until(is_full, "it has scraped and evaluated its rules", 120)
         yield server
 
 
@@ -203,8 +213,7 @@ def read(text: str) -> dict[tuple[str, ...], float]:
 
 
 def test_it_scrapes_without_an_error(prometheus: Prometheus) -> None:
-    (target,) = prometheus.targets()
-    assert (target["health"], target["lastError"]) == ("up", "")
+    assert [value for _, value in prometheus.query("up")] == [1]
 
 
 def test_no_series_is_lost_on_the_way(prometheus: Prometheus, served: Served) -> None:
@@ -248,7 +257,7 @@ def test_the_limit_is_there(prometheus: Prometheus, served: Served) -> None:
 
 def test_no_alert_is_about_a_healthy_machine(prometheus: Prometheus) -> None:
     """Alerts of our own walk and sums; what is near its limit is the machine's."""
-    firing = {labels["alertname"] for labels, _ in prometheus.query("ALERTS")}
+    firing = {labels["alertname"] for labels, _ in prometheus.query('ALERTS{alertstate="firing"}')}
     assert not firing & {"ZonerssWalkTooOld", "ZonerssDown", "ZonerssDoesNotAddUp"}
 
 

@@ -33,16 +33,18 @@ def is_installed() -> bool:
 
 
 class Prometheus:
-    """Scrapes the targets once a second and evaluates the project's rules as often, while it is open."""
+    """Scrapes the targets every other second and evaluates the project's rules as often, while it is open."""
 
     def __init__(
         self,
         targets: Iterable[tuple[str, str]],
         rules: Sequence[Path] = RULES,
-        interval: str = "1s",
+        interval: str = "2s",
     ) -> None:
         """:param targets: address and path of each exporter"""
         self._targets, self._rules, self._interval = tuple(targets), rules, interval
+        self.time: float | None = None
+        """The moment that queries are about, in seconds of Unix time; None: now."""
         self.directory = Path(tempfile.mkdtemp(prefix="zonerss-test-prometheus-"))
         self.data = self.directory / "data"
 
@@ -126,7 +128,8 @@ class Prometheus:
 
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
         """The series of an instant query, and their values."""
-        parameters = urllib.parse.urlencode({"query": expression})
+        moment = {} if self.time is None else {"time": f"{self.time:.3f}"}
+        parameters = urllib.parse.urlencode({"query": expression} | moment)
         data = self._get(f"/api/v1/query?{parameters}")["data"]
         assert data["resultType"] == "vector", expression
         return [(one["metric"], float(one["value"][1])) for one in data["result"]]
