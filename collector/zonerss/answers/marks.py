@@ -23,8 +23,9 @@ NEEDS = ("limit_bytes", "oom_kills", "cache_unmapped_bytes", "dead_cgroups_bytes
 
 
 def wanted(fields: Iterable[str] = ()) -> Wanted:
-    """What has to be read of cgroups for marks, and for other fields that are shown."""
-    return Wanted(frozenset((*NEEDS, *fields)), LEAST_BYTES)
+    """What has to be read of cgroups for marks, and for the fields that are shown or sorted by."""
+    shown = frozenset(fields)
+    return Wanted(shown.union(NEEDS), 0 if "cache_unmapped_bytes" in shown else LEAST_BYTES)
 
 
 class Why(StrEnum):

@@ -59,6 +59,8 @@ class Page:
     """How often its pages are mapped on the whole machine; None: the kernel does not tell."""
     users: Mapping[int, str] = field(default_factory=dict)
     """Login names by user id."""
+    details_age_seconds: float = 0.0
+    """How much older bill, files and mapping counts are than the rest."""
 
     @property
     def bill(self) -> Bill | None:

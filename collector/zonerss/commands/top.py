@@ -14,23 +14,27 @@ import os
 import signal
 import sys
 import termios
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from zonerss.answers.explain.account import explain_zone
 from zonerss.answers.growth import Growth
-from zonerss.answers.zone import shared_with
+from zonerss.answers.marks import marks_of, wanted
+from zonerss.answers.zone import Page, shared_with
 from zonerss.census.tree import tree_usage
 from zonerss.commands.options import add_walk_options, count, one_way, read_rules
 from zonerss.commands.watching import interval, ticks
-from zonerss.commands.zone import pages_of
+from zonerss.commands.zone import pages_of, renewed
 from zonerss.errors import CannotServe, UsageError
+from zonerss.records import Usage, Wanted
 from zonerss.snapshot import Session, Snapshot
-from zonerss.views.columns import RSS, Column
+from zonerss.views.columns import CONTROLS_OF, RSS, Column
 from zonerss.views.document import render_json
 from zonerss.views.explain import chain
 from zonerss.views.show import document
-from zonerss.views.terminal import Style, Terminal, find_terminal, printing_to
+from zonerss.views.terminal import COLOURS, Style, Terminal, find_terminal, printing_to
 from zonerss.views.text import fit, printable, shorten
 from zonerss.views.top import (
     SHOWN,
@@ -41,6 +45,7 @@ from zonerss.views.top import (
     batch_lines,
     find_columns,
     find_order,
+    named_first,
     process_lines,
     rows_of,
     sharing_lines,
@@ -53,6 +58,8 @@ from zonerss.zones.ways import parse_by
 _PR_SET_PDEATHSIG = 1
 _INTERVAL = 2.0
 _LAST_WAIT_SECONDS = 0.2
+DETAILS_SECONDS = 10.0
+"""How old the bill, files and mapping counts of a zone's page may be before they are read again."""
 _NO_SCREEN = ("", "dumb", "unknown")
 """Values of TERM."""
 # Undo what a full-screen program asks of a terminal: synchronized output, mouse, focus, paste and key reports, the
@@ -79,6 +86,13 @@ def prepare(parser: argparse.ArgumentParser) -> None:
         metavar="COLUMN",
         default=RSS.name,
         help="sort by any column: numbers largest first, text from A on; with - before it the other way round",
+    )
+    parser.add_argument(
+        "--color",
+        choices=COLOURS,
+        default="auto",
+        metavar="WHEN",
+        help="auto (default: unless NO_COLOR is set), always or never",
     )
     parser.add_argument("--limit", type=count, metavar="N", help="in tables: only the first N zones")
     parser.add_argument(
@@ -108,18 +122,35 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("the interval or the count is given twice: give it as an option or as an argument")
     sort = find_order(args.sort)
     columns = None if args.columns is None else find_columns(args.columns, SHOWN)
+    first = () if args.columns is None else named_first(args.columns)
     way = one_way(args)
     parse_by(way)
     seconds, times = args.every or args.interval or _INTERVAL, args.times or args.count
     rules = read_rules(args.rules)
     if args.batch or args.json or times:
         with _session(args, rules) as session:
-            return _batch(session, way, sort, columns, seconds, times, args)
+            return _batch(session, way, _Order(sort, columns, first), seconds, times, args)
     if reason := _cannot_draw():
         raise CannotServe(
             f"{reason}: top needs one. `zonerss top --batch` prints tables, and so does `show --watch`"
         )
-    return guarded(lambda leaving: _screen(way, sort, columns, seconds, args, rules, leaving))
+    order = _Order(sort, columns, first)
+    return guarded(lambda leaving: _screen(way, order, seconds, args, rules, leaving))
+
+
+class _Order(NamedTuple):
+    """Which columns are shown, and by which they are sorted."""
+
+    sort: Column
+    columns: Sequence[Column] | None
+    first: Sequence[str]
+    """Names of those that get room before others."""
+
+    @property
+    def controls(self) -> Wanted:
+        """What has to be read of cgroups for the table."""
+        names = (column.name for column in (*(self.columns or SHOWN), self.sort))
+        return wanted(CONTROLS_OF[name] for name in names if name in CONTROLS_OF)
 
 
 def _cannot_draw() -> str | None:
@@ -138,41 +169,53 @@ def _session(args: argparse.Namespace, rules: Sequence[Rule]) -> Session:
 def _batch(
     session: Session,
     way: str,
-    sort: Column,
-    columns: Sequence[Column] | None,
+    order: _Order,
     seconds: float,
     times: int | None,
     args: argparse.Namespace,
 ) -> int:
     growth = Growth()
+    controls = Wanted() if args.json else order.controls
     for _ in ticks(seconds, times):
-        _show(session.take(way, args.basis, controls=True), growth, sort, columns, args)
+        _show(session.take(way, args.basis, controls=controls), growth, order, args)
     return 0
 
 
-def _show(
-    snapshot: Snapshot,
-    growth: Growth,
-    sort: Column,
-    columns: Sequence[Column] | None,
-    args: argparse.Namespace,
-) -> None:
+def _show(snapshot: Snapshot, growth: Growth, order: _Order, args: argparse.Namespace) -> None:
     if args.json:
         print(render_json(document(snapshot, limit=args.limit), compact=True))
     else:
-        width = find_terminal().width
-        print("\n".join(fit(batch_lines(snapshot, growth, sort, args.limit, columns, width), width)))
+        terminal = find_terminal(args.color)
+        lines = batch_lines(
+            snapshot,
+            growth,
+            order.sort,
+            args.limit,
+            order.columns,
+            terminal.width,
+            terminal.style,
+            first=order.first,
+            marks=marks_of(snapshot),
+        )
+        print("\n".join(fit(lines, terminal.width)))
     sys.stdout.flush()
 
 
 class SessionCamera:
     """Takes the snapshots of the screen with one session, which is opened at the first."""
 
-    def __init__(self, open_session: Callable[[], Session], way: str) -> None:
-        """:param way: the grouping"""
-        self._open, self._way = open_session, way
+    def __init__(self, open_session: Callable[[], Session], way: str, controls: Wanted | None = None) -> None:
+        """
+        :param way: the grouping
+        :param controls: what the table of zones needs; None: all
+        """
+        self._open, self._way, self._controls = open_session, way, controls or Wanted()
         self._session: Session | None = None
         self._growth = Growth()
+        self._kept: tuple[Page, float] | None = None
+        """The page that is shown, and when its details were read, by the monotonic clock."""
+        self.style = Style(colour=True)
+        """Of pages."""
 
     def take(self, mode: Mode, zone: str | None) -> Look:
         """See :class:`zonerss.views.top_app.Camera`. All that takes long is done here, beside the keyboard."""
@@ -184,11 +227,14 @@ class SessionCamera:
         # First: what it walks is given back before the next walk.
         explained = self._explained(session, zone) if mode is Mode.EXPLAIN and zone else None
         processes = mode in (Mode.ZONE, Mode.PROCESSES)
-        snapshot = session.take(self._way, processes=processes, controls=True)
+        controls = Wanted() if mode is Mode.ZONE else self._controls
+        snapshot = session.take(self._way, processes=processes, controls=controls)
         rows = rows_of(snapshot, self._growth)
         page = explained or (self._page(mode, zone, snapshot) if zone else None)
+        if mode is not Mode.ZONE:
+            self._kept = None
         # The screen keeps it while the next one is taken.
-        return Look(snapshot.without_evidence(), rows, page)
+        return Look(snapshot.without_evidence(), rows, page, marks_of(snapshot))
 
     def _explained(self, session: Session, zone: str) -> Lines:
         account = explain_zone(session, zone, self._way)
@@ -208,8 +254,19 @@ class SessionCamera:
         if mode is Mode.PROCESSES:
             processes = [process for process in snapshot.processes or () if process.zone == zone]
             return partial(process_lines, zone, processes, snapshot.names.users)
-        (page,) = pages_of(snapshot, [usage], self._growth)
-        return lambda width: render_zone(page, width, Style(colour=True))
+        page = self._zone_page(snapshot, usage)
+        return lambda width: render_zone(page, width, self.style)
+
+    def _zone_page(self, snapshot: Snapshot, usage: Usage) -> Page:
+        """The page of a zone. Its details take several times as long as the walk: they are read now and then."""
+        now = time.monotonic()
+        page, read = self._kept or (None, now)
+        if page is not None and page.usage.zone == usage.zone and now - read < DETAILS_SECONDS:
+            page = renewed(page, snapshot, usage, self._growth, now - read)
+        else:
+            (page,), read = pages_of(snapshot, [usage], self._growth), now
+        self._kept = page, read
+        return page
 
     def close(self) -> None:
         """See :class:`zonerss.views.top_app.Camera`."""
@@ -219,8 +276,7 @@ class SessionCamera:
 
 def _screen(
     way: str,
-    sort: Column,
-    columns: Sequence[Column] | None,
+    order: _Order,
     seconds: float,
     args: argparse.Namespace,
     rules: Sequence[Rule],
@@ -233,8 +289,15 @@ def _screen(
     # readline puts these into the environment. textual takes them for the terminal's size and does not follow a change.
     for name in ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
-    camera = SessionCamera(lambda: _session(args, rules), way)
-    app = TopApp(camera, seconds, sort, columns)
+    # What textual itself paints heeds only this.
+    if args.color == "always":
+        os.environ.pop("NO_COLOR", None)
+    elif args.color == "never":
+        os.environ["NO_COLOR"] = "1"
+    style = Style(colour=args.color != "never")
+    camera = SessionCamera(lambda: _session(args, rules), way, order.controls)
+    camera.style = style
+    app = TopApp(camera, seconds, order.sort, order.columns, order.first, style)
     leaving.leave = app.leave
     try:
         app.run()

@@ -101,6 +101,29 @@ def pages_of(
     return [replace(page, mapcounts=mapcounts.get(page.usage.zone)) for page in pages]
 
 
+def renewed(page: Page, snapshot: Snapshot, usage: Usage, growth: Growth, age_seconds: float) -> Page:
+    """
+    The same page by a later snapshot, but for its details: bill, files and mapping counts.
+
+    :param usage: of the same zone
+    :param growth: of the zones
+    :param age_seconds: how old the details are
+    """
+    processes = [process for process in snapshot.processes or () if process.zone == usage.zone]
+    new = {process.pid for process in processes[:SHOWN]}.difference(page.arguments)
+    tasks = [member.task for member in snapshot.members if member.task.pid in new]
+    return replace(
+        page,
+        snapshot=snapshot.without_evidence(),
+        usage=usage,
+        processes=processes,
+        arguments={**page.arguments, **snapshot.ask().command_lines(tasks)} if tasks else page.arguments,
+        shared_with=shared_with(snapshot, usage.zone),
+        growth=growth.bytes_per_minute(usage.zone),
+        details_age_seconds=age_seconds,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Found:
     """A snapshot, and what was asked of its evidence."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from zonerss.answers.growth import Growth
 from zonerss.answers.marks import Mark, Split, split_of
@@ -179,7 +180,7 @@ def zone_rows(
     every = {column.name: column for column in (*ORDER, *([growth_column(growth)] if growth else []))}
     signs = signs_of(marks)
     texts = {
-        name: _texts(column, usages, in_bytes, signs)
+        name: texts_of(column, usages, in_bytes, signs)
         for name, column in every.items()
         if column is not BARS and is_known(column, usages)
     }
@@ -191,7 +192,8 @@ def zone_rows(
         )
         rest = {ZONE.name: f"{len(left)} more", RSS.name: together}
     shown = {name: [*found, rest.get(name, "")] for name, found in texts.items()}
-    widths = _widths(shown, headers, width)
+    natural = {name: natural_width(every[name], headers[name], found) for name, found in shown.items()}
+    widths = fitted(natural | {BARS.name: _BEST[BARS.name]}, width, _FIRST, _THEN)
     columns = [column for column in every.values() if column.name in widths]
     most = max((usage.rss_bytes for usage in usages), default=0)
 
@@ -235,10 +237,10 @@ def signs_of(marks: Iterable[Mark]) -> dict[tuple[str, str], str]:
     return found
 
 
-def _texts(
-    column: Column, usages: Sequence[Usage], in_bytes: bool, signs: Mapping[tuple[str, str], str]
+def texts_of(
+    column: Column, usages: Sequence[Any], in_bytes: bool, signs: Mapping[tuple[str, str], str]
 ) -> list[str]:
-    """The cells of a column; where one has a sign, the others have a blank in its place."""
+    """The cells of a column of zones; where one has a sign, the others have a blank in its place."""
     blank = " " if any(name == column.name for name, _ in signs) and not column.left else ""
     return [
         f"{cell(column, usage, in_bytes)}{signs.get((column.name, usage.zone), blank)}" for usage in usages
@@ -251,10 +253,21 @@ def _header(column: Column, zone: Column, signs: Mapping[tuple[str, str], str]) 
     return column.header + (" " if any(name == column.name for name, _ in signs) else "")
 
 
-def _widths(texts: Mapping[str, Sequence[str]], headers: Mapping[str, str], width: int) -> dict[str, int]:
-    """The columns that there is room for, the most telling first, and how wide each is."""
-    natural = {name: max(map(cells, (headers[name], *found))) for name, found in texts.items()}
-    natural[BARS.name] = _BEST[BARS.name]
+def natural_width(column: Column, header: str, texts: Iterable[str]) -> int:
+    """How wide a column would be, with its header above its cells."""
+    return _BEST[BARS.name] if column.name == BARS.name else max(map(cells, (header, *texts)))
+
+
+def fitted(
+    natural: Mapping[str, int], width: int, first: Iterable[str], then: Iterable[str] = ()
+) -> dict[str, int]:
+    """
+    The columns that there is room for, and how wide each is.
+
+    :param natural: how wide each would be
+    :param first: what gets room first, the most telling first, beside names and bars that are short
+    :param then: what gets room where these have enough
+    """
 
     def at(limits: Mapping[str, int]) -> Callable[[str], int]:
         return lambda name: min(natural[name], limits.get(name, natural[name]))
@@ -267,9 +280,9 @@ def _widths(texts: Mapping[str, Sequence[str]], headers: Mapping[str, str], widt
             if name in natural and sum(map(size, more)) + GAP * (len(more) - 1) <= width:
                 chosen.append(name)
 
-    choose(_FIRST, at(_LEAST))
-    choose(_THEN, at(_GOOD))
-    widths = {name: at(_LEAST)(name) for name in chosen or [ZONE.name]}
+    choose(first, at(_LEAST))
+    choose(then, at(_GOOD))
+    widths = {name: at(_LEAST)(name) for name in chosen or list(natural)[:1]}
     for limits in (_GOOD, _BEST):
         for name in (ZONE.name, BARS.name):
             if name in widths:

@@ -11,17 +11,15 @@ from enum import StrEnum
 from typing import Any
 
 from zonerss.answers.growth import Growth
+from zonerss.answers.marks import Mark
 from zonerss.census.tree import TreeNode
 from zonerss.records import ProcessUsage, Usage
 from zonerss.snapshot import Snapshot
 from zonerss.units import format_percent, format_size, memory_bytes
 from zonerss.views.bars import bar, legend
 from zonerss.views.columns import (
-    CHARGED,
     COMMAND,
     EXCLUSIVE,
-    KIND,
-    LIMIT,
     MORE_ZONE_COLUMNS,
     NPROC,
     PID,
@@ -30,7 +28,6 @@ from zonerss.views.columns import (
     SHARED,
     SIZE,
     UNCERTAINTY,
-    USED,
     ZONE,
     ZONE_COLUMNS,
     Column,
@@ -41,7 +38,16 @@ from zonerss.views.columns import (
     user_column,
 )
 from zonerss.views.footer import counted, remarks, took
-from zonerss.views.screen import BARS, speed_text, styles_of
+from zonerss.views.screen import (
+    BARS,
+    ORDER,
+    fitted,
+    natural_width,
+    signs_of,
+    speed_text,
+    styles_of,
+    texts_of,
+)
 from zonerss.views.table import GAP, render_rows, render_table, sort_records
 from zonerss.views.terminal import PLAIN, Style
 from zonerss.views.text import cells, printable, shorten, wrap
@@ -91,46 +97,24 @@ SORTED_BY = {TREND.name: GROWS, BARS.name: RSS}
 """What a column of pictures is sorted by."""
 TOP_COLUMNS = (*ZONE_COLUMNS, *MORE_ZONE_COLUMNS, CHURN, GROWS)
 """What zones can be sorted by."""
-SHOWN = (
-    ZONE,
-    KIND,
-    NPROC,
-    RSS,
-    UNCERTAINTY,
-    BARS,
-    EXCLUSIVE,
-    SHARED,
-    PROPORTIONAL,
-    CHARGED,
-    LIMIT,
-    USED,
-    CHURN,
-    GROWS,
-    TREND,
-)
+SHOWN = (*ORDER, CHURN, GROWS, TREND)
 """From left to right, where there is room."""
-_BY_WORTH = (
-    ZONE,
-    RSS,
-    BARS,
-    GROWS,
-    EXCLUSIVE,
-    CHARGED,
-    LIMIT,
-    TREND,
-    UNCERTAINTY,
-    USED,
-    CHURN,
-    NPROC,
-    SHARED,
-    KIND,
-    PROPORTIONAL,
+_FIRST = ("zone", "rss", "kinds", "grows", "exclusive", "charged", "limit", "trend", "uncertainty", "used")
+_THEN = (
+    "churn",
+    "oom",
+    "pressure",
+    "hugetlb",
+    "swap",
+    "processes",
+    "shared",
+    "kind",
+    "proportional",
+    "process_rss",
 )
 """In which order they get room."""
 BATCH = tuple(column for column in SHOWN if column not in (BARS, TREND))
 
-_LEAST_ZONE, _MOST_ZONE = 16, 40
-_LEAST_BAR, _MOST_BAR = 10, 40
 _USUAL_SIZE, _USUAL_SPEED = len("1023M"), len("+9.9M/min ▲")
 """Columns are as wide as these at least, so that they seldom move."""
 
@@ -165,6 +149,8 @@ class Look:
     """Its zones; none in the mode TREE, where they are cgroups."""
     page: Lines | None = None
     """What all modes but ZONES and HELP show."""
+    marks: tuple[Mark, ...] = ()
+    """What stands out among its zones."""
 
 
 def find_order(name: str) -> Column:
@@ -185,6 +171,15 @@ def find_columns(names: str, default: Sequence[Column]) -> tuple[Column, ...]:
     :raises UsageError: there is no such column
     """
     return choose(names, default, (*TOP_COLUMNS, BARS, TREND))
+
+
+def named_first(names: str) -> tuple[str, ...]:
+    """
+    The names of the columns that -o names, which get room before all others.
+
+    :raises UsageError: there is no such column
+    """
+    return tuple(column.name for column in choose(names.removeprefix("+"), (), (*TOP_COLUMNS, BARS, TREND)))
 
 
 def sorted_by(sort: Column, column: Column) -> Column:
@@ -242,6 +237,8 @@ class Table:
     """Of each row."""
     rows: tuple[tuple[str, ...], ...]
     """Cells, painted."""
+    left_out: tuple[str, ...] = ()
+    """Headers of columns that were asked for and have no room."""
 
 
 def lay_out(
@@ -250,76 +247,51 @@ def lay_out(
     width: int,
     columns: Sequence[Column] | None = None,
     style: Style = PLAIN.style,
+    *,
+    first: Sequence[str] = (),
+    marks: Sequence[Mark] = (),
 ) -> Table:
     """
     The columns that a width has room for; those of least worth leave first.
 
-    :param columns: the user's choice, all of which are shown; None: ours
+    :param columns: the user's choice; None: ours
+    :param first: names of columns that get room before others: those that the user named
+    :param marks: have a sign behind the figure that they are about
     """
-    wanted = tuple(columns or shown(SHOWN, rows))
+    signs = signs_of(marks)
+    wanted = {column.name: column for column in columns or shown(SHOWN, rows)}
     texts = {
-        column.name: [cell(column, row) for row in rows] for column in wanted if column.name != BARS.name
+        name: texts_of(column, rows, False, signs) for name, column in wanted.items() if name != BARS.name
     }
-    full = {column.name: _width(column, texts.get(column.name, ())) for column in wanted}
-    chosen = wanted if columns else _fitting(wanted, full, width)
-    widths = _shared_out([full[column.name] for column in chosen], chosen, width)
+    full = {name: _width(column, texts.get(name, ()), signs) for name, column in wanted.items()}
+    widths = fitted(full, width - GAP, dict.fromkeys((*first, *_FIRST)), _THEN)
+    chosen = tuple(column for column in wanted.values() if column.name in widths)
     most = max((row.rss_bytes for row in rows), default=0)
 
-    def painted(column: Column, room: int, number: int) -> str:
+    def painted(column: Column, number: int) -> str:
+        room = widths[column.name]
         if column.name == BARS.name:
             return bar(rows[number].usage, most, room, style)
         text = shorten(texts[column.name][number], room)
         return style.paint(text, *styles_of(column, rows[number].usage, text))
 
-    places = tuple(zip(chosen, widths, strict=True))
     return Table(
         chosen,
-        tuple(_header(column, room, sort, style) for column, room in places),
-        tuple(widths),
+        tuple(_header(column, widths[column.name], sort, style) for column in chosen),
+        tuple(widths[column.name] for column in chosen),
         tuple(row.zone for row in rows),
-        tuple(tuple(painted(column, room, number) for column, room in places) for number in range(len(rows))),
+        tuple(tuple(painted(column, number) for column in chosen) for number in range(len(rows))),
+        tuple(wanted[name].header for name in first if name in wanted and name not in widths),
     )
 
 
-def _width(column: Column, texts: Sequence[str]) -> int:
-    """Of all that it shows; of its header, and the mark of the order where there can be one."""
-    if column.name == BARS.name:
-        return _MOST_BAR
+def _width(column: Column, texts: Sequence[str], signs: Mapping[tuple[str, str], str]) -> int:
+    """Of all that it shows; of its header, the mark of the order, and the blank above signs."""
     if column.name == TREND.name:
         return TREND_LENGTH
     usual = _USUAL_SIZE if column.size else _USUAL_SPEED if column.name == GROWS.name else 1
-    return max(len(column.header) + 1, usual, *map(cells, texts))
-
-
-def _least(column: Column, full: int) -> int:
-    if column.name == BARS.name:
-        return _LEAST_BAR
-    return min(full, _LEAST_ZONE) if column.name == ZONE.name else full
-
-
-def _fitting(wanted: Sequence[Column], full: Mapping[str, int], room: int) -> tuple[Column, ...]:
-    kept = set[Column]()
-    for column in _BY_WORTH:
-        if column not in wanted:
-            continue
-        room -= _least(column, full[column.name]) + GAP
-        if room < 0 and kept:
-            break
-        kept.add(column)
-    return tuple(column for column in wanted if column in kept)
-
-
-def _shared_out(full: Sequence[int], columns: Sequence[Column], room: int) -> list[int]:
-    """The least widths, and what is left over for the zone's name first, then for the bar."""
-    widths = [_least(column, most) for column, most in zip(columns, full, strict=True)]
-    left = room - sum(widths) - GAP * len(widths)
-    for wide, most in ((ZONE, _MOST_ZONE), (BARS, _MOST_BAR)):
-        for number, column in enumerate(columns):
-            if column.name == wide.name:
-                more = max(0, min(left, min(full[number], most) - widths[number]))
-                widths[number] += more
-                left -= more
-    return widths
+    has_sign = any(name == column.name for name, _ in signs) and not column.left
+    return max(natural_width(column, column.header + " " * (1 + has_sign), texts), usual)
 
 
 def _header(column: Column, width: int, sort: Column, style: Style) -> str:
@@ -331,11 +303,18 @@ def _header(column: Column, width: int, sort: Column, style: Style) -> str:
 # ---- the line above ----
 
 
-def headline(snapshot: Snapshot, width: int | None = None, paused: bool = False, matching: str = "") -> str:
+def headline(
+    snapshot: Snapshot,
+    width: int | None = None,
+    paused: bool = False,
+    matching: str = "",
+    left_out: Sequence[str] = (),
+) -> str:
     """
     One line: all zones together, and what the user has set.
 
     :param width: in columns; what is worth least is left out. None: all of it
+    :param left_out: headers of columns that were asked for and have no room
     """
     total = snapshot.total
     parts = [  # what it is worth, and it
@@ -347,6 +326,7 @@ def headline(snapshot: Snapshot, width: int | None = None, paused: bool = False,
         (6, counted(len(snapshot.gaps), "gap") if snapshot.gaps else ""),
         (8, "± net only" if snapshot.uncertainty == "net" else ""),
         (1, f"/{shorten(printable(matching), 20)}" if matching else ""),
+        (1, f"no room for {' '.join(left_out)}" if left_out else ""),
         (0, "PAUSED" if paused else ""),
     ]
     parts = [part for part in parts if part[1]]
@@ -407,10 +387,14 @@ def help_lines(keys: Sequence[tuple[str, str]], width: int) -> list[str]:
     """The keys, and what the columns mean."""
     columns = [(column.header, column.help) for column in SHOWN if column is not ZONE]
     margin = max(len(name) for name, _ in (*keys, *columns))
-    lines = [*keys, ("", ""), *columns, ("", ""), ("mouse", _MOUSE)]
+    lines = [*keys, ("", ""), *columns, ("", ""), *_SIGNS, ("", ""), ("mouse", _MOUSE)]
     return [line for name, what in lines for line in _paragraph(name, what, margin, width)]
 
 
+_SIGNS = (
+    ("!", "behind a figure: near its limit, or processes of it were killed for want of memory"),
+    ("*", "it is charged more than twice its RSS, or for cgroups that are gone; Enter and e tell more"),
+)
 _MOUSE = (
     "a click chooses a zone, a double click opens its page; a click on a header sorts by it, another one the other way "
     "round"
@@ -430,6 +414,10 @@ def batch_lines(
     limit: int | None = None,
     columns: Sequence[Column] | None = None,
     width: int | None = None,
+    style: Style = PLAIN.style,
+    *,
+    first: Sequence[str] = (),
+    marks: Sequence[Mark] = (),
 ) -> list[str]:
     """
     A snapshot for a pipe or a file: the table, then prstat's kind of last line.
@@ -437,13 +425,17 @@ def batch_lines(
     :param growth: of the snapshots before; this one is added to it
     :param columns: None: all that are text
     :param width: of the terminal that it is printed on; None: it is none
+    :param first: as of :func:`lay_out`, and so are marks; a pipe has all columns and no signs
     """
     rows = sort_records(rows_of(snapshot, growth), sort, limit)
+    left_out: Sequence[str] = ()
     if width is None:
         wanted = [column for column in columns or BATCH if column.name != BARS.name]
         lines = render_table(shown(wanted, rows), rows)
     else:
-        table = lay_out(rows, sort, width + GAP, columns)
+        table = lay_out(rows, sort, width + GAP, columns, style, first=first, marks=marks)
         headers = [header.rstrip("▲▼") for header in table.headers]
         lines = render_rows(headers, table.rows, [column.left for column in table.columns])
-    return [*lines, f"Total: {headline(snapshot, width and width - 7)}", *remarks(snapshot), ""]
+        left_out = table.left_out
+    total = f"Total: {headline(snapshot, width and width - 7, left_out=left_out)}"
+    return [*lines, total, *remarks(snapshot), ""]

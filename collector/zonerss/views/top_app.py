@@ -44,7 +44,6 @@ from zonerss.views.top import (
 )
 
 LOOKING = "looking…"
-_COLOURED = Style(colour=True)
 _ROWS_FOR_MACHINE = 20
 """Of a terminal, from which on there is a line for the machine."""
 
@@ -162,14 +161,19 @@ class TopApp(App[None]):
         interval: float,
         sort: Column = RSS,
         columns: Sequence[Column] | None = None,
+        first: Sequence[str] = (),
+        style: Style | None = None,
     ) -> None:
         """
         :param interval: seconds from one snapshot to the next
-        :param columns: of the table; None: those that there is room for
+        :param columns: of the table; None: ours
+        :param first: names of those that get room before others
+        :param style: of the table; None: coloured
         """
         super().__init__()
         self.camera, self.interval = camera, interval
-        self.sort, self.columns = sort, columns
+        self.sort, self.columns, self.first = sort, columns, first
+        self.style = style or Style(colour=True)
         self.paused, self.matching = False, ""
         self.views = [View()]
         """What is looked at, and below it what Escape leads back to."""
@@ -283,8 +287,6 @@ class TopApp(App[None]):
         page = self.page[1] if self.page and self.page[0] == self.view else None
         look = page or self.look
         snapshot = look.snapshot if look else None
-        head = headline(snapshot, self.size.width, self.paused, self.matching) if snapshot else LOOKING
-        self.query_one("#head", Static).update(Text(head, no_wrap=True, overflow="ellipsis"))
         self._machine(snapshot)
         self._warn([printable(caveat.text) for caveat in snapshot.warnings] if snapshot else [])
         is_text = self.mode is not Mode.ZONES
@@ -296,13 +298,17 @@ class TopApp(App[None]):
             )
         else:
             self._draw_zones()
+        left_out = self._table.left_out if self._table and not is_text else ()
+        how = (self.size.width, self.paused, self.matching, left_out)
+        head = headline(snapshot, *how) if snapshot else LOOKING
+        self.query_one("#head", Static).update(Text(head, no_wrap=True, overflow="ellipsis"))
 
     def _machine(self, snapshot: Snapshot | None) -> None:
         """Where the machine's memory is, if the terminal has a line to spare."""
         widget = self.query_one("#machine", Static)
         widget.display = self.size.height >= _ROWS_FOR_MACHINE
         if widget.display and snapshot is not None:
-            line = "".join(machine_line(snapshot, self.size.width, _COLOURED))
+            line = "".join(machine_line(snapshot, self.size.width, self.style))
             widget.update(Text.from_ansi(line, no_wrap=True, overflow="ellipsis"))
 
     def _warn(self, lines: Sequence[str]) -> None:
@@ -320,7 +326,10 @@ class TopApp(App[None]):
         """Only what has changed: where the user has scrolled to stays, and so does the zone that was chosen."""
         chosen = self.chosen()
         rows = matching_rows(self.look.rows if self.look else (), self.sort, self.matching)
-        table = lay_out(rows, self.sort, self.size.width, self.columns, _COLOURED)
+        marks = self.look.marks if self.look else ()
+        table = lay_out(
+            rows, self.sort, self.size.width, self.columns, self.style, first=self.first, marks=marks
+        )
         before, self._table = self._table, table
         if before is None or (before.headers, before.widths) != (table.headers, table.widths):
             self._draw_headers(table)

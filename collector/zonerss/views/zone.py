@@ -75,6 +75,8 @@ def _title(page: Page, width: int | None, style: Style) -> list[str]:
     if usage.cgroup is not None and usage.cgroup != usage.zone:
         cgroup = f"cgroup {printable(usage.cgroup)}"
         lines.append(style.paint(cgroup if width is None else shorten(cgroup, width), "dim"))
+    if (age := round(page.details_age_seconds)) > 0:
+        lines.append(style.paint(f"The bill, files and MAP1 are of {age} s ago.", "dim"))
     return lines
 
 

@@ -6,9 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from tests.unit.builders import NoSession, evidence, snapshot, usage
+from tests.unit.builders import NoSession, evidence, process, snapshot, usage
 
+from zonerss.answers.zone import Page
 from zonerss.commands import main, top
+from zonerss.views.terminal import Style, Terminal
 
 
 class Session(NoSession):
@@ -129,6 +131,7 @@ def test_each_page_is_made_beside_the_keyboard(monkeypatch: pytest.MonkeyPatch) 
     """Sums over all parts may take long: the screen only asks for lines of a width."""
     monkeypatch.setattr(top, "pages_of", lambda *_: ["the page"])
     monkeypatch.setattr(top, "render_zone", lambda page, width, style: [f"{page} in {width}"])
+    monkeypatch.setattr(top, "DETAILS_SECONDS", 0.0)
     camera = top.SessionCamera(Session, "zone")
     for mode, says in (
         (top.Mode.ZONE, "the page in 80"),
@@ -145,3 +148,52 @@ def test_each_page_is_made_beside_the_keyboard(monkeypatch: pytest.MonkeyPatch) 
     tree = camera.take(top.Mode.TREE, None)
     assert tree.page is not None
     assert tree.rows == ()
+
+
+def test_details_of_a_page_are_read_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each refresh read all mappings of the zone again, and who pays for its frames."""
+    read: list[str] = []
+    now = [100.0]
+
+    class Kept(Session):
+        def take(self, by: object, *_: Any, **wanted: Any) -> Any:
+            rows = (process(41, zone="web"), process(42, zone="web"))
+            return snapshot(usage("web"), usage("db"), processes=rows, evidence=evidence())
+
+    def pages_of(found: Any, usages: Any, growth: Any) -> list[Page]:
+        read.append(usages[0].zone)
+        return [Page(found, usages[0], (), {}, (), (), None, None)]
+
+    monkeypatch.setattr(top, "pages_of", pages_of)
+    monkeypatch.setattr(top.time, "monotonic", lambda: now[0])
+    camera = top.SessionCamera(Kept, "zone")
+
+    def shown(zone: str = "web", after: float = 0.0) -> list[str]:
+        now[0] += after
+        page = camera.take(top.Mode.ZONE, zone).page
+        assert page is not None
+        return list(page(80))
+
+    assert not [line for line in shown() if "ago" in line]
+    later = shown(after=4.0)
+    assert any("The bill, files and MAP1 are of 4 s ago." in line for line in later)
+    assert any(line.lstrip().startswith("42 ") for line in later)  # its processes are those of now
+    assert read == ["web"]
+    assert not [line for line in shown(after=6.0) if "ago" in line]
+    shown("db")
+    camera.take(top.Mode.ZONES, None)
+    shown("db")  # opened anew
+    assert read == ["web", "web", "db", "db"]
+
+
+@pytest.mark.parametrize(("words", "codes"), [([], "\x1b["), (["--color", "never"], "")])
+def test_colours_of_tables_on_a_terminal(
+    words: list[str], codes: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def terminal(colour: str) -> Terminal:
+        return Terminal(80, 24, Style(colour != "never"))
+
+    monkeypatch.setattr(top, "find_terminal", terminal)
+    assert main(["top", "-n", "1", *words]) == 0
+    out = capsys.readouterr().out
+    assert ("\x1b[" in out) == bool(codes)

@@ -14,6 +14,7 @@ from rich.text import Text
 from tests.unit.builders import BEGAN, KIB, MIB, process, snapshot, usage
 
 from zonerss.answers.growth import Growth
+from zonerss.answers.marks import Mark, Why
 from zonerss.census.tree import TreeNode
 from zonerss.errors import CannotServe
 from zonerss.records import Caveat
@@ -37,6 +38,7 @@ from zonerss.views.top import (
     help_lines,
     lay_out,
     matching_rows,
+    named_first,
     process_lines,
     rows_of,
     sharing_lines,
@@ -145,11 +147,27 @@ def test_columns_leave_as_room_shrinks() -> None:
     assert shown(170) == [column.name for column in SHOWN if not column.optional]
     limited = [Row(usage("libpod_payload", limit_bytes=MIB))]
     assert LIMIT in lay_out(limited, RSS, 80).columns
-    assert [column.name for column in lay_out(rows, RSS, 20, (ZONE, CHURN, CHARGED)).columns] == [
-        "zone",
-        "churn",
-        "charged",
-    ]
+
+
+def test_columns_that_are_asked_for_get_room_first_and_those_without_are_named() -> None:
+    rows = [Row(usage("libpod_payload", limit_bytes=MIB), 0.0, None, "▁" * 10)]
+    table = lay_out(rows, RSS, 40, (ZONE, CHURN, CHARGED, LIMIT), first=("zone", "churn", "charged", "limit"))
+    assert [column.name for column in table.columns] == ["zone", "churn", "charged"]
+    assert table.left_out == ("LIMIT",)
+    assert named_first("+limit,kinds") == ("limit", "kinds")
+    more = lay_out(rows, RSS, 60, find_columns("+used", SHOWN), first=named_first("+used"))
+    assert "used" in [column.name for column in more.columns]
+    assert more.left_out == ()
+    assert headline(of_two(), 60, left_out=("LIMIT", "USED")).endswith("no room for LIMIT USED")
+
+
+def test_a_mark_has_its_sign_behind_the_figure() -> None:
+    rows = [Row(usage("web")), Row(usage("db"))]
+    table = lay_out(rows, RSS, 120, marks=(Mark(Why.BILL, "db", MIB),))
+    at = [column.name for column in table.columns].index("charged")
+    assert [row[at] for row in table.rows] == ["53K ", "53K*"]
+    assert table.headers[at] == "CHARGED"
+    assert any("*" in line for line in help_lines((), 80))
 
 
 def test_what_stands_out_is_painted() -> None:
@@ -178,7 +196,20 @@ def test_the_headline_fits_and_keeps_what_matters() -> None:
 def test_a_batch_is_a_table_and_a_last_line() -> None:
     lines = batch_lines(of_two(), Growth(), RSS)
     assert lines[0].split() == [column.header for column in BATCH if not column.optional]
-    assert lines[1].split() == ["web", "cgroup", "3", "138K", "±0", "41K", "97K", "47K", "53K", "–", "–"]
+    assert lines[1].split() == [
+        "web",
+        "cgroup",
+        "3",
+        "138K",
+        "±0",
+        "41K",
+        "97K",
+        "47K",
+        "53K",
+        "101K",
+        "–",
+        "–",
+    ]
     assert lines[3:] == [f"Total: {headline(of_two())}", ""]
     assert all(cells(line) <= 60 for line in batch_lines(of_two(), Growth(), RSS, width=60))
 
