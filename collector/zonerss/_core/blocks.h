@@ -1,12 +1,8 @@
-// The frames of a census in blocks, and what the kernel's files that have one word a frame say of them.
-//
-// Words are read a block at a time and only where the block holds a frame of the census, so that a large machine with little
-// mapped costs little.
+// The frames of a census in blocks: what the kernel's files have of each frame is read a block at a time and only where the
+// block holds a frame of the census, so that a large machine with little mapped costs little.
 #pragma once
 
-#include <errno.h>
 #include <stdint.h>
-#include <unistd.h>
 
 #include "marker.h"
 
@@ -31,22 +27,4 @@ static inline int blocks_for_each(const struct census *census, block_visit visit
 static inline uint32_t block_word(const frame_word *words, uint32_t at)
 {
 	return atomic_load_explicit(&words[at], memory_order_relaxed);
-}
-
-// Words [from, to) of a file that has one for each frame. 0 or a negative errno; *ret: how many it has.
-static inline int read_words(int fd, uint64_t from, uint64_t to, uint64_t *words, uint64_t *ret)
-{
-	uint64_t at = from;
-	while (at < to) {
-		ssize_t got = pread(fd, words + (at - from), (to - at) * sizeof(*words), at * sizeof(*words));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (got < (ssize_t)sizeof(*words))
-			break;
-		at += got / sizeof(*words);
-	}
-	*ret = at - from;
-	return 0;
 }

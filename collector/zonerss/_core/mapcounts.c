@@ -42,18 +42,16 @@ static enum mapcount_class class_of(uint64_t mapcount)
 // Frames [first + from, first + to).
 static int count_run(const struct mapcounts *m, uint64_t first, const frame_word *words, uint32_t from, uint32_t to)
 {
-	uint64_t counts[BLOCK_FRAMES], flags[BLOCK_FRAMES], count, flag_count;
-	int error = read_words(m->kpagecount_fd, first + from, first + to, counts, &count);
-	if (!error && m->kpageflags_fd >= 0) {
-		error = read_words(m->kpageflags_fd, first + from, first + to, flags, &flag_count);
-		count = flag_count < count ? flag_count : count;
-	}
-	for (uint64_t i = 0; !error && i < count; i++) {
+	uint64_t counts[BLOCK_FRAMES], flags[BLOCK_FRAMES];
+	int64_t count = kpage_words(m->kpagecount_fd, first + from, counts, to - from);
+	if (count > 0 && m->kpageflags_fd >= 0)
+		count = kpage_words(m->kpageflags_fd, first + from, flags, count);
+	for (int64_t i = 0; i < count; i++) {
 		uint32_t set = memory_set(m->census, block_word(words, from + i));
 		if (set && counts[i] && (m->kpageflags_fd < 0 || !kpage_is_large(flags[i])))
 			m->parts->pages[set][class_of(counts[i])]++;
 	}
-	return error;
+	return count < 0 ? count : 0;
 }
 
 static int count_block(void *context, uint64_t first, const frame_word *words)

@@ -30,48 +30,52 @@ static uint32_t block_set(const struct census *census, const frame_word *words, 
 	return set_of(census, block_word(words, at));
 }
 
-// The inode of the head of a tail's huge page; 0: there is none, or it is charged to none.
-static uint64_t head_inode(const struct payers *p, uint64_t tail)
+// The inode of the head of a tail's huge page; 0: there is none, or it is charged to none. 0 or a negative errno.
+static int head_inode(const struct payers *p, uint64_t tail, uint64_t *ret)
 {
-	uint64_t flags[LOOK_FRAMES], inode, count;
-	struct kpages kpagecgroup = { .fd = p->kpagecgroup_fd };
+	uint64_t flags[LOOK_FRAMES];
+	*ret = 0;
 	for (uint64_t to = tail; to;) {
 		uint64_t from = to > LOOK_FRAMES ? to - LOOK_FRAMES : 0;
-		if (read_words(p->kpageflags_fd, from, to, flags, &count) || count < to - from)
-			return 0;
+		int64_t count = kpage_words(p->kpageflags_fd, from, flags, to - from);
+		if (count < (int64_t)(to - from))
+			return count < 0 ? count : 0;
 		for (; to > from; to--) {
 			if (kpage_has(flags[to - 1 - from], KPF_COMPOUND_TAIL))
 				continue;
 			if (!kpage_has(flags[to - 1 - from], KPF_COMPOUND_HEAD))
 				return 0; // it was split meanwhile
-			return kpage_read(&kpagecgroup, to - 1, &inode) ? inode : 0;
+			count = kpage_words(p->kpagecgroup_fd, to - 1, ret, 1);
+			return count < 0 ? count : 0;
 		}
 	}
 	return 0;
 }
 
-// Frames [first + from, first + to): a word of 0 that is a tail's becomes its head's.
-static void ask_heads(const struct payers *p, const struct census *census, uint64_t first, const frame_word *words,
-		      uint32_t from, uint32_t to, uint64_t *inodes)
+// Frames [first + from, first + to): a word of 0 that is a tail's becomes its head's. 0 or a negative errno: who is charged for
+// these is then not known.
+static int ask_heads(const struct payers *p, const struct census *census, uint64_t first, const frame_word *words,
+		     uint32_t from, uint32_t to, uint64_t *inodes)
 {
-	uint64_t flags[BLOCK_FRAMES], count, head = 0;
+	uint64_t flags[BLOCK_FRAMES], head = 0;
 	bool known = false; // head is that of the huge page that the frame before was of
+	int error = 0;
 	while (from < to && (inodes[from] || !block_set(census, words, from)))
 		from++;
 	while (to > from && (inodes[to - 1] || !block_set(census, words, to - 1)))
 		to--;
-	if (from == to || read_words(p->kpageflags_fd, first + from, first + to, flags, &count))
-		return;
-	for (uint64_t i = 0; i < count; i++) {
+	int64_t count = from < to ? kpage_words(p->kpageflags_fd, first + from, flags, to - from) : 0;
+	for (int64_t i = 0; !error && i < count; i++) {
 		bool tail = kpage_has(flags[i], KPF_COMPOUND_TAIL);
 		known = known && tail;
 		if (!tail || inodes[from + i] || !block_set(census, words, from + i))
 			continue;
 		if (!known)
-			head = head_inode(p, first + from + i);
+			error = head_inode(p, first + from + i, &head);
 		known = true;
 		inodes[from + i] = head;
 	}
+	return count < 0 ? count : error;
 }
 
 // first: the frame number of words[0]. Frames that the file does not reach are nobody's.
@@ -79,18 +83,19 @@ static int payers_block(void *context, uint64_t first, const frame_word *words)
 {
 	struct payers *p = context;
 	const struct census *census = p->census;
-	uint64_t inodes[BLOCK_FRAMES], count;
+	uint64_t inodes[BLOCK_FRAMES];
 	uint32_t from = 0, to = BLOCK_FRAMES;
 	while (from < to && !block_set(census, words, from))
 		from++;
 	while (to > from && !block_set(census, words, to - 1))
 		to--;
 	memset(inodes + from, 0, (to - from) * sizeof(*inodes));
-	int error = read_words(p->kpagecgroup_fd, first + from, first + to, inodes + from, &count);
+	int64_t count = kpage_words(p->kpagecgroup_fd, first + from, inodes + from, to - from);
+	int error = count < 0 ? count : 0;
+	if (!error && p->kpageflags_fd >= 0)
+		error = ask_heads(p, census, first, words, from, from + count, inodes);
 	if (error)
 		return error;
-	if (p->kpageflags_fd >= 0)
-		ask_heads(p, census, first, words, from, from + count, inodes);
 	for (uint32_t i = from; i < to; i++) {
 		uint32_t word = block_word(words, i), set = set_of(census, word);
 		if (set && payer_rows_count(&p->rows, set, word_kind(word), inodes[i]))

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from difflib import get_close_matches
 
-from zonerss.errors import UsageError
+from zonerss.errors import UsageError, did_you_mean, nearest
 from zonerss.schemas import names, schema_of
 from zonerss.views.schema import render
 
@@ -36,6 +35,7 @@ def _find(spelled: str) -> str:
     name = spelled.removeprefix("zonerss.").removesuffix("/1")
     if name in names():
         return name
-    nearest = get_close_matches(name, names(), 1)
-    meant = f"did you mean {nearest[0]}? " if nearest else ""
-    raise UsageError(f"there is no document {spelled!r}: {meant}`zonerss schema` lists them")
+    meant = did_you_mean(nearest(name, names(), 1))
+    raise UsageError(
+        f"there is no document {spelled!r}: {meant + ' ' if meant else ''}`zonerss schema` lists them"
+    )

@@ -22,6 +22,7 @@ def read_payers(census: Census, parts: Parts, roots: Roots) -> tuple[Billed, ...
     :param parts: the parts of this census, not restarted since
     :return: one :class:`Billed` for each set of zones and payer; None where the kernel has no /proc/kpagecgroup
         (no memory controller, or Linux before 4.3)
+    :raises OSError: it, or /proc/kpageflags where that has to be asked, cannot be read
 
     Source: /proc/kpagecgroup, one inode number a frame; of a frame whose cgroup was removed the nearest
     ancestor that still stands (mm/memcontrol.c page_cgroup_ino()).

@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+import pytest
+
 from zonerss.census.census import Census
 from zonerss.kernel.roots import Roots
 from zonerss.records.bills import Billed
@@ -73,6 +75,20 @@ def test_of_a_tail_the_head_is_asked(tmp_path):
         (7, 20 + 12),
         (8, 15),
     }
+
+
+@pytest.mark.parametrize("name", ["kpagecgroup", "kpageflags"])
+def test_what_cannot_be_read_is_an_error_and_not_charged_to_nobody(name: str, tmp_path):
+    """A word of kpageflags that could not be read made the tails of a huge page nobody's."""
+    census = Census(1)
+    census.mark(0, [5], [0])
+    kpageflags(tmp_path, {4: HEAD, 5: TAIL}, 10)
+    roots = kpagecgroup(tmp_path, {4: 7}, 10)
+    assert read_payers(census, census.parts(), roots) == (Billed((0,), 7, (1, 0, 0, 0, 0)),)
+    (tmp_path / name).unlink()
+    (tmp_path / name).mkdir()  # can be opened, and not read
+    with pytest.raises(OSError, match="reading who pays for each frame"):
+        read_payers(census, census.parts(), roots)
 
 
 def test_two_huge_pages_side_by_side(tmp_path):
