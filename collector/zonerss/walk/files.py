@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import re
 import stat
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from zonerss._core import check, ffi, lib
 from zonerss.census.census import Census
 from zonerss.census.parts import Parts
+from zonerss.errors import KernelFormatError
 from zonerss.kernel.patience import Busy, patiently
 from zonerss.kernel.proc import text_of
 from zonerss.kernel.roots import HOST, Roots
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 _ROOM = 16384
 _DELETED = " (deleted)"
 _SHM_DEST = 0o1000  # include/uapi/linux/shm.h: it goes when the last process detaches
+_SHM_ROW = re.compile(rb" *-?[0-9]{1,10} +([0-9]{1,10}) +([0-7]{1,6}) ")
 _TMPFS = (lib.FS_TMPFS, lib.FS_RAMFS, lib.FS_ROOTFS)
 _KIND_WORDS = ((("/memfd:",), FileKind.MEMFD), (("/SYSV",), FileKind.SYSV))
 
@@ -248,19 +251,36 @@ class _OwnKernel:
         if raw.ipc_namespace != self._ipc:
             return False
         if self._ending is None:
-            self._ending = frozenset(_removed_segments(self._roots))
+            self._ending = _removed_segments(self._roots)
         return raw.inode in self._ending
 
 
-def _removed_segments(roots: Roots) -> Iterable[int]:
+def _removed_segments(roots: Roots) -> frozenset[int]:
+    path = roots.proc / "sysvipc" / "shm"
     try:
-        rows = (roots.proc / "sysvipc" / "shm").read_text().splitlines()[1:]
+        text = path.read_bytes()
     except OSError:
-        return
-    for row in rows:
-        _key, shmid, perms, *_ = row.split()
-        if int(perms, 8) & _SHM_DEST:
-            yield int(shmid)
+        return frozenset()
+    return parse_removed_segments(text, str(path))
+
+
+def parse_removed_segments(text: bytes, path: str = "/proc/sysvipc/shm") -> frozenset[int]:
+    """
+    The ids of System V segments that go with their last mapping, because they were removed (SHM_DEST). Pure.
+
+    :raises KernelFormatError: a row does not begin with key, id and octal permissions; gives path and row
+
+    Source: proc(5); ipc/shm.c sysvipc_shm_proc_show().
+    """
+    found = set()
+    for row in text.split(b"\n")[1:]:
+        if not row:
+            continue
+        if not (match := _SHM_ROW.match(row)):
+            raise KernelFormatError(f"{path}: not a row of a segment: {row!r}")
+        if int(match[2], 8) & _SHM_DEST:
+            found.add(int(match[1]))
+    return frozenset(found)
 
 
 def describe(raw: RawFile, look: Look | None, own: _OwnKernel) -> MappedFile:

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from zonerss._core import check, ffi, lib
-from zonerss.errors import CannotServe
+from zonerss.errors import CannotServe, KernelFormatError
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.units import PAGE_BYTES
 from zonerss.walk.host import MOST_THREADS
@@ -35,7 +35,9 @@ LOADING_NS = 4_000_000
 PAGEMAP_NS_PER_PAGE = 15.0
 PAGETABLE_NS_PER_PAGE = 3.5
 
-_RAM_LINE = re.compile(r"^ *([0-9a-f]+)-([0-9a-f]+) : System RAM(?: \(.*\))?$")
+_RAM_LINE = re.compile(r"^ *([0-9a-f]{1,16})-([0-9a-f]{1,16}) : System RAM(?: \(.*\))?$")
+
+_OFFSET = re.compile(rb"\s*\S+\s+(-?[0-9]{1,19})\s+([0-9]{1,9})\s*")
 
 
 class NotLoaded(CannotServe):
@@ -70,19 +72,29 @@ def read_ram(roots: Roots = HOST) -> list[tuple[int, int]]:
 
     :raises NotLoaded: the file tells no addresses (they read as 0 without CAP_SYS_ADMIN)
     """
-    ranges = []
     try:
         text = (roots.proc / "iomem").read_text("ascii", "replace")
     except OSError as err:
         raise NotLoaded("ram", f"cannot read {roots.proc / 'iomem'}: {err.strerror}; run as root") from err
-    for line in text.splitlines():
+    ranges = parse_ram(text)
+    if not ranges:
+        raise NotLoaded("ram", f"{roots.proc / 'iomem'} tells no addresses: run as root, with CAP_SYS_ADMIN")
+    return ranges
+
+
+def parse_ram(text: str) -> list[tuple[int, int]]:
+    """
+    The whole frames of memory in /proc/iomem, as (first, count), in order; lines of anything else say nothing. Pure.
+
+    Source: kernel/resource.c r_show().
+    """
+    ranges = []
+    for line in text.split("\n"):
         if match := _RAM_LINE.match(line):
             first = -(-int(match[1], 16) // PAGE_BYTES)
             end = (int(match[2], 16) + 1) // PAGE_BYTES
             if end > first:
                 ranges.append((first, end - first))
-    if not ranges:
-        raise NotLoaded("ram", f"{roots.proc / 'iomem'} tells no addresses: run as root, with CAP_SYS_ADMIN")
     return sorted(ranges)
 
 
@@ -92,14 +104,27 @@ def boot_offset_ns(roots: Roots = HOST) -> int:
 
     0 where there are no time namespaces.
     """
+    path = roots.proc / "self" / "timens_offsets"
     try:
-        text = (roots.proc / "self" / "timens_offsets").read_text("ascii")
+        text = path.read_bytes()
     except OSError:
         return 0
-    for line in text.splitlines():
-        words = line.split()
-        if words[:1] in (["boottime"], ["7"]) and len(words) == 3:
-            return int(words[1]) * 1_000_000_000 + int(words[2])
+    return parse_boot_offset(text, str(path))
+
+
+def parse_boot_offset(text: bytes, path: str = "/proc/self/timens_offsets") -> int:
+    """
+    Nanoseconds of the boot clock's line; 0: there is none. Pure.
+
+    :raises KernelFormatError: its figures are none; gives path and line
+
+    Source: kernel/time/namespace.c proc_timens_show_offsets(); clocks are numbers before Linux 5.7.
+    """
+    for line in text.split(b"\n"):
+        if line.split()[:1] in ([b"boottime"], [b"7"]):
+            if not (match := _OFFSET.fullmatch(line)):
+                raise KernelFormatError(f"{path}: not a clock and its offset: {line!r}")
+            return int(match[1]) * 1_000_000_000 + int(match[2])
     return 0
 
 

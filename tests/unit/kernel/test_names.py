@@ -252,6 +252,12 @@ CONTAINERS = f"{HOME}/overlay-containers/containers.json"
 ONE = json.dumps([{"id": ID, "names": ["web"]}])
 
 
+@pytest.fixture(autouse=True)
+def enough_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine, too: only tests about time set a limit of their own."""
+    monkeypatch.setattr(engines, "HOMES_SECONDS", 3600.0)
+
+
 @pytest.fixture
 def alice(tmp_path: Path) -> Path:
     """A host with a user who has a home."""

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import stat
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.unit.builders import host
 
 from zonerss._core import lib
+from zonerss.errors import KernelFormatError
 from zonerss.kernel.roots import Roots
 from zonerss.records.files import FileKind
-from zonerss.walk.files import Look, RawFile, _groups, _OwnKernel, describe, may_be_one, merge
+from zonerss.walk.files import (
+    Look,
+    RawFile,
+    _groups,
+    _OwnKernel,
+    describe,
+    may_be_one,
+    merge,
+    parse_removed_segments,
+)
 
 TMPFS, OVERLAY, HUGETLBFS = lib.FS_TMPFS, lib.FS_OVERLAY, lib.FS_HUGETLBFS
 DISK, SHM = (254, 0), (0, 1)
@@ -95,3 +109,27 @@ def test_one_file_lasts_if_it_does_anywhere(own: _OwnKernel) -> None:
     there = describe(raw("/var/lower/x"), look("/var/lower/x"), own)
     one = merge([gone, there])
     assert (one.name, one.kind, one.lasts, one.aliases) == ("/var/lower/x", FileKind.FILE, True, ("/x",))
+
+
+@given(
+    st.lists(st.tuples(st.integers(-(2**31), 2**31 - 1), st.integers(0, 2**31 - 1), st.integers(0, 0o7777)))
+)
+def test_each_removed_segment_is_read(rows: list[tuple[int, int, int]]) -> None:
+    lines = ["       key      shmid perms                  size  cpid  lpid nattch"]
+    lines += [
+        f"{key:10d} {shmid:10d}  {perms:4o} {4096:21d} {1:5d} {1:5d}  {1:5d}" for key, shmid, perms in rows
+    ]
+    text = "".join(f"{line}\n" for line in lines).encode()
+    assert parse_removed_segments(text) == {shmid for _, shmid, perms in rows if perms & 0o1000}
+
+
+@given(st.binary() | st.lists(st.text(st.sampled_from("0179 -x"))).map("\n".join).map(str.encode))
+def test_any_text_is_segments_or_refused(text: bytes) -> None:
+    with contextlib.suppress(KernelFormatError):
+        assert all(number >= 0 for number in parse_removed_segments(text))
+
+
+@pytest.mark.parametrize("row", ["         0          5  1900 4096", "5 1600", "x 5 1600 0"])
+def test_a_segment_of_another_form_is_given_in_full(row: str) -> None:
+    with pytest.raises(KernelFormatError, match=re.escape(repr(row.encode()))):
+        parse_removed_segments(f"key\n{row}\n".encode())

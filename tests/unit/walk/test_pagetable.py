@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from zonerss.errors import CannotServe
+from zonerss.errors import CannotServe, KernelFormatError
 from zonerss.kernel.roots import Roots
 from zonerss.walk import pagetable
 from zonerss.walk.pagetable import (
@@ -15,6 +18,8 @@ from zonerss.walk.pagetable import (
     NotLoaded,
     PageTableSource,
     boot_offset_ns,
+    parse_boot_offset,
+    parse_ram,
     read_ram,
     worth_loading,
 )
@@ -84,6 +89,50 @@ def test_no_iomem(roots: Roots) -> None:
 def test_time_namespace(roots: Roots, text: str, offset_ns: int) -> None:
     (roots.proc / "self" / "timens_offsets").write_text(text)
     assert boot_offset_ns(roots) == offset_ns
+
+
+ADDRESSES = st.integers(0, 2**64 - 1)
+
+
+@given(
+    st.lists(
+        st.tuples(ADDRESSES, ADDRESSES, st.sampled_from(["System RAM", "System RAM (kmem)", "Reserved"]))
+    )
+)
+def test_each_range_of_memory_is_read(lines: list[tuple[int, int, str]]) -> None:
+    text = "".join(f"  {start:08x}-{end:08x} : {what}\n" for start, end, what in lines)
+    whole = sorted(
+        (-(-start // 4096), (end + 1) // 4096 - -(-start // 4096))
+        for start, end, what in lines
+        if what.startswith("System RAM") and (end + 1) // 4096 > -(-start // 4096)
+    )
+    assert parse_ram(text) == whole
+
+
+@given(st.text() | st.text(st.sampled_from("0af- :System RAM()\n"), max_size=200))
+def test_any_text_is_ranges_of_frames(text: str) -> None:
+    for first, count in parse_ram(text):
+        assert first >= 0
+        assert count > 0
+        assert first + count <= 2**52
+
+
+@given(st.integers(-(2**62), 2**62), st.integers(0, 999_999_999), st.sampled_from(["boottime", "7"]))
+def test_any_offset_is_read(seconds: int, ns: int, name: str) -> None:
+    text = f"monotonic           1         2\n{name:<10} {seconds:>10} {ns:>9}\n"
+    assert parse_boot_offset(text.encode()) == seconds * 1_000_000_000 + ns
+
+
+@given(st.binary() | st.text(st.sampled_from("boottime7 -019\t\n")).map(str.encode))
+def test_any_text_is_an_offset_or_refused(text: bytes) -> None:
+    with contextlib.suppress(KernelFormatError):
+        assert isinstance(parse_boot_offset(text), int)
+
+
+def test_an_offset_of_another_form_is_given_in_full(roots: Roots) -> None:
+    (roots.proc / "self" / "timens_offsets").write_text("boottime one 0\n")
+    with pytest.raises(KernelFormatError, match=r"timens_offsets: .*b'boottime one 0'"):
+        boot_offset_ns(roots)
 
 
 def test_no_time_namespaces(roots: Roots) -> None:
