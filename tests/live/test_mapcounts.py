@@ -172,6 +172,7 @@ def test_parts_of_huge_pages(make_zone, source):
     zone = make_zone("zone")
     mem = zone.spawn()
     where = huge(mem)
+    mem.advise(where, 0, 2 * HUGE, "nohugepage")  # khugepaged would fill the holes again
     child = mem.fork()
     mem.unmap(where, 100, 31)
     mem.advise(where, HUGE, 37, "dontneed")

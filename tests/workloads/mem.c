@@ -16,7 +16,7 @@
 //   vmas N                                          N mappings of one written page that cannot merge
 //   tables N [keep]                                 N page tables; the one page that each has was given back, or kept
 //   read|write|unmap ADDR N                         touch or give back N pages from ADDR
-//   advise ADDR N pageout|dontneed|guard|cold|poison  madvise(2)
+//   advise ADDR N pageout|dontneed|guard|cold|poison|nohugepage  madvise(2)
 //   fork | vfork | vmclone                          another process; of vfork the child answers until "return"
 //   to PID COMMAND                                  let the child PID do it
 //   threads N                                       N idle threads
@@ -300,11 +300,12 @@ static void map_tables(u64 count, int keep)
 
 static int advice_of(const char *word)
 {
-	return !strcmp(word, "pageout")	 ? MADV_PAGEOUT :
-	       !strcmp(word, "dontneed") ? MADV_DONTNEED :
-	       !strcmp(word, "guard")	 ? MADV_GUARD :
-	       !strcmp(word, "cold")	 ? MADV_COLD :
-					   -1;
+	return !strcmp(word, "pageout")	   ? MADV_PAGEOUT :
+	       !strcmp(word, "dontneed")   ? MADV_DONTNEED :
+	       !strcmp(word, "guard")	   ? MADV_GUARD :
+	       !strcmp(word, "cold")	   ? MADV_COLD :
+	       !strcmp(word, "nohugepage") ? MADV_NOHUGEPAGE :
+					     -1;
 }
 
 static void pass_over(int signal)
