@@ -67,9 +67,21 @@ class Prometheus:
                 process.wait()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def _start(self) -> None:
+    def rest(self) -> None:
+        """No more scrapes and rules: what it does from now on, it does for queries. They are about the last moment."""
+        self.time = time.time()
+        self._targets, self._rules = (), ()
+        self._configure()
+        self.process.send_signal(signal.SIGHUP)
+        until(lambda: not self.targets() and not self.rules(), "Prometheus rests")
+
+    def _configure(self) -> Path:
         config = self.directory / "prometheus.yml"
         config.write_text(json.dumps(self._configuration()))  # JSON is YAML
+        return config
+
+    def _start(self) -> None:
+        config = self._configure()
         log = (self.directory / "log").open("wb")
         with log:
             self.process = subprocess.Popen(
