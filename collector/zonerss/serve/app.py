@@ -28,6 +28,7 @@ _ALWAYS = {
     "Server": "zonerss",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "frame-ancestors 'none'",  # the page itself has the rest (serve/style.py)
     "Cache-Control": "no-store",
     "Vary": "Accept, Accept-Encoding",
 }

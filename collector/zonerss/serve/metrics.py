@@ -143,7 +143,7 @@ _ZONES = (
     ),
     _of_zone(
         "uncertainty_bytes",
-        "How far its rss can be off, because processes ran on during the walk. Only where it is asked for.",
+        "How far its rss can be from its value at any one moment, because processes ran on during the walk.",
         lambda u: u.uncertainty_bytes,
     ),
     _of_zone("processes", "Processes that were walked.", lambda u: u.processes),

@@ -122,6 +122,16 @@ def test_metrics_come_as_they_are_asked_for() -> None:
     visit(what)
 
 
+def test_no_other_page_may_hold_ours() -> None:
+    async def what(site: Site) -> None:
+        site.app.publish(look())
+        reply = await site.ask("/")
+        assert reply.headers["Content-Security-Policy"] == "frame-ancestors 'none'"
+        assert b'http-equiv="Content-Security-Policy" content="default-src &#x27;none&#x27;' in reply.body
+
+    visit(what)
+
+
 def test_the_snapshot_is_the_document_of_show() -> None:
     async def what(site: Site) -> None:
         site.app.publish(look())
