@@ -16,24 +16,28 @@ def advise(lead: str, verb: str, zone: str | None, snapshot: Snapshot, width: in
     """
     What a line says, and the command that tells more: ``lead: zonerss VERB ZONE``.
 
-    Where that has no room on one line the command has a line of its own. There a zone that was named in full is named
-    by its shortest name; where that is too long, too, the line goes on after a backslash, as shells have it.
+    Where that has no room on one line, the zone is named by its shortest name. Where that has none either, the command
+    has a line of its own; where even that is too long, it goes on after a backslash, as shells have it.
 
     :param zone: by its full name, of the snapshot's first grouping; None: the command is about none
     :param width: columns of the terminal; None: no limit
     """
-    start, word = _start(verb, zone, snapshot.by), None if zone is None else _word(verb, zone)
-    command = command_of(verb, zone, snapshot.by)
-    line = f"{lead}: {command}"
+    commands = [command_of(verb, zone, snapshot.by)]
+    line = f"{lead}: {commands[0]}"
     if width is None or cells(line) <= width:
         return [line]
-    if cells(command) + 2 > width and zone is not None:
+    if zone is not None:
         known = {member.zones[0].name for member in snapshot.members} | {one.zone for one in snapshot.zones}
-        word = _word(verb, shortest_name(zone, known))
-        command = " ".join([*start, *word])
-    if cells(command) + 2 <= width:
-        return [f"{lead}:", f"  {command}"]
-    return [f"{lead}:", *_continued(start, word or (), width)]
+        zone = shortest_name(zone, known)
+        commands.append(command_of(verb, zone, snapshot.by))
+        line = f"{lead}: {commands[1]}"
+        if cells(line) <= width:
+            return [line]
+    for command in commands:
+        if cells(command) + 2 <= width:
+            return [f"{lead}:", f"  {command}"]
+    word = () if zone is None else _word(verb, zone)
+    return [f"{lead}:", *_continued(_start(verb, zone, snapshot.by), word, width)]
 
 
 def command_of(verb: str, zone: str | None, by: str) -> str:

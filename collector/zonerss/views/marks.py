@@ -9,8 +9,10 @@ from zonerss.snapshot import Snapshot
 from zonerss.units import format_percent
 from zonerss.views.advice import advise
 from zonerss.views.footer import counted
-from zonerss.views.text import printable
+from zonerss.views.text import cells, printable, shorten
 
+_NAME = 16
+"""So many columns a zone's name has in a sentence, however narrow the terminal."""
 MARKS_SHOWN = 3
 """So many lines where there is little room."""
 _SAYS = {
@@ -54,20 +56,27 @@ def mark_lines(
     lines = []
     for mark in marks[:most]:
         lead = f"{sign(mark)} {sentence(mark, limits, size)}"
+        excess = 0 if width is None else cells(lead) + 1 - width
+        if excess > 0:  # the command has the name in full, and is a line of its own
+            room = max(cells(printable(mark.zone or "")) - excess, _NAME)
+            lead = f"{sign(mark)} {sentence(mark, limits, size, room)}"
         lines += advise(lead, verb_of(mark), mark.zone, snapshot, width)
     left = 0 if most is None else max(len(marks) - most, 0)
     return [*lines, f"* and {left} more of that kind (--all shows them)"] if left else lines
 
 
-def sentence(mark: Mark, limits: Mapping[str, int | None], size: Callable[[int | None], str]) -> str:
+def sentence(
+    mark: Mark, limits: Mapping[str, int | None], size: Callable[[int | None], str], room: int | None = None
+) -> str:
     """
     What is the case.
 
     :param limits: of zones, in bytes
+    :param room: how many columns the zone's name may take; None: as many as it has
     """
-    limit = limits.get(mark.zone or "")
+    limit, name = limits.get(mark.zone or ""), printable(mark.zone or "")
     return _SAYS[mark.why][0].format(
-        zone=printable(mark.zone or ""),
+        zone=name if room is None else shorten(name, room),
         size=size(mark.amount),
         count=counted(mark.amount, "process", "processes"),
         limit=size(limit),

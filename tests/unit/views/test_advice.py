@@ -36,12 +36,17 @@ def test_on_the_same_line_where_there_is_room() -> None:
     assert advice("db", 25) == ["* much:", "  zonerss explain db"]
 
 
+def test_by_a_shorter_name_on_the_same_line() -> None:
+    assert advice("shop/db.service", 30) == ["* much: zonerss explain db"]
+    assert advice("shop/db.service", 25) == ["* much:", "  zonerss explain db"]
+
+
 def test_by_the_shortest_name_where_the_full_one_has_no_room() -> None:
     name = "shop/" + "x" * 40 + "/postgresql@15-main.service"
-    assert advice(name, 40) == ["* much:", "  zonerss explain postgresql"]
+    assert advice(name, 30) == ["* much:", "  zonerss explain postgresql"]
     assert advice(name, 200) == [f"* much: zonerss explain {name}"]
     among = snapshot(usage(name), members=members(name, "postgresql@16.service"))
-    assert advise("* much", "explain", name, among, 45) == ["* much:", "  zonerss explain postgresql@15-main"]
+    assert advise("* much", "explain", name, among, 38) == ["* much:", "  zonerss explain postgresql@15-main"]
 
 
 def test_on_several_lines_where_no_name_has_room() -> None:

@@ -50,6 +50,15 @@ def test_a_command_is_in_one_piece() -> None:
     assert len(mark_lines(marks, FOUND, SIZE, width=80)) == 1
 
 
+def test_a_long_name_is_shortened_in_the_sentence_and_not_in_the_command() -> None:
+    name = "/kubepods/" + "0123456789abcdef" * 3
+    marks = [Mark(Why.BILL, name, 64 * MIB)]
+    assert mark_lines(marks, snapshot(usage(name)), SIZE, width=80) == [
+        "* the bill of /kubepods/012345…123456789abcdef, 64M, is more than twice its RSS:",
+        f"  zonerss explain {name}",
+    ]
+
+
 def test_of_many_the_first_are_told() -> None:
     many = [Mark(Why.BILL, f"z{number}", 64 * MIB) for number in range(5)]
     lines = mark_lines(many, FOUND, SIZE)
