@@ -23,6 +23,7 @@ from tests.live.test_stuck import a_stuck_process
 from tests.unit.serve.certificates import self_signed, signed
 from tests.unit.serve.test_auth import hashed, header
 from zonerss.kernel.privileges import parse_status
+from zonerss.serve.limits import MOST_OF_ONE
 from zonerss.serve.needs import KEPT
 
 ZONERSS = [sys.executable, "-m", "zonerss"]
@@ -113,7 +114,7 @@ def test_strangers_change_nothing(served):
     """Silent ones, dribbling ones, long paths: the next scrape is answered, and nothing is left behind."""
     served.ask("/metrics")
     files, threads = served.files, served.threads
-    crowd = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(80)]
+    crowd = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(MOST_OF_ONE + 20)]
     for number, client in enumerate(crowd[:20]):
         client.sendall(b"GET /metrics HTTP/1.1\r\n"[: number + 1])
     for client in crowd[20:25]:
@@ -123,7 +124,7 @@ def test_strangers_change_nothing(served):
         except OSError:  # it had to go
             continue
     assert served.ask("/metrics").status == 200
-    assert served.files <= files + 66
+    assert served.files <= files + MOST_OF_ONE + 1
     for client in crowd:
         client.close()
     served.wait(lambda: served.files <= files, "the connections to end")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -133,6 +134,20 @@ def close_files_but(keep: Collection[int], roots: Roots = HOST) -> None:
         if int(name) not in keep:
             with suppress(OSError):
                 os.close(int(name))
+
+
+def allow_files(wanted: int) -> int:
+    """
+    Raise the limit on this process's open files, as far as it may be raised.
+
+    :return: the limit as it is then: as wanted, or what was allowed
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        soft = most
+    return wanted if soft == resource.RLIM_INFINITY else min(soft, wanted)
 
 
 def open_files(roots: Roots = HOST) -> int:

@@ -8,13 +8,24 @@ comes in.
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import ssl
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from typing import Any
 
-from zonerss.serve.limits import ANSWER_SECONDS, HANDSHAKE_SECONDS, HEAD_BYTES, HEAD_SECONDS, Place, Places
+from zonerss.serve.limits import (
+    ANSWER_SECONDS,
+    FIRST_BYTE_SECONDS,
+    HANDSHAKE_SECONDS,
+    HEAD_BYTES,
+    HEAD_SECONDS,
+    MOST_CONNECTIONS,
+    MOST_OF_ONE,
+    Place,
+    Places,
+)
 from zonerss.serve.moving import Traffic
 from zonerss.serve.sockets import client_of
 from zonerss.serve.tls import Certificates, is_allowed
@@ -23,6 +34,7 @@ _GOODBYE_SECONDS = 2.0
 """For TLS to end in order."""
 _PAUSE_SECONDS = 0.05
 """Where no more files can be opened."""
+_ENDED_BETWEEN_COLLECTIONS = 64
 
 
 class Conversation(asyncio.Protocol):
@@ -73,6 +85,29 @@ class Conversation(asyncio.Protocol):
                 future.set_result(None)
 
 
+async def _first_byte(sock: socket.socket) -> bool:
+    """Wait until something has come, or the client has left. False: neither did in time."""
+    loop = asyncio.get_running_loop()
+    came: asyncio.Future[None] = loop.create_future()
+
+    def note() -> None:
+        loop.remove_reader(sock)
+        if not came.done():
+            came.set_result(None)
+
+    loop.add_reader(sock, note)
+    try:
+        return await _in_time(came, FIRST_BYTE_SECONDS)
+    finally:
+        loop.remove_reader(sock)
+
+
+async def _in_time(future: asyncio.Future[None], seconds: float) -> bool:
+    """Wait for it; unlike asyncio.timeout() it is not cancelled when the time is over."""
+    done, _ = await asyncio.wait((future,), timeout=seconds)
+    return bool(done)
+
+
 class Acceptor:
     """Accepts connections on sockets that listen."""
 
@@ -82,15 +117,18 @@ class Acceptor:
         met: Callable[[Conversation], None],
         certificates: Callable[[], Certificates | None],
         traffic: Traffic,
+        most: int = MOST_CONNECTIONS,
     ) -> None:
         """
         :param protocol: makes aiohttp's side of a connection
         :param met: is told of each conversation that begins
         :param certificates: those in force; None: connections are not encrypted
+        :param most: so many may be connected
         """
         self._protocol, self._met, self._certificates = protocol, met, certificates
         self._traffic = traffic
-        self._places = Places()
+        self._places = Places(most, min(most, MOST_OF_ONE))
+        self._ended = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def accept(self, listening: socket.socket) -> None:
@@ -124,17 +162,41 @@ class Acceptor:
         self._traffic.connections = self._places.count
 
     async def _converse(self, sock: socket.socket, place: Place) -> None:
-        conversation = Conversation(self._protocol(), place.client)
+        cause: str | None = "silent"
         try:
-            if cause := await self._phases(sock, conversation, place):
-                self._traffic.lost[cause] += 1
+            if await _first_byte(sock):
+                cause = await self._conversation(sock, place)
         finally:
-            if conversation.transport is not None:
-                conversation.transport.abort()
-            else:
-                sock.close()
+            sock.close()  # where nothing has taken it over
             self._places.leave(place)
             self._traffic.connections = self._places.count
+            self._clean_up()
+        if cause:
+            self._traffic.lost[cause] += 1
+
+    def _clean_up(self) -> None:
+        """
+        Give back memory now and then.
+
+        asyncio's side of a TLS connection is a circle of references with 256 KiB, which Python's garbage collector
+        counts as a few small objects.
+        """
+        self._ended += 1
+        if self._ended % _ENDED_BETWEEN_COLLECTIONS == 0:
+            gc.collect()
+
+    async def _conversation(self, sock: socket.socket, place: Place) -> str | None:
+        conversation = Conversation(self._protocol(), place.client)
+        try:
+            return await self._phases(sock, conversation, place)
+        finally:
+            if conversation.transport is not None and not conversation.ended.done():
+                # asyncio's TLS transport cannot be aborted any more once it was closed twice (Python 3.11).
+                with suppress(AttributeError):
+                    conversation.transport.abort()
+                with suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+                await asyncio.wait((conversation.ended,))  # the transport closes the socket
 
     async def _phases(self, sock: socket.socket, conversation: Conversation, place: Place) -> str | None:
         """One after the other; why it ended without an answer, or None."""
@@ -148,16 +210,10 @@ class Acceptor:
         if certificates and not _is_welcome(certificates, conversation.transport):
             return "handshake"
         self._met(conversation)
-        try:
-            async with asyncio.timeout(HEAD_SECONDS):
-                await conversation.asked
-        except TimeoutError:
+        if not await _in_time(conversation.asked, HEAD_SECONDS):
             return "silent"
         place.has_asked = conversation.has_asked
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                await conversation.ended
-        except TimeoutError:
+        if not await _in_time(conversation.ended, ANSWER_SECONDS):
             return "slow"
         return None if conversation.has_asked else "unfinished"
 

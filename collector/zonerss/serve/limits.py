@@ -12,14 +12,16 @@ from dataclasses import dataclass
 
 from zonerss.serve.webconfig import RateLimit
 
+FIRST_BYTE_SECONDS = 10.0
+"""From connecting until something comes: until then a connection costs little more than its file."""
 HANDSHAKE_SECONDS = 5.0
-"""For TLS."""
+"""From then on, for TLS."""
 HEAD_SECONDS = 10.0
 """From then until the whole head of a request is there."""
 ANSWER_SECONDS = 30.0
 """From then until the client has taken the whole answer."""
-MOST_CONNECTIONS = 256
-MOST_OF_ONE = 64
+MOST_CONNECTIONS = 512
+MOST_OF_ONE = 400
 LINE_BYTES = 4096
 """Of the request line, and of each header."""
 HEADERS = 64

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import platform
@@ -21,15 +22,16 @@ from zonerss import __version__
 from zonerss.errors import UsageError, ZonerssError
 from zonerss.history.keeper import Keeper
 from zonerss.history.moment import take_moment
+from zonerss.kernel.malloc import map_large_blocks
 from zonerss.kernel.patience import retire_threads
-from zonerss.kernel.privileges import CAPABILITIES, drop_privileges, open_files, privileges
+from zonerss.kernel.privileges import CAPABILITIES, allow_files, drop_privileges, open_files, privileges
 from zonerss.kernel.safely import read_named
 from zonerss.serve.addresses import Address
 from zonerss.serve.app import App
 from zonerss.serve.auth import Passwords
 from zonerss.serve.camera import Camera
 from zonerss.serve.connections import Acceptor
-from zonerss.serve.limits import HEADERS, LINE_BYTES
+from zonerss.serve.limits import HEADERS, LINE_BYTES, MOST_CONNECTIONS
 from zonerss.serve.logs import ERROR, NOTICE, WARNING, Log
 from zonerss.serve.look import Build, Look
 from zonerss.serve.moving import Traffic
@@ -43,6 +45,7 @@ from zonerss.snapshot import Session, Snapshot
 from zonerss.zones.rules import Rule
 
 _FILE_BYTES = 1 << 20
+_OWN_FILES = 64
 _LAST_WAIT_SECONDS = 0.3
 """For a walk that is under way when the server is told to end."""
 _BEAT_SECONDS = 1.0
@@ -107,7 +110,12 @@ class Server:
         self._executor = ThreadPoolExecutor(1, "render")
         self._app = App(self._traffic, self._passwords, self._executor, self._pace)
         self._loop: asyncio.AbstractEventLoop | None = None
+        map_large_blocks()  # asyncio takes 256 KiB for each TLS connection
         drop_privileges(LOADING, executed=LOADING)
+        # As many again for walks, and for the files of others that they read.
+        self._most = min(
+            MOST_CONNECTIONS, max(allow_files(2 * MOST_CONNECTIONS + _OWN_FILES) // 2 - _OWN_FILES, 16)
+        )
         with ExitStack() as stack:
             self._configure(read_web_config(settings.web_config_file))
             self._sockets = list(_listen_all(settings.listen, stack))
@@ -126,6 +134,7 @@ class Server:
             self._session.load()
             self._open = stack.pop_all()
         retire_threads()
+        gc.freeze()  # what is there now stays: it need not be looked through again and again
         drop_privileges(KEPT)
         camera = Camera(self._take, self._pace, settings.pairs, _build(), self._found, self._failed)
         self._ticker = Ticker(camera.walk, self._pace)
@@ -230,7 +239,7 @@ class Server:
             max_field_size=LINE_BYTES,
             max_headers=HEADERS,
         )
-        acceptor = Acceptor(http, self._app.meet, lambda: self._certificates, self._traffic)
+        acceptor = Acceptor(http, self._app.meet, lambda: self._certificates, self._traffic, self._most)
         accepting = [loop.create_task(acceptor.accept(sock)) for sock in self._sockets]
         self._ticker.start()
         self._announce()

@@ -81,6 +81,24 @@ def test_our_own_are_those_of_the_kernel() -> None:
         assert privileges().effective
 
 
+ALLOW = """
+import resource, sys
+from zonerss.kernel.privileges import allow_files
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]), int(sys.argv[2])))
+print(allow_files(1000), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+"""
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "allowed", "limit"),
+    [(100, 4000, 1000, 1000), (100, 500, 500, 500), (2000, 4000, 1000, 2000)],
+)
+def test_as_many_files_as_are_wanted_and_may_be(soft: int, hard: int, allowed: int, limit: int) -> None:
+    words = [sys.executable, "-c", ALLOW, str(soft), str(hard)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(allowed), str(limit)]
+
+
 @pytest.mark.parametrize("name", ["CAP_SYS_ADMIN", "CAP_BPF", "CAP_PERFMON"])
 def test_each_name_is_there_once(name: str) -> None:
     assert CAPABILITIES.count(name) == 1

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import json
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from aiohttp import web
 from tests.unit.builders import look
+from tests.unit.serve.certificates import self_signed
 from tests.unit.serve.test_auth import hashed, header
 
 from zonerss.serve import connections
@@ -20,11 +24,14 @@ from zonerss.serve.addresses import TcpAddress
 from zonerss.serve.app import App
 from zonerss.serve.auth import Passwords
 from zonerss.serve.connections import Acceptor
-from zonerss.serve.limits import LINE_BYTES, MOST_OF_ONE, RateLimit
+from zonerss.serve.limits import LINE_BYTES, RateLimit
 from zonerss.serve.moving import Traffic
 from zonerss.serve.sockets import address_of, listen
 from zonerss.serve.ticker import Pace
-from zonerss.serve.webconfig import WebConfig
+from zonerss.serve.tls import Certificates
+from zonerss.serve.webconfig import TlsConfig, WebConfig
+
+MOST = 64
 
 
 @dataclass
@@ -37,14 +44,14 @@ class Reply:
 class Site:
     """A server on a port of its own, within the event loop of the test."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificates: Certificates | None = None) -> None:
         self.traffic = Traffic()
         self.executor = ThreadPoolExecutor(1)
         self.passwords = Passwords()
         self.pace = Pace(30.0, 0.01)
         self.app = App(self.traffic, self.passwords, self.executor, self.pace)
         http = web.Server(self.app.handle, access_log=None, lingering_time=0, max_line_size=LINE_BYTES)
-        self.acceptor = Acceptor(http, self.app.meet, lambda: None, self.traffic)
+        self.acceptor = Acceptor(http, self.app.meet, lambda: certificates, self.traffic, MOST)
         self.socket = listen(TcpAddress("127.0.0.1", 0))
         address = address_of(self.socket)
         assert isinstance(address, TcpAddress)
@@ -70,12 +77,15 @@ class Site:
         return Reply(int(first.split()[1]), dict(line.split(": ", 1) for line in rest), body)
 
 
-def visit(what: Callable[[Site], Awaitable[None]]) -> None:
-    """Run a visit to a site of its own; whatever is left over at its end is an error."""
+def visit(what: Callable[[Site], Awaitable[None]], certificates: Certificates | None = None) -> None:
+    """Run a visit to a site of its own; whatever is left over at its end, or complained about, is an error."""
+    complaints: list[dict[str, object]] = []
 
     async def main() -> None:
-        site = Site()
-        accepting = asyncio.get_running_loop().create_task(site.acceptor.accept(site.socket))
+        site = Site(certificates)
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: complaints.append(context))
+        accepting = loop.create_task(site.acceptor.accept(site.socket))
         try:
             await asyncio.wait_for(what(site), 120)
         finally:
@@ -88,6 +98,8 @@ def visit(what: Callable[[Site], Awaitable[None]]) -> None:
         assert not site.app._conversations
 
     asyncio.run(main())
+    gc.collect()  # tasks whose errors nobody has asked for
+    assert not complaints
 
 
 def test_before_the_first_walk_it_is_healthy_and_not_ready() -> None:
@@ -237,12 +249,12 @@ def test_silent_clients_make_room_for_those_who_ask() -> None:
     async def what(site: Site) -> None:
         site.app.publish(look())
         silent = []
-        for _ in range(MOST_OF_ONE + 20):
+        for _ in range(MOST + 20):
             silent.append(await asyncio.open_connection("127.0.0.1", site.port))
         replies = await asyncio.gather(*(site.ask("/metrics") for _ in range(10)))
         assert {reply.status for reply in replies} == {200}
         assert site.traffic.lost["evicted"] >= 20
-        assert site.traffic.connections <= MOST_OF_ONE
+        assert site.traffic.connections <= MOST
         assert await silent[0][0].read() == b""  # the first to come had to go
         for _, writer in silent:
             writer.close()
@@ -252,6 +264,7 @@ def test_silent_clients_make_room_for_those_who_ask() -> None:
 
 def test_each_part_of_a_request_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(connections, "FIRST_BYTE_SECONDS", 0.2)
 
     async def what(site: Site) -> None:
         site.app.publish(look())
@@ -260,6 +273,10 @@ def test_each_part_of_a_request_has_its_time(monkeypatch: pytest.MonkeyPatch) ->
             await _dribble(writer)
         writer.close()
         assert site.traffic.lost["silent"] == 1
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+        assert await reader.read() == b""
+        writer.close()
+        assert site.traffic.lost["silent"] == 2
         assert site.traffic.answers.total() == 0
         del reader
 
@@ -280,6 +297,46 @@ def test_one_who_does_not_take_the_answer_is_left(monkeypatch: pytest.MonkeyPatc
         assert site.traffic.connections == 0
 
     visit(what)
+
+
+def test_tls_clients_of_all_kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "HANDSHAKE_SECONDS", 0.5)
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.5)
+    made = self_signed(tmp_path, "server")
+    said = list[str]()
+    certificates = Certificates(TlsConfig(str(made.cert), str(made.key)), said.append)
+    tls = ssl.create_default_context(cafile=made.cert)
+
+    async def what(site: Site) -> None:
+        site.app.publish(look())
+
+        async def talk(sent: bytes) -> bytes:
+            reader, writer = await asyncio.open_connection("127.0.0.1", site.port, ssl=tls)
+            try:
+                writer.write(sent)
+                return await reader.read()
+            except ConnectionError:
+                return b""
+            finally:
+                writer.close()
+
+        request = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+        whole, half, words, long_path = await asyncio.gather(
+            talk(request), talk(request[:-2]), talk(b"hello\r\n\r\n"), talk(b"GET /" + b"a" * 1_000_000)
+        )
+        assert whole.startswith(b"HTTP/1.1 200 ")
+        assert half == b""
+        for refused in (words, long_path):
+            assert refused == b"" or b" 400 " in refused[:16]
+        with pytest.raises(ssl.SSLError):
+            await asyncio.open_connection("127.0.0.1", site.port, ssl=ssl.create_default_context())
+        assert b"HTTP" not in await site.raw(request)  # in the clear
+        assert await site.raw(b"\x16\x03\x01\x02\x00\x01") == b""  # half a handshake
+        assert site.traffic.lost["handshake"] >= 2
+        assert site.traffic.lost["silent"] == 1
+        assert (await talk(request)).startswith(b"HTTP/1.1 200 ")
+
+    visit(what, certificates)
 
 
 async def _dribble(writer: asyncio.StreamWriter) -> None:
