@@ -380,7 +380,7 @@ def test_an_overlay_and_the_file_below_are_one(make_zone: Callable, lower, overl
     after = Incore(zones)
     for zone, place in zip(zones, (lower, view), strict=True):
         there = sum(len(after.cached(zone, key(place / name))) for name in ("file", "other"))
-        assert there >= 613 + 200
+        assert there > 600  # others may drop some of the 813 pages that were read
         assert grown(before, after, zone, "file_bytes") == there
         assert grown(before, after, zone, "exclusive_bytes") == 0
         assert grown(before, after, zone, "shared_bytes") == there
@@ -400,8 +400,10 @@ def test_an_overlay_that_has_only_the_times_of_a_file(make_zone: Callable, lower
     mems[0].map(f"file {lower / 'file'} 307 private none")
     mems[1].map(f"file {view / 'file'} 307 private none")
     after = Incore(zones)
-    for zone in zones:
-        assert grown(before, after, zone, "file_bytes") == 307
+    for zone, place in zip(zones, (lower, view), strict=True):
+        there = len(after.cached(zone, key(place / "file")))
+        assert there > 200
+        assert grown(before, after, zone, "file_bytes") == there
         assert grown(before, after, zone, "exclusive_bytes") == 0
     for mem in mems:
         mem.end()
