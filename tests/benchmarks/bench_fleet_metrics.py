@@ -79,7 +79,7 @@ def zone(machine: int, number: int, step: int) -> Usage:
         proportional_bytes=rss - shared // 2,
         process_rss_bytes=3 * rss,
         charged_bytes=int(rss * 1.2),
-        limit_bytes=512 * MIB if number % 2 else None,
+        limit_bytes=384 * MIB if number % 2 else None,
         pressure_some=0.0,
         oom_kills=0,
         cache_unmapped_bytes=int(rss * 0.3) // 4096 * 4096,
@@ -221,7 +221,7 @@ def watch(prometheus: Prometheus, machines: int, zones: int, minutes: float) -> 
     scraped, slowest, times = (
         prometheus.query(query)[0][1]
         for query in (
-            "sum(scrape_samples_scraped)",
+            "sum(max_over_time(scrape_samples_scraped[1h]))",
             "max(scrape_duration_seconds)",
             "sum(count_over_time(zonerss_walk_seconds[1h]))",
         )
