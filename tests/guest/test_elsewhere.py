@@ -16,4 +16,5 @@ from tests.live.test_known_answers import (  # noqa: F401  a fixture among them
     test_two_leaders_that_ended_have_two_address_spaces,
 )
 from tests.live.test_pagetable import test_each_mapping_of_a_dead_leader_is_met_once  # noqa: F401
+from tests.live.test_run import no_cgroup_is_left, test_where_its_cgroup_is  # noqa: F401
 from tests.live.test_threads import test_a_threaded_cgroup  # noqa: F401
