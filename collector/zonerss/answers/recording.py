@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from zonerss.answers.growth import Growth
+from zonerss.answers.growth import LOOKS, Growth
 from zonerss.records import Usage
 from zonerss.snapshot import Snapshot
 
+_CANDIDATES = 5
 _LEAST_JUMP_SECONDS = 1.0
 _MOST_SLEW = 0.001
 """A clock that is being corrected may run faster or slower by 0.05 % (adjtimex(2)): that is no jump."""
@@ -119,6 +120,13 @@ class Recorded:
         zones: Sequence[Usage] = self.latest.zones if self.latest else ()
         if not zones:
             return None
-        paces = [(self.growth.bytes_per_minute(usage.zone) or 0.0, usage) for usage in zones]
+        # A slope takes long, and of a thousand zones few are worth one: those that gained most.
+        gained = sorted(zones, key=lambda usage: self._gained(usage), reverse=True)[:_CANDIDATES]
+        paces = [(self.growth.bytes_per_minute(usage.zone) or 0.0, usage) for usage in gained]
         pace, usage = max(paces, key=lambda one: (one[0], one[1].rss_bytes))
         return (usage, pace) if pace > 0 else (max(zones, key=lambda usage: usage.rss_bytes), 0.0)
+
+    def _gained(self, usage: Usage) -> int:
+        """Bytes, since the first of the latest looks."""
+        seen = self.growth.sizes(usage.zone, LOOKS)
+        return seen[-1] - seen[0] if seen else 0

@@ -213,16 +213,15 @@ class Progress:
     def show(self, recorded: Recorded) -> None:
         """How it stands after a round."""
         with printing_to(self._terminal):
-            first, live = first_line(recorded), live_line(recorded)
-        if self._terminal.redraws:
-            self._draw([*fit([first], self._terminal.width), *fit([live], self._terminal.width)])
-            return
-        if not self._said_first and recorded.bytes_an_hour() is not None:
-            self._said_first = True
-            self._print(first)
-        if recorded.wall_seconds - self._said_at >= _MINUTE:
-            self._said_at = recorded.wall_seconds
-            self._print(event_line(datetime.now(UTC), live))
+            if self._terminal.redraws:
+                self._draw(list(fit([first_line(recorded), live_line(recorded)], self._terminal.width)))
+                return
+            if not self._said_first and recorded.bytes_an_hour() is not None:
+                self._said_first = True
+                self._print(first_line(recorded))
+            if recorded.wall_seconds - self._said_at >= _MINUTE:
+                self._said_at = recorded.wall_seconds
+                self._print(event_line(datetime.now(UTC), live_line(recorded)))
 
     def say(self, sentence: str) -> None:
         """Something that happened, with the time."""
@@ -245,6 +244,7 @@ class Progress:
         """Take away what was drawn."""
         if self._drawn:
             self._stream.write(self._home())
+            self._stream.flush()
             self._drawn = 0
 
     def _home(self) -> str:
@@ -327,6 +327,9 @@ class Recorder:
         except Leave:
             assert ending.signal is not None
             self.recorded.ended_by = ending.signal.name
+        except BaseException:
+            self._progress.clear()  # what is said of it gets a line of its own
+            raise
         self._measure()
 
     def tell(self) -> None:

@@ -98,5 +98,21 @@ def test_where_none_surely_grows_it_is_the_largest() -> None:
     assert (found[0].zone, found[1]) == ("b", 0.0)
 
 
+def test_of_very_many_zones_few_slopes_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, asked = recorded(), []
+    for number in range(8):
+        zones = [
+            usage(f"z{zone}", anon_bytes=(100 + (number * zone if zone < 300 else 0)) * MIB)
+            for zone in range(400)
+        ]
+        found.seen(replace(snapshot(*zones), began=BEGAN + timedelta(minutes=number)))
+    slope = found.growth.bytes_per_minute
+    monkeypatch.setattr(found.growth, "bytes_per_minute", lambda zone: asked.append(zone) or slope(zone))
+    most = found.grows_most()
+    assert most is not None
+    assert (most[0].zone, most[1]) == ("z299", pytest.approx(299 * MIB))
+    assert len(asked) < 10
+
+
 def test_without_zones_there_is_none() -> None:
     assert recorded().grows_most() is None

@@ -223,6 +223,20 @@ def test_on_a_terminal_lines_are_drawn_over_again(
     assert text.count("kept 3 snapshots") == 1
 
 
+def test_an_error_has_a_line_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    bench = Bench()
+    bench.on_add = {3: CannotServe("the disk is broken")}
+    with pytest.raises(CannotServe):
+        bench.run()
+    screen = Screen(80)
+    screen.feed(capsys.readouterr().out)
+    assert screen.lines[screen.row] == ""
+
+
 class Screen:
     """A terminal that knows newline, return, cursor up and clear to the end."""
 
