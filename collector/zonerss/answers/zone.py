@@ -45,8 +45,8 @@ class Page:
     """All of them, largest first."""
     arguments: Mapping[int, Sequence[str]]
     """Command lines that were asked for and could be read, by pid."""
-    files: Sequence[FileUsage]
-    """Largest first; exclusive_bytes is this zone's."""
+    files: Sequence[FileUsage] | None
+    """Largest first; exclusive_bytes is this zone's. None: a recording was made without them."""
     shared_with: Sequence[tuple[str, int]]
     """Each zone that maps some of the same frames, and how many bytes; most first."""
     chain: Chain | None

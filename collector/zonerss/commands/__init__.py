@@ -52,6 +52,7 @@ NOT_CONFIGURED = ("check", "help")
 """Verbs that no configuration changes: the first one says what it is."""
 
 LATE_IMPORTS = {
+    ("commands.watching", "commands.past"): 20,
     ("commands.show", "census.tree"): 1,
     ("commands.show", "views.tree"): 1,
     ("commands.top", "views.top_app"): 273,  # textual
@@ -125,7 +126,8 @@ def _run(words: list[str]) -> int:
     try:
         status = int(args.run(args))
     except UnknownZone as err:
-        if words[:1] != rest[:1] or rest[0] != err.zone or isinstance(err, AmbiguousZone):
+        is_verb = words[:1] != rest[:1] or rest[0] != err.zone
+        if is_verb or isinstance(err, AmbiguousZone) or getattr(args, "recording", None):
             raise
         raise _neither(err) from err
     sys.stdout.flush()

@@ -22,7 +22,7 @@ from zonerss.answers.explain.process import three_ways
 from zonerss.answers.explain.records import Account
 from zonerss.answers.frames import count_kinds
 from zonerss.census.usage import one_of_each_mm
-from zonerss.commands.options import add_output_options, add_walk_options, process_id
+from zonerss.commands.options import add_output_options, add_past_options, add_walk_options, process_id
 from zonerss.commands.watching import add_watch_options, put, rounds, turns
 from zonerss.errors import CannotServe, UnknownZone, UsageError
 from zonerss.kernel.proc import living_thread
@@ -30,6 +30,7 @@ from zonerss.kernel.roots import HOST
 from zonerss.kernel.smaps import read_smaps, read_statm_rss
 from zonerss.snapshot import Observer, Snapshot
 from zonerss.views.explain import chain, getvmusage, machine, numbers, payers, process, tmpfs
+from zonerss.views.past import as_of
 from zonerss.walk.frames import frames
 from zonerss.zones.labels import find_names
 
@@ -61,6 +62,7 @@ def prepare(parser: argparse.ArgumentParser) -> None:
         help="one process: RSS by counters, smaps, page table entries",
     )
     add_walk_options(parser)
+    add_past_options(parser)
     add_output_options(parser)
     add_watch_options(parser, uncertainty=False)
 
@@ -77,6 +79,10 @@ def run(args: argparse.Namespace) -> int:
         return _run_process(args)
     if args.zone is None and (args.numbers or args.private_shared):
         raise UsageError("name the zone whose numbers to explain; zonerss show lists them")
+    if args.recording is not None and args.zone is None and not args.payers:
+        raise UsageError(
+            "explain --from needs a ZONE: a recording does not keep what the rest of the machine had"
+        )
     by = args.by[0] if args.by else "zone"
     if args.zone is not None and args.tmpfs:
         raise UsageError("explain --tmpfs is about the whole machine: it takes no zone")
@@ -88,6 +94,8 @@ def run(args: argparse.Namespace) -> int:
 def _run_process(args: argparse.Namespace) -> int:
     if args.zone is not None:
         raise UsageError("explain takes a zone or a --pid, not both")
+    if args.recording is not None:
+        raise UsageError("--from takes no --pid: a recording does not keep the page tables of each process")
     for _ in turns(args):
         put(args, *_process(args))
     return 0
@@ -121,15 +129,13 @@ def _numbers(session: Observer, by: str, account: Account, args: argparse.Namesp
     name, each = account.zone.name, account.snapshot
     chosen = {member.task.pid for member in one_of_each_mm(each.members)}
     processes = [process for process in each.processes or () if process.pid in chosen]
-    incore = session.take((by,), "incore", (name,))
-    _check_there(incore, name)
     rows = everyones(
         Facts(
             process_rss_bytes=account.usage.process_rss_bytes,
             pss_bytes=sum(process.proportional_bytes for process in processes),
             uss_bytes=sum(process.exclusive_bytes for process in processes),
             rss_bytes=account.usage.rss_bytes,
-            incore_bytes=incore.zones[0].rss_bytes,
+            incore_bytes=None if each.past else _incore_bytes(session, by, name),
             exclusive_bytes=account.usage.exclusive_bytes,
             proportional_bytes=account.usage.proportional_bytes,
             bill=account.cgroup_bill,
@@ -137,8 +143,20 @@ def _numbers(session: Observer, by: str, account: Account, args: argparse.Namesp
     )
     return (
         lambda: chain.document(account, {"numbers": numbers.fields(rows)}),
-        lambda: numbers.render(name, rows, args.bytes, account.below),
+        lambda: [*numbers.render(name, rows, args.bytes, account.below), *_not_kept(each)],
     )
+
+
+def _not_kept(snapshot: Snapshot) -> list[str]:
+    if snapshot.past is None:
+        return []
+    return ["", "getvmusage: a recording does not keep what is cached and not mapped.", *as_of(snapshot)]
+
+
+def _incore_bytes(session: Observer, by: str, name: str) -> int:
+    incore = session.take((by,), "incore", (name,))
+    _check_there(incore, name)
+    return incore.zones[0].rss_bytes
 
 
 def _check_there(snapshot: Snapshot, name: str) -> None:

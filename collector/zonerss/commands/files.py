@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from zonerss.answers.files import FileUsage, files_usage
 from zonerss.census.usage import zone_names
-from zonerss.commands.options import add_table_options, add_walk_options, layout_of, one_way
+from zonerss.commands.options import add_past_options, add_table_options, add_walk_options, layout_of, one_way
 from zonerss.commands.watching import RowPrinter, add_watch_options, rounds
 from zonerss.records import Gap
 from zonerss.snapshot import Observer, Snapshot
@@ -29,6 +29,7 @@ def prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.add_argument("zone", nargs="?", metavar="ZONE", help="the files of this zone (default: of all)")
     add_walk_options(parser)
+    add_past_options(parser)
     add_table_options(parser, file_columns(None), MORE_FILE_COLUMNS)
     add_watch_options(parser, uncertainty=False)
 

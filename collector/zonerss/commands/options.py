@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zonerss.commands.quantities import duration_within
+from zonerss.commands.quantities import duration_within, moment_of
 from zonerss.errors import UsageError
 from zonerss.kernel.patience import PATIENCE_SECONDS
 from zonerss.kernel.safely import read_named
@@ -81,6 +81,23 @@ def add_walk_options(parser: argparse.ArgumentParser, by: bool = True) -> None:
         metavar="DURATION",
         help=f"how long a process may keep us waiting for its memory (default {PATIENCE_SECONDS:g}s); it is then "
         "not counted, or only in part",
+    )
+
+
+def add_past_options(parser: argparse.ArgumentParser) -> None:
+    """--from and --at: look at a recording (docs/replay.md)."""
+    parser.add_argument(
+        "--from",
+        dest="recording",
+        metavar="FILE",
+        help="look at a recording that `zonerss record` made, not at the machine as it is now",
+    )
+    parser.add_argument(
+        "--at",
+        type=moment_of,
+        metavar="TIME",
+        help="with --from: the last snapshot that began by then, as in 20:55, -10m or 2026-05-31T20:55:00Z (default: "
+        "the last one)",
     )
 
 

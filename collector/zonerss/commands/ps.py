@@ -12,7 +12,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from zonerss.answers.mapcounts import with_mapcounts
-from zonerss.commands.options import add_table_options, add_walk_options, layout_of, process_id
+from zonerss.commands.options import (
+    add_past_options,
+    add_table_options,
+    add_walk_options,
+    layout_of,
+    process_id,
+)
 from zonerss.commands.watching import RowPrinter, add_watch_options, rounds, snapshots
 from zonerss.errors import UnknownZone, UsageError
 from zonerss.records import Gap, ProcessUsage
@@ -40,6 +46,7 @@ def prepare(parser: argparse.ArgumentParser) -> None:
         help="the same as ZONE, for a zone whose name is a number, too",
     )
     add_walk_options(parser)
+    add_past_options(parser)
     parser.add_argument(
         "--args",
         action="store_true",

@@ -36,8 +36,9 @@ from zonerss.answers.share import (
     shared_parts,
     with_any,
 )
-from zonerss.census.usage import one_of_each_mm, zone_names
+from zonerss.census.usage import Member, one_of_each_mm, zone_names
 from zonerss.commands.options import (
+    add_past_options,
     add_table_options,
     add_walk_options,
     add_zones,
@@ -46,7 +47,7 @@ from zonerss.commands.options import (
     one_way,
 )
 from zonerss.commands.watching import RowPrinter, add_watch_options, put, rounds
-from zonerss.errors import UsageError
+from zonerss.errors import NotKept, UsageError
 from zonerss.records import Gap
 from zonerss.records.files import Holdings
 from zonerss.snapshot import Observer, Snapshot
@@ -81,6 +82,7 @@ def prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     add_zones(parser, "what these zones share, and with whom (default: all)")
     add_walk_options(parser)
+    add_past_options(parser)
     parser.add_argument(
         "--by-image",
         action="store_true",
@@ -246,7 +248,8 @@ def measure_own(session: Observer, way: str, zones: Sequence[str]) -> Sharing:
     chosen = [usage.zone for usage in snapshot.zones]
     parts = with_any(shared_parts(snapshot.parts, zone_names(snapshot.members)), chosen)
     # Each of these parts is mapped by one of them, which is all that has to be walked again.
-    holdings, gaps = snapshot.ask().holdings(
+    holdings, gaps = _holdings(
+        snapshot,
         [member for member in snapshot.members if member.zones[0].name in chosen],
         [part.number for part in parts],
     )
@@ -298,4 +301,14 @@ def _name(snapshot: Snapshot, parts: Sequence[SharedPart], surely: int) -> tuple
     )
     if not wanted:
         return {}, ()
-    return snapshot.ask().holdings([m for m in snapshot.members if m.owner in chosen], wanted)
+    return _holdings(snapshot, [m for m in snapshot.members if m.owner in chosen], wanted)
+
+
+def _holdings(
+    snapshot: Snapshot, members: Sequence[Member], wanted: Sequence[int]
+) -> tuple[Holdings, tuple[Gap, ...]]:
+    """None where a recording was made without them."""
+    try:
+        return snapshot.ask().holdings(members, wanted)
+    except NotKept:
+        return {}, ()

@@ -14,8 +14,15 @@ from typing import TYPE_CHECKING
 
 from zonerss.answers.growth import Growth
 from zonerss.answers.marks import marks_of, wanted
-from zonerss.commands.options import add_table_options, add_walk_options, add_zones, given, layout_of
-from zonerss.commands.watching import RowPrinter, add_watch_options, put, snapshots
+from zonerss.commands.options import (
+    add_past_options,
+    add_table_options,
+    add_walk_options,
+    add_zones,
+    given,
+    layout_of,
+)
+from zonerss.commands.watching import RowPrinter, add_watch_options, growth_of, put, snapshots
 from zonerss.errors import UsageError
 from zonerss.records import Names, Wanted
 from zonerss.snapshot import Snapshot
@@ -35,6 +42,7 @@ _COLUMNS = (ZONE, KIND, *ZONE_COLUMNS)
 def prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     add_walk_options(parser)
+    add_past_options(parser)
     add_zones(parser, "show only these zones")
     parser.add_argument(
         "--alone",
@@ -92,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     if layout.chosen and is_one_table:
         show = partial(_show_rows, RowPrinter(args), layout)
     else:
-        growth = None if args.watch is None else Growth()
+        growth = None if args.json or args.tree else growth_of(args, ways[0])
         show = partial(_show_tree if args.tree else partial(_show, growth), layout.sort, args)
     snapshots(args, ways, show, alone=args.alone, processes=args.processes, controls=_controls(args, layout))
     return 0
@@ -124,7 +132,7 @@ def _ways(args: argparse.Namespace) -> Sequence[str]:
     if args.tree:
         return ("cgroup",)
     # The first grouping says of each process in which zone it is.
-    return tuple(args.by or (("zone", "user") if args.processes else ("zone",)))
+    return tuple(args.by or (("zone", "user") if args.processes and not args.recording else ("zone",)))
 
 
 def _show(growth: Growth | None, sort: Column, args: argparse.Namespace, snapshot: Snapshot) -> None:

@@ -24,7 +24,7 @@ from zonerss.answers.growth import Growth
 from zonerss.answers.marks import marks_of, wanted
 from zonerss.answers.zone import Page, shared_with
 from zonerss.census.tree import tree_usage
-from zonerss.commands.options import add_walk_options, count, one_way, read_rules
+from zonerss.commands.options import add_past_options, add_walk_options, count, one_way, read_rules
 from zonerss.commands.watching import interval, ticks
 from zonerss.commands.zone import pages_of, renewed
 from zonerss.errors import CannotServe, UsageError
@@ -73,6 +73,7 @@ _SANE = (
 def prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     add_walk_options(parser)
+    add_past_options(parser)
     names = ", ".join(column.name for column in TOP_COLUMNS)
     parser.add_argument(
         "-o",

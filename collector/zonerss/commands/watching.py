@@ -6,14 +6,16 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
+from zonerss.answers.growth import Growth
 from zonerss.commands.options import count, read_rules
 from zonerss.commands.quantities import duration_within
 from zonerss.errors import UnknownZone, UsageError
-from zonerss.snapshot import Session, Snapshot
+from zonerss.snapshot import Observer, Session, Snapshot
 from zonerss.views.document import render_json
 from zonerss.views.footer import counted, remarks
 from zonerss.views.rows import Layout, render
@@ -71,7 +73,35 @@ def turns(args: argparse.Namespace) -> Iterator[int]:
     return iter((0,))
 
 
-def rounds(args: argparse.Namespace, look: Callable[[Session], Found], show: Callable[[Found], None]) -> None:
+def _past(args: argparse.Namespace) -> AbstractContextManager[Observer] | None:
+    """What looks at a recording, where --from names one."""
+    if args.recording is None:
+        if args.at is not None:
+            raise UsageError("--at needs --from FILE: it says at which moment of a recording to look")
+        return None
+    from zonerss.commands import past
+
+    return past.opened(args)
+
+
+def growth_of(args: argparse.Namespace, way: str) -> Growth | None:
+    """
+    What is known of the growth of zones before the first look, to which each look is to be added.
+
+    None where there is but one look, or too little was recorded.
+
+    :param way: the grouping of the zones
+    """
+    if args.recording is None:
+        return None if args.watch is None else Growth()
+    from zonerss.commands import past
+
+    return past.growth_before(args, way)
+
+
+def rounds(
+    args: argparse.Namespace, look: Callable[[Observer], Found], show: Callable[[Found], None]
+) -> None:
     """
     Look and show what was found, once or with --watch again and again, all with one session.
 
@@ -84,9 +114,13 @@ def rounds(args: argparse.Namespace, look: Callable[[Session], Found], show: Cal
     """
     due, lasting = turns(args), args.watch is not None
     told = args.uncertainty is not None and (lasting or args.uncertainty)
-    rules = read_rules(args.rules)
-    with Session(
-        args.source, rules, lasting=lasting, patience=args.patience, uncertainty=told, follow=lasting
+    with _past(args) or Session(
+        args.source,
+        read_rules(args.rules),
+        lasting=lasting,
+        patience=args.patience,
+        uncertainty=told,
+        follow=lasting,
     ) as session:
         for number in due:
             try:
@@ -112,7 +146,7 @@ def snapshots(
     """
     is_first = True
 
-    def look(session: Session) -> Snapshot:
+    def look(session: Observer) -> Snapshot:
         nonlocal is_first
         names = list(args.zone or ())
         while True:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 from zonerss.answers.whatif import WhatIf, sets_within, whatif
 from zonerss.census.usage import Member, zone_names
-from zonerss.commands.options import add_limit_options, add_walk_options, add_zones, one_way
+from zonerss.commands.options import add_limit_options, add_past_options, add_walk_options, add_zones, one_way
 from zonerss.commands.watching import add_watch_options, put, rounds
 from zonerss.errors import UsageError
 from zonerss.records import Gap
@@ -30,6 +30,7 @@ def prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     add_zones(parser, "the zones that end, all of them together", "--without")
     add_walk_options(parser)
+    add_past_options(parser)
     add_limit_options(
         parser,
         "show only the N largest files, and zones that keep memory (default: 10 in text, all in JSON)",

@@ -15,8 +15,9 @@ from zonerss.answers.growth import Growth
 from zonerss.answers.mapcounts import zones_mapcounts
 from zonerss.answers.zone import Page, shared_with
 from zonerss.census.usage import zone_names
-from zonerss.commands.options import add_limit_options, add_walk_options, one_way
-from zonerss.commands.watching import add_watch_options, put, rounds
+from zonerss.commands.options import add_limit_options, add_past_options, add_walk_options, one_way
+from zonerss.commands.watching import add_watch_options, growth_of, put, rounds
+from zonerss.errors import NotKept
 from zonerss.records import Gap, Usage
 from zonerss.records.bills import Billed
 from zonerss.records.files import Holdings
@@ -30,6 +31,7 @@ def prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.add_argument("zone", nargs="+", metavar="ZONE", help="the zone; several: a page for each")
     add_walk_options(parser)
+    add_past_options(parser)
     add_limit_options(
         parser, f"show N rows of processes, files and zones (default: {SHOWN} in text, all in JSON)"
     )
@@ -39,7 +41,7 @@ def prepare(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Take a snapshot and print the pages."""
     way, names = one_way(args), list(dict.fromkeys(args.zone))
-    growth = None if args.watch is None else Growth()
+    growth = growth_of(args, way)
 
     def lines(pages: Sequence[Page]) -> list[str]:
         terminal = here()
@@ -95,7 +97,11 @@ def pages_of(
     :param arguments_of: as of :func:`measure`
     """
     evidence = snapshot.ask()
-    found, counted = _Found(snapshot, evidence.payers(), *evidence.holdings()), evidence.mapcounts()
+    try:
+        holdings, gaps = evidence.holdings()
+    except NotKept:
+        holdings, gaps = None, ()
+    found, counted = _Found(snapshot, evidence.payers(), holdings, gaps), evidence.mapcounts()
     mapcounts = {} if counted is None else zones_mapcounts(counted, snapshot.members)
     pages = [_page(found, usage, growth, arguments_of) for usage in usages]
     return [replace(page, mapcounts=mapcounts.get(page.usage.zone)) for page in pages]
@@ -130,7 +136,8 @@ class _Found:
 
     snapshot: Snapshot
     billed: Sequence[Billed] | None
-    holdings: Holdings
+    holdings: Holdings | None
+    """None: not kept."""
     gaps: tuple[Gap, ...]
 
 
@@ -144,7 +151,9 @@ def _page(found: _Found, usage: Usage, growth: Growth | None, arguments_of: int 
         usage=usage,
         processes=processes,
         arguments=snapshot.ask().command_lines(task_of[process.pid] for process in processes[:arguments_of]),
-        files=files_usage(snapshot.parts, zone_names(snapshot.members), found.holdings, usage.zone),
+        files=None
+        if found.holdings is None
+        else files_usage(snapshot.parts, zone_names(snapshot.members), found.holdings, usage.zone),
         shared_with=shared_with(snapshot, usage.zone),
         chain=None if account.shares is None else account.chain,
         growth=None if growth is None else growth.bytes_per_minute(usage.zone),

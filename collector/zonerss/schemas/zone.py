@@ -58,7 +58,10 @@ SCHEMA = document(
                         integer("by how much its rss grew; bytes a minute"), "there was one look only"
                     ),
                     "largest_processes": rows("largest first", _PROCESS),
-                    "largest_files": rows("largest first; exclusive_bytes is the zone's", FILE),
+                    "largest_files": or_null(
+                        rows("largest first; exclusive_bytes is the zone's", FILE),
+                        "a recording was made without the files that zones map",
+                    ),
                     "shared_with": rows(
                         "zones that map some of the same frames, most first",
                         record("a zone", {"zone": text("its name"), "bytes": size("what both map")}),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from zonerss.snapshot import Snapshot
+from zonerss.views.past import past_words
 from zonerss.views.text import cells, printable
 from zonerss.zones.labels import shortest_name
 
@@ -22,14 +23,15 @@ def advise(lead: str, verb: str, zone: str | None, snapshot: Snapshot, width: in
     :param zone: by its full name, of the snapshot's first grouping; None: the command is about none
     :param width: columns of the terminal; None: no limit
     """
-    commands = [command_of(verb, zone, snapshot.by)]
+    past = past_words(snapshot)
+    commands = [command_of(verb, zone, snapshot.by, past)]
     line = f"{lead}: {commands[0]}"
     if width is None or cells(line) <= width:
         return [line]
     if zone is not None:
         known = {member.zones[0].name for member in snapshot.members} | {one.zone for one in snapshot.zones}
         zone = shortest_name(zone, known)
-        commands.append(command_of(verb, zone, snapshot.by))
+        commands.append(command_of(verb, zone, snapshot.by, past))
         line = f"{lead}: {commands[1]}"
         if cells(line) <= width:
             return [line]
@@ -37,16 +39,17 @@ def advise(lead: str, verb: str, zone: str | None, snapshot: Snapshot, width: in
         if cells(command) + 2 <= width:
             return [f"{lead}:", f"  {command}"]
     word = () if zone is None else _word(verb, zone)
-    return [f"{lead}:", *_continued(_start(verb, zone, snapshot.by), word, width)]
+    return [f"{lead}:", *_continued(_start(verb, zone, snapshot.by, past), word, width)]
 
 
-def command_of(verb: str, zone: str | None, by: str) -> str:
+def command_of(verb: str, zone: str | None, by: str, past: Sequence[str] = ()) -> str:
     """
     The command on one line, however long: ``zonerss VERB ZONE``.
 
     :param by: the grouping that the zone is of
+    :param past: options that say of which moment
     """
-    return " ".join([*_start(verb, zone, by), *(() if zone is None else _word(verb, zone))])
+    return " ".join([*_start(verb, zone, by, past), *(() if zone is None else _word(verb, zone))])
 
 
 def shell_word(name: str) -> str:
@@ -59,9 +62,10 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-def _start(verb: str, zone: str | None, by: str) -> list[str]:
+def _start(verb: str, zone: str | None, by: str, past: Sequence[str]) -> list[str]:
     """What stands before the name."""
-    return ["zonerss", verb, *(["--by", by] if zone is not None and by != "zone" else ())]
+    way = ["--by", by] if zone is not None and by != "zone" else []
+    return ["zonerss", verb, *way, *map(shell_word, past)]
 
 
 def _word(verb: str, name: str) -> tuple[str, ...]:

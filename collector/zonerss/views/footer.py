@@ -11,6 +11,7 @@ from zonerss.records import Cause, Gap, ProcessUsage
 from zonerss.snapshot import Snapshot
 from zonerss.units import pages_to_bytes
 from zonerss.views.columns import sizes
+from zonerss.views.past import as_of
 from zonerss.views.text import printable
 
 _NOT, _PARTLY, _MOVED = "Not counted", "Not counted, or only in part", "Counted in the cgroup that they left"
@@ -78,9 +79,10 @@ def took(duration: timedelta) -> str:
 
 
 def remarks(snapshot: Snapshot) -> list[str]:
-    """What holds for all of the snapshot, and what is missing: a line each."""
+    """Of when it is if not of now, what holds for all of it, and what is missing: a line each."""
     missing = gap_sentence(snapshot.gaps)
-    return [*(printable(caveat.text) for caveat in snapshot.warnings), *([missing] if missing else [])]
+    said = (printable(caveat.text) for caveat in snapshot.warnings)
+    return [*as_of(snapshot), *said, *([missing] if missing else [])]
 
 
 def gap_sentence(gaps: Iterable[Gap]) -> str | None:

@@ -60,7 +60,10 @@ def mark_lines(
         if excess > 0:  # the command has the name in full, and is a line of its own
             room = max(cells(printable(mark.zone or "")) - excess, _NAME)
             lead = f"{sign(mark)} {sentence(mark, limits, size, room)}"
-        lines += advise(lead, verb_of(mark), mark.zone, snapshot, width)
+        if mark.zone is None and snapshot.past:  # where the machine's memory was is not kept
+            lines.append(lead)
+        else:
+            lines += advise(lead, verb_of(mark), mark.zone, snapshot, width)
     left = 0 if most is None else max(len(marks) - most, 0)
     return [*lines, f"* and {left} more of that kind (--all shows them)"] if left else lines
 

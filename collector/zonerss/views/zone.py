@@ -26,6 +26,7 @@ from zonerss.views.document import gap_list, header, mapcount_fields, process_fi
 from zonerss.views.explain import chain as chain_view
 from zonerss.views.files import file_fields, render_files
 from zonerss.views.footer import counted
+from zonerss.views.past import as_of
 from zonerss.views.screen import speed_text
 from zonerss.views.table import render_rows, render_table
 from zonerss.views.terminal import PLAIN, Style
@@ -58,6 +59,7 @@ def render(
         _processes(page, width, most, in_bytes),
         _files(page, width, most, in_bytes),
         _sharers(page, width, most, size),
+        as_of(page.snapshot),
     ]
     lines: list[str] = []
     for block in blocks:
@@ -180,6 +182,8 @@ def _processes(page: Page, width: int | None, most: int, in_bytes: bool) -> list
 
 
 def _files(page: Page, width: int | None, most: int, in_bytes: bool) -> list[str]:
+    if page.files is None:
+        return ["Files: not recorded."]
     if not page.files:
         return []
     lines = render_files(page.files[:most], page.usage.zone, in_bytes, width)
@@ -229,7 +233,7 @@ def _fields(page: Page, most: int | None) -> dict[str, Any]:
             process_fields(process) | {"args": _arguments(page, process.pid)}
             for process in page.processes[:most]
         ],
-        "largest_files": [file_fields(usage) for usage in page.files[:most]],
+        "largest_files": None if page.files is None else [file_fields(usage) for usage in page.files[:most]],
         "shared_with": [{"zone": encodable(name), "bytes": size} for name, size in page.shared_with[:most]],
         **mapcount_fields(page.mapcounts),
     }

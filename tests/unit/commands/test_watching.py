@@ -72,7 +72,13 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def options(**given: Any) -> argparse.Namespace:
     usual = {"watch": 1.0, "count": 3, "patience": 2.0, "json": False, "uncertainty": None, "zone": None}
-    return argparse.Namespace(**(usual | {"source": "auto", "rules": None, "basis": "mapped"} | given))
+    return argparse.Namespace(
+        **(
+            usual
+            | {"source": "auto", "rules": None, "basis": "mapped", "recording": None, "at": None}
+            | given
+        )
+    )
 
 
 @pytest.mark.parametrize("words", VERBS, ids=" ".join)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -168,8 +170,14 @@ BILLED = ("explain", "zone")
 """What asks for bills, which are kept of zones and of payers only."""
 
 
-NOT_KEPT_OF_DERIVED = ("limit_bytes", "oom_kills", "pressure_some")
-"""Of what the machine's controller says: it is kept of zones and cgroups, not of slices and the like."""
+NOT_KEPT = ("args", "mapcounts", "mapcount_unknown_bytes")
+NOT_KEPT_OF_DERIVED = (
+    *("limit_bytes", "high_bytes", "pressure_some", "pressure_full", "oom_kills"),
+    *("cache_unmapped_bytes", "dead_cgroups_bytes", "dying_cgroups", "uncertainty_bytes"),
+)
+"""What the machine's controller says besides: it is kept of zones and cgroups, not of slices and the like."""
+NOT_KEPT_OTHERWISE = ("largest_files", "bytes")
+"""Of a lean recording, and of getvmusage among explain's numbers."""
 
 
 def forget(value: Any, keys: Collection[str]) -> Any:
@@ -181,7 +189,7 @@ def forget(value: Any, keys: Collection[str]) -> Any:
 
 def as_kept(document: dict[str, Any]) -> dict[str, Any]:
     """A document of now, without what a recording does not keep."""
-    kept: dict[str, Any] = forget(document, ("args",))
+    kept: dict[str, Any] = forget(document, NOT_KEPT)
     if kept["by"] not in GROUPINGS:
         groupings = kept.get("groupings", [])
         for grouping in (kept, *groupings[:1]):
@@ -222,6 +230,13 @@ def machine() -> Machine:
         {CGROUPS[0]: bill_of(CGROUPS[0], 9 * PAGE), CGROUPS[2]: bill_of(CGROUPS[2], 5 * PAGE)},
         NAMES,
     )
+
+
+def test_the_page_lists_what_is_not_kept() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "replay.md").read_text("utf-8")
+    rows = [line.split("|")[2] for line in page.splitlines() if line.startswith("| zonerss.")]
+    named = [word for row in rows for word in re.findall("`([^`]+)`", row)]
+    assert sorted(named) == sorted((*NOT_KEPT, *NOT_KEPT_OF_DERIVED, *NOT_KEPT_OTHERWISE))
 
 
 @pytest.mark.parametrize("by", ["user", "euser", "command", "zone/user", "zone/slice"])

@@ -1,0 +1,93 @@
+"""--from and --at: a moment of a recording in the place of the machine as it is now."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from zonerss.answers.growth import LEAST_POINTS, LOOKS, Growth
+from zonerss.errors import UsageError
+from zonerss.history.recording import Recording
+from zonerss.history.replay import PastSession
+from zonerss.kernel.patience import PATIENCE_SECONDS
+
+_OF_NOW = "it is about looking at the machine as it is now"
+_REFUSED = {
+    "source": _OF_NOW,
+    "rules": "zones have the names under which they were recorded",
+    "patience": _OF_NOW,
+    "watch": "a recording does not change; `zonerss top --from FILE` plays it",
+    "count": "a recording does not change",
+    "uncertainty": "a recording has it where it was recorded with it",
+    "alone": "a recording has all processes",
+    "by_image": "a recording does not keep of which image a container was",
+    "mapcounts": "a recording does not keep how often pages are mapped",
+    "tmpfs": "a recording does not keep shared memory that nobody maps",
+    "private_shared": "a recording does not keep how much address space was reserved",
+}
+"""Options that make no sense for a recording, by where they are kept; and why."""
+
+
+def check_past(args: argparse.Namespace) -> None:
+    """
+    See whether the options of a command with --from go together.
+
+    :raises UsageError: one of them does not
+    """
+    defaults = {"source": "auto", "patience": PATIENCE_SECONDS}
+    for name, why in _REFUSED.items():
+        value = getattr(args, name, None)
+        is_given = value not in (None, False, defaults.get(name)) and name not in getattr(
+            args, "configured", ()
+        )
+        if is_given and getattr(value, "named", True):  # rules of the configuration
+            raise UsageError(f"--from takes no --{name.replace('_', '-')}: {why}")
+    if args.basis != "mapped":
+        raise UsageError("--from takes no --basis: a recording keeps what page tables map")
+    if args.at is not None and args.at > datetime.now(UTC):
+        raise UsageError(f"--at {args.at:%Y-%m-%d %H:%M:%S} UTC is still to come")
+
+
+@contextmanager
+def opened(args: argparse.Namespace) -> Iterator[PastSession]:
+    """
+    The moment that --from and --at name.
+
+    :raises UsageError: options that do not go with them
+    :raises CannotServe: there is no such recording, or nothing in it so early
+    """
+    check_past(args)
+    with Recording(args.recording) as recording:
+        yield PastSession(recording, args.at, args.recording)
+
+
+def growth_before(args: argparse.Namespace, way: str) -> Growth | None:
+    """
+    How zones grew until the moment that is asked about, the moment itself left out.
+
+    None where too little was recorded to tell.
+
+    :param way: the grouping of the zones
+    """
+    with opened(args) as now, Recording(args.recording) as recording:
+        began = now.moment.snapshot.began
+        return growth_until(recording, [time for time in recording.times() if time < began], now, way)
+
+
+def growth_until(
+    recording: Recording, times: Sequence[datetime], now: PastSession, way: str
+) -> Growth | None:
+    """
+    The growth over the last of some looks, as far as they are of the same boot as the moment that they lead to.
+
+    :return: None where these and the moment are too few to tell
+    """
+    growth, count = Growth(), 1
+    for time in times[1 - LOOKS :]:
+        look = PastSession(recording, time)
+        if look.moment.boot_id == now.moment.boot_id:
+            growth.add(look.take(way))
+            count += 1
+    return growth if count >= LEAST_POINTS else None

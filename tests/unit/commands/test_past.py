@@ -1,0 +1,237 @@
+"""--from and --at, for every verb that has them: a recording of a machine made by hand."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.fake_machine import PAGE, Frame, Machine, Process
+
+from zonerss.census.kinds import Kind
+from zonerss.commands import main
+from zonerss.errors import CannotServe
+from zonerss.history.moment import Moment, take_moment
+from zonerss.records import Names
+from zonerss.records.bills import Bill
+from zonerss.records.files import FileKind, MappedFile
+
+LIBC = MappedFile("/lib/libc.so.6", FileKind.FILE, True, 9 * PAGE, (8, 1), 77)
+BEGAN = datetime(2020, 5, 31, 12, 0, 0, 250, tzinfo=UTC)
+"""Past on every host's clock."""
+POOL = MappedFile("/memfd:pool", FileKind.MEMFD, False, PAGE, (0, 1), 5)
+MIB_PAGES = 256
+WEB = "/system.slice/web.service"
+
+
+def machine(pages: int = 5) -> Machine:
+    """web has so many pages of its own, some of a memfd, and libc with the database."""
+    own = [Frame(Kind.ANON, None, WEB)] * pages
+    frames = [*[Frame(Kind.FILE, LIBC, WEB)] * 3, Frame(Kind.SHMEM, POOL, WEB), *own]
+    stat = {"cache": 40 << 20, "rss": pages * PAGE, "mapped_file": 4 * PAGE, "shmem": 0}
+    bills = {WEB: Bill(1, 64 << 20, stat, dict(stat), PAGE, 0, None)}
+    return Machine(
+        frames,
+        [
+            Process(11, WEB, frozenset(range(len(frames)))),
+            Process(12, "/system.slice/db.service", frozenset({0, 1, 2}), uid=7),
+        ],
+        bills,
+        Names(users={0: "root", 7: "ann"}),
+    )
+
+
+def moment_at(seconds: float, pages: int, lean: bool = False, boot: str = "a") -> Moment:
+    moment = take_moment(machine(pages), lean=lean)
+    began = BEGAN + timedelta(seconds=seconds)
+    snapshot = replace(moment.snapshot, began=began, ended=began + timedelta(milliseconds=9))
+    return replace(moment, snapshot=snapshot, boot_id=boot)
+
+
+class FakeRecording:
+    """Five looks, ten seconds apart; web grows by a MiB in each."""
+
+    kept: Sequence[Moment] = ()
+
+    def __init__(self, path: str) -> None:
+        if not path.endswith(".zrec"):
+            raise CannotServe(f"there is no {path}")
+
+    def __enter__(self) -> FakeRecording:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def times(self) -> list[datetime]:
+        return [moment.snapshot.began for moment in self.kept]
+
+    def span(self) -> tuple[datetime, datetime]:
+        return self.times()[0], self.times()[-1]
+
+    def at(self, when: datetime) -> Moment:
+        found = [moment for moment in self.kept if moment.snapshot.began <= when]
+        if not found:
+            raise CannotServe(f"f.zrec has nothing of {when}")
+        return found[-1]
+
+
+@pytest.fixture(autouse=True)
+def recording(monkeypatch: pytest.MonkeyPatch) -> type[FakeRecording]:
+    moments = [moment_at(10 * n, n * MIB_PAGES) for n in range(1, 6)]
+    monkeypatch.setattr(FakeRecording, "kept", moments)
+    monkeypatch.setattr("zonerss.commands.past.Recording", FakeRecording)
+    monkeypatch.setattr("zonerss.commands.watching.Session", lambda *_, **__: pytest.fail("it looks at now"))
+    return FakeRecording
+
+
+VERBS = (
+    ["show"],
+    ["show", "--tree"],
+    ["show", "-a"],
+    ["show", "--by", "slice"],
+    ["show", "--by", "depth=1", "--by", "cgroup"],
+    ["show", "web", "-o", "zone,rss"],
+    ["web"],
+    ["ps"],
+    ["ps", "12", "--args"],
+    ["share"],
+    ["share", "web"],
+    ["files"],
+    ["files", "db"],
+    ["whatif", "web"],
+    ["explain", "web"],
+    ["explain", "web", "--numbers"],
+    ["explain", "--payers"],
+)
+
+
+@pytest.mark.parametrize("words", VERBS, ids=" ".join)
+def test_each_verb_says_of_when_it_speaks(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*words, "--from", "f.zrec"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    began = (BEGAN + timedelta(seconds=50)).astimezone()
+    assert lines.count(f"As of {began:%Y-%m-%d %H:%M:%S %z}, recorded on vm.") == 1
+    assert main([*words, "--from", "f.zrec", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["began"].startswith("2020-05-31T12:00:50.000250")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rss", "says"),
+    [
+        (30, "3.0M", "."),
+        (42, "4.0M", "; 2 s before the time asked for."),
+        (230, "5.0M", "; 3 min before"),
+        (7850, "5.0M", "; 2 h before"),
+        (864_050, "5.0M", "; 10 days before"),
+    ],
+)
+def test_the_last_look_that_began_by_then(
+    seconds: float, rss: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = (BEGAN + timedelta(seconds=seconds)).isoformat()
+    assert main(["show", "web", "-o", "rss", "--from", "f.zrec", "--at", at]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[1].strip() == rss
+    assert f"recorded on vm{says}" in out
+
+
+def test_a_time_may_begin_with_a_minus(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "--from", "f.zrec", "--at", "-1m"]) == 0
+    assert "before the time asked for" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "sentence"),
+    [
+        (["show", "--from", "f.zrec", "--source", "pagemap"], 2, "--from takes no --source"),
+        (["show", "--from", "f.zrec", "--rules", "x.toml"], 2, "the names under which they were recorded"),
+        (["show", "--from", "f.zrec", "--watch", "1"], 2, "`zonerss top --from FILE` plays it"),
+        (["show", "--from", "f.zrec", "--uncertainty"], 2, "where it was recorded with it"),
+        (["show", "--from", "f.zrec", "--alone", "web"], 2, "--from takes no --alone"),
+        (["show", "--from", "f.zrec", "--basis", "incore"], 2, "--from takes no --basis"),
+        (["show", "--from", "f.zrec", "--patience", "3"], 2, "--from takes no --patience"),
+        (["show", "--from", "f.zrec", "-t"], 2, "cannot be grouped by user"),
+        (["show", "--from", "f.zrec", "--at", "2020-05-31T12:00:00Z"], 1, "has nothing of"),
+        (["show", "--from", "f.zrec", "--at", "2999-11-22T12:00:00Z"], 2, "is still to come"),
+        (["show", "--from", "f.zrec", "--at", "soon"], 2, "'soon' is no time"),
+        (["show", "--from", "none"], 1, "there is no none"),
+        (["show", "--at", "20:55"], 2, "--at needs --from FILE"),
+        (["zone", "wbe", "--from", "f.zrec"], 1, "no process of vm was in a zone 'wbe'; did you mean web"),
+        (["ps", "99", "--from", "f.zrec"], 1, "process 99 is not among those"),
+        (["ps", "--mapcounts", "--from", "f.zrec"], 2, "how often pages are mapped"),
+        (["share", "--by-image", "--from", "f.zrec"], 2, "of which image a container was"),
+        (["explain", "--from", "f.zrec"], 2, "explain --from needs a ZONE"),
+        (["explain", "--tmpfs", "--from", "f.zrec"], 2, "explain --from needs a ZONE"),
+        (["explain", "web", "--private-shared", "--from", "f.zrec"], 2, "how much address space"),
+        (["explain", "--pid", "11", "--from", "f.zrec"], 2, "the page tables of each process"),
+    ],
+    ids=str,
+)
+def test_what_makes_no_sense(
+    words: list[str], status: int, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == status
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert sentence in err
+
+
+def test_what_is_configured_for_now_does_not_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "zonerss.toml"
+    file.write_text('source = "pagemap"\npatience = "3s"\n')
+    assert main(["show", "--config", str(file), "--from", "f.zrec"]) == 0
+
+
+@pytest.mark.parametrize(("looks", "grows"), [(3, False), (5, True)])
+def test_growth_is_that_of_the_looks_before(
+    looks: int, grows: bool, recording: type[FakeRecording], capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = (BEGAN + timedelta(seconds=10 * looks + 1)).isoformat()
+    assert main(["show", "--from", "f.zrec", "--at", at]) == 0
+    out = capsys.readouterr().out
+    assert ("+6.0M/min" in out, "GROWS" in out) == (grows, grows)
+    assert main(["web", "--from", "f.zrec", "--at", at, "--json"]) == 0
+    (page,) = json.loads(capsys.readouterr().out)["zones"]
+    assert page["growth_bytes_per_minute"] == (6 << 20 if grows else None)
+
+
+def test_growth_is_not_told_across_a_boot(
+    recording: type[FakeRecording], capsys: pytest.CaptureFixture[str]
+) -> None:
+    recording.kept = [replace(m, boot_id="b") if n < 3 else m for n, m in enumerate(recording.kept)]
+    assert main(["show", "--from", "f.zrec"]) == 0
+    assert "GROWS" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("file", ["f.zrec", "my recordings/it's.zrec"])
+def test_a_proposed_command_asks_about_the_same_moment(
+    file: str, recording: type[FakeRecording], capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = (BEGAN + timedelta(seconds=29)).isoformat()
+    assert main(["show", "--from", file, "--at", at]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "zonerss explain" in line]
+    verb, *words = shlex.split(line[line.index("zonerss ") :])[1:]
+    assert main([verb, *words, "--json"]) == 0
+    document: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert (document["zone"], document["began"]) == ("web.service", "2020-05-31T12:00:20.000250Z")
+
+
+def test_without_files(recording: type[FakeRecording], capsys: pytest.CaptureFixture[str]) -> None:
+    recording.kept = [moment_at(0, MIB_PAGES, lean=True)]
+    assert main(["web", "--from", "f.zrec"]) == 0
+    assert "Files: not recorded." in capsys.readouterr().out
+    assert main(["web", "--from", "f.zrec", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["zones"][0]["largest_files"] is None
+    for words in (["share"], ["share", "web"], ["explain", "web"]):
+        assert main([*words, "--from", "f.zrec"]) == 0
+    for words in (["files"], ["whatif", "web"]):
+        assert main([*words, "--from", "f.zrec"]) == 1
+        assert "record --lean" in capsys.readouterr().err
