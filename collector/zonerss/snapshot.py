@@ -142,7 +142,7 @@ class Observer(Protocol):
         *,
         alone: bool = False,
         processes: bool = False,
-        controls: bool = False,
+        controls: bool | Wanted = False,
     ) -> Snapshot:
         """Look once; see :func:`take_snapshot`."""
 

@@ -53,6 +53,9 @@ NOT_CONFIGURED = ("check", "help")
 
 LATE_IMPORTS = {
     ("commands.watching", "commands.past"): 20,
+    ("commands.top", "commands.past"): 20,
+    ("commands.top", "history.recording"): 20,
+    ("commands.top", "history.replay"): 20,
     ("commands.show", "census.tree"): 1,
     ("commands.show", "views.tree"): 1,
     ("commands.top", "views.top_app"): 273,  # textual

@@ -3,6 +3,8 @@
 Keys: arrows, Enter (all about a zone), p (its processes), m (with whom it shares), e (explain), t (tree), s (sort),
 / (filter), Space (pause), Esc (back), ? (help), q. With --batch or a count tables are printed one below the other, as
 prstat does: `zonerss top 5 12` prints twelve of them, five seconds apart.
+
+With --from a recording is played: Space (play, pause), left and right (step), Home, End, + and - (speed).
 """
 
 from __future__ import annotations
@@ -16,11 +18,12 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from zonerss.answers.explain.account import explain_zone
-from zonerss.answers.growth import Growth
+from zonerss.answers.growth import LOOKS, Growth
 from zonerss.answers.marks import marks_of, wanted
 from zonerss.answers.zone import Page, shared_with
 from zonerss.census.tree import tree_usage
@@ -29,10 +32,11 @@ from zonerss.commands.watching import interval, ticks
 from zonerss.commands.zone import pages_of, renewed
 from zonerss.errors import CannotServe, UsageError
 from zonerss.records import Usage, Wanted
-from zonerss.snapshot import Session, Snapshot
+from zonerss.snapshot import Observer, Session, Snapshot
 from zonerss.views.columns import CONTROLS_OF, RSS, Column
 from zonerss.views.document import render_json
 from zonerss.views.explain import chain
+from zonerss.views.player import Player
 from zonerss.views.show import document
 from zonerss.views.terminal import COLOURS, Style, Terminal, find_terminal, printing_to
 from zonerss.views.text import fit, printable, shorten
@@ -54,6 +58,11 @@ from zonerss.views.top import (
 from zonerss.views.zone import render as render_zone
 from zonerss.zones.rules import Rule
 from zonerss.zones.ways import parse_by
+
+if TYPE_CHECKING:
+    from zonerss.history.recording import Recording
+    from zonerss.history.replay import PastSession
+    from zonerss.views.top_app import TopApp
 
 _PR_SET_PDEATHSIG = 1
 _INTERVAL = 2.0
@@ -126,6 +135,10 @@ def run(args: argparse.Namespace) -> int:
     first = () if args.columns is None else named_first(args.columns)
     way = one_way(args)
     parse_by(way)
+    if args.recording is not None:
+        return _past(args, way, _Order(sort, columns, first))
+    if args.at is not None:
+        raise UsageError("--at needs --from FILE: it says at which moment of a recording to begin")
     seconds, times = args.every or args.interval or _INTERVAL, args.times or args.count
     rules = read_rules(args.rules)
     if args.batch or args.json or times:
@@ -136,7 +149,10 @@ def run(args: argparse.Namespace) -> int:
             f"{reason}: top needs one. `zonerss top --batch` prints tables, and so does `show --watch`"
         )
     order = _Order(sort, columns, first)
-    return guarded(lambda leaving: _screen(way, order, seconds, args, rules, leaving))
+    camera = SessionCamera(lambda: _session(args, rules), way, order.controls)
+    return guarded(
+        lambda leaving: _screen(camera, args, leaving, lambda style: _live_app(camera, seconds, order, style))
+    )
 
 
 class _Order(NamedTuple):
@@ -205,13 +221,15 @@ def _show(snapshot: Snapshot, growth: Growth, order: _Order, args: argparse.Name
 class SessionCamera:
     """Takes the snapshots of the screen with one session, which is opened at the first."""
 
-    def __init__(self, open_session: Callable[[], Session], way: str, controls: Wanted | None = None) -> None:
+    def __init__(
+        self, open_session: Callable[[], Observer], way: str, controls: Wanted | None = None
+    ) -> None:
         """
         :param way: the grouping
         :param controls: what the table of zones needs; None: all
         """
         self._open, self._way, self._controls = open_session, way, controls or Wanted()
-        self._session: Session | None = None
+        self._session: Observer | None = None
         self._growth = Growth()
         self._kept: tuple[Page, float] | None = None
         """The page that is shown, and when its details were read, by the monotonic clock."""
@@ -237,7 +255,7 @@ class SessionCamera:
         # The screen keeps it while the next one is taken.
         return Look(snapshot.without_evidence(), rows, page, marks_of(snapshot))
 
-    def _explained(self, session: Session, zone: str) -> Lines:
+    def _explained(self, session: Observer, zone: str) -> Lines:
         account = explain_zone(session, zone, self._way)
 
         def lines(width: int) -> list[str]:
@@ -271,20 +289,105 @@ class SessionCamera:
 
     def close(self) -> None:
         """See :class:`zonerss.views.top_app.Camera`."""
-        if self._session:
+        if isinstance(self._session, Session):
             self._session.close()
 
 
+class PastCamera(SessionCamera):
+    """Takes the snapshots of a recording that a player is at, each with the growth of those before it."""
+
+    def __init__(self, open_recording: Callable[[], Recording], player: Player, way: str, file: str) -> None:
+        """
+        :param open_recording: called in the thread that reads it
+        :param way: the grouping
+        :param file: what the recording is called
+        """
+        super().__init__(lambda: self._at(player.time), way)
+        self._open_recording, self._player, self._file = open_recording, player, file
+        self._recording: Recording | None = None
+        self._looks: dict[datetime, Snapshot] = {}
+        """Of the moments before, for their growth."""
+
+    def take(self, mode: Mode, zone: str | None) -> Look:
+        """The one that the player is at now."""
+        at, times = self._player.at, self._player.times
+        before = times[max(at + 1 - LOOKS, 0) : at]
+        self._looks = {when: self._looks.get(when) or self._look(when) for when in before}
+        self._growth, self._session, self._kept = Growth(), self._at(times[at]), None
+        for look in self._looks.values():
+            self._growth.add(look)
+        return super().take(mode, zone)
+
+    def _look(self, when: datetime) -> Snapshot:
+        return self._at(when).take(self._way).without_evidence()
+
+    def _at(self, when: datetime) -> PastSession:
+        from zonerss.history.replay import PastSession
+
+        self._recording = self._recording or self._open_recording()
+        return PastSession(self._recording, when, self._file)
+
+    def close(self) -> None:
+        """See :class:`zonerss.views.top_app.Camera`."""
+        if self._recording:
+            self._recording.close()
+
+
+def _past(args: argparse.Namespace, way: str, order: _Order) -> int:
+    """The screen of a recording, or a table for each of its snapshots from --at on."""
+    from zonerss.commands.past import check_past
+    from zonerss.history.recording import Recording
+
+    check_past(args)
+    if args.every or args.interval:
+        raise UsageError("--from takes no interval: + and - play a recording faster and slower")
+    with Recording(args.recording) as recording:
+        times, (_, last) = recording.times(), recording.span()
+    begun = [number for number, time in enumerate(times) if time <= (args.at or last)]
+    player = Player(times, begun[-1] if begun else 0)
+    camera = PastCamera(lambda: Recording(args.recording), player, way, args.recording)
+    if args.batch or args.json or args.times or args.count:
+        first = player.at if args.at else 0
+        return _past_batch(camera, player, range(first, len(times))[: args.times or args.count], order, args)
+    if reason := _cannot_draw():
+        raise CannotServe(f"{reason}: top needs one. `zonerss top --from FILE --batch` prints tables")
+    return guarded(
+        lambda leaving: _screen(
+            camera, args, leaving, lambda style: _replay_app(camera, player, order, style)
+        )
+    )
+
+
+def _past_batch(
+    camera: PastCamera, player: Player, chosen: Sequence[int], order: _Order, args: argparse.Namespace
+) -> int:
+    growth = Growth()
+    with contextlib.closing(camera):
+        for player.at in chosen:
+            _show(camera.take(Mode.ZONES, None).snapshot, growth, order, args)
+    return 0
+
+
+def _replay_app(camera: PastCamera, player: Player, order: _Order, style: Style) -> TopApp:
+    from zonerss.views.top_app import ReplayApp
+
+    return ReplayApp(camera, player, order.sort, order.columns, order.first, style)
+
+
+def _live_app(camera: SessionCamera, seconds: float, order: _Order, style: Style) -> TopApp:
+    from zonerss.views.top_app import TopApp
+
+    return TopApp(camera, seconds, order.sort, order.columns, order.first, style)
+
+
 def _screen(
-    way: str,
-    order: _Order,
-    seconds: float,
+    camera: SessionCamera,
     args: argparse.Namespace,
-    rules: Sequence[Rule],
     leaving: _Leaving,
+    make_app: Callable[[Style], TopApp],
 ) -> int:
     try:
-        from zonerss.views.top_app import TopApp
+        import zonerss.views.top_app  # noqa: F401
     except ImportError as err:
         raise CannotServe("textual is missing: run vm/provision, or use top --batch") from err
     # readline puts these into the environment. textual takes them for the terminal's size and does not follow a change.
@@ -296,9 +399,8 @@ def _screen(
     elif args.color == "never":
         os.environ["NO_COLOR"] = "1"
     style = Style(colour=args.color != "never")
-    camera = SessionCamera(lambda: _session(args, rules), way, order.controls)
     camera.style = style
-    app = TopApp(camera, seconds, order.sort, order.columns, order.first, style)
+    app = make_app(style)
     leaving.leave = app.leave
     try:
         app.run()

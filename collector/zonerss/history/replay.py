@@ -19,7 +19,7 @@ from zonerss.history.moment import Moment
 from zonerss.history.recording import Recording
 from zonerss.history.regroup import Regrouped
 from zonerss.kernel.patience import PATIENCE_SECONDS
-from zonerss.records import Gap, Grouping, Names, ProcessUsage, Task, Usage, Zone
+from zonerss.records import CONTROLS, Gap, Grouping, Names, ProcessUsage, Task, Usage, Wanted, Zone
 from zonerss.snapshot import Past, Snapshot
 from zonerss.zones.labels import find_names
 from zonerss.zones.paths import ancestors, nested
@@ -36,10 +36,6 @@ if TYPE_CHECKING:
 
 DERIVED = ("depth", "slice", "session")
 """Ways of grouping that follow from a process's cgroup. Those of a moment itself are kept as they were."""
-_CONTROLS = (
-    *("limit_bytes", "high_bytes", "pressure_some", "pressure_full", "oom_kills"),
-    *("cache_unmapped_bytes", "dead_cgroups_bytes", "dying_cgroups"),
-)
 
 
 class PastSession:
@@ -62,10 +58,10 @@ class PastSession:
         *,
         alone: bool = False,
         processes: bool = False,
-        controls: bool = False,
+        controls: bool | Wanted = False,
     ) -> Snapshot:
         """
-        The moment; see :func:`zonerss.snapshot.take_snapshot`.
+        The moment; see :func:`zonerss.snapshot.take_snapshot`. Of the controller there is all that was kept.
 
         :raises UsageError: it cannot be grouped so, or has another basis
         :raises UnknownZone: there was no zone of that name
@@ -80,7 +76,7 @@ class PastSession:
         groupings, totals = [], []
         for position, way in enumerate(ways):
             chosen = names if position == 0 else ()
-            usages, total = self._usages(regrouped.parts, members, position, way, chosen, controls)
+            usages, total = self._usages(regrouped.parts, members, position, way, chosen, bool(controls))
             groupings.append(Grouping(str(way), usages))
             totals.append(total)
         told = all(grouping.by in self._told for grouping in groupings)
@@ -171,7 +167,7 @@ class PastSession:
             return None if zone.cgroup is None else self._charge(zone.cgroup, below[zone])
 
         usages, total = zones_usage(parts, members, position, charge, names)
-        fields = ("uncertainty_bytes", *(_CONTROLS if controls else ()))
+        fields = ("uncertainty_bytes", *(CONTROLS if controls else ()))
         usages = tuple(
             replace(usage, **{field: getattr(told[usage.zone], field) for field in fields})
             if usage.zone in told

@@ -12,7 +12,7 @@ import contextlib
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from rich.console import JustifyMethod
 from rich.text import Text
@@ -27,6 +27,7 @@ from textual.widgets import DataTable, Footer, Input, Static
 from zonerss.errors import ZonerssError
 from zonerss.snapshot import Snapshot
 from zonerss.views.columns import RSS, Column
+from zonerss.views.player import Player
 from zonerss.views.screen import machine_line
 from zonerss.views.table import GAP
 from zonerss.views.terminal import Style
@@ -138,7 +139,7 @@ class TopApp(App[None]):
         Binding("minus", "faster", "Faster", show=False),
         Binding("escape", "back", "Back", show=False, priority=True),
     ]
-    KEYS = (
+    KEYS: ClassVar[tuple[tuple[str, str], ...]] = (
         ("↑ ↓", "choose a zone"),
         ("Enter", "its page"),
         ("p", "its processes"),
@@ -231,8 +232,13 @@ class TopApp(App[None]):
                 self._wake.wait(self.interval)
                 while self.paused and not self._wake.is_set():
                     self._wake.wait()
+                if not self._wake.is_set():
+                    self.interval_over()
         finally:
             self.camera.close()
+
+    def interval_over(self) -> None:
+        """The next snapshot is due. In the thread that takes them."""
 
     def _take_one(self, view: View) -> Message:
         try:
@@ -493,6 +499,91 @@ class TopApp(App[None]):
         """Other columns may fit. A terminal that is still busy resizing may lose what is drawn meanwhile."""
         self.redraw()
         self.set_timer(0.5, lambda: self.refresh(repaint=True, layout=True))
+
+
+class ReplayApp(TopApp):
+    """The screen of a recording: a line more, with the moment and the speed, and keys that go to and fro in time."""
+
+    CSS = f"{TopApp.CSS}\n#moment {{ height: 1; }}"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "pause", "Play/pause", priority=True),
+        Binding("left", "step(-1)", "Step", key_display="←→", priority=True),
+        Binding("right", "step(1)", "Step", show=False, priority=True),
+        Binding("home", "edge(0)", "First", show=False, priority=True),
+        Binding("end", "edge(-1)", "Last", show=False, priority=True),
+        Binding("plus,equals_sign", "speed(1)", "Faster", show=False, priority=True),
+        Binding("minus", "speed(-1)", "Slower", show=False, priority=True),
+    ]
+    KEYS: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("Space", "play, pause"),
+        ("← →", "one snapshot back, on"),
+        ("Home End", "the first, the last snapshot"),
+        ("+ -", "faster, slower"),
+        *(row for row in TopApp.KEYS if row[0] not in ("Space", "r", "+ -")),
+    )
+
+    def __init__(self, camera: Camera, player: Player, *args: Any) -> None:
+        """
+        :param player: where it is; the camera takes the snapshot that this is at
+        :param args: as of :class:`TopApp`, from ``sort`` on
+        """
+        super().__init__(camera, player.wait_seconds, *args)
+        self.player = player
+        self._follow()
+
+    def compose(self) -> ComposeResult:
+        """The widgets, the line of the moment first."""
+        yield Static(Text(""), id="moment")
+        yield from super().compose()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The line of the filter has these keys for itself."""
+        is_own = action in ("pause", "step", "edge", "speed")
+        return not (is_own and self.query_one("#filter", Input).display)
+
+    def redraw(self) -> None:
+        """The moment, and all else."""
+        machine = self.look.snapshot.machine if self.look else None
+        host_name = printable(machine.host_name) if machine else ""
+        line = self.player.line(host_name, self.size.width)
+        self.query_one("#moment", Static).update(Text(line, no_wrap=True, overflow="ellipsis"))
+        super().redraw()
+
+    def _follow(self) -> None:
+        """Take over what the player says."""
+        self.paused, self.interval = not self.player.is_playing, self.player.wait_seconds
+
+    def interval_over(self) -> None:
+        """One snapshot on."""
+        self.player.advance()
+        self._follow()
+
+    def _jump(self) -> None:
+        self._follow()
+        self._wake.set()
+        self.redraw()
+
+    def action_pause(self) -> None:
+        """Play, or pause."""
+        self.player.toggle()
+        self._jump()
+
+    def action_step(self, count: int) -> None:
+        """On or back; it pauses there."""
+        self.player.is_playing = False
+        self.player.step(count)
+        self._jump()
+
+    def action_edge(self, index: int) -> None:
+        """To the first or the last snapshot."""
+        self.player.is_playing = self.player.is_playing and index == 0
+        self.player.at = index % len(self.player.times)
+        self._jump()
+
+    def action_speed(self, count: int) -> None:
+        """Twice as fast, or half as fast."""
+        self.player.change_speed(count)
+        self._jump()
 
 
 def _text(cell: str, column: Column) -> Text:

@@ -68,6 +68,9 @@ class FakeRecording:
     def __exit__(self, *_: object) -> None:
         pass
 
+    def close(self) -> None:
+        pass
+
     def times(self) -> list[datetime]:
         return [moment.snapshot.began for moment in self.kept]
 
@@ -86,6 +89,7 @@ def recording(monkeypatch: pytest.MonkeyPatch) -> type[FakeRecording]:
     moments = [moment_at(10 * n, n * MIB_PAGES) for n in range(1, 6)]
     monkeypatch.setattr(FakeRecording, "kept", moments)
     monkeypatch.setattr("zonerss.commands.past.Recording", FakeRecording)
+    monkeypatch.setattr("zonerss.history.recording.Recording", FakeRecording)
     monkeypatch.setattr("zonerss.commands.watching.Session", lambda *_, **__: pytest.fail("it looks at now"))
     return FakeRecording
 
@@ -235,3 +239,51 @@ def test_without_files(recording: type[FakeRecording], capsys: pytest.CaptureFix
     for words in (["files"], ["whatif", "web"]):
         assert main([*words, "--from", "f.zrec"]) == 1
         assert "record --lean" in capsys.readouterr().err
+
+
+def test_top_prints_a_table_for_each_look(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["top", "--from", "f.zrec", "--batch"]) == 0
+    out = capsys.readouterr().out
+    rows = [line.split() for line in out.splitlines() if line.startswith("web")]
+    assert [row[3] for row in rows] == ["1.0M", "2.0M", "3.0M", "4.0M", "5.0M"]
+    assert "As of" in out
+    at = (BEGAN + timedelta(seconds=31)).isoformat()
+    assert main(["top", "--from", "f.zrec", "--at", at, "--json"]) == 0
+    began = [json.loads(line)["began"] for line in capsys.readouterr().out.splitlines()]
+    assert [time[14:19] for time in began] == ["00:30", "00:40", "00:50"]
+    assert main(["top", "--from", "f.zrec", "-n", "2", "--json"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--from", "f.zrec", "-i", "1"], "+ and - play a recording"),
+        (["--from", "f.zrec", "--source", "pagemap"], "--from takes no --source"),
+        (["--at", "20:55"], "--at needs --from"),
+    ],
+)
+def test_top_refuses_what_is_of_now(
+    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["top", *words]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_top_shows_the_moment_that_the_player_is_at_with_the_growth_until_then() -> None:
+    from zonerss.commands.top import PastCamera
+    from zonerss.views.player import Player
+    from zonerss.views.top import Mode
+
+    player = Player(FakeRecording("f.zrec").times(), 4)
+    camera = PastCamera(lambda: FakeRecording("f.zrec"), player, "zone", "f.zrec")  # type: ignore[arg-type,return-value]
+    for at, grows in ((4, 6 << 20), (4, 6 << 20), (1, None), (3, 6 << 20)):
+        player.at = at
+        look = camera.take(Mode.ZONES, None)
+        assert look.snapshot.began == player.time
+        assert look.rows[0].growth_bytes == grows
+    for mode in (Mode.ZONE, Mode.PROCESSES, Mode.SHARING, Mode.EXPLAIN, Mode.TREE):
+        page = camera.take(mode, "web.service").page
+        assert page is not None
+        assert len(page(80)) > 2
+    camera.close()

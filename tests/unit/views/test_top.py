@@ -704,3 +704,87 @@ def test_the_interface_answers_while_a_walk_takes_long() -> None:
         assert time.monotonic() - began < 60  # it comes to pass at all
 
     drive(script)
+
+
+# ---- the screen of a recording ----
+
+
+def replayed(script: Callable, at: int = 0):
+    """Drive the screen of a recording of four snapshots, a tenth of a second apart."""
+    from zonerss.views.player import Player
+    from zonerss.views.top_app import ReplayApp
+
+    class PastCamera(Camera):
+        def take(self, mode: Mode, zone: str | None) -> Look:
+            self.asked.append((mode, zone))
+            return Look(
+                of_two(100 + player.at, began=player.time), rows_of(of_two(100 + player.at), Growth())
+            )
+
+    player = Player([BEGAN + timedelta(seconds=number / 10) for number in range(4)], at)
+
+    async def run():
+        camera = PastCamera()
+        app = ReplayApp(camera, player)
+        async with app.run_test(size=(80, 24)) as pilot:
+            try:
+                await until(pilot, lambda: app.zones.row_count == 2)
+                await script(app, pilot, player)
+            finally:
+                app.stop(0)
+
+    asyncio.run(run())
+
+
+def moment_line(app) -> str:
+    return str(app.query_one("#moment").render())
+
+
+def shown_at(app) -> float:
+    return (app.look.snapshot.began - BEGAN).total_seconds() * 10
+
+
+def test_a_recording_is_stepped_through() -> None:
+    async def script(app, pilot, player):
+        assert "vm  2026-11-22 12:00:00" in moment_line(app).replace("13:", "12:")
+        assert moment_line(app).rstrip().endswith("2 of 4  PAUSED  8x")
+        for key, at in (
+            ("right", 2),
+            ("right", 3),
+            ("right", 3),
+            ("home", 0),
+            ("left", 0),
+            ("end", 3),
+            ("left", 2),
+        ):
+            await pilot.press(key)
+            await until(pilot, lambda at=at: app.look.snapshot.began == player.times[at])
+            assert f"{at + 1} of 4" in moment_line(app)
+        await pilot.press("plus", "plus", "minus")
+        assert moment_line(app).rstrip().endswith("PAUSED  16x")
+
+    replayed(script, at=1)
+
+
+def test_a_recording_is_played_to_its_end_and_again_from_its_beginning() -> None:
+    async def script(app, pilot, player):
+        await pilot.press("space")
+        await until(pilot, lambda: player.at == 3 and not player.is_playing)
+        await until(pilot, lambda: shown_at(app) == 3)
+        assert "PAUSED" in moment_line(app)
+        await pilot.press("space")
+        await until(pilot, lambda: "▶" in moment_line(app) or player.at == 3)
+        await until(pilot, lambda: player.at == 3 and not player.is_playing)
+
+    replayed(script)
+
+
+def test_keys_of_time_are_letters_where_a_filter_is_typed() -> None:
+    async def script(app, pilot, player):
+        await pilot.press("slash", "w", "space", "left", "minus")
+        assert app.query_one("#filter").value == "w- "
+        assert (player.at, player.speed, player.is_playing) == (1, 8.0, False)
+        await pilot.press("escape", "question_mark")
+        assert "play, pause" in "\n".join(app._lines(None))
+
+    replayed(script, at=1)
