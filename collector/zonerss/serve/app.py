@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
@@ -56,9 +56,20 @@ class Answer:
 class App:
     """Answers requests from the latest look."""
 
-    def __init__(self, traffic: Traffic, passwords: Passwords, executor: Executor, pace: Pace) -> None:
-        """:param executor: where what is not yet made of a look is made"""
+    def __init__(
+        self,
+        traffic: Traffic,
+        passwords: Passwords,
+        executor: Executor,
+        pace: Pace,
+        complain: Callable[[str], None],
+    ) -> None:
+        """
+        :param executor: where what is not yet made of a look is made
+        :param complain: takes a sentence about an error of ours
+        """
         self._traffic, self._passwords, self._executor, self._pace = traffic, passwords, executor, pace
+        self._complain = complain
         self._conversations: dict[object, Conversation] = {}
         self._rendered: Rendered | None = None
         self._headers: Mapping[str, str] = {}
@@ -84,7 +95,11 @@ class App:
         conversation = self._conversations.get(request.protocol)
         if conversation is not None:
             conversation.begin()
-        answer = await self._answer(request, conversation.client if conversation else None)
+        try:
+            answer = await self._answer(request, conversation.client if conversation else None)
+        except Exception as err:
+            self._complain(f"an answer could not be made: {err!r}")
+            answer = Answer(500, b"an error of zonerss: its log has more\n")
         self._traffic.answers[answer.status] += 1
         return await _send(request, answer, self._headers)
 

@@ -108,7 +108,13 @@ class Server:
         self._certificates: Certificates | None = None
         self._pace = Pace(settings.interval_seconds, settings.share)
         self._executor = ThreadPoolExecutor(1, "render")
-        self._app = App(self._traffic, self._passwords, self._executor, self._pace)
+        self._app = App(
+            self._traffic,
+            self._passwords,
+            self._executor,
+            self._pace,
+            lambda sentence: log.say_once("answer", sentence, ERROR),
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         map_large_blocks()  # asyncio takes 256 KiB for each TLS connection
         drop_privileges(LOADING, executed=LOADING)

@@ -19,7 +19,7 @@ from tests.unit.builders import look
 from tests.unit.serve.certificates import self_signed
 from tests.unit.serve.test_auth import hashed, header
 
-from zonerss.serve import connections
+from zonerss.serve import app, connections
 from zonerss.serve.addresses import TcpAddress
 from zonerss.serve.app import App
 from zonerss.serve.auth import Passwords
@@ -49,7 +49,8 @@ class Site:
         self.executor = ThreadPoolExecutor(1)
         self.passwords = Passwords()
         self.pace = Pace(30.0, 0.01)
-        self.app = App(self.traffic, self.passwords, self.executor, self.pace)
+        self.complaints: list[str] = []
+        self.app = App(self.traffic, self.passwords, self.executor, self.pace, self.complaints.append)
         http = web.Server(self.app.handle, access_log=None, lingering_time=0, max_line_size=LINE_BYTES)
         self.acceptor = Acceptor(http, self.app.meet, lambda: certificates, self.traffic, MOST)
         self.socket = listen(TcpAddress("127.0.0.1", 0))
@@ -210,6 +211,19 @@ def test_one_request_a_connection_and_no_body_is_read() -> None:
         writer.write(b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000000\r\n\r\n")
         assert b" 405 " in await reader.readline()
         writer.close()
+
+    visit(what)
+
+
+def test_an_error_of_ours_is_said_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(app.MAKERS, "page", lambda _: b""[1])  # type: ignore[arg-type, return-value]
+
+    async def what(site: Site) -> None:
+        site.app.publish(look())
+        assert (await site.ask("/")).status == 500
+        assert "IndexError" in site.complaints[0]
+        assert (await site.ask("/metrics")).status == 200
+        assert site.traffic.answers == {500: 1, 200: 1}
 
     visit(what)
 
