@@ -1,10 +1,49 @@
-"""The writer of a recording: moments into one SQLite file (docs/history.md)."""
+"""The writer of a recording: moments into one SQLite file (docs/history.md).
+
+A segment is a key snapshot and those after it, which are differences to it. Each snapshot is one transaction. What is
+to be forgotten goes by whole segments, together with the identities that no later one refers to.
+"""
 
 from __future__ import annotations
 
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from zonerss.errors import CannotServe, StoreFull, UsageError
+from zonerss.history.content import Sections, other_of, sections_of
+from zonerss.history.figures import Malformed, Table, pack
+from zonerss.history.identities import Given
 from zonerss.history.moment import Moment
+from zonerss.history.schema import (
+    APPLICATION_ID,
+    BESIDE,
+    IDENTITIES,
+    PAGE_SIZE,
+    SCHEMA,
+    SCHEMA_VERSION,
+    SECTIONS,
+    check_schema,
+    nanoseconds_of,
+)
+from zonerss.kernel.keeping import Taken, hold_file
+from zonerss.kernel.safely import Unfit
+
+LEAST_BYTES = 1 << 20
+"""How much --max-size must leave at the least."""
+SEGMENT_SNAPSHOTS = 64
+_PAYS = 0.75
+"""A difference is kept as long as it takes less than this part of what its key takes."""
+_CLOCK_STEP_NS = 1_000_000_000
+"""By how much the time of day and the time since boot must disagree to be told."""
+_WAL_BYTES = 4 << 20
+"""When the log is written back, where nothing limits it further."""
+_SLACK_BYTES = 32 * PAGE_SIZE
+"""Pages of the tables' trees that a snapshot changes besides its own."""
+_SHM_BYTES = 64 << 10
+_NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
 
 
 class Keeper:
@@ -18,26 +57,326 @@ class Keeper:
 
         :param keep_seconds: forget moments that are older; None: keep all
         :param max_bytes: forget the oldest moments so that the file and what SQLite keeps beside it are not larger
+        :raises UsageError: max_bytes is less than :data:`LEAST_BYTES`
         :raises CannotServe: the file cannot be made or continued: it is no recording, of a newer zonerss, or another
-            writes to it
+            process writes to it
         """
-        raise NotImplementedError
+        if max_bytes is not None and max_bytes < LEAST_BYTES:
+            raise UsageError(
+                f"a recording takes {LEAST_BYTES:,} bytes at the least; {max_bytes:,} are too few"
+            )
+        self._path, self._max_bytes = os.path.abspath(path), max_bytes
+        self._keep_ns = None if keep_seconds is None else round(keep_seconds * 1e9)
+        self._wal_bytes = _WAL_BYTES if max_bytes is None else min(_WAL_BYTES, max_bytes // 3)
+        self._lock = self._held()
+        try:
+            self._connection = self._opened()
+            with self._sentences():
+                self._given = Given(self._connection)
+                self._load()
+                if max_bytes is not None:
+                    self._shrink()
+        except BaseException:
+            self.close()
+            raise
 
     def add(self, moment: Moment) -> int:
         """
         Keep a moment. It is on the disk when this returns.
 
         :return: how many bytes it took, those of names and of other identities that are new included
-        :raises StoreFull: there is no room; the file is as it was, and the next may fit again
+        :raises StoreFull: there is no room; what was kept is whole, and the next may fit again
         :raises CannotServe: the file cannot be written
         """
-        raise NotImplementedError
+        self._given.begin()
+        try:
+            with self._sentences():
+                size = self._add(moment)
+        except BaseException:
+            self._forget_state()
+            raise
+        with self._sentences():
+            self._write_back()
+        return size
 
     def close(self) -> None:
         """Give the file back. What was added stays."""
+        connection, self._connection = getattr(self, "_connection", None), None  # type: ignore[assignment]
+        if connection is not None:
+            connection.close()  # writes the log back, if it can
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     def __enter__(self) -> Keeper:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    # ---- opening -----------------------------------------------------------------------------------------
+
+    def _held(self) -> int:
+        try:
+            return hold_file(self._path, BESIDE)
+        except Taken:
+            raise CannotServe(
+                f"another process records into {self._path}: end it, or name another file"
+            ) from None
+        except Unfit as err:
+            raise CannotServe(f"cannot record: {err}") from None
+        except OSError as err:
+            raise CannotServe(f"cannot record into {self._path}: {err.strerror}") from err
+
+    def _opened(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=5, isolation_level=None, check_same_thread=False)
+        try:
+            with self._sentences():
+                if check_schema(connection, self._path) == 0:
+                    _create(connection)
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute("PRAGMA wal_autocheckpoint = 0")
+                connection.execute(f"PRAGMA journal_size_limit = {self._wal_bytes}")
+                connection.execute("PRAGMA trusted_schema = OFF")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _load(self) -> None:
+        """What is remembered of the file: the last snapshot. The next one begins a segment."""
+        self._given.load()
+        row = self._connection.execute(
+            "SELECT ended_ns, boottime_ns, age_ns FROM snapshots ORDER BY id DESC LIMIT 1"
+        ).fetchone()
+        boot = self._connection.execute("SELECT value FROM properties WHERE name = 'boot_id'").fetchone()
+        self._last: tuple[int, int, int] | None = row
+        self._boot_id = boot[0] if boot else ""
+        self._key: Sections | None = None
+        self._segment = self._key_bytes = self._segment_bytes = self._count = 0
+
+    def _forget_state(self) -> None:
+        """After a failure: what is remembered may not be what is on the disk."""
+        connection = self._connection
+        if connection is not None:
+            try:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                self._load()
+            except (sqlite3.Error, Malformed):
+                self._key = None
+
+    @contextmanager
+    def _sentences(self) -> Iterator[None]:
+        """Errors of SQLite as sentences."""
+        try:
+            yield
+        except Malformed as err:
+            raise CannotServe(f"cannot record into {self._path}: {err}") from None
+        except (sqlite3.Error, UnicodeDecodeError) as err:
+            code = getattr(err, "sqlite_errorcode", 0)
+            if code in _NO_ROOM:
+                raise StoreFull(
+                    f"cannot record into {self._path}: the disk is full; make room, and it goes on"
+                ) from err
+            if code & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_OK):
+                raise CannotServe(
+                    f"{self._path} is no recording of zonerss, or is damaged ({err}): name another file"
+                ) from err
+            raise CannotServe(f"cannot record into {self._path}: {err}") from err
+
+    # ---- adding ------------------------------------------------------------------------------------------
+
+    def _add(self, moment: Moment) -> int:
+        sections = sections_of(moment, self._given)
+        blobs, is_key = self._packed(sections)
+        other = other_of(moment)
+        size = len(other) + sum(len(blob) for blob in blobs if blob)
+        number = self._next_snapshot()
+        segment = number if is_key else self._segment
+        added, changed = self._given.written_bytes(segment)
+        self._shorten_log(size + added + changed)
+        with self._transaction():
+            age_ns, step_ns = self._clocks(moment)
+            self._given.touch(segment)  # first, so that nothing goes that this snapshot refers to
+            if self._keep_ns is not None:
+                self._forget_older(age_ns - self._keep_ns, segment)
+            self._make_room(size + added, segment)
+            self._given.write(segment)
+            times = [nanoseconds_of(moment.snapshot.began), nanoseconds_of(moment.snapshot.ended)]
+            uptime = [moment.uptime.monotonic_ns, moment.uptime.boottime_ns]
+            row = [number, segment, *times, *uptime, age_ns, step_ns, other, *blobs]
+            self._connection.execute(f"INSERT INTO snapshots VALUES ({', '.join('?' * len(row))})", row)
+            self._tell(moment)
+            self._demand_room()
+        self._given.written(segment)
+        if is_key:
+            self._given.keep_from(self._segment)
+            self._key, self._segment, self._key_bytes = sections, segment, size
+            self._segment_bytes = self._count = 0
+        self._segment_bytes += size
+        self._count += 1
+        self._last, self._boot_id = (times[1], uptime[1], age_ns), moment.boot_id
+        return size + added
+
+    def _packed(self, sections: Sections) -> tuple[list[bytes | None], bool]:
+        """The blobs, and whether they are no difference."""
+        most = self._max_bytes // 16 if self._max_bytes else self._segment_bytes + 1
+        if self._key is not None and self._count < SEGMENT_SNAPSHOTS and self._segment_bytes < most:
+            blobs = [_blob(sections[name], self._key[name]) for name in SECTIONS]
+            if sum(len(blob) for blob in blobs if blob) < _PAYS * self._key_bytes:
+                return blobs, False
+        return [_blob(sections[name], None) for name in SECTIONS], True
+
+    def _clocks(self, moment: Moment) -> tuple[int, int]:
+        """The age of the recording at this moment, and by how much the time of day was set since the last one."""
+        if self._last is None:
+            return 0, 0
+        ended_ns, boottime_ns, age_ns = self._last
+        by_day = nanoseconds_of(moment.snapshot.ended) - ended_ns
+        by_boot = moment.uptime.boottime_ns - boottime_ns
+        if moment.boot_id != self._boot_id:
+            return age_ns + max(by_day, 0), 0
+        step = by_day - by_boot
+        return age_ns + max(by_boot, 0), step if abs(step) >= _CLOCK_STEP_NS else 0
+
+    def _next_snapshot(self) -> int:
+        row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'snapshots'").fetchone()
+        return (row[0] if row else 0) + 1
+
+    def _tell(self, moment: Moment) -> None:
+        if moment.boot_id != self._boot_id or self._last is None:
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO properties VALUES (?, ?)",
+                [
+                    ("host_name", moment.host_name),
+                    ("boot_id", moment.boot_id),
+                    ("page_size", moment.snapshot.page_size),
+                ],
+            )
+
+    # ---- forgetting --------------------------------------------------------------------------------------
+
+    def _shorten_log(self, needed: int) -> None:
+        """Before a snapshot is written: the log has room for it."""
+        if self._max_bytes is None:
+            return
+        most = self._wal_bytes - _SLACK_BYTES
+        if needed > most:
+            raise self._too_large(needed)
+        if self._log_bytes() + needed > most:
+            self._write_back(all_of_it=True)
+            if self._log_bytes() + needed > most:
+                raise StoreFull(
+                    f"cannot record into {self._path}: somebody has been reading it for long, which keeps its log from "
+                    "being shortened; it goes on when that ends"
+                )
+
+    def _make_room(self, needed: int, current: int) -> None:
+        """Forget as much as it takes."""
+        if self._max_bytes is None:
+            return
+        while self._pages_used() * PAGE_SIZE + needed + _SLACK_BYTES > self._file_budget:
+            if not self._forget_oldest(current):
+                raise self._too_large(needed)
+
+    def _too_large(self, needed: int) -> StoreFull:
+        return StoreFull(
+            f"cannot record into {self._path}: one snapshot takes about {needed:,} bytes, for which "
+            f"{self._max_bytes:,} are too few; raise --max-size"
+        )
+
+    def _demand_room(self) -> None:
+        if self._max_bytes is not None and self._pragma("page_count") * PAGE_SIZE > self._file_budget:
+            raise StoreFull(
+                f"cannot record into {self._path}: it would be larger than {self._max_bytes:,} bytes"
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        yield
+        self._connection.execute("COMMIT")
+
+    def _forget_older(self, age_ns: int, current: int) -> None:
+        """Segments whose last snapshot is older."""
+        while (oldest := self._oldest(current)) is not None:
+            (last,) = self._connection.execute(
+                "SELECT max(age_ns) FROM snapshots WHERE segment = ?", (oldest,)
+            ).fetchone()
+            if last >= age_ns:
+                break
+            self._forget_oldest(current)
+
+    def _oldest(self, current: int) -> int | None:
+        row = self._connection.execute("SELECT segment FROM snapshots ORDER BY id LIMIT 1").fetchone()
+        return None if row is None or row[0] == current else row[0]
+
+    def _forget_oldest(self, current: int) -> bool:
+        """Forget the oldest segment, unless it is the current one; whether there was one."""
+        oldest = self._oldest(current)
+        if oldest is None:
+            return False
+        execute = self._connection.execute
+        (last,) = execute("SELECT max(id) FROM snapshots WHERE segment = ?", (oldest,)).fetchone()
+        execute("DELETE FROM snapshots WHERE id <= ?", (last,))
+        for table in IDENTITIES:
+            execute(f"DELETE FROM {table} WHERE segment <= ?", (oldest,))
+        self._given.keep_from(oldest + 1)
+        return True
+
+    # ---- the file's size ---------------------------------------------------------------------------------
+
+    @property
+    def _file_budget(self) -> int:
+        assert self._max_bytes is not None
+        return self._max_bytes - self._wal_bytes - _SHM_BYTES
+
+    def _pages_used(self) -> int:
+        return self._pragma("page_count") - self._pragma("freelist_count")
+
+    def _pragma(self, name: str) -> int:
+        return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+    def _write_back(self, all_of_it: bool = False) -> None:
+        """Move the log into the file where it is half of what it may be, as far as nobody reads what it replaces."""
+        if all_of_it or self._log_bytes() > self._wal_bytes // 2:
+            self._connection.execute("PRAGMA busy_timeout = 0")
+            try:
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                self._connection.execute("PRAGMA busy_timeout = 5000")
+
+    def _log_bytes(self) -> int:
+        try:
+            return os.stat(f"{self._path}-wal").st_size
+        except FileNotFoundError:
+            return 0
+
+    def _shrink(self) -> None:
+        """A file that was there may be larger than it may be now."""
+        while self._pages_used() * PAGE_SIZE > self._file_budget:
+            with self._transaction():
+                if not self._forget_oldest(0):
+                    break
+            self._write_back()
+        while self._pragma("page_count") * PAGE_SIZE > self._file_budget and self._pragma("freelist_count"):
+            self._connection.execute("PRAGMA incremental_vacuum(64)").fetchall()
+            self._write_back()
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in SCHEMA.values():
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute("COMMIT")
+
+
+def _blob(tables: Sequence[Table] | None, base: Sequence[Table] | None) -> bytes | None:
+    return None if tables is None else pack(tables, base)

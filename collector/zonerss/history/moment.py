@@ -81,7 +81,7 @@ def take_moment(session: Observer, lean: bool = False, zone: Sequence[str] = ())
     coarse = _Coarse(full)
     billed = None if lean else asked.payers()
     held, gaps = (None, ()) if lean else asked.holdings()
-    snapshot = replace(full.without_evidence(), parts=coarse.parts, members=coarse.members(full.members))
+    snapshot = replace(full.without_evidence(), parts=coarse.parts, members=coarse.members())
 
     inodes = asked.cgroups() if billed else {}
     payers = {row.inode: inodes[row.inode] for row in billed or () if row.inode in inodes}
@@ -106,21 +106,33 @@ def take_moment(session: Observer, lean: bool = False, zone: Sequence[str] = ())
     )
 
 
+def member_order(member: Member) -> tuple[str, int]:
+    """How the members of a moment are sorted."""
+    return member.zones[0].name, member.task.pid
+
+
+def holding_order(holding: Holding) -> tuple[object, ...]:
+    """How what a set holds is sorted: files by name, then what is of none."""
+    file, _ = holding
+    return (1,) if file is None else (0, file.name, file.kind, file.device, file.inode, repr(file))
+
+
 class _Coarse:
     """The parts of a walk with coarser owners: one for each combination of zones, rather than each address space."""
 
     def __init__(self, full: Snapshot) -> None:
         self._full = full
-        number = {zones: n for n, zones in enumerate(dict.fromkeys(member.zones for member in full.members))}
+        self._members = sorted(full.members, key=member_order)
+        number = {zones: n for n, zones in enumerate(dict.fromkeys(member.zones for member in self._members))}
         self._group_of = [NO_GROUP] * full.parts.owners
-        for member in full.members:
+        for member in self._members:
             self._group_of[member.owner] = number[member.zones]
         self.parts: Parts = full.parts.project(self._group_of, len(number))
 
-    def members(self, members: Iterable[Member]) -> tuple[Member, ...]:
+    def members(self) -> tuple[Member, ...]:
         return tuple(
             replace(member, owner=self._group_of[member.owner], task=kept_task(member.task))
-            for member in members
+            for member in self._members
         )
 
     def billed(self, rows: Iterable[Billed]) -> tuple[Billed, ...]:
@@ -141,7 +153,7 @@ class _Coarse:
             files = sums.setdefault(number, {})
             for file, pages in rows:
                 files[file] = _plus(files.get(file), pages)
-        return {number: tuple(files.items()) for number, files in sums.items()}
+        return {number: tuple(sorted(files.items(), key=holding_order)) for number, files in sums.items()}
 
     def _groups(self, owners: Iterable[int]) -> tuple[int, ...]:
         return tuple(sorted({self._group_of[owner] for owner in owners} - {NO_GROUP}))

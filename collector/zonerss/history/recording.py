@@ -1,12 +1,31 @@
-"""The reader of a recording (docs/history.md)."""
+"""The reader of a recording (docs/history.md), which may be a stranger's, and may be written to meanwhile."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
+from zonerss.errors import CannotServe
+from zonerss.history.content import SHAPES, Frame, moment_of
+from zonerss.history.figures import Malformed, Table, unpack
+from zonerss.history.identities import Found
 from zonerss.history.moment import Moment
+from zonerss.history.schema import BESIDE, SECTIONS, check_schema, nanoseconds_of, time_of
+from zonerss.kernel.boot import Uptime
+from zonerss.kernel.keeping import demand_regular
+from zonerss.records import Caveat
+
+_MOST_FIELD_BYTES = 1 << 25
+"""Of one value of the file."""
+_FRAME = "id, segment, began_ns, ended_ns, monotonic_ns, boottime_ns, clock_step_ns, other"
+_Tables = Mapping[str, Sequence[Table] | None]
 
 
 class Recording:
@@ -16,13 +35,33 @@ class Recording:
         """
         :raises CannotServe: it is not there, no recording, of a newer zonerss, or damaged
         """
-        raise NotImplementedError
+        self._path = os.path.abspath(path)
+        self._connection: sqlite3.Connection | None = None
+        self._is_still = False
+        self._found = Found()
+        self._key: tuple[int, _Tables] | None = None
+        self.damaged: list[str] = []
+        """Sentences about snapshots that were left out because they could not be read, so far."""
+        self._version = 0
+        try:
+            with self._reading() as connection:
+                if self._version == 0:
+                    raise CannotServe(f"{self._path} is empty: nothing was recorded")
+                found = dict(connection.execute("SELECT name, value FROM properties LIMIT 100").fetchall())
+        except BaseException:
+            self.close()
+            raise
+        self._host_name = found.get("host_name")
 
-    schema_version: int
-    host_name: str
-    """Of the host that was recorded last."""
-    damaged: list[str]
-    """Sentences about snapshots that could not be read, so far."""
+    @property
+    def schema_version(self) -> int:
+        """Which of the schemas of docs/history.md it has."""
+        return self._version
+
+    @property
+    def host_name(self) -> str:
+        """Of the host that was recorded last; empty: nothing was recorded."""
+        return self._host_name if isinstance(self._host_name, str) else ""
 
     def span(self) -> tuple[datetime, datetime]:
         """
@@ -30,11 +69,16 @@ class Recording:
 
         :raises CannotServe: there is none
         """
-        raise NotImplementedError
+        times = self._rows("SELECT min(began_ns), max(began_ns) FROM snapshots")
+        (first, last), *_ = times
+        if first is None:
+            raise CannotServe(f"{self._path} has no snapshots yet")
+        return self._time(first), self._time(last)
 
     def times(self) -> Sequence[datetime]:
         """When each moment began, in the order of time. UTC."""
-        raise NotImplementedError
+        rows = self._rows("SELECT began_ns FROM snapshots ORDER BY began_ns, id")
+        return [self._time(began) for (began,) in rows]
 
     def at(self, when: datetime) -> Moment:
         """
@@ -42,17 +86,162 @@ class Recording:
 
         :raises CannotServe: there is none, or it is damaged; says what there is
         """
-        raise NotImplementedError
+        rows = self._rows(
+            f"SELECT {_FRAME} FROM snapshots WHERE began_ns <= ? ORDER BY began_ns DESC, id DESC LIMIT 1",
+            (nanoseconds_of(when),),
+        )
+        if not rows:
+            first, last = self.span()
+            raise CannotServe(
+                f"{self._path} has nothing of {_spelled(when)}: it goes from {_spelled(first)} to {_spelled(last)}"
+            )
+        try:
+            return self._moment(rows[0])
+        except Malformed as err:
+            raise CannotServe(f"{self._sentence(rows[0], err)}; name another time") from None
 
     def moments(self, start: datetime | None = None, end: datetime | None = None) -> Iterator[Moment]:
-        """Those that began from start to end, both included, in the order of time. Damaged ones are skipped."""
-        raise NotImplementedError
+        """
+        Those that began from start to end, both included, in the order of time.
+
+        Those that are damaged are left out, and :attr:`damaged` has a sentence about each.
+        """
+        rows = self._rows(
+            "SELECT id FROM snapshots WHERE began_ns >= ? AND began_ns <= ? ORDER BY began_ns, id",
+            (
+                -(2**63) if start is None else nanoseconds_of(start),
+                2**63 - 1 if end is None else nanoseconds_of(end),
+            ),
+        )
+        for (number,) in rows:
+            for row in self._rows(f"SELECT {_FRAME} FROM snapshots WHERE id = ?", (number,)):
+                try:
+                    moment = self._moment(row)
+                except (Malformed, CannotServe) as err:
+                    self.damaged.append(self._sentence(row, err))
+                else:
+                    yield moment
 
     def close(self) -> None:
         """Give the file back."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def __enter__(self) -> Recording:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    # ---- one moment --------------------------------------------------------------------------------------
+
+    def _moment(self, row: tuple[Any, ...]) -> Moment:
+        number, segment, began, ended, monotonic, boottime, step, other = row
+        try:
+            frame = Frame(time_of(began), time_of(ended), Uptime(monotonic, boottime), other)
+            with self._reading() as connection:
+                if number == segment:
+                    tables = self._tables(connection, number, None)
+                    self._key = number, tables
+                else:
+                    if self._key is None or self._key[0] != segment:
+                        self._key = segment, self._tables(connection, segment, None)
+                    tables = self._tables(connection, number, self._key[1])
+                moment = moment_of(frame, tables, self._found.begin(connection))
+            return moment if not step else replace(moment, snapshot=_told(moment, step))
+        except (TypeError, ValueError, OverflowError) as err:
+            raise err if isinstance(err, Malformed) else Malformed(str(err)) from err
+
+    def _tables(self, connection: sqlite3.Connection, number: int, key: _Tables | None) -> _Tables:
+        row = connection.execute(
+            f"SELECT {', '.join(SECTIONS)} FROM snapshots WHERE id = ? AND (? OR segment = id)",
+            (number, key is not None),
+        ).fetchone()
+        if row is None:
+            raise Malformed(f"there is no {'' if key else 'key '}snapshot {number}")
+        return {
+            name: None if blob is None else unpack(blob, SHAPES[name], key[name] if key else None)
+            for name, blob in zip(SECTIONS, row, strict=True)
+        }
+
+    def _sentence(self, row: tuple[Any, ...], err: Exception) -> str:
+        return f"the snapshot of {_spelled(self._time(row[2]))} in {self._path} cannot be read: {err}"
+
+    def _time(self, nanoseconds: Any) -> datetime:
+        try:
+            return time_of(nanoseconds)
+        except (TypeError, OverflowError):
+            raise CannotServe(f"{self._path} is damaged: a time that is none") from None
+
+    # ---- the file ----------------------------------------------------------------------------------------
+
+    def _rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._reading() as connection:
+            return connection.execute(query, values).fetchall()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """One view of the file; errors of SQLite as sentences."""
+        try:
+            if self._connection is not None and self._is_still and self._has_log():
+                self.close()  # somebody has begun to write
+            if self._connection is None:
+                self._connection = self._opened()
+            self._connection.execute("BEGIN")
+            try:
+                yield self._connection
+            finally:
+                self._connection.execute("COMMIT")
+        except (
+            sqlite3.Error,
+            UnicodeDecodeError,
+        ) as err:  # the latter: an error whose text quotes damaged text
+            self.close()
+            raise CannotServe(f"{self._path} is no recording of zonerss, or is damaged: {err}") from err
+
+    def _has_log(self) -> bool:
+        return os.path.lexists(f"{self._path}-wal")
+
+    def _opened(self) -> sqlite3.Connection:
+        try:
+            demand_regular(self._path, BESIDE)
+        except FileNotFoundError:
+            raise CannotServe(f"there is no {self._path}") from None
+        except OSError as err:
+            raise CannotServe(f"cannot read {self._path}: {err.strerror or err}") from err
+        # Without a log nobody writes to it, and nothing is made beside it.
+        self._is_still = not self._has_log()
+        how = "mode=ro&immutable=1" if self._is_still else "mode=ro"
+        connection = sqlite3.connect(
+            f"file:{quote(self._path)}?{how}",
+            uri=True,
+            timeout=5,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_FIELD_BYTES)
+            for pragma in (
+                "trusted_schema = OFF",
+                "query_only = ON",
+                "cell_size_check = ON",
+                "mmap_size = 0",
+            ):
+                connection.execute(f"PRAGMA {pragma}")
+            self._version = check_schema(connection, self._path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _told(moment: Moment, step_ns: int) -> Any:
+    """The snapshot with a word about a clock that was set."""
+    way = "ahead" if step_ns > 0 else "back"
+    text = f"The clock of this host was set {way} by {abs(step_ns) / 1e9:.0f} s since the snapshot before this one."
+    return replace(moment.snapshot, warnings=(*moment.snapshot.warnings, Caveat("clock", text)))
+
+
+def _spelled(when: datetime) -> str:
+    return when.isoformat(sep=" ", timespec="seconds")

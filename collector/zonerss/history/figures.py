@@ -1,0 +1,287 @@
+"""Tables of whole numbers as few bytes: differences to a table before, as variable-length numbers, deflated. Pure.
+
+    a blob    zlib stream (RFC 1950) of tables, one after the other
+    a table   rows, key columns, columns: how many; how: 1: the keys are those of the table that this is a difference
+              to, 0: each key column follows; then each column
+    key       the first: the difference to the row above, which is at least 0; others: the same, zigzag
+    column    how: 31: each value is its base; otherwise a shift s, and for each row 0: unknown, or
+              1 + zigzag((value - base) / 2^s). base: the value of the row of the same key in the table that this is a
+              difference to; 0 if there is none, or it is unknown
+    number    LEB128: 7 bits a byte, the lowest first, bit 7: there are more
+    zigzag    0, -1, 1, -2, ... as 0, 1, 2, 3, ...
+
+Blobs may be a stranger's: their length, and that of what they hold, is bounded.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+MOST_BYTES = 1 << 24
+"""Of a blob, inflated."""
+MOST_FIGURES = 1 << 23
+"""Of a table."""
+_MOST = 1 << 66
+_LEVEL = 6
+_MOST_SHIFT = 30
+_UNCHANGED = 31
+
+Key = tuple[int, ...]
+Column = tuple[int | None, ...]
+
+
+class Malformed(ValueError):
+    """Bytes that are no blob of tables."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of figures, each with a key that no other has."""
+
+    keys: tuple[Key, ...]
+    """Ascending, all of one length."""
+    columns: tuple[Column, ...]
+    """Each as long as keys. None: unknown."""
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[Key, Sequence[int | None]]], keys: int, columns: int) -> Table:
+        """
+        A table of rows in any order.
+
+        :param keys: how many columns the key has
+        :param columns: how many others there are
+        """
+        ordered = sorted(rows, key=lambda row: row[0])
+        assert all(len(key) == keys for key, _ in ordered)
+        table = cls(tuple(key for key, _ in ordered), tuple(zip(*(row for _, row in ordered), strict=True)))
+        return table if ordered else cls((), ((),) * columns)
+
+    def rows(self) -> Iterable[tuple[Key, tuple[int | None, ...]]]:
+        """Each key with its figures."""
+        return zip(self.keys, zip(*self.columns, strict=True), strict=True)
+
+
+def pack(tables: Sequence[Table], base: Sequence[Table] | None = None) -> bytes:
+    """
+    Tables as a blob.
+
+    :param base: as many tables to be a difference to; None: to nothing
+    :raises Malformed: it would be too long to be read again
+    """
+    out = bytearray()
+    for number, table in enumerate(tables):
+        _put_table(out, table, base[number] if base else None)
+    if len(out) > MOST_BYTES:
+        raise Malformed(f"{len(out):,} bytes of figures are more than are kept: {MOST_BYTES:,}")
+    return zlib.compress(bytes(out), _LEVEL)
+
+
+def unpack(
+    blob: bytes, shapes: Sequence[tuple[int, int]], base: Sequence[Table] | None = None
+) -> list[Table]:
+    """
+    The tables of a blob.
+
+    :param shapes: of each table how many columns its key has, and how many others there are
+    :param base: as it was packed
+    :raises Malformed: it is none of such tables
+    """
+    reader = _Reader(inflate(blob))
+    tables = [
+        reader.table(keys, columns, base[number] if base else None)
+        for number, (keys, columns) in enumerate(shapes)
+    ]
+    reader.end()
+    return tables
+
+
+def inflate(blob: bytes) -> bytes:
+    """
+    What a zlib stream holds.
+
+    :raises Malformed: it is none, or longer than :data:`MOST_BYTES`
+    """
+    stream = zlib.decompressobj()
+    try:
+        data = stream.decompress(blob, MOST_BYTES + 1)
+    except (zlib.error, TypeError) as err:
+        raise Malformed(f"no zlib stream: {err}") from None
+    if len(data) > MOST_BYTES or not stream.eof or stream.unused_data:
+        raise Malformed("a zlib stream that is too long, or does not end where it should")
+    return data
+
+
+def pack_numbers(ascending: Iterable[int]) -> bytes:
+    """Ascending numbers as differences, not deflated."""
+    out, last = bytearray(), 0
+    for number in ascending:
+        _put(out, number - last)
+        last = number
+    return bytes(out)
+
+
+def unpack_numbers(data: bytes) -> tuple[int, ...]:
+    """
+    What :func:`pack_numbers` has packed.
+
+    :raises Malformed: they do not ascend
+    """
+    reader, last = _Reader(data), 0
+    found: list[int] = []
+    while reader.more:
+        step = reader.number()
+        if found and not step:
+            raise Malformed("numbers that do not ascend")
+        last += step
+        found.append(last)
+    return tuple(found)
+
+
+def _put(out: bytearray, value: int) -> None:
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+
+
+def _zigzag(value: int) -> int:
+    return value << 1 if value >= 0 else (-value << 1) - 1
+
+
+def _put_table(out: bytearray, table: Table, base: Table | None) -> None:
+    width = len(table.keys[0]) if table.keys else 0
+    known = base is not None and base.keys == table.keys
+    for count in (len(table.keys), width, len(table.columns), int(known)):
+        _put(out, count)
+    for position in () if known else range(width):
+        last = 0
+        for key in table.keys:
+            step = key[position] - last
+            _put(out, step if position == 0 else _zigzag(step))
+            last = key[position]
+    bases = _bases(table.keys, len(table.columns), base)
+    for column, before in zip(table.columns, bases, strict=True):
+        _put_column(out, column, before)
+
+
+def _bases(keys: tuple[Key, ...], columns: int, base: Table | None) -> Sequence[Column]:
+    """The base of each figure of a table of these keys."""
+    if base is None or not base.keys:
+        return [(0,) * len(keys)] * columns
+    if base.keys == keys:
+        return base.columns
+    place = {key: number for number, key in enumerate(base.keys)}
+    rows = [place.get(key) for key in keys]
+    return [tuple(0 if row is None else column[row] for row in rows) for column in base.columns]
+
+
+def _put_column(out: bytearray, column: Column, before: Column) -> None:
+    if column == before:
+        return out.append(_UNCHANGED)
+    steps = [None if v is None else v - (b or 0) for v, b in zip(column, before, strict=True)]
+    shift = _shift(steps)
+    out.append(shift)
+    for step in steps:
+        if step == 0:
+            out.append(1)
+        else:
+            _put(out, 0 if step is None else 1 + _zigzag(step >> shift))
+    return None
+
+
+def _shift(steps: Iterable[int | None]) -> int:
+    """How many zero bits all of them end with, 30 at most: sizes are multiples of a page."""
+    bits = 1 << _MOST_SHIFT
+    for step in steps:
+        bits |= step or 0
+    return (bits & -bits).bit_length() - 1
+
+
+class _Reader:
+    def __init__(self, data: bytes) -> None:
+        self._data, self._at = data, 0
+
+    @property
+    def more(self) -> bool:
+        return self._at < len(self._data)
+
+    def end(self) -> None:
+        if self.more:
+            raise Malformed("there is more than tables")
+
+    def number(self) -> int:
+        return self.numbers(1)[0]
+
+    def numbers(self, count: int) -> list[int]:
+        data, at = self._data, self._at
+        if count > len(data) - at:  # each takes a byte at least
+            raise Malformed("figures that end too early")
+        if count and max(small := data[at : at + count]) < 0x80:
+            self._at = at + count
+            return list(small)
+        found = []
+        try:
+            for _ in range(count):
+                byte = data[at]
+                at += 1
+                if byte > 0x7F:
+                    value, shift = byte & 0x7F, 7
+                    while byte > 0x7F:
+                        byte = data[at]
+                        at += 1
+                        value |= (byte & 0x7F) << shift
+                        shift += 7
+                        if value >= _MOST:
+                            raise Malformed("a number that is too large")
+                    byte = value
+                found.append(byte)
+        except IndexError:
+            raise Malformed("figures that end too early") from None
+        self._at = at
+        return found
+
+    def table(self, keys: int, columns: int, base: Table | None) -> Table:
+        rows, *shape, known = self.numbers(4)
+        if shape != [keys if rows else 0, columns]:
+            raise Malformed(f"a table of {shape} columns in place of {keys} and {columns}")
+        if not known:
+            found = self._keys(rows, keys)
+        elif base is None or len(base.keys) != rows:
+            raise Malformed("the keys of a table that is not there")
+        else:
+            found = base.keys
+        if rows * columns > MOST_FIGURES:
+            raise Malformed("too many figures")
+        bases = _bases(found, columns, base)
+        return Table(found, tuple(self._column(before) for before in bases))
+
+    def _keys(self, rows: int, keys: int) -> tuple[Key, ...]:
+        columns = []
+        for position in range(keys):
+            column, last = [], 0
+            for code in self.numbers(rows):
+                last += code if position == 0 else _unzigzag(code)
+                column.append(last)
+            columns.append(column)
+        found = tuple(zip(*columns, strict=True))
+        if any(one >= other for one, other in pairwise(found)):
+            raise Malformed("keys that do not ascend")
+        return found
+
+    def _column(self, before: Column) -> Column:
+        shift = self.number()
+        if shift == _UNCHANGED:
+            return before
+        if shift > _MOST_SHIFT:
+            raise Malformed("a shift that is too large")
+        return tuple(
+            None if code == 0 else (base or 0) + (_unzigzag(code - 1) << shift) if code > 1 else base or 0
+            for code, base in zip(self.numbers(len(before)), before, strict=True)
+        )
+
+
+def _unzigzag(code: int) -> int:
+    return -((code + 1) >> 1) if code & 1 else code >> 1

@@ -1,0 +1,96 @@
+"""The tables of a recording: what docs/history.md describes.
+
+The file's application id says that it is one, its user version which of these schemas it has. What a reader finds in
+it must be exactly these tables: a view or a trigger in their place would run when it is read.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+
+from zonerss.errors import CannotServe
+
+SUFFIX = ".zrec"
+APPLICATION_ID = 0x7A726563
+"""zrec."""
+SCHEMA_VERSION = 1
+BESIDE = ("-wal", "-shm", "-journal")
+"""What SQLite may keep beside the file."""
+PAGE_SIZE = 4096
+SECTIONS = ("zones", "parts", "processes", "bills", "holdings", "payers")
+"""Columns of snapshots that hold figures."""
+
+_ID = "id INTEGER PRIMARY KEY AUTOINCREMENT, segment INTEGER NOT NULL"
+SCHEMA = {
+    "properties": "CREATE TABLE properties (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
+    "zones": f"CREATE TABLE zones ({_ID}, name NOT NULL, cgroup, container, kind NOT NULL)",
+    "owners": f"CREATE TABLE owners ({_ID}, zone INTEGER NOT NULL, cgroup_zone INTEGER NOT NULL)",
+    "processes": f"CREATE TABLE processes ({_ID}, pid INTEGER NOT NULL, start_ticks INTEGER NOT NULL, "
+    "uid INTEGER, euid INTEGER, command NOT NULL)",
+    "sets": f"CREATE TABLE sets ({_ID}, owners BLOB NOT NULL)",
+    "texts": f"CREATE TABLE texts ({_ID}, text NOT NULL)",
+    "files": f"CREATE TABLE files ({_ID}, name NOT NULL, kind TEXT NOT NULL, lasts INTEGER NOT NULL, "
+    "major INTEGER NOT NULL, minor INTEGER NOT NULL, inode NOT NULL, ipc_namespace INTEGER, aliases NOT NULL)",
+    "snapshots": f"CREATE TABLE snapshots ({_ID}, began_ns INTEGER NOT NULL, ended_ns INTEGER NOT NULL, "
+    "monotonic_ns INTEGER NOT NULL, boottime_ns INTEGER NOT NULL, age_ns INTEGER NOT NULL, "
+    "clock_step_ns INTEGER NOT NULL, other BLOB NOT NULL, zones BLOB NOT NULL, parts BLOB NOT NULL, "
+    "processes BLOB NOT NULL, bills BLOB NOT NULL, holdings BLOB, payers BLOB)",
+    "snapshots_by_time": "CREATE INDEX snapshots_by_time ON snapshots (began_ns)",
+}
+"""Name and statement of each."""
+IDENTITIES = ("zones", "owners", "processes", "sets", "texts", "files")
+"""Tables of what figures refer to; segment: the last one that refers to it."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def check_schema(connection: sqlite3.Connection, path: str) -> int:
+    """
+    The schema version of a recording; 0: the file is empty.
+
+    :raises CannotServe: it is none, or one that we cannot read
+    """
+    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")  # damaged text is text
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    found = dict(
+        connection.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' LIMIT 100")
+    )
+    if not found and not version:
+        return 0
+    if application != APPLICATION_ID:
+        raise CannotServe(f"{path} is no recording of zonerss, but another database")
+    if version > SCHEMA_VERSION:
+        raise CannotServe(
+            f"{path} was recorded by a newer zonerss: its schema version is {version}, and this one reads up to "
+            f"{SCHEMA_VERSION}; upgrade zonerss"
+        )
+    if found != SCHEMA:
+        raise CannotServe(
+            f"{path} is no recording of zonerss: its tables are not those of schema version {version}"
+        )
+    return int(version)
+
+
+def sql_text(text: str | None) -> str | bytes | None:
+    """Text for a column: TEXT where it is UTF-8 without NUL, otherwise its bytes."""
+    if text is None:
+        return None
+    if "\0" not in text:
+        try:
+            text.encode()
+            return text
+        except UnicodeEncodeError:
+            pass
+    return text.encode("utf-8", "surrogateescape")
+
+
+def nanoseconds_of(when: datetime) -> int:
+    """Since 1970, UTC; of whole microseconds."""
+    return (when - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def time_of(nanoseconds: int) -> datetime:
+    """The inverse."""
+    return _EPOCH + timedelta(microseconds=nanoseconds // 1000)

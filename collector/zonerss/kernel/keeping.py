@@ -1,0 +1,74 @@
+"""A file of ours in which data are kept, and that one process at a time writes to.
+
+Source: open(2), O_NOFOLLOW; flock(2), which is dropped with the process and which no other lock of SQLite's on the same
+file interferes with.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+
+from zonerss.kernel.safely import Unfit
+
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+class Taken(OSError):
+    """Another process writes to it."""
+
+
+def hold_file(path: str, beside: tuple[str, ...] = ()) -> int:
+    """
+    A descriptor of a file that is ours to write to for as long as it is open; it is made where there is none, readable
+    by its owner alone.
+
+    :param beside: what is added to the path to name files that belong to it: they are to be ours, too, if they exist
+    :raises Taken: another process holds it
+    :raises Unfit: it is a link or no regular file, not ours, or others can write to it
+    :raises OSError: as of open(2)
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    _demand_regular(path)
+    fd = os.open(path, flags, 0o600)
+    try:
+        _demand_ours(os.fstat(fd), path)
+        for suffix in beside:
+            if os.path.lexists(path + suffix):
+                _demand_ours(os.lstat(path + suffix), path + suffix)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as err:
+        os.close(fd)
+        raise Taken(err.errno, "another process writes to it", path) from None
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def demand_regular(path: str, beside: tuple[str, ...] = ()) -> None:
+    """
+    Whose ever it is: that to read a file, and what belongs to it, waits for nobody.
+
+    :raises Unfit: one of them is no regular file
+    :raises OSError: it is not there
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise Unfit(f"{path} is no regular file")
+    for suffix in beside:
+        _demand_regular(path + suffix)
+
+
+def _demand_regular(path: str) -> None:
+    if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
+        raise Unfit(f"{path} is no regular file")
+
+
+def _demand_ours(found: os.stat_result, path: str) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise Unfit(f"{path} is no regular file")
+    if found.st_uid != os.geteuid():
+        raise Unfit(f"{path} belongs to the user {found.st_uid}")
+    if found.st_mode & _OTHERS_WRITE:
+        raise Unfit(f"{path} can be written to by others")

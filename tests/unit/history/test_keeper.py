@@ -1,0 +1,353 @@
+"""The writer of a recording: what comes back, what is forgotten, how large the file is, what is refused."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.unit import builders
+from tests.unit.history.moments import SECOND_NS, Host, moments, same
+
+from zonerss.errors import CannotServe, StoreFull, UsageError
+from zonerss.history.keeper import LEAST_BYTES, SEGMENT_SNAPSHOTS, Keeper
+from zonerss.history.moment import Moment
+from zonerss.history.recording import Recording
+from zonerss.history.schema import BESIDE, IDENTITIES
+from zonerss.kernel.boot import Uptime
+
+MIB = 1 << 20
+EVERY_FILE = ("", *BESIDE)
+
+
+def size_of(path: Path) -> int:
+    return sum(os.stat(f"{path}{s}").st_size for s in EVERY_FILE if os.path.exists(f"{path}{s}"))
+
+
+def rows(path: Path, query: str) -> list[tuple[object, ...]]:
+    with sqlite3.connect(path) as connection:
+        found = connection.execute(query).fetchall()
+    connection.close()
+    return found
+
+
+def kept(path: Path) -> list[Moment]:
+    with Recording(path) as recording:
+        found = list(recording.moments())
+        assert recording.damaged == []
+    return found
+
+
+@given(st.data())
+@settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+def test_any_moments_come_back_as_they_were(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("any") / "a.zrec"
+    added = []
+    with Keeper(path) as keeper:
+        for number in range(data.draw(st.integers(1, 4))):
+            added.append(data.draw(moments(seconds=10 * number)))
+            keeper.add(added[-1])
+    for one, other in zip(added, kept(path), strict=True):
+        same(one, other)
+
+
+def drifting(zones: int = 3, shared: int = 3, states: int = 1 << 30) -> Iterator[Moment]:
+    """:param states: after so many the host is as at first"""
+    host, made = Host(zones, shared), []
+    for number in count():
+        if number < states:
+            made.append(host.moment())
+            host.drift()
+        moment, later = made[number % states], timedelta(seconds=10 * number)
+        shown = replace(moment.snapshot, began=builders.BEGAN + later, ended=builders.BEGAN + later)
+        uptime = Uptime(number * 10 * SECOND_NS, number * 10 * SECOND_NS)
+        yield replace(moment, snapshot=shown, uptime=uptime)
+
+
+def test_each_needs_its_key_at_most_and_a_new_key_begins_in_time(tmp_path: Path) -> None:
+    path, made = tmp_path / "a.zrec", drifting(3, 3, 5)
+    added = [next(made) for _ in range(SEGMENT_SNAPSHOTS + 3)]
+    with Keeper(path) as keeper:
+        for moment in added:
+            keeper.add(moment)
+    found = rows(path, "SELECT segment, count(*) FROM snapshots GROUP BY segment ORDER BY segment")
+    assert [size for _, size in found] == [SEGMENT_SNAPSHOTS, 3]
+    for one, other in zip(added, kept(path), strict=True):
+        same(one, other)
+
+
+def test_a_difference_that_does_not_pay_becomes_a_key(tmp_path: Path) -> None:
+    path = tmp_path / "a.zrec"
+    with Keeper(path) as keeper:
+        keeper.add(Host(9, 20, seed=1, prefix="a").moment(0))
+        keeper.add(Host(9, 20, seed=2, prefix="b").moment(10))
+    assert rows(path, "SELECT id, segment FROM snapshots") == [(1, 1), (2, 2)]
+
+
+def test_a_recording_is_continued(tmp_path: Path) -> None:
+    path, made = tmp_path / "a.zrec", drifting()
+    added = [next(made) for _ in range(4)]
+    for pair in (added[:2], added[2:]):
+        with Keeper(path) as keeper:
+            for moment in pair:
+                keeper.add(moment)
+    for one, other in zip(added, kept(path), strict=True):
+        same(one, other)
+    assert rows(path, "SELECT count(*) FROM zones WHERE name LIKE 'zone-%'") == [(3,)]
+
+
+def test_it_is_its_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.zrec"
+    before = os.umask(0)
+    try:
+        with Keeper(path) as keeper:
+            keeper.add(next(drifting()))
+            modes = {stat.S_IMODE(os.stat(f"{path}{s}").st_mode) for s in ("", "-wal", "-shm")}
+    finally:
+        os.umask(before)
+    assert modes == {0o600}
+    assert sorted(os.listdir(tmp_path)) == ["a.zrec"]
+
+
+def test_what_is_older_is_forgotten_by_segments_and_what_only_they_refer_to(tmp_path: Path) -> None:
+    path = tmp_path / "a.zrec"
+    with Keeper(path, keep_seconds=300) as keeper:
+        for number, prefix in enumerate("abcd"):
+            host = Host(9, 9, seed=number, prefix=prefix)
+            for step in range(3):
+                keeper.add(host.moment(1000 * number + 10 * step))
+    assert len(kept(path)) == 3
+    assert rows(path, "SELECT DISTINCT substr(name, 1, 1) FROM zones WHERE container IS NOT NULL") == [("d",)]
+    (oldest,) = rows(path, "SELECT min(segment) FROM snapshots")[0]
+    for table in IDENTITIES:
+        assert rows(path, f"SELECT count(*) FROM {table} WHERE segment < {oldest}") == [(0,)], table
+
+
+def test_a_clock_that_is_set_forgets_nothing_and_is_told(tmp_path: Path) -> None:
+    path, made = tmp_path / "a.zrec", drifting()
+    with Keeper(path, keep_seconds=3600) as keeper:
+        for step_seconds in (0, 86400, -3600):
+            moment = next(made)
+            jump = timedelta(seconds=step_seconds)
+            shown = replace(
+                moment.snapshot, began=moment.snapshot.began + jump, ended=moment.snapshot.ended + jump
+            )
+            keeper.add(replace(moment, snapshot=shown))
+    by_time = kept(path)
+    told = [[w.text for w in moment.snapshot.warnings if w.name == "clock"] for moment in by_time]
+    assert told == [
+        ["The clock of this host was set back by 90000 s since the snapshot before this one."],
+        [],
+        ["The clock of this host was set ahead by 86400 s since the snapshot before this one."],
+    ]
+
+
+def test_another_boot_is_no_clock_that_was_set(tmp_path: Path) -> None:
+    path, made = tmp_path / "a.zrec", drifting()
+    with Keeper(path) as keeper:
+        keeper.add(next(made))
+        keeper.add(replace(next(made), boot_id="another", uptime=Uptime(5, 6)))
+    assert all(moment.snapshot.warnings == () for moment in kept(path))
+
+
+@given(st.integers(0, 1 << 30), st.integers(1, 4), st.lists(st.integers(1, 40), min_size=1, max_size=3))
+@settings(max_examples=3, deadline=None)
+def test_it_is_never_larger_than_it_may_be(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, mib: int, sizes: list[int]
+) -> None:
+    path, most, last = tmp_path_factory.mktemp("most") / "a.zrec", mib * MIB, None
+    with Keeper(path, max_bytes=most) as keeper:
+        for number, zones in enumerate(sizes * 6):
+            last = Host(zones, 3 * zones, seed=seed + number, prefix=f"{number}-").moment(10 * number)
+            keeper.add(last)
+            assert size_of(path) <= most
+    same(kept(path)[-1], last)
+
+
+def test_the_oldest_goes_where_there_is_no_more_room(tmp_path: Path) -> None:
+    path, times, added = tmp_path / "a.zrec", [], []
+    with Keeper(path, max_bytes=LEAST_BYTES) as keeper, Recording(path) as recording:
+        while len(times) == len(added):
+            added.append(large(len(added)))
+            keeper.add(added[-1])
+            assert size_of(path) <= LEAST_BYTES
+            times = recording.times()
+    assert len(times) > 2
+    for one, other in zip(added[-len(times) :], kept(path), strict=True):
+        same(one, other)
+
+
+def large(number: int) -> Moment:
+    """A moment with nothing in common with others."""
+    return Host(30, 30, seed=number, prefix=f"{number}{'x' * 500}").moment(10 * number)
+
+
+def test_a_file_that_may_be_smaller_now_becomes_so(tmp_path: Path) -> None:
+    path, number = tmp_path / "a.zrec", 0
+    with Keeper(path) as keeper:
+        while size_of(path) < 2 * LEAST_BYTES:
+            number += 1
+            keeper.add(large(number))
+    with Keeper(path, max_bytes=LEAST_BYTES) as keeper:
+        assert size_of(path) <= LEAST_BYTES
+        keeper.add(last := large(number + 1))
+        assert size_of(path) <= LEAST_BYTES
+    same(kept(path)[-1], last)
+
+
+def test_a_snapshot_that_cannot_fit_is_refused_and_smaller_ones_go_on(tmp_path: Path) -> None:
+    path = tmp_path / "a.zrec"
+    small = [Host(3, 3).moment(0), Host(3, 3).moment(20)]
+    with Keeper(path, max_bytes=LEAST_BYTES) as keeper:
+        keeper.add(small[0])
+        with pytest.raises(StoreFull, match="too few; raise --max-size"):
+            keeper.add(Host(300, 300, prefix="x" * 3000).moment(10))
+        keeper.add(small[1])
+        assert size_of(path) <= LEAST_BYTES
+    for one, other in zip(small, kept(path), strict=True):
+        same(one, other)
+
+
+def test_too_few_bytes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        Keeper(tmp_path / "a.zrec", max_bytes=LEAST_BYTES - 1)
+    assert os.listdir(tmp_path) == []
+
+
+def test_one_writes_and_others_read_meanwhile(tmp_path: Path) -> None:
+    path, made = tmp_path / "a.zrec", drifting()
+    with Keeper(path) as keeper:
+        keeper.add(next(made))
+        with pytest.raises(CannotServe, match="another process records into"):
+            Keeper(path)
+        with Recording(path) as recording:
+            for number in range(2, 6):
+                keeper.add(next(made))
+                assert len(recording.times()) == number
+    with Keeper(path):
+        pass
+
+
+def test_a_reader_that_does_not_end_costs_no_more_than_its_share(tmp_path: Path) -> None:
+    path, made = tmp_path / "a.zrec", map(large, count())
+    with Keeper(path, max_bytes=LEAST_BYTES) as keeper:
+        keeper.add(next(made))
+        reader = sqlite3.connect(path, isolation_level=None)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM snapshots").fetchall()
+        refused = []
+        for _ in range(9):
+            try:
+                keeper.add(next(made))
+            except StoreFull as err:
+                refused.append(str(err))
+            assert size_of(path) <= LEAST_BYTES
+        reader.close()
+        assert "somebody has been reading it for long" in refused[-1]
+        keeper.add(last := next(made))
+    same(kept(path)[-1], last)
+
+
+KILLED = """
+import sys
+from tests.unit.history.moments import Host
+from zonerss.history.keeper import Keeper
+host, number = Host(5, 5), 0
+with Keeper(sys.argv[1], max_bytes=int(sys.argv[2])) as keeper:
+    while True:
+        keeper.add(host.moment(number))
+        number += 1
+        print(number, flush=True)
+        host.drift()
+"""
+KILLS = int(os.environ.get("ZONERSS_KILLS", "4"))
+
+
+def test_kill_loses_the_last_snapshot_at_most(tmp_path: Path) -> None:
+    for kill in range(KILLS):
+        path = tmp_path / f"{kill}.zrec"
+        program = [sys.executable, "-c", KILLED, str(path), str(LEAST_BYTES)]
+        with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as running:
+            assert running.stdout
+            for _ in range(1 + kill % 7):
+                running.stdout.readline()
+            time.sleep(kill % 13 / 500)
+            running.send_signal(signal.SIGKILL)
+            told = [line for line in running.stdout if line.endswith("\n")]
+        finished = 1 + kill % 7 + len(told)
+        found = kept(path)
+        assert finished <= len(found) <= finished + 1
+        host = Host(5, 5)
+        for number, moment in enumerate(found):
+            same(moment, host.moment(number))
+            host.drift()
+        with Keeper(path) as keeper:
+            keeper.add(host.moment(len(found)))
+        assert len(kept(path)) == len(found) + 1
+
+
+def test_what_is_no_recording_is_left_alone(tmp_path: Path) -> None:
+    text, other = tmp_path / "text", tmp_path / "other.db"
+    text.write_text("no database " * 1000)
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE t (a)")
+    connection.close()
+    for path in (text, other):
+        before = path.read_bytes()
+        with pytest.raises(CannotServe, match="no recording of zonerss"):
+            Keeper(path)
+        assert path.read_bytes() == before
+
+
+def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.zrec"
+    Keeper(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    for opener in (Keeper, Recording):
+        with pytest.raises(CannotServe, match="newer zonerss: its schema version is 2"):
+            opener(path)
+
+
+def test_links_and_what_others_can_write_to_are_refused(tmp_path: Path) -> None:
+    real, link, shared, fifo = (tmp_path / name for name in ("real", "link", "shared", "fifo"))
+    link.symlink_to(real)
+    shared.touch()
+    shared.chmod(0o666)
+    os.mkfifo(fifo)
+    for path in (link, shared, fifo, tmp_path):
+        with pytest.raises(CannotServe, match="cannot record"):
+            Keeper(path)
+    assert not real.exists()
+    (tmp_path / "new.zrec-wal").symlink_to(real)
+    with pytest.raises(CannotServe, match="no regular file"):
+        Keeper(tmp_path / "new.zrec")
+    with pytest.raises(CannotServe, match="No such file or directory"):
+        Keeper(tmp_path / "nowhere" / "a.zrec")
+
+
+def test_the_host_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.zrec"
+    with Keeper(path) as keeper:
+        keeper.add(Host(2, 1, name="host-7").moment())
+    with Recording(path) as recording:
+        assert recording.host_name == "host-7"
+        assert recording.schema_version == 1
+        assert recording.span() == (builders.BEGAN, builders.BEGAN)

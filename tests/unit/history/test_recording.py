@@ -1,0 +1,251 @@
+"""The reader of a recording: times, what is damaged, what a stranger may have made."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import sqlite3
+import zlib
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.unit import builders
+from tests.unit.history.moments import Host, same
+
+from zonerss.errors import CannotServe
+from zonerss.history import content
+from zonerss.history.figures import MOST_BYTES, Table, pack, pack_numbers
+from zonerss.history.keeper import Keeper
+from zonerss.history.moment import Moment
+from zonerss.history.recording import Recording
+
+DAMAGES = int(os.environ.get("ZONERSS_DAMAGES", "60"))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Moment]]:
+    """Six moments, ten seconds apart."""
+    path, host, added = tmp_path_factory.mktemp("made") / "a.zrec", Host(5, 5, name="made"), []
+    with Keeper(path) as keeper:
+        for number in range(6):
+            added.append(host.moment(10 * number))
+            keeper.add(added[-1])
+            host.drift()
+    return path, added
+
+
+@pytest.fixture
+def copied(made: tuple[Path, list[Moment]], tmp_path: Path) -> Path:
+    shutil.copy(made[0], tmp_path / "a.zrec")
+    return tmp_path / "a.zrec"
+
+
+def test_what_was_the_last_at_a_time(made: tuple[Path, list[Moment]]) -> None:
+    path, added = made
+    with Recording(path) as recording:
+        assert recording.times() == [moment.snapshot.began for moment in added]
+        assert recording.span() == (added[0].snapshot.began, added[-1].snapshot.began)
+        for seconds, number in ((0, 0), (9.9, 0), (10, 1), (29, 2), (50, 5), (9999, 5)):
+            same(recording.at(builders.BEGAN + timedelta(seconds=seconds)), added[number])
+        with pytest.raises(CannotServe, match="goes from 2026-11-22 12:00:00"):
+            recording.at(builders.BEGAN - timedelta(seconds=1))
+
+
+def test_the_moments_between_two_times(made: tuple[Path, list[Moment]]) -> None:
+    path, added = made
+    with Recording(path) as recording:
+        found = list(recording.moments(added[2].snapshot.began, added[4].snapshot.began))
+    for one, other in zip(added[2:5], found, strict=True):
+        same(one, other)
+
+
+def test_reading_leaves_nothing_beside_the_file(made: tuple[Path, list[Moment]]) -> None:
+    path, _ = made
+    before = path.read_bytes()
+    with Recording(path) as recording:
+        recording.at(builders.BEGAN)
+        assert os.listdir(path.parent) == [path.name]
+    assert os.listdir(path.parent) == [path.name]
+    assert path.read_bytes() == before
+
+
+def test_what_is_recorded_after_it_was_opened_is_seen(copied: Path) -> None:
+    with Recording(copied) as recording:
+        assert len(recording.times()) == 6
+        with Keeper(copied) as keeper:
+            keeper.add(Host(5, 5).moment(60))
+            assert len(recording.times()) == 7
+        assert len(recording.times()) == 7
+
+
+def test_nothing_was_recorded_yet(tmp_path: Path) -> None:
+    path = tmp_path / "a.zrec"
+    with Keeper(path), Recording(path) as recording:
+        assert recording.times() == []
+        assert recording.host_name == ""
+        for ask in (recording.span, lambda: recording.at(builders.BEGAN)):
+            with pytest.raises(CannotServe, match="no snapshots yet"):
+                ask()
+
+
+def test_what_is_no_recording(tmp_path: Path) -> None:
+    text, empty, fifo, other = (tmp_path / name for name in ("text", "empty", "fifo", "other"))
+    text.write_text("no database " * 1000)
+    empty.touch()
+    os.mkfifo(fifo)
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE snapshots (id)")
+    connection.close()
+    for path, why in (
+        (text, "no recording of zonerss"),
+        (empty, "nothing was recorded"),
+        (fifo, "no regular file"),
+        (tmp_path, "no regular file"),
+        (other, "another database"),
+        (tmp_path / "missing", "there is no "),
+    ):
+        with pytest.raises(CannotServe, match=why):
+            Recording(path)
+
+
+def test_a_log_that_is_a_pipe_is_not_waited_for(copied: Path) -> None:
+    os.mkfifo(f"{copied}-wal")
+    with pytest.raises(CannotServe, match="no regular file"):
+        Recording(copied)
+
+
+def test_a_file_that_ends_early(copied: Path) -> None:
+    whole = copied.read_bytes()
+    for size in (*range(0, 4096, 512), *range(4096, len(whole), 8192)):
+        copied.write_bytes(whole[:size])
+        read_all(copied)
+
+
+def read_all(path: Path) -> int:
+    """How many moments could be read, whatever was done to the file: sentences, or moments."""
+    found = 0
+    try:
+        with Recording(path) as recording:
+            recording.times()
+            for moment in recording.moments():
+                found += len(moment.snapshot.zones) > 0
+            assert all("cannot be read" in sentence for sentence in recording.damaged)
+            recording.at(builders.BEGAN + timedelta(hours=1))
+    except CannotServe:
+        pass
+    return found
+
+
+def test_any_damage_is_a_sentence(copied: Path) -> None:
+    whole, chance = copied.read_bytes(), random.Random(7)
+    for _ in range(DAMAGES):
+        data = bytearray(whole)
+        for _ in range(chance.choice((1, 1, 10, 100))):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        copied.write_bytes(data)
+        read_all(copied)
+
+
+def test_a_damaged_snapshot_is_left_out_and_said(made: tuple[Path, list[Moment]], copied: Path) -> None:
+    change(copied, "UPDATE snapshots SET parts = zeroblob(9) WHERE id = 3")
+    with Recording(copied) as recording:
+        found = list(recording.moments())
+        (sentence,) = recording.damaged
+        with pytest.raises(CannotServe, match=r"cannot be read: no zlib stream.*; name another time"):
+            recording.at(builders.BEGAN + timedelta(seconds=20))
+    assert sentence.startswith("the snapshot of 2026-11-22 12:00:20+00:00 in ")
+    for one, other in zip([m for n, m in enumerate(made[1]) if n != 2], found, strict=True):
+        same(one, other)
+
+
+def change(path: Path, statement: str, *values: object) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(statement, values)
+    connection.close()
+
+
+def in_json(path: Path, edit: Callable[[dict[str, object]], object]) -> None:
+    with sqlite3.connect(path) as connection:
+        for number, blob in connection.execute("SELECT id, other FROM snapshots").fetchall():
+            other = json.loads(zlib.decompress(blob))
+            edit(other)
+            packed = zlib.compress(json.dumps(other).encode())
+            connection.execute("UPDATE snapshots SET other = ? WHERE id = ?", (packed, number))
+    connection.close()
+
+
+BOMB = zlib.compress(bytes(MOST_BYTES + 1))
+HOSTILE = {
+    "owners that are not there": "UPDATE owners SET zone = 1234567",
+    "zones of another type": "UPDATE zones SET name = 7",
+    "a process of text": "UPDATE processes SET pid = 'x'",
+    "no owners": "DELETE FROM owners",
+    "no texts": "DELETE FROM texts",
+    "no files": "DELETE FROM files",
+    "a kind that is none": "UPDATE files SET kind = 'x'",
+    "aliases that are no list": "UPDATE files SET aliases = '{}'",
+    "aliases that are too deep": f"UPDATE files SET aliases = '{'[' * 100_000}'",
+    "segments in a circle": "UPDATE snapshots SET segment = 7 - id",
+    "segments of nothing": "UPDATE snapshots SET segment = 99",
+    "sections of text": "UPDATE snapshots SET zones = 'x'",
+    "sections swapped": "UPDATE snapshots SET zones = parts, parts = zones",
+    "times of text": "UPDATE snapshots SET ended_ns = 'x'",
+    "sets of text": "UPDATE sets SET owners = 'x'",
+    "sets of nobody": f"UPDATE sets SET owners = x'{pack_numbers([77777]).hex()}'",
+    "sets of all": f"UPDATE sets SET owners = x'{pack_numbers(range(1, 100_000)).hex()}'",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_a_stranger_may_have_written(copied: Path, name: str) -> None:
+    change(copied, HOSTILE[name])
+    assert read_all(copied) == 0
+
+
+@pytest.mark.parametrize("column", ["other", "zones", "parts", "processes", "bills", "holdings", "payers"])
+def test_a_blob_that_is_a_bomb(copied: Path, column: str) -> None:
+    change(copied, f"UPDATE snapshots SET {column} = ?", BOMB)
+    assert read_all(copied) == 0
+
+
+@pytest.mark.parametrize("member", ["source", "gaps", "warnings", "processors", "page_size", "walk_ns"])
+def test_json_of_another_type(copied: Path, member: str) -> None:
+    in_json(copied, lambda other: other.update({member: {"x": 1}}))
+    assert read_all(copied) == 0
+
+
+def test_figures_that_no_machine_has(copied: Path) -> None:
+    rows = [((n,), (-1, 1 << 65, 0, 0, 0)) for n in range(1, 4)]
+    change(copied, "UPDATE snapshots SET parts = ?", pack([Table.of(rows, 1, 5)]))
+    assert read_all(copied) == 0
+
+
+def test_sets_that_would_fill_the_memory(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content, "MOST_OWNERS", 3)
+    assert read_all(copied) == 0
+
+
+def test_views_and_triggers_are_refused(copied: Path) -> None:
+    for statement in (
+        "CREATE TRIGGER t AFTER INSERT ON texts BEGIN DELETE FROM texts; END",
+        "CREATE VIEW v AS SELECT 1",
+        "CREATE TABLE more (a)",
+    ):
+        change(copied, statement)
+        for opener in (Recording, Keeper):
+            with pytest.raises(CannotServe, match="its tables are not those"):
+                opener(copied)
+        change(copied, f"DROP {statement.split()[1]} {statement.split()[2]}")
+    with Recording(copied):
+        pass
+
+
+def test_pages_of_another_size_are_refused(copied: Path) -> None:
+    in_json(copied, lambda other: other.update(page_size=65536))
+    with Recording(copied) as recording, pytest.raises(CannotServe, match="its pages have 65536 bytes"):
+        recording.at(builders.BEGAN)
