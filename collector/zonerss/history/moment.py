@@ -83,7 +83,7 @@ def take_moment(session: Observer, lean: bool = False, zone: Sequence[str] = ())
     held, gaps = (None, ()) if lean else asked.holdings()
     snapshot = replace(full.without_evidence(), parts=coarse.parts, members=coarse.members())
 
-    inodes = asked.cgroups() if billed else {}
+    inodes = {} if billed is None else asked.cgroups()
     payers = {row.inode: inodes[row.inode] for row in billed or () if row.inode in inodes}
     zones = {member.zones[0] for member in full.members}
     billable = sorted({*payers.values(), *(zone.cgroup for zone in zones if zone.cgroup is not None)})
