@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.questions import QUESTIONS
 from tests.unit.builders import BEGAN
 from tests.unit.fake_machine import PAGE, Frame, Machine, Process
 
-from zonerss.answers.explain.account import account_of, pay_matrix
 from zonerss.census.kinds import Kind
-from zonerss.census.tree import tree_usage
-from zonerss.commands import files, share, whatif, zone
 from zonerss.errors import AmbiguousZone, NotKept, UnknownZone, UsageError
+from zonerss.history.keeper import Keeper
 from zonerss.history.moment import GROUPINGS, Moment, take_moment
+from zonerss.history.recording import Recording
 from zonerss.history.replay import PastSession
 from zonerss.records import Names
 from zonerss.records.bills import Bill
 from zonerss.records.files import FileKind, MappedFile
 from zonerss.snapshot import Observer
-from zonerss.views import ps as ps_view
-from zonerss.views import show as show_view
-from zonerss.views import tree as tree_view
 from zonerss.views.document import render_json
-from zonerss.views.explain import chain as chain_view
-from zonerss.views.explain import payers as payers_view
-from zonerss.views.files import document as files_document
-from zonerss.views.share import document as share_document
-from zonerss.views.whatif import document as whatif_document
-from zonerss.views.zone import document as zone_document
 
 ID = "3b" * 32
 CGROUPS = (
@@ -113,59 +105,6 @@ def past_of(machine: Observer, **how: Any) -> PastSession:
     return PastSession(OneMoment(take_moment(machine, **how)))  # type: ignore[arg-type]
 
 
-def explained(observer: Observer, by: str, name: str) -> dict[str, Any]:
-    snapshot = observer.take((by,), "mapped", (name,))
-    return chain_view.document(account_of(snapshot, snapshot.zones[0], snapshot.ask().payers()))
-
-
-def shared(observer: Observer, by: str) -> dict[str, Any]:
-    return share_document(share.measure(observer, by))
-
-
-def freed(observer: Observer, by: str, names: list[str]) -> dict[str, Any]:
-    snapshot, answer, gaps = whatif.measure(observer, by, names)
-    return whatif_document(snapshot, answer, None, gaps)
-
-
-def mapped(observer: Observer, by: str, name: str | None) -> dict[str, Any]:
-    snapshot, usages, gaps, full = files.measure(observer, by, name)
-    return files_document(snapshot, full, usages, gaps)
-
-
-def tree_of(observer: Observer) -> dict[str, Any]:
-    snapshot = observer.take(("cgroup",), controls=True)
-    return tree_view.document(snapshot, tree_usage(snapshot.parts, snapshot.members, snapshot.ask().charged))
-
-
-def listed(observer: Observer, by: str) -> dict[str, Any]:
-    snapshot = observer.take((by,), processes=True)
-    processes = snapshot.processes or ()
-    tasks = [member.task for member in snapshot.members]
-    return ps_view.document(snapshot, processes, snapshot.ask().command_lines(tasks))
-
-
-def paid(observer: Observer, by: str) -> dict[str, Any]:
-    matrix = pay_matrix(observer, by)
-    assert matrix is not None
-    return payers_view.document(matrix, None)
-
-
-QUESTIONS: dict[str, Callable[[Observer, str, list[str]], dict[str, Any]]] = {
-    "show": lambda seen, by, names: show_view.document(seen.take((by,), controls=True)),
-    "show ZONE": lambda seen, by, names: show_view.document(seen.take((by,), zone=names, controls=True)),
-    "show of two": lambda seen, by, names: show_view.document(seen.take((by, "cgroup"), controls=True)),
-    "show -a": lambda seen, by, names: show_view.document(seen.take((by,), processes=True, controls=True)),
-    "show --tree": lambda seen, by, names: tree_of(seen),
-    "zone": lambda seen, by, names: zone_document(zone.measure(seen, by, names, None, None)),
-    "ps": lambda seen, by, names: listed(seen, by),
-    "share": lambda seen, by, names: shared(seen, by),
-    "share ZONE": lambda seen, by, names: share_document(share.measure_own(seen, by, names)),
-    "files": lambda seen, by, names: mapped(seen, by, None),
-    "files ZONE": lambda seen, by, names: mapped(seen, by, names[0]),
-    "whatif": freed,
-    "explain": lambda seen, by, names: explained(seen, by, names[0]),
-    "explain --payers": lambda seen, by, names: paid(seen, by),
-}
 BILLED = ("explain", "zone")
 """What asks for bills, which are kept of zones and of payers only."""
 
@@ -214,6 +153,25 @@ def test_each_document_is_that_of_the_moment(machine: Machine, by: str, data: st
     assert machine.looks == looks
     for question, document in then.items():
         assert document == render_json(as_kept(QUESTIONS[question](machine, by, names))), question
+
+
+@settings(max_examples=10)
+@given(machines())
+def test_each_document_is_that_of_the_moment_from_a_file_too(machine: Machine) -> None:
+    there = sorted({member.zones[0].name for member in machine.take().members})
+    if not there:
+        return
+    with TemporaryDirectory() as directory:
+        file = f"{directory}/f.zrec"
+        with Keeper(file) as keeper:
+            keeper.add(take_moment(machine))
+        with Recording(file) as recording:
+            past = PastSession(recording)
+            then = {
+                question: render_json(ask(past, "zone", there[:2])) for question, ask in QUESTIONS.items()
+            }
+    for question, document in then.items():
+        assert document == render_json(as_kept(QUESTIONS[question](machine, "zone", there[:2]))), question
 
 
 @pytest.fixture
