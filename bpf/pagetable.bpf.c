@@ -65,6 +65,7 @@ struct vm_area_struct {
 	unsigned long vm_start;
 	unsigned long vm_end;
 	unsigned long vm_flags;
+	unsigned long vm_pgoff;
 	struct mm_struct *vm_mm;
 	struct anon_vma *anon_vma;
 	const struct vm_operations_struct *vm_ops;
@@ -97,6 +98,7 @@ struct bpf_iter__task_vma {
 enum { // include/linux/mm.h
 	VM_SHARED = 0x8,
 	VM_PFNMAP = 0x400,
+	VM_LOCKED = 0x2000,
 	VM_HUGETLB = 0x400000,
 	VM_DEVICE_SHARED = VM_PFNMAP | VM_SHARED, // nothing in it is a page with an owner
 };
@@ -276,6 +278,7 @@ static uint64_t *put_copy(struct pagetable_worker *worker, char *buffer, uint32_
 	copy->entries = entries;
 	copy->shift = shift;
 	copy->traits = worker->traits;
+	copy->skew = worker->skew;
 	return (uint64_t *)(copy + 1);
 }
 
@@ -370,6 +373,8 @@ static uint32_t traits_of(struct vm_area_struct *vma)
 		traits |= PAGETABLE_HUGETLB;
 	if (flags & VM_PFNMAP)
 		traits |= PAGETABLE_DEVICE;
+	if (flags & VM_LOCKED)
+		traits |= PAGETABLE_LOCKED;
 	if (vma->anon_vma)
 		traits |= PAGETABLE_COPIED;
 	inode = file ? file->f_inode : 0;
@@ -426,6 +431,7 @@ int walk_vma(struct bpf_iter__task_vma *context)
 	if ((vma->vm_flags & VM_DEVICE_SHARED) == VM_DEVICE_SHARED)
 		worker->cursor = worker->end;
 	worker->traits = traits_of(vma);
+	worker->skew = (vma->vm_pgoff - (start >> PAGE_SHIFT)) % TABLE_ENTRIES;
 	worker->pgd = (uint64_t)vma->vm_mm->pgd;
 	worker->gib = ~0UL;
 	worker->done = 0;

@@ -21,6 +21,7 @@ enum pagetable_trait {
 	PAGETABLE_HUGETLB = 16,
 	PAGETABLE_DEVICE = 32, // VM_PFNMAP: a leaf of more than one page is no memory with a struct page
 	PAGETABLE_ODD = 64,    // no regular file: a device, or pages that the kernel put there itself
+	PAGETABLE_LOCKED = 128,
 };
 
 // Raw page table entries of one address range, in order. `entries` 64-bit words follow.
@@ -29,7 +30,7 @@ struct pagetable_copy {
 	uint16_t entries;
 	uint8_t shift; // of one entry: 12, 21 or 30
 	uint8_t traits;
-	uint32_t pad;
+	uint32_t skew; // of the VMA: page number in its file less page number in its addresses, modulo 512
 };
 
 struct pagetable_worker {
@@ -55,7 +56,7 @@ struct pagetable_worker {
 	uint64_t pud_slot; // where the entry is that led to pmd_table, and what it was
 	uint64_t pud;
 	uint32_t traits;
-	uint32_t pad2;
+	uint32_t skew;
 	uint64_t apart[15]; // 256 bytes: what one processor writes is in no cache line of another's
 };
 

@@ -24,10 +24,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from zonerss.census.census import Census, CensusPool
 from zonerss.census.parts import Parts
+from zonerss.census.touched import Apart, Touches
 from zonerss.census.usage import Member, processes_usage, without_others, zones_usage
 from zonerss.errors import CannotServe, UsageError
 from zonerss.evidence import Evidence, Live
 from zonerss.kernel.cgroupfs import MemoryHierarchy, cgroup_caveats, charged_bytes, find_memory_hierarchy
+from zonerss.kernel.clearing import STALL_SECONDS
 from zonerss.kernel.controls import Controls, any_killed
 from zonerss.kernel.meminfo import read_machine
 from zonerss.kernel.names import host_names, unread_sentence
@@ -49,6 +51,7 @@ from zonerss.zones.ways import WAYS, By, parse_by, zoner
 
 if TYPE_CHECKING:
     from zonerss.motion.window import Windows
+    from zonerss.walk.arming import Armed
 
 BASES = ("mapped", "incore")
 
@@ -104,6 +107,12 @@ class Snapshot:
     """Basis incore: the parts with each owner twice, as o what it maps privately, as o + parts.owners what shared."""
     evidence: Evidence | None = field(repr=False, compare=False, default=None)
     """What else can be asked about it; of now it holds the frames. None: not kept."""
+    touches: Touches | None = field(repr=False, compare=False, default=None)
+    """Of processes that were armed (:meth:`Session.arm`): the parts, told apart by what was touched since."""
+    armed: Armed | None = field(repr=False, compare=False, default=None)
+    """Likewise: how they were armed."""
+    touch_seconds: float | None = None
+    """Likewise: how long before the walk."""
     warnings: tuple[Caveat, ...] = ()
     """What holds for all of it."""
     machine: Machine | None = None
@@ -158,6 +167,7 @@ class _Request:
     alone: bool
     processes: bool
     controls: Wanted | None
+    armed: Armed | None = None
 
     @property
     def want_users(self) -> bool:
@@ -175,6 +185,8 @@ class _Walk:
     """One for each walk of the plan."""
     gaps: Sequence[Gap]
     took_ns: int
+    began_ns: int
+    apart: Apart | None
 
 
 class Session:
@@ -248,8 +260,13 @@ class Session:
         alone: bool = False,
         processes: bool = False,
         controls: bool | Wanted = False,
+        armed: Armed | None = None,
     ) -> Snapshot:
-        """Look at the machine once; see :func:`take_snapshot`."""
+        """
+        Look at the machine once; see :func:`take_snapshot`.
+
+        :param armed: tell what these processes have touched since; by the page tables
+        """
         ways = tuple(parse_by(text) for text in ((by,) if isinstance(by, str) else by))
         if not ways:
             raise UsageError(f"group by what? say one of {', '.join(WAYS)}")
@@ -258,7 +275,36 @@ class Session:
         names = (zone,) if isinstance(zone, str) else tuple(zone or ())
         with self._windows or nullcontext():
             wanted = (Wanted() if controls else None) if isinstance(controls, bool) else controls
-            return self._look(_Request(ways, basis, names, alone, processes, wanted))
+            return self._look(_Request(ways, basis, names, alone, processes, wanted, armed))
+
+    def arm(
+        self, by: str = "zone", zone: Sequence[str] = (), method: str = "cold", stall: float = STALL_SECONDS
+    ) -> Armed:
+        """
+        Clear the accessed bits of the processes of some zones, so that a later :meth:`take` tells what they touched.
+
+        :param zone: names of zones; none: all
+        :param method: cold or clear_refs (:mod:`zonerss.kernel.clearing`)
+        :param stall: for how many seconds clear_refs may hold up a process
+        :raises UnknownZone: there is no zone of that name
+        :raises CannotServe: this host cannot tell what is touched; the sentence says why
+        """
+        from zonerss.walk.arming import arm, require_bits
+
+        require_bits(self._source)
+        listed = self._roster.read(find_memory_hierarchy(self._roots))
+        placed = place_tasks(listed.tasks, [zoner(parse_by(by), host_names(self._roots), self._rules)])
+        names = find_names(tuple(zone), {zones[0].name for _, zones in placed})
+        wanted = [task for task, zones in placed if not names or zones[0].name in names]
+        return arm(
+            self._sources.choose("pagetable", 0),
+            self._host,
+            listed.tasks,
+            wanted,
+            shared_mm_leaders(listed, self._host.our_pids),
+            method,
+            stall,
+        )
 
     def _look(self, request: _Request) -> Snapshot:
         began = datetime.now(UTC)
@@ -276,12 +322,16 @@ class Session:
 
         if self._windows:
             self._windows.listed(listed)
-        walked = self._walk(listed, plan)
+        walked = self._walk(listed, plan, request.armed)
         members = _members(plan, walked.found)
         if self._windows:
             met_pages = {member.task.pid: member.rss_pages for member in members}
             self._windows.walked(listed, mm_of, met_pages, hierarchy, zoners, request.want_users)
         parts, by_mapping, cache_gaps = self._parts(request, walked.frames, listed, plan)
+        touches = None
+        if request.armed and walked.apart:
+            touches = Touches(parts, walked.apart, request.armed.sees_several)
+            parts = walked.apart.without(parts)
         appeared = [Gap(pid, "list", Cause.BEGAN) for pid in self._roster.appeared()]
 
         tell = self._windows.tell if self._windows and request.basis == "mapped" else None
@@ -321,17 +371,32 @@ class Session:
             unsettled_bytes=self._windows.unsettled_bytes if self._windows and tell else 0,
             by_mapping=by_mapping,
             evidence=Live(walked.frames, parts, members, self._host, hierarchy, called),
-            warnings=_warnings(self._host, hierarchy, called),
+            touches=touches,
+            armed=request.armed,
+            touch_seconds=request.armed.seconds(walked.began_ns) if request.armed else None,
+            warnings=(
+                *_warnings(self._host, hierarchy, called),
+                *(request.armed.caveats(self._roots) if request.armed else ()),
+            ),
             machine=read_machine(self._roots),
         )
 
-    def _walk(self, listed: TaskList, plan: Plan) -> _Walk:
-        """Mark the frames of every address space of the plan in a census."""
-        source = self._sources.choose(self._source, sum(task.rss_pages for task, _ in plan.walks))
-        frames = self._censuses.lend(len(plan.mms))
+    def _walk(self, listed: TaskList, plan: Plan, armed: Armed | None) -> _Walk:
+        """Mark the frames of every address space of the plan in a census; armed: apart by their accessed bits."""
+        apart = armed.apart(len(plan.mms), listed.tasks) if armed else None
+        name = "pagetable" if apart else self._source
+        source = self._sources.choose(name, sum(task.rss_pages for task, _ in plan.walks))
+        frames = self._censuses.lend(apart.count if apart else len(plan.mms))
         began_ns = time.monotonic_ns()
-        found, gaps = walk(source.begin, frames, listed, plan.walks, self._host, plan.twice, source.again)
-        return _Walk(source.name, frames, found, gaps, time.monotonic_ns() - began_ns)
+        found, gaps = walk(
+            source.begin, frames, listed, plan.walks, self._host, plan.twice, source.again, apart
+        )
+        took_ns = time.monotonic_ns() - began_ns
+        if armed and apart and not armed.sees_several:
+            from zonerss.walk.mapcounts import mark_several
+
+            mark_several(frames, apart.several, self._roots)
+        return _Walk(source.name, frames, found, gaps, took_ns, began_ns, apart)
 
     def _parts(
         self, request: _Request, frames: Census, listed: TaskList, plan: Plan

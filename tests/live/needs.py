@@ -48,6 +48,7 @@ CAUSES = {
     "needs_poison": Cause("the kernel has no MADV_HWPOISON (CONFIG_MEMORY_FAILURE)", allowed=True),
     "needs_memory": Cause("there is too little free memory", allowed=True),
     "needs_more_memory": Cause("the machine cannot be given more memory", allowed=True),
+    "needs_fuse": Cause("there is no /dev/fuse", allowed=True),
     "needs_mount": Cause("such a file system cannot be mounted here", allowed=True),
     "needs_container_engine": Cause("no container engine works here", allowed=True),
     "needs_readable_checkout": Cause("other users cannot read the checkout", allowed=True),

@@ -35,6 +35,7 @@ from zonerss.answers.recording import Recorded
 from zonerss.answers.run import Looks, Run
 from zonerss.answers.share import Own, Sharing, neighbours, pairs, shared_parts, with_any
 from zonerss.answers.whatif import whatif
+from zonerss.answers.wss import FileTouched, ProcessTouched, WorkingSets, ZoneTouched
 from zonerss.answers.zone import Page
 from zonerss.census.census import Census
 from zonerss.census.kinds import Kind
@@ -50,7 +51,7 @@ from zonerss.records.images import Image
 from zonerss.records.mappings import PAGE_DEVICE, PAGE_ZERO, VmaPages
 from zonerss.records.shmem import Shmem, ShmemKind
 from zonerss.snapshot import Snapshot
-from zonerss.views import check, files, frames, images, ps, record, run, share, show, tree
+from zonerss.views import check, files, frames, images, ps, record, run, share, show, tree, wss
 from zonerss.views import whatif as whatif_view
 from zonerss.views import zone as zone_view
 from zonerss.views.columns import RSS, ZONE
@@ -155,6 +156,10 @@ def process_text(statm_bytes: int, smaps_bytes: int, entries: Mapping[int, int])
     return printed(
         process_view.document(three_ways(42, statm_bytes, smaps_bytes, Counter(entries), 16 * KIB))
     )
+
+
+def wss_text(found: WorkingSets, limit: int | None = None, watch: float | None = None) -> str:
+    return printed(wss.document(found, limit=limit), watch)
 
 
 def machine_text(account: MachineAccount) -> str:
@@ -626,6 +631,11 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "machine": lambda: machine_text(machine_account()),
     "shmem": lambda: shmem_text(shmem_account()),
     "shmem-without-payers": lambda: shmem_text(shmem_account(None)),
+    "wss": lambda: wss_text(
+        working(files=(FileTouched(LIBC, 12288, 4096, 8192), FileTouched(None, 4096, 0, 0)))
+    ),
+    "wss-limit-1": lambda: wss_text(working(processes=None), 1),
+    "wss-watched": lambda: wss_text(working(method="clear_refs", unarmed=(), zones=()), watch=1.0),
     "frames": lambda: frames_text(MAPPINGS, False),
     "frames-pfn": lambda: frames_text(MAPPINGS, True),
     "frames-nothing": lambda: frames_text((), False),
@@ -636,6 +646,29 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "check": lambda: check_text(PROBES, f"6.18 {ODD}"),
 }
 DIRECTORY = Path(__file__).parents[1] / "fixtures" / "documents"
+
+
+def working(**fields: Any) -> WorkingSets:
+    """Two zones and two processes, one of which was not cleared."""
+    zone = ZoneTouched(
+        700 * KIB, 92 * KIB, 28 * KIB, 4 * KIB, 512 * KIB, 230_000, "db", "/db", None, "cgroup", 3
+    )
+    other = replace(zone, zone=ODD, cgroup=None, id="ab" * 32, kind="docker", longest_stall_ns=None)
+    process = ProcessTouched(64 * KIB, 4 * KIB, 0, 0, 8 * KIB, 230_000, 42, "db", 1000, ODD)
+    found = WorkingSets(
+        snapshot=replace(snapshot(source="pagetable"), warnings=(Caveat("damon", "DAMON runs."),)),
+        seconds=10.00049,
+        method="cold",
+        total=replace(zone, zone="total", cgroup=None, kind="total"),
+        zones=(zone, other),
+        processes=(process, replace(process, pid=23, uid=None, longest_stall_ns=None)),
+        files=None,
+        unarmed=(
+            Gap(23, "clear", Cause.REFUSED, "clearing would hold it up for about 40 ms, more than 10 ms"),
+        ),
+        gaps=GAPS,
+    )
+    return replace(found, **fields)
 
 
 def snapshot_of_names() -> Snapshot:

@@ -46,6 +46,7 @@ ELSEWHERE = {
     "kernel/roster.py": "tests/unit/kernel/test_events.py",
     "walk/frames.py": "tests/live/test_laws.py",
     "walk/pagemap.py": "tests/live/test_pagemap.py",
+    "walk/arming.py": "tests/live/test_wss.py",
     "walk/sources.py": "tests/unit/walk/test_pagetable.py",
     "motion/window.py": "tests/live/test_motion.py",
     "answers/explain/account.py": "tests/live/test_explain.py",

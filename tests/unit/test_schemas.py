@@ -117,6 +117,7 @@ def spoiled(value: Any) -> Iterator[Any]:
             "unsettled_bytes",
             "groupings",
             "processes",
+            "files",
             "tree",
             "numbers",
             "how_mapped",

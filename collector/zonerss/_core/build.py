@@ -22,7 +22,7 @@ HEADERS = (
         "maps.h",
         "mapped_files.h",
     ),
-    *("walk.h", "mounts.h", "pages.h", "ranges.h", "incore.h", "open_below.h"),
+    *("walk.h", "slices.h", "clear.h", "mounts.h", "pages.h", "ranges.h", "incore.h", "open_below.h"),
 )
 SOURCES = (
     *("census.c", "parts.c", "overlap.c", "payers.c", "mapcounts.c", "ram.c", "tasks.c"),
@@ -33,6 +33,8 @@ SOURCES = (
         "queue.c",
         "pool.c",
         "jobs.c",
+        "slices.c",
+        "clear.c",
         "pagemap.c",
         "pages.c",
         "ranges.c",

@@ -22,6 +22,7 @@ struct mapcounts {
 	const struct census *census;
 	int kpagecount_fd, kpageflags_fd;
 	struct parts *parts;
+	struct marker *several; // NULL, or nothing is counted, but what is mapped more than once is marked
 };
 
 // The set of a frame whose count is asked for; 0: it is none of the census, or hugetlb.
@@ -48,6 +49,11 @@ static int count_run(const struct mapcounts *m, uint64_t first, const frame_word
 		count = kpage_words(m->kpageflags_fd, first + from, flags, count);
 	for (int64_t i = 0; i < count; i++) {
 		uint32_t set = memory_set(m->census, block_word(words, from + i));
+		if (m->several) {
+			if (set && counts[i] > 1)
+				marker_known(m->several, first + from + i);
+			continue;
+		}
 		if (set && counts[i] && (m->kpageflags_fd < 0 || !kpage_is_large(flags[i])))
 			m->parts->pages[set][class_of(counts[i])]++;
 	}
@@ -74,7 +80,7 @@ static int count_block(void *context, uint64_t first, const frame_word *words)
 
 int census_mapcounts(const struct census *census, int kpagecount_fd, int kpageflags_fd, struct parts **ret)
 {
-	struct mapcounts m = { census, kpagecount_fd, kpageflags_fd, NULL };
+	struct mapcounts m = { census, kpagecount_fd, kpageflags_fd, NULL, NULL };
 	int error = census_parts(census, &m.parts);
 	if (error)
 		return error;
@@ -85,4 +91,17 @@ int census_mapcounts(const struct census *census, int kpagecount_fd, int kpagefl
 	else
 		*ret = m.parts;
 	return error;
+}
+
+int census_mark_several(struct census *census, uint32_t owner, int kpagecount_fd)
+{
+	struct marker marker;
+	int error = owner < census->owners ? marker_init(&marker, census) : -EINVAL;
+	if (error)
+		return error;
+	marker_owner(&marker, owner);
+	struct mapcounts m = { census, kpagecount_fd, -1, NULL, &marker };
+	error = blocks_for_each(census, count_block, &m);
+	int marking = marker_deinit(&marker);
+	return error ? error : marking;
 }

@@ -1,6 +1,8 @@
 // How often the frames of a census are mapped on the whole machine.
 #pragma once
 
+#include <stdint.h>
+
 struct census;
 struct parts;
 
@@ -12,3 +14,7 @@ enum mapcount_class { MAPPED_1, MAPPED_2, MAPPED_3, MAPPED_10, MAPPED_100, MAPPE
 // errno.
 // kpageflags_fd: of pages of large folios kpagecount has only an average, so it is asked which these are; -1: it tells each page.
 int census_mapcounts(const struct census *census, int kpagecount_fd, int kpageflags_fd, struct parts **ret);
+
+// Mark the frames of memory (anon, file, shmem) of the census that are mapped more than once now for an owner, too. 0 or a negative
+// errno.
+int census_mark_several(struct census *census, uint32_t owner, int kpagecount_fd);

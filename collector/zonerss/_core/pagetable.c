@@ -18,6 +18,7 @@
 #include "pagetable_object.h"
 #include "pool.h"
 #include "seen.h"
+#include "slices.h"
 
 // Bits of an entry. Where PRESENT is clear but the entry is not, all address bits are inverted (L1TF).
 #define ENTRY_PRESENT (UINT64_C(1) << 0)
@@ -37,6 +38,23 @@
 
 enum { ASK = KINDS }; // each frame has to be asked
 
+// Who marks for one of the owners of a job whose entries are told apart by their accessed bits.
+struct side {
+	struct marker marker;
+	struct streak streak;
+};
+
+// The ranges of the job at hand that have accessed bits to clear.
+struct gathering {
+	struct slice *rows;
+	size_t count, room;
+	size_t first;	   // of the job
+	struct slice open; // the last one, which may go on; its end is 0: there is none
+	uint64_t number;   // of it, among all that could be
+	bool wanted;	   // there is something to clear in it
+	int error;
+};
+
 struct walker {
 	struct worker worker;
 	struct pagetable *pagetable;
@@ -52,6 +70,8 @@ struct walker {
 	struct frame_range ram; // the range of it that was met last
 	struct marker marker;
 	struct streak streak;
+	struct side idle, kept; // where entries are told apart; marker and streak are then the third side
+	struct gathering gathering;
 	struct seen_tables *seen;
 	struct walk_job *job;
 	uint64_t huge_zero; // frame of the huge zero page once it was met
@@ -229,7 +249,7 @@ static uint64_t *seen_of(struct walker *w, const struct pagetable_copy *copy)
 {
 	if (copy->entries < SEEN_STRIDE || !worker_has_siblings(&w->worker))
 		return NULL;
-	uint64_t *seen = seen_find(w->seen, w->job->owner, copy->address);
+	uint64_t *seen = seen_find(w->seen, w->marker.owner, copy->address);
 	return seen ? seen + (copy->address >> PAGE_SHIFT) % SEEN_ENTRIES : NULL;
 }
 
@@ -322,17 +342,130 @@ static void take_leaf(struct walker *w, const struct pagetable_copy *copy, uint6
 	}
 }
 
+static void take_copy(struct walker *w, const struct pagetable_copy *copy, const uint64_t *entries)
+{
+	if (copy->shift == PAGE_SHIFT)
+		take_table(w, copy, entries);
+	else
+		take_leaf(w, copy, *entries);
+}
+
+// ---- by accessed bits ----
+
+// Does the entry map something that was not touched since its accessed bit was cleared?
+static inline bool entry_is_idle(uint64_t entry)
+{
+	return entry & (ENTRY_PRESENT | ENTRY_PROTNONE) && !(entry & ENTRY_ACCESSED);
+}
+
+static void side_swap(struct walker *w, struct side *side)
+{
+	struct side now = { w->marker, w->streak };
+	w->marker = side->marker;
+	w->streak = side->streak;
+	*side = now;
+}
+
+// Does a mapping keep its bits? madvise(2) refuses locked ones and looks at pages on the lists of reclaim only, which those that a
+// driver maps are not (mm/madvise.c); clear_refs leaves out VM_PFNMAP and hugetlb (fs/proc/task_mmu.c).
+static bool copy_keeps(const struct pagetable_copy *copy, uint32_t cleared_by)
+{
+	uint32_t traits = copy->traits, driver = PAGETABLE_BACKED | PAGETABLE_ODD;
+	if (traits & (PAGETABLE_HUGETLB | PAGETABLE_DEVICE))
+		return true;
+	return cleared_by == CLEARED_BY_COLD && (traits & PAGETABLE_LOCKED || (traits & driver) == driver);
+}
+
+// The entries of a copy, each for the owner of its side.
+static void take_apart(struct walker *w, const struct pagetable_copy *copy, const uint64_t *entries)
+{
+	bool kept = copy_keeps(copy, w->job->cleared_by);
+	uint64_t idle[SEEN_ENTRIES], others[SEEN_ENTRIES], any_idle = 0, any_other = 0;
+	for (uint32_t i = 0; i < copy->entries; i++) {
+		bool is_idle = entry_is_idle(entries[i]);
+		any_idle |= idle[i] = is_idle ? entries[i] : 0;
+		any_other |= others[i] = is_idle ? 0 : entries[i];
+	}
+	if (any_idle) {
+		side_swap(w, &w->idle);
+		take_copy(w, copy, idle);
+		side_swap(w, &w->idle);
+	}
+	if (any_other && kept)
+		side_swap(w, &w->kept);
+	if (any_other)
+		take_copy(w, copy, others);
+	if (any_other && kept)
+		side_swap(w, &w->kept);
+}
+
+static void gather_close(struct gathering *g)
+{
+	if (g->open.end && g->wanted) {
+		if (ARRAY_RESERVE(g->rows, g->room, g->count + 1))
+			g->error = -ENOMEM;
+		else
+			g->rows[g->count++] = g->open;
+	}
+	g->open.end = 0;
+	g->wanted = false;
+}
+
+// A piece of the slice of this number. Slices go on over what is mapped without a hole only.
+static void gather_piece(struct walker *w, uint64_t number, uint64_t start, uint64_t end, bool wanted)
+{
+	struct gathering *g = &w->gathering;
+	if (g->open.end != start || g->number != number) {
+		gather_close(g);
+		g->open = (struct slice){ .job = w->worker.number, .start = start };
+		g->number = number;
+	}
+	g->open.end = end;
+	g->wanted |= wanted;
+}
+
+static bool is_to_clear(uint64_t entry)
+{
+	return (entry & (ENTRY_PRESENT | ENTRY_SPECIAL | ENTRY_ACCESSED)) == (ENTRY_PRESENT | ENTRY_ACCESSED);
+}
+
+static void gather_copy(struct walker *w, const struct pagetable_copy *copy, const uint64_t *entries)
+{
+	if (copy->traits & (PAGETABLE_LOCKED | PAGETABLE_HUGETLB | PAGETABLE_DEVICE))
+		return;
+	if (copy->shift != PAGE_SHIFT) {
+		gather_close(&w->gathering);
+		gather_piece(w, UINT64_MAX, copy->address, ((copy->address >> copy->shift) + 1) << copy->shift,
+			     is_to_clear(*entries));
+		gather_close(&w->gathering);
+		return;
+	}
+	for (uint32_t i = 0, stop; i < copy->entries; i = stop) {
+		uint64_t start = copy->address + ((uint64_t)i << PAGE_SHIFT);
+		uint64_t page = (start >> PAGE_SHIFT) + copy->skew;
+		uint32_t left = SEEN_ENTRIES - page % SEEN_ENTRIES;
+		bool wanted = false;
+		stop = copy->entries - i < left ? copy->entries : i + left;
+		for (uint32_t at = i; at < stop && !wanted; at++)
+			wanted = is_to_clear(entries[at]);
+		gather_piece(w, page / SEEN_ENTRIES, start, start + ((uint64_t)(stop - i) << PAGE_SHIFT), wanted);
+	}
+}
+
 static void drain(struct walker *w)
 {
+	const struct walk_request *request = w->worker.request;
 	const char *at = w->buffer, *end = at + w->notes->used;
 	while (at < end) {
 		const struct pagetable_copy *copy = (const struct pagetable_copy *)at;
 		const uint64_t *entries = (const uint64_t *)(copy + 1);
 		w->job->entries += copy->entries;
-		if (copy->shift == PAGE_SHIFT)
-			take_table(w, copy, entries);
+		if (__builtin_expect(request->apart, 0))
+			take_apart(w, copy, entries);
+		else if (__builtin_expect(request->slices != NULL, 0))
+			gather_copy(w, copy, entries);
 		else
-			take_leaf(w, copy, *entries);
+			take_copy(w, copy, entries);
 		at = (const char *)(entries + copy->entries);
 	}
 	w->notes->used = 0;
@@ -385,8 +518,11 @@ static int walk_once(struct walker *w, int *fatal)
 	if (!reader->tid)
 		reader->tid = gettid();
 	job->rss_pages = job->hugetlb_pages = job->swap_pages = job->zero_pages = job->refused = 0;
+	w->gathering.count = w->gathering.first;
+	w->gathering.open.end = 0;
 	int cause = read_tables(w, fd);
 	if (cause != ECANCELED) {
+		gather_close(&w->gathering);
 		job->vmas = notes->vmas;
 		job->refused += notes->outside;
 		w->faults += notes->faults;
@@ -432,8 +568,15 @@ static int walk_job(struct worker *worker)
 	}
 	job_step(worker, STEP_TABLES);
 	w->kpageflags = (struct kpages){ .fd = w->host->kpageflags_fd };
+	w->gathering.first = w->gathering.count;
 	marker_owner(&w->marker, worker->job.owner);
 	streak_begin(&w->streak, &w->marker);
+	if (worker->request->apart) {
+		marker_owner(&w->idle.marker, worker->job.idle_owner);
+		streak_begin(&w->idle.streak, &w->idle.marker);
+		marker_owner(&w->kept.marker, worker->job.kept_owner);
+		streak_begin(&w->kept.streak, &w->kept.marker);
+	}
 	int cause = walk_tables(w, dir, &fatal);
 	if (cause)
 		job_gap(worker, cause == WALK_REUSED ? STEP_OPEN : STEP_TABLES, cause);
@@ -466,6 +609,30 @@ static void slot_give_back(struct walker *w)
 	pthread_mutex_unlock(&w->pagetable->lock);
 }
 
+static int markers_init(struct walker *w)
+{
+	struct census *census = w->worker.request->census;
+	int error = marker_init(&w->marker, census);
+	if (error || !w->worker.request->apart)
+		return error;
+	error = marker_init(&w->idle.marker, census);
+	if (!error && (error = marker_init(&w->kept.marker, census)))
+		marker_deinit(&w->idle.marker);
+	if (error)
+		marker_deinit(&w->marker);
+	return error;
+}
+
+// 0, or the first error that any of them met.
+static int markers_deinit(struct walker *w)
+{
+	int error = marker_deinit(&w->marker);
+	if (!w->worker.request->apart)
+		return error;
+	int idle = marker_deinit(&w->idle.marker), kept = marker_deinit(&w->kept.marker);
+	return error ? error : idle ? idle : kept;
+}
+
 static int walker_init(struct worker *worker)
 {
 	struct walker *w = (struct walker *)worker;
@@ -486,7 +653,7 @@ static int walker_init(struct worker *worker)
 	w->seen = &pagetable->seen[w->slot];
 	seen_restart(w->seen);
 	memset(w->notes, 0, sizeof(*w->notes));
-	error = marker_init(&w->marker, worker->request->census);
+	error = markers_init(w);
 	if (error)
 		slot_give_back(w);
 	return error;
@@ -503,7 +670,14 @@ static int walker_settle(struct worker *worker)
 	// The slot of a worker that was left behind is the kernel's to write in until its thread has ended.
 	if (!worker_is_left(worker))
 		slot_give_back(w);
-	return marker_deinit(&w->marker);
+	int error = markers_deinit(w);
+	if (!error)
+		error = w->gathering.error;
+	if (!error && worker->request->slices)
+		error = slices_add(worker->request->slices, w->gathering.rows, w->gathering.count);
+	free(w->gathering.rows);
+	w->gathering = (struct gathering){ 0 };
+	return error;
 }
 
 static void walker_dispose(struct worker *worker)

@@ -6,6 +6,7 @@
 
 struct census;
 struct mapped_files;
+struct slices;
 struct task_list;
 struct walk;
 
@@ -23,6 +24,9 @@ enum walk_cause {
 	WALK_UNREACHED = 10007, // this source cannot see it; another one may
 };
 
+// How accessed bits were cleared: each way leaves those of some mappings as they are.
+enum walk_cleared { CLEARED_BY_COLD, CLEARED_BY_CLEAR_REFS };
+
 // One address space to walk for one owner. The lower half is filled by the walk, in base pages.
 struct walk_job {
 	int32_t pid;	// a thread of it that lives
@@ -32,6 +36,10 @@ struct walk_job {
 	uint64_t start_ticks;
 	uint64_t expected_pages; // an estimate, to share the work out
 	uint32_t twice;		 // 1: this address space is walked for another owner, too
+	// Where the request tells entries apart by their accessed bits: owner is for those whose bit is set.
+	uint32_t idle_owner; // for those whose bit is clear
+	uint32_t kept_owner; // for those whose bit is set where that says nothing
+	uint32_t cleared_by; // enum walk_cleared: which mappings keep their bits
 
 	uint64_t rss_pages;	// entries that map memory: what smaps sums up as Rss
 	uint64_t hugetlb_pages; // entries of hugetlb
@@ -66,6 +74,9 @@ struct walk_request {
 	const struct walk_host *host;  // copied; its files stay open until walk_end()
 	uint32_t threads;	       // that work side by side, at most
 	const struct task_list *tasks; // for cgroup texts; NULL: do not look whether tasks moved
+	// For page tables only; pagemap tells no accessed bits.
+	uint32_t apart;	       // 1: entries are marked for one of three owners of their job, by their accessed bits
+	struct slices *slices; // NULL, or nothing is marked, but it is noted which ranges have accessed bits to clear
 };
 
 // Begin a walk by /proc/PID/pagemap, in threads of its own. files: NULL, or the frames of mapped files only are marked, each

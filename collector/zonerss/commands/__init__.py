@@ -37,6 +37,7 @@ VERBS = {
     "share": "who shares what with whom",
     "files": "which files a zone maps, and who else maps them",
     "whatif": "what would be freed if zones ended",
+    "wss": "how much of its memory each zone touches in a time",
     "top": "what each zone uses, live",
     "serve": "metrics for Prometheus and a page for people, from a walk every interval",
     "record": "keep snapshots in a file, or look at a command while it runs",
@@ -66,6 +67,8 @@ LATE_IMPORTS = {
     ("snapshot", "flight"): 2,  # and threading
     ("kernel.compiler", "bcc"): 69,
     ("snapshot", "motion.window"): 11,
+    ("snapshot", "walk.arming"): 1,
+    ("snapshot", "walk.mapcounts"): 1,
     ("snapshot", "walk.incore"): 2,
     ("evidence", "walk.files"): 3,
     ("evidence", "walk.mapcounts"): 1,

@@ -34,6 +34,7 @@ WORDS = {
     "charged": "What the kernel bills a zone's cgroup: memory.current or memory.usage_in_bytes. The first cgroup to "
     "touch a page is charged for all of it.",
     "payer": "The cgroup that a frame is charged to.",
+    "touched": "Of rss: what was used through page tables in a time, as their accessed bits tell.",
     "process rss": "The sum of the RSS of a zone's processes, as ps tells it: a shared page counts once per process.",
     "uncertainty": "How far rss can be from its value at any one moment of the walk, because processes go on running.",
     "mapped file": "A file, memfd, System V segment or device that processes map, under whatever names.",

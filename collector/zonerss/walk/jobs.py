@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zonerss._core import check, ffi, lib
 from zonerss.census.census import Census
+from zonerss.census.touched import Apart
 from zonerss.errors import EXHAUSTED, NO_THREAD, CannotServe
 from zonerss.kernel.patience import PAUSES
 from zonerss.kernel.proc import TaskList, gap_of_errno
@@ -91,6 +92,8 @@ def walk(
     host: Host,
     twice: Collection[int] = (),
     again: Again | None = None,
+    apart: Apart | None = None,
+    slices: core.slices | None = None,
 ) -> tuple[list[Walked], list[Gap]]:
     """
     Walk address spaces and mark their frames for owners.
@@ -100,6 +103,9 @@ def walk(
     :param assigned: whose address space is walked for which owner
     :param twice: pids of these whose address space is walked for another owner, too
     :param again: of the source, too; None: what it cannot see is a gap
+    :param apart: by page tables only: tell entries apart by their accessed bits. What only pagemap sees is kept
+    :param slices: by page tables only: mark nothing, but collect the ranges of each assignment that have accessed bits
+        to clear
     :return: one Walked per assignment, in their order, and the gaps; of a process that made us wait for too long what
         was met until then, and a gap
     :raises OSError: the walk as a whole failed
@@ -110,12 +116,16 @@ def walk(
 
     def look(begin: Begin, numbers: Sequence[int]) -> None:
         chosen = [assigned[number] for number in numbers]
-        more, more_gaps = _walk_once(begin, census, listed, chosen, host, twice)
+        more, more_gaps = _walk_once(begin, census, listed, chosen, host, twice, told_apart, slices)
         for at, number in enumerate(numbers):
             found[number], gaps[number] = more[at], more_gaps[at]
 
     asked = _whom_to_ask(assigned)
+    told_apart = apart
     look(begin, asked)
+    if apart:
+        unreached = {assigned[number][0].pid for number, row in enumerate(found) if row.unreached}
+        told_apart = replace(apart, kept=apart.kept | unreached)
     for another, numbers in again(found) if again else ():
         look(another, numbers)
     for number in set(range(len(assigned))) - set(asked):
@@ -143,15 +153,18 @@ def _walk_once(
     assigned: Sequence[tuple[Task, int]],
     host: Host,
     twice: Collection[int],
+    apart: Apart | None,
+    slices: core.slices | None,
 ) -> tuple[list[Walked], list[Gap | None]]:
     """One Walked and one gap, or None, per assignment."""
     ret = ffi.new("struct walk **")
     with host.opened() as opened:
-        jobs = _jobs(assigned, twice)
+        jobs = _jobs(assigned, twice, apart)
         request = ffi.new("struct walk_request *")
         request.census, request.jobs, request.count = census.handle, jobs, len(assigned)
         request.host, request.threads = opened, host.threads_for(sum(task.rss_pages for task, _ in assigned))
         request.tasks = listed.handle if listed else ffi.NULL
+        request.apart, request.slices = apart is not None, slices or ffi.NULL
         try:  # from before it begins: a signal's handler may raise as soon as it has
             begun = begin(request, ret)
             if begun == -errno.EAGAIN:
@@ -195,13 +208,17 @@ def _note_pauses(jobs: Sequence[core.walk_job], failed: Sequence[int]) -> None:
         PAUSES.note_answers({job.leader for job in jobs} - left)
 
 
-def _jobs(assigned: Sequence[tuple[Task, int]], twice: Collection[int]) -> Any:
+def _jobs(assigned: Sequence[tuple[Task, int]], twice: Collection[int], apart: Apart | None) -> Any:
     jobs = ffi.new("struct walk_job[]", max(len(assigned), 1))
     for number, (task, owner) in enumerate(assigned):
         job: core.walk_job = jobs[number]
         job.pid, job.leader, job.owner = task.walk_tid, task.pid, owner
         job.cgroup, job.start_ticks, job.expected_pages = task.cgroup_text, task.start_ticks, task.rss_pages
         job.twice = task.pid in twice
+        if apart:
+            job.idle_owner, job.kept_owner = apart.idle_owner(owner), apart.kept_owner(owner)
+            job.owner = job.kept_owner if task.pid in apart.kept else owner
+            job.cleared_by = apart.cleared_by
     return jobs
 
 

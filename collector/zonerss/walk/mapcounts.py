@@ -16,6 +16,7 @@ from zonerss._core import check, ffi, lib
 from zonerss.census.census import Census
 from zonerss.census.mapcounts import CountedParts
 from zonerss.census.parts import Parts
+from zonerss.errors import CannotServe
 from zonerss.kernel.roots import Roots
 from zonerss.units import PAGE_BYTES
 
@@ -42,6 +43,24 @@ def read_mapcounts(census: Census, roots: Roots) -> CountedParts | None:
         ret = ffi.new("struct parts **")
         check(lib.census_mapcounts(census.handle, counts, flags, ret), "reading how often frames are mapped")
         return CountedParts(census.parts(), Parts(ret[0]))
+
+
+def mark_several(census: Census, owner: int, roots: Roots) -> None:
+    """
+    Mark the frames of a census that are mapped more than once now for an owner, too.
+
+    :raises CannotServe: the kernel has no /proc/kpagecount
+    :raises OSError: reading it failed
+    """
+    with ExitStack() as stack:
+        try:
+            counts = _opened(stack, roots, "kpagecount")
+        except FileNotFoundError as err:
+            raise CannotServe(
+                "there is no /proc/kpagecount, which tells whether a page is mapped more than once: the kernel needs "
+                "CONFIG_PROC_PAGE_MONITOR"
+            ) from err
+        check(lib.census_mark_several(census.handle, owner, counts), "reading how often frames are mapped")
 
 
 def counts_each_page(roots: Roots) -> bool:

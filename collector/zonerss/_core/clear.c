@@ -1,0 +1,167 @@
+// Clearing accessed bits: see clear.h.
+
+#include "clear.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "slices.h"
+
+#define WORK_NS UINT64_C(1000000)
+#define MOST_PAUSE_NS UINT64_C(100000000)
+
+#ifndef MADV_COLD
+#define MADV_COLD 20
+#endif
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * UINT64_C(1000000000) + now.tv_nsec;
+}
+
+static void note_call(struct cleared *ret, uint64_t ns)
+{
+	ret->took_ns += ns;
+	ret->longest_ns = ns > ret->longest_ns ? ns : ret->longest_ns;
+}
+
+// Who holds a lock that others want should not wait for a processor. Of this thread, or of a process of one. true: it does not,
+// until it gives that up.
+static bool urgent_begin(void)
+{
+	const struct sched_param least = { .sched_priority = 1 };
+	return !sched_setscheduler(0, SCHED_FIFO, &least);
+}
+
+static void urgent_end(void)
+{
+	const struct sched_param none = { .sched_priority = 0 };
+	sched_setscheduler(0, SCHED_OTHER, &none);
+}
+
+// At most half of a processor is taken from others: once much has been done, as long a sleep.
+static void give_way(uint64_t *worked_ns, uint64_t ns)
+{
+	*worked_ns += ns;
+	if (*worked_ns < WORK_NS)
+		return;
+	struct timespec pause = { .tv_nsec = *worked_ns < MOST_PAUSE_NS ? *worked_ns : MOST_PAUSE_NS };
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+	*worked_ns = 0;
+}
+
+// 0 or a negative errno.
+static int cold_slice(int pidfd, const struct slice *slice, struct cleared *ret)
+{
+	struct iovec range = { (void *)slice->start, slice->end - slice->start };
+	for (;;) {
+		uint64_t began = now_ns();
+		long done = syscall(SYS_process_madvise, pidfd, &range, 1UL, MADV_COLD, 0U);
+		int error = done < 0 ? errno : 0;
+		note_call(ret, now_ns() - began);
+		if (error == EINTR || error == EAGAIN)
+			continue;
+		// EINVAL: locked, hugetlb or a device by now. ENOMEM: not mapped any more, or not all of it.
+		if (error && error != EINVAL && error != ENOMEM)
+			return -error;
+		ret->slices += error != EINVAL;
+		ret->refused += error == EINVAL;
+		return 0;
+	}
+}
+
+int clear_by_cold(int pidfd, const struct slice *slices, size_t count, const int32_t *stop, struct cleared *ret)
+{
+	uint64_t worked_ns = 0;
+	int error = 0;
+	*ret = (struct cleared){ 0 };
+	bool urgent = count && urgent_begin();
+	for (size_t i = 0; !error && i < count; i++) {
+		uint64_t before = ret->took_ns;
+		error = __atomic_load_n(stop, __ATOMIC_RELAXED) ? -ECANCELED : cold_slice(pidfd, &slices[i], ret);
+		give_way(&worked_ns, ret->took_ns - before);
+	}
+	if (urgent)
+		urgent_end();
+	return error;
+}
+
+// What the child says, in memory that both see.
+struct answer {
+	uint64_t began_ns; // 0: not yet
+	uint64_t took_ns;
+	int32_t error;
+	int32_t done;
+};
+
+static void child(int clear_refs_fd, struct answer *answer)
+{
+	if (!urgent_begin())
+		setpriority(PRIO_PROCESS, 0, -20);
+	uint64_t began = now_ns();
+	__atomic_store_n(&answer->began_ns, began, __ATOMIC_RELEASE);
+	answer->error = write(clear_refs_fd, "1", 1) == 1 ? 0 : errno;
+	answer->took_ns = now_ns() - began;
+	__atomic_store_n(&answer->done, 1, __ATOMIC_RELEASE);
+	_exit(0);
+}
+
+#define START_NS UINT64_C(2000000000) // how long a child may wait for a processor
+
+static bool is_late(const struct answer *answer, uint64_t started, uint64_t patience_ns)
+{
+	uint64_t began = __atomic_load_n(&answer->began_ns, __ATOMIC_ACQUIRE), now = now_ns();
+	return began ? now - began > patience_ns : now - started > START_NS;
+}
+
+// Wait for a child, and make an end of it where it is late.
+static void child_await(pid_t pid, const struct answer *answer, uint64_t patience_ns)
+{
+	uint64_t started = now_ns();
+	struct pollfd ended = { .fd = syscall(SYS_pidfd_open, pid, 0U), .events = POLLIN };
+	while (ended.fd >= 0 && poll(&ended, 1, 1) <= 0 && !is_late(answer, started, patience_ns))
+		;
+	if (!__atomic_load_n(&answer->done, __ATOMIC_ACQUIRE))
+		kill(pid, SIGKILL);
+	if (ended.fd >= 0)
+		close(ended.fd);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+int clear_by_clear_refs(int clear_refs_fd, uint64_t patience_ns, struct cleared *ret)
+{
+	*ret = (struct cleared){ 0 };
+	struct answer *answer = mmap(NULL, sizeof(*answer), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (answer == MAP_FAILED)
+		return -ENOMEM;
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before); // no handler of ours runs in the child
+	pid_t pid = fork();
+	if (!pid)
+		child(clear_refs_fd, answer);
+	int error = pid < 0 ? -errno : 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (!error) {
+		child_await(pid, answer, patience_ns);
+		error = answer->done ? -answer->error : -ETIMEDOUT;
+		note_call(ret, answer->done ? answer->took_ns : answer->began_ns ? now_ns() - answer->began_ns : 0);
+	}
+	ret->slices = !error;
+	munmap(answer, sizeof(*answer));
+	return error;
+}

@@ -1,0 +1,175 @@
+"""Clearing accessed bits of page table entries: the one thing that zonerss changes of a process that it looks at.
+
+A bit that is set later says that the page was touched meanwhile. Two ways:
+
+cold: process_madvise(2) with MADV_COLD (Linux 5.10, commits 9c276cc65a58, ecb8ac8b1f14), in slices of 2 MiB at most,
+which are aligned so that no huge page is split. Each call holds the mmap lock for reading. The bits of pages that are
+mapped more than once stay as they are (mm/madvise.c, madvise_cold_or_pageout_pte_range()), and so do those of locked,
+hugetlb and device mappings, which the kernel refuses (EINVAL).
+
+clear_refs: /proc/PID/clear_refs, proc_pid_clear_refs(5) (Linux 2.6.22). All bits but those of hugetlb and of devices,
+in one go, with the mmap lock held for writing: a process that maps or faults memory meanwhile stands still.
+
+Neither leaves anything behind: what has been cleared is set again where it is used.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zonerss._core import ffi, lib
+from zonerss.errors import CannotServe
+from zonerss.kernel.patience import PATIENCE_SECONDS, Busy, patiently
+from zonerss.kernel.proc import gap_of_errno, parse_stat
+from zonerss.kernel.roots import Roots
+from zonerss.records import Cause, Gap, Task
+from zonerss.units import PAGE_BYTES
+
+if TYPE_CHECKING:
+    from zonerss._core import _lib as core
+
+STALL_SECONDS = 0.010
+"""How long clear_refs may hold up a process, unless something else is asked for."""
+STALL_SECONDS_PER_BYTE = 0.020 / (1 << 30)
+"""How long clear_refs takes for memory mapped by pages of 4 KiB; tests/benchmarks/bench_wss.py measures it."""
+_SECONDS_PER_PAGE = 2e-6
+"""More than any way of clearing takes for one, on any machine."""
+STEP = "clear"
+
+
+@dataclass(frozen=True, slots=True)
+class Clearing:
+    """What came of one process."""
+
+    longest_ns: int
+    """The longest call: how long the process may have been held up at once."""
+    took_ns: int
+    """All calls together."""
+    refused: int = 0
+    """Slices that the kernel did not take: their bits are as they were."""
+
+
+def clear_by_cold(
+    roots: Roots, task: Task, slices: Any, count: int, patience: float = PATIENCE_SECONDS
+) -> Clearing | Gap:
+    """
+    Clear the bits of pages of a process that are mapped once, by MADV_COLD.
+
+    :param slices: struct slice *, of the process's address space
+    :param count: how many
+    :param patience: seconds that the kernel may take, beyond what the size of the process explains
+    :return: what was done; or the gap where the process is not the one that was listed, ended, or could not be cleared
+        in time
+    :raises CannotServe: no thread can be started to do it
+    """
+    stop = ffi.new("int32_t *")
+
+    def clear(row: core.cleared) -> int:
+        with _pidfd(roots, task) as pidfd:
+            return lib.clear_by_cold(pidfd, slices, count, stop, row)
+
+    return _clear(clear, task, patience, stop)
+
+
+def clear_by_clear_refs(
+    roots: Roots, task: Task, stall: float = STALL_SECONDS, patience: float = PATIENCE_SECONDS
+) -> Clearing | Gap:
+    """
+    Clear all bits of a process, unless that would hold it up for longer than ``stall`` seconds.
+
+    :param patience: as of :func:`clear_by_cold`
+    :return: what was done; or a gap, REFUSED where it is too large
+    :raises CannotServe: no thread can be started to do it
+    """
+    expected = stall_of(task.rss_pages)
+    if expected > stall:
+        detail = (
+            f"clearing would hold it up for about {expected * 1000:.0f} ms, more than {stall * 1000:g} ms"
+        )
+        return Gap(task.pid, STEP, Cause.REFUSED, detail)
+
+    def clear(row: core.cleared) -> int:
+        with _clear_refs(roots, task) as fd:
+            return lib.clear_by_clear_refs(fd, round(2 * stall * 1e9), row)
+
+    return _clear(clear, task, patience, ffi.new("int32_t *"))
+
+
+def stall_of(rss_pages: int) -> float:
+    """For about how many seconds clear_refs holds up a process of this size."""
+    return rss_pages * PAGE_BYTES * STALL_SECONDS_PER_BYTE
+
+
+def _clear(clear: Callable[[core.cleared], int], task: Task, patience: float, stop: Any) -> Clearing | Gap:
+    row: core.cleared = ffi.new("struct cleared *")
+    try:
+        error = patiently(lambda: clear(row), task.pid, patience + task.rss_pages * _SECONDS_PER_PAGE)
+    except Busy:
+        stop[0] = 1  # the thread that is left behind ends where it is
+        return Gap(task.pid, STEP, Cause.BUSY)
+    except OSError as err:
+        return gap_of_errno(task.pid, STEP, err.errno or errno.EIO)
+    if error == -errno.ETIMEDOUT:
+        return Gap(task.pid, STEP, Cause.BUSY, f"its memory was locked for {row.longest_ns / 1e6:.0f} ms")
+    if error:
+        return gap_of_errno(task.pid, STEP, -error)
+    return Clearing(row.longest_ns, row.took_ns, row.refused)
+
+
+@contextmanager
+def _pidfd(roots: Roots, task: Task) -> Iterator[int]:
+    """The process, whoever gets its pid later. :raises ProcessLookupError: it is gone"""
+    fd = os.pidfd_open(task.pid)
+    try:
+        _require_same(roots, task)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _clear_refs(roots: Roots, task: Task) -> Iterator[int]:
+    """Its clear_refs: that of a process that has ended cannot be written to. :raises OSError: it cannot be opened"""
+    with ExitStack() as stack:
+        directory = os.open(roots.proc / str(task.pid), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        stack.callback(os.close, directory)
+        fd = os.open("clear_refs", os.O_WRONLY | os.O_CLOEXEC, dir_fd=directory)
+        stack.callback(os.close, fd)
+        _require_same(roots, task)
+        yield fd
+
+
+def _require_same(roots: Roots, task: Task) -> None:
+    """:raises ProcessLookupError: the pid belongs to another process by now"""
+    if parse_stat((roots.proc / str(task.pid) / "stat").read_bytes()).start_ticks != task.start_ticks:
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+
+
+_CAP_SYS_NICE = 23
+
+
+def require_process_madvise(roots: Roots) -> None:
+    """:raises CannotServe: this kernel or these privileges do not let us advise other processes"""
+    own = ffi.new("struct cleared *")
+    pidfd = os.pidfd_open(os.getpid())
+    try:
+        if lib.clear_by_cold(pidfd, _nothing(), 1, ffi.new("int32_t *"), own) == -errno.ENOSYS:
+            raise CannotServe("the kernel has no process_madvise(2): it needs Linux 5.10 or later")
+    finally:
+        os.close(pidfd)
+    for line in (roots.proc / "self" / "status").read_text("utf-8", "replace").splitlines():
+        if line.startswith("CapEff:") and not int(line.split()[1], 16) >> _CAP_SYS_NICE & 1:
+            raise CannotServe(
+                "CAP_SYS_NICE is missing: without it the kernel lets nobody advise other processes "
+                "(process_madvise(2)); grant it, or say --method clear_refs"
+            )
+
+
+def _nothing() -> Any:
+    """A slice of no pages."""
+    return ffi.new("struct slice *")

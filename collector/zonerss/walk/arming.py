@@ -1,0 +1,157 @@
+"""Arming: clearing the accessed bits of processes, so that a later walk tells which pages they have touched since.
+
+pagemap tells nothing of these bits: neither the words of /proc/PID/pagemap nor the categories of PAGEMAP_SCAN have them
+(Documentation/admin-guide/mm/pagemap.rst; PAGE_IS_ACCESSED of later kernels is only of memory that its process has
+registered with userfaultfd). So this needs the page tables.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zonerss._core import check, ffi, lib
+from zonerss.census.census import Census
+from zonerss.census.touched import Apart
+from zonerss.errors import CannotServe, UsageError
+from zonerss.kernel.clearers import caveats, running_damon, scanned_pages
+from zonerss.kernel.clearing import (
+    STALL_SECONDS,
+    Clearing,
+    clear_by_clear_refs,
+    clear_by_cold,
+    require_process_madvise,
+)
+from zonerss.kernel.roots import Roots
+from zonerss.records import Cause, Caveat, Gap, Task
+from zonerss.walk.host import Host
+from zonerss.walk.jobs import Source, walk
+
+if TYPE_CHECKING:
+    from zonerss._core import _lib as core
+
+METHODS = ("cold", "clear_refs")
+_CLEARED_BY = {"cold": lib.CLEARED_BY_COLD, "clear_refs": lib.CLEARED_BY_CLEAR_REFS}
+Process = tuple[int, int]
+"""pid and start_ticks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Armed:
+    """Processes whose accessed bits were cleared. What began later has touched all that it maps."""
+
+    method: str
+    """cold or clear_refs."""
+    done_ns: int
+    """When it was done, by the monotonic clock."""
+    seen: frozenset[Process]
+    """All that there were."""
+    cleared: Mapping[Process, Clearing]
+    """Of these: those whose bits were cleared, one of each address space, and those that share it."""
+    gaps: tuple[Gap, ...]
+    """The others that were to be cleared, and why they were not."""
+    scanned: int | None
+    """Pages that reclaim had looked at until then."""
+
+    @property
+    def sees_several(self) -> bool:
+        """Bits of frames that are mapped more than once were cleared, too."""
+        return self.method == "clear_refs"
+
+    def apart(self, owners: int, tasks: Collection[Task]) -> Apart:
+        """How a walk tells the entries of these processes apart; owners: of its plan."""
+        kept = {
+            task.pid
+            for task in tasks
+            if (task.pid, task.start_ticks) in self.seen and (task.pid, task.start_ticks) not in self.cleared
+        }
+        return Apart(owners, frozenset(kept), _CLEARED_BY[self.method])
+
+    def longest_stall_ns(self, task: Task) -> int | None:
+        """For how long this process may have been held up at once; None: its bits were not cleared."""
+        clearing = self.cleared.get((task.pid, task.start_ticks))
+        return clearing.longest_ns if clearing else None
+
+    def seconds(self, until_ns: int) -> float:
+        """How long ago that was."""
+        return (until_ns - self.done_ns) / 1e9
+
+    def caveats(self, roots: Roots) -> tuple[Caveat, ...]:
+        """Who else has cleared bits meanwhile."""
+        now = scanned_pages(roots)
+        between = None if now is None or self.scanned is None else now - self.scanned
+        return caveats(running_damon(roots), between)
+
+
+def arm(
+    source: Source,
+    host: Host,
+    tasks: Sequence[Task],
+    wanted: Sequence[Task],
+    mm_of: Mapping[int, int],
+    method: str = "cold",
+    stall: float = STALL_SECONDS,
+) -> Armed:
+    """
+    Clear the accessed bits of processes.
+
+    :param source: of page tables
+    :param tasks: all that there are
+    :param wanted: those whose bits are to be cleared
+    :param mm_of: pid -> the lowest pid that has its address space; each is cleared once
+    :param method: one of METHODS
+    :param stall: for how many seconds clear_refs may hold up a process
+    :raises UsageError: an unknown method
+    :raises CannotServe: the kernel or our privileges do not allow it
+    """
+    if method not in METHODS:
+        raise UsageError(f"there is no method {method!r}; say {' or '.join(METHODS)}")
+    scanned = scanned_pages(host.roots)
+    one_of_each = list({mm_of[task.pid]: task for task in wanted}.values())
+    if method == "cold":
+        found = _by_cold(source, host, one_of_each)
+    else:
+        found = [clear_by_clear_refs(host.roots, task, stall, host.patience_seconds) for task in one_of_each]
+    of_mm = {mm_of[task.pid]: one for task, one in zip(one_of_each, found, strict=True)}
+    cleared = {}
+    for task in wanted:
+        if isinstance(clearing := of_mm[mm_of[task.pid]], Clearing):
+            cleared[task.pid, task.start_ticks] = clearing
+    return Armed(
+        method=method,
+        done_ns=time.monotonic_ns(),
+        seen=frozenset((task.pid, task.start_ticks) for task in tasks),
+        cleared=cleared,
+        gaps=tuple(one for one in found if isinstance(one, Gap)),
+        scanned=scanned,
+    )
+
+
+def _by_cold(source: Source, host: Host, tasks: Sequence[Task]) -> list[Clearing | Gap]:
+    """One for each process: the ranges that have bits to clear are found by a walk, which changes nothing."""
+    require_process_madvise(host.roots)
+    ret = ffi.new("struct slices **")
+    check(lib.slices_create(ret), "collecting ranges")
+    slices: core.slices = ffi.gc(ret[0], lib.slices_destroy)
+    walked, gaps = walk(source.begin, Census(1), None, [(task, 0) for task in tasks], host, slices=slices)
+    failed = {gap.pid: gap for gap in gaps}
+    found: list[Clearing | Gap] = []
+    for number, (task, seen) in enumerate(zip(tasks, walked, strict=True)):
+        if task.pid in failed or not seen.vmas:
+            found.append(failed.get(task.pid) or Gap(task.pid, "tables", Cause.EXITED))
+            continue
+        first = ffi.new("struct slice **")
+        count = lib.slices_of(slices, number, first)
+        found.append(clear_by_cold(host.roots, task, first[0], count, host.patience_seconds))
+    return found
+
+
+def require_bits(source: str) -> None:
+    """:raises CannotServe: this source of frames, which was named, does not tell accessed bits"""
+    if source == "pagemap":
+        raise CannotServe(
+            "pagemap does not tell which pages were touched (it has no accessed bits): "
+            "wss needs the page tables, --source pagetable"
+        )

@@ -1,0 +1,107 @@
+"""Clearing accessed bits: whose, and whose not. What it does to bits: tests/live/test_wss.py."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.unit.builders import members
+
+from zonerss._core import ffi, lib
+from zonerss.errors import CannotServe
+from zonerss.kernel import clearing
+from zonerss.kernel.clearing import clear_by_clear_refs, clear_by_cold, require_process_madvise, stall_of
+from zonerss.kernel.patience import Pauses
+from zonerss.kernel.proc import parse_stat
+from zonerss.kernel.roots import HOST, Roots
+from zonerss.records import Cause, Gap, Task
+from zonerss.units import PAGE_BYTES
+
+GIB_PAGES = (1 << 30) // PAGE_BYTES
+(MEMBER,) = members("a")
+
+
+@pytest.fixture
+def child() -> Iterator[Task]:
+    """A process of ours that lives."""
+    process = subprocess.Popen(["sleep", "1000"])
+    ticks = parse_stat(Path(f"/proc/{process.pid}/stat").read_bytes()).start_ticks
+    yield replace(MEMBER.task, pid=process.pid, start_ticks=ticks, walk_tid=process.pid)
+    process.kill()
+    process.wait()
+
+
+def none() -> object:
+    return ffi.new("struct slice[1]")
+
+
+def test_a_stall_is_estimated_from_what_is_mapped() -> None:
+    assert stall_of(GIB_PAGES) == pytest.approx(0.020)
+    assert stall_of(0) == 0
+
+
+def test_a_process_that_would_stand_still_for_too_long_is_refused(child: Task) -> None:
+    gap = clear_by_clear_refs(HOST, replace(child, rss_pages=2 * GIB_PAGES), 0.039)
+    assert gap == Gap(
+        child.pid,
+        "clear",
+        Cause.REFUSED,
+        "clearing would hold it up for about 40 ms, more than 39 ms",
+    )
+
+
+def test_a_process_of_ours_is_cleared_by_clear_refs(child: Task) -> None:
+    done = clear_by_clear_refs(HOST, child, 10.0)
+    assert isinstance(done, clearing.Clearing)
+    assert 0 < done.longest_ns == done.took_ns
+
+
+def test_no_slices_no_calls(child: Task) -> None:
+    assert clear_by_cold(HOST, child, none(), 0) == clearing.Clearing(0, 0)
+
+
+def test_a_pid_that_was_used_again_is_no_longer_the_process(child: Task) -> None:
+    before = replace(child, start_ticks=child.start_ticks - 1)
+    gone = Gap(child.pid, "clear", Cause.EXITED)
+    assert clear_by_cold(HOST, before, none(), 1) == gone
+    assert clear_by_clear_refs(HOST, before, 10.0) == gone
+
+
+def test_a_process_that_ended_is_a_gap() -> None:
+    process = subprocess.Popen(["true"])
+    process.wait()
+    task = replace(MEMBER.task, pid=process.pid)
+    gone = Gap(process.pid, "clear", Cause.EXITED)
+    assert clear_by_cold(HOST, task, none(), 1) == clear_by_clear_refs(HOST, task) == gone
+
+
+def test_it_is_stopped_between_two_calls(child: Task) -> None:
+    row = ffi.new("struct cleared *")
+    pidfd = os.pidfd_open(child.pid)
+    try:
+        assert lib.clear_by_cold(pidfd, none(), 1, ffi.new("int32_t *", 1), row) == -errno.ECANCELED
+    finally:
+        os.close(pidfd)
+    assert row.slices == 0
+
+
+def test_what_is_not_done_in_time_is_a_gap(child: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses = Pauses()
+    pauses.note_pause(child.pid)
+    monkeypatch.setattr("zonerss.kernel.patience.PAUSES", pauses)
+    assert clear_by_cold(HOST, child, none(), 1) == Gap(child.pid, "clear", Cause.BUSY)
+
+
+def test_who_may_not_advise_others_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "self").mkdir()
+    status = tmp_path / "self" / "status"
+    status.write_text("Name:\tx\nCapEff:\t000001ffffffffff\n")
+    require_process_madvise(Roots(proc=tmp_path))
+    status.write_text("Name:\tx\nCapEff:\t000001ffff7fffff\n")
+    with pytest.raises(CannotServe, match="CAP_SYS_NICE"):
+        require_process_madvise(Roots(proc=tmp_path))
