@@ -41,6 +41,7 @@ VERBS = {
     "top": "what each zone uses, live",
     "serve": "metrics for Prometheus and a page for people, from a walk every interval",
     "record": "keep snapshots in a file, or look at a command while it runs",
+    "export": "a recording as a table for other programs: Parquet or CSV",
     "explain": "from the RSS that ps shows to what the kernel charges",
     "check": "what this kernel and these privileges allow",
     "schema": "the JSON Schema of each document",
@@ -62,6 +63,7 @@ LATE_IMPORTS = {
     ("commands.top", "views.top_app"): 273,  # textual
     ("commands.serve", "serve.logs"): 1,
     ("commands.serve", "serve.server"): 370,  # aiohttp, prometheus_client, bcrypt, PyYAML
+    ("commands.export", "duckdb"): 60,
     ("kernel.roster", "kernel.events"): 5,
     ("kernel.events", "pyroute2"): 212,
     ("snapshot", "flight"): 2,  # and threading

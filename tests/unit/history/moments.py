@@ -245,16 +245,20 @@ class Host:
         processes: int = 4,
         name: str = "vm",
         prefix: str = "zone",
+        names: Sequence[str] = (),
     ) -> None:
-        """:param shared: how many parts several zones share"""
+        """
+        :param shared: how many parts several zones share
+        :param names: of the zones; none: the prefix and a number
+        """
         self._random = random.Random(seed)
         self._name = name
         self.zones = [
-            Zone(f"{prefix}-{n:04}", f"/docker/{n:064x}", f"{n:064x}", "docker") for n in range(zones)
+            Zone(names[n] if names else f"{prefix}-{n:04}", f"/docker/{n:064x}", f"{n:064x}", "docker")
+            for n in range(zones)
         ]
-        self._processes = [
-            (n * processes + p + 100, zone) for n, zone in enumerate(self.zones) for p in range(processes)
-        ]
+        owners = [zone for zone in self.zones for _ in range(processes)]
+        self._processes = list(enumerate(owners, start=100))
         sets = {tuple(range(zones))} if zones > 1 else set()
         for _ in range(3 * shared if zones > 2 else 0):
             if len(sets) >= shared:
@@ -287,6 +291,10 @@ class Host:
             figures[:] = map(moved, figures)
         for stats in self._stats.values():
             stats.update({name: moved(value) for name, value in stats.items()})
+
+    def grow(self, zone: int, pages: int) -> None:
+        """Let a zone have so many more pages of private memory."""
+        self._parts[(zone,)][0] += pages
 
     def moment(self, seconds: float = 0, *, lean: bool = False) -> Moment:
         """As it is now."""
