@@ -79,9 +79,10 @@ def _memory(run: Run, size: Callable[[int | None], str]) -> list[list[str]]:
         if usage.swap_bytes:
             rows.append(["", size(usage.swap_bytes), "besides: in swap"])
     if run.largest_process_bytes is not None:
-        rows.append(
-            ["PROCESS", size(run.largest_process_bytes), "RSS of its largest process, as time(1) has it"]
-        )
+        says = "RSS of its largest process, as time(1) has it"
+        if peak is not None and run.largest_process_bytes > peak.usage.rss_bytes:
+            says += ": more than any look saw, so its peak was between two looks"
+        rows.append(["PROCESS", size(run.largest_process_bytes), says])
     bill = "the kernel's own peak: page cache and kernel memory count, what others were charged for does not"
     if run.peak_charged_bytes is None:
         bill = (

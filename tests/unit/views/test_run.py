@@ -64,6 +64,12 @@ def test_what_is_not_known_is_said_and_no_figure() -> None:
     ]
 
 
+def test_a_peak_that_no_look_saw_is_said() -> None:
+    says = "more than any look saw, so its peak was between two looks"
+    assert says not in "\n".join(render(run_of(looks())))
+    assert says in "\n".join(render(run_of(looks(), largest_process_bytes=86 * 1024)))
+
+
 def test_a_kernel_that_does_not_tell_the_peak() -> None:
     assert "–  unknown: this kernel does not tell" in "\n".join(
         render(run_of(looks(), peak_charged_bytes=None))
