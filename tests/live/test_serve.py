@@ -313,6 +313,22 @@ def test_rules_are_read_again(tmp_path):
         assert served.ask("/metrics").status == 200
 
 
+def test_a_recording_is_kept_at_the_same_time(tmp_path):
+    path = tmp_path / "serve.zrec"
+    with Served(*ANYWHERE, *SELDOM, "--record", str(path)) as served:
+        served.be_ready()
+        document = json.loads(served.ask("/snapshot.json").body)
+        assert "not recorded" not in served.log
+        assert served.end() == 0
+    shown = subprocess.run(
+        [*ZONERSS, "show", "--no-config", "--from", str(path), "--json"], capture_output=True, check=True
+    )
+    kept = json.loads(shown.stdout)
+    assert kept["began"] == document["began"]
+    rss = [{zone["zone"]: zone["rss_bytes"] for zone in one["zones"]} for one in (kept, document)]
+    assert rss[0] == rss[1]
+
+
 def run(*words: str, **how) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*ZONERSS, "serve", "--no-config", *words],
