@@ -54,10 +54,10 @@ NOT_CONFIGURED = ("check", "help")
 """Verbs that no configuration changes: the first one says what it is."""
 
 LATE_IMPORTS = {
-    ("commands.watching", "commands.past"): 20,
-    ("commands.top", "commands.past"): 20,
-    ("commands.top", "history.recording"): 20,
-    ("commands.top", "history.replay"): 20,
+    ("commands.watching", "commands.past"): 9,
+    ("commands.top", "commands.past"): 9,
+    ("commands.top", "history.recording"): 8,
+    ("commands.top", "history.replay"): 9,
     ("commands.show", "census.tree"): 1,
     ("commands.show", "views.tree"): 1,
     ("commands.top", "views.top_app"): 273,  # textual
