@@ -16,11 +16,6 @@ def pages_to_bytes(pages: int) -> int:
     return pages * PAGE_BYTES
 
 
-def memory_bytes() -> int:
-    """All memory that the kernel manages, as sysconf tells it (MemTotal)."""
-    return os.sysconf("SC_PHYS_PAGES") * PAGE_BYTES
-
-
 def format_size(size_bytes: int | None) -> str:
     """
     A size in at most five characters: whole K, then M with one decimal below 10, then G and above with one below 100.

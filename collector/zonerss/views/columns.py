@@ -11,7 +11,8 @@ from typing import Any
 
 from zonerss.errors import UsageError, did_you_mean, nearest
 from zonerss.records import MAPCOUNT_CLASSES
-from zonerss.units import format_percent, format_size, memory_bytes
+from zonerss.records.machine import Machine
+from zonerss.units import format_percent, format_size
 from zonerss.views.text import printable
 
 
@@ -129,8 +130,18 @@ MEMORY = Column(
     "MEMORY",
     "rss as a share of all memory",
     lambda record: record.rss_bytes,
-    text=lambda rss_bytes: format_percent(rss_bytes, memory_bytes()),
+    text=lambda rss_bytes: "–",
 )
+"""Of a machine whose memory is not known; see :func:`of_machine`."""
+
+
+def of_machine(columns: Iterable[Column], machine: Machine | None) -> tuple[Column, ...]:
+    """The columns for zones of that machine: MEMORY is a share of its memory; None: unknown."""
+    memory = 0 if machine is None else machine.memory_bytes
+    known = replace(MEMORY, text=lambda rss_bytes: format_percent(rss_bytes, memory))
+    return tuple(known if column.name == MEMORY.name else column for column in columns)
+
+
 ZONE = Column("zone", "ZONE", "the zone", lambda record: record.zone, left=True)
 KIND = Column(
     "kind", "KIND", "what the zone is: docker, service, cgroup, ...", lambda record: record.kind, left=True

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zonerss.snapshot import Snapshot
-from zonerss.views.columns import Column, cell, shown
+from zonerss.views.columns import Column, cell, of_machine, shown
 from zonerss.views.document import time_text
 from zonerss.views.footer import counted, footer
 from zonerss.views.table import lay_table
@@ -45,6 +45,7 @@ def render(
     :param watching: snapshots follow each other: rows for programs say of which one they are
     :param left_out: how many more there are, which --all shows
     """
+    layout = replace(layout, columns=of_machine(layout.columns, snapshot.machine))
     if layout.tsv:
         return tsv(layout, records, time_text(snapshot.began) if watching else None)
     table = lay_table(shown(layout.columns, records), records, layout.in_bytes)

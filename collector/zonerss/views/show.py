@@ -16,6 +16,7 @@ from zonerss.views.columns import (
     ZONE,
     ZONE_COLUMNS,
     Column,
+    of_machine,
     process_columns,
     shown,
     sizes,
@@ -66,7 +67,7 @@ def render(
     last = _last_lines(snapshot, marks, in_bytes, every, terminal)
     if terminal.width is None:
         for _, grouping in groupings:
-            lines += [*render_zones(grouping, sort, limit, in_bytes, growth), ""]
+            lines += [*render_zones(snapshot, grouping, sort, limit, in_bytes, growth), ""]
         return [*lines, *last]
     head = machine_line(snapshot, terminal.width, terminal.style, in_bytes)
     room = None
@@ -106,10 +107,16 @@ def _last_lines(
 
 
 def render_zones(
-    grouping: Grouping, sort: Column, limit: int | None, in_bytes: bool, growth: Growth | None = None
+    snapshot: Snapshot,
+    grouping: Grouping,
+    sort: Column,
+    limit: int | None,
+    in_bytes: bool,
+    growth: Growth | None = None,
 ) -> list[str]:
-    """The plain table of one grouping: every column that says something."""
-    columns = [_zone_column(grouping.by), KIND, *shown(ZONE_COLUMNS, grouping.zones)]
+    """The plain table of one grouping of a snapshot: every column that says something."""
+    figures = of_machine(shown(ZONE_COLUMNS, grouping.zones), snapshot.machine)
+    columns = [_zone_column(grouping.by), KIND, *figures]
     if any(usage.uncertainty_bytes is not None for usage in grouping.zones):
         columns.insert(columns.index(RSS) + 1, UNCERTAINTY)
     if growth is not None:

@@ -15,7 +15,7 @@ from zonerss.answers.marks import Mark
 from zonerss.census.tree import TreeNode
 from zonerss.records import ProcessUsage, Usage
 from zonerss.snapshot import Snapshot
-from zonerss.units import format_percent, format_size, memory_bytes
+from zonerss.units import format_percent, format_size
 from zonerss.views.bars import bar, legend
 from zonerss.views.columns import (
     COMMAND,
@@ -33,6 +33,7 @@ from zonerss.views.columns import (
     Column,
     cell,
     choose,
+    of_machine,
     shown,
     sort_column,
     user_column,
@@ -316,12 +317,12 @@ def headline(
     :param width: in columns; what is worth least is left out. None: all of it
     :param left_out: headers of columns that were asked for and have no room
     """
-    total = snapshot.total
+    total, memory = snapshot.total, snapshot.machine.memory_bytes if snapshot.machine else 0
     parts = [  # what it is worth, and it
         (3, counted(len(snapshot.zones), "zone")),
         (5, counted(total.processes, "process", "processes")),
         (2, f"{format_size(total.rss_bytes)} {cell(UNCERTAINTY, total)}"),
-        (4, f"{format_percent(total.rss_bytes, memory_bytes())} of memory"),
+        (4, f"{format_percent(total.rss_bytes, memory)} of memory" if memory else ""),
         (7, f"{took(snapshot.ended - snapshot.began)} by {snapshot.source}"),
         (6, counted(len(snapshot.gaps), "gap") if snapshot.gaps else ""),
         (8, "± net only" if snapshot.uncertainty == "net" else ""),
@@ -429,6 +430,7 @@ def batch_lines(
     """
     rows = sort_records(rows_of(snapshot, growth), sort, limit)
     left_out: Sequence[str] = ()
+    columns = columns and of_machine(columns, snapshot.machine)
     if width is None:
         wanted = [column for column in columns or BATCH if column.name != BARS.name]
         lines = render_table(shown(wanted, rows), rows)

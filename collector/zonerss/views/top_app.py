@@ -26,7 +26,7 @@ from textual.widgets import DataTable, Footer, Input, Static
 
 from zonerss.errors import ZonerssError
 from zonerss.snapshot import Snapshot
-from zonerss.views.columns import RSS, Column
+from zonerss.views.columns import RSS, Column, of_machine
 from zonerss.views.player import Player
 from zonerss.views.screen import machine_line
 from zonerss.views.table import GAP
@@ -332,10 +332,9 @@ class TopApp(App[None]):
         """Only what has changed: where the user has scrolled to stays, and so does the zone that was chosen."""
         chosen = self.chosen()
         rows = matching_rows(self.look.rows if self.look else (), self.sort, self.matching)
-        marks = self.look.marks if self.look else ()
-        table = lay_out(
-            rows, self.sort, self.size.width, self.columns, self.style, first=self.first, marks=marks
-        )
+        marks, machine = (self.look.marks, self.look.snapshot.machine) if self.look else ((), None)
+        columns = self.columns and of_machine(self.columns, machine)
+        table = lay_out(rows, self.sort, self.size.width, columns, self.style, first=self.first, marks=marks)
         before, self._table = self._table, table
         if before is None or (before.headers, before.widths) != (table.headers, table.widths):
             self._draw_headers(table)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from tests.unit.builders import KIB, snapshot, usage
+from tests.unit.builders import KIB, MACHINE, snapshot, usage
 
 from zonerss.records import Cause, Gap
 from zonerss.views.columns import CHARGED, KIND, MEMORY, RSS, SWAP, UNCERTAINTY, ZONE, Column
@@ -51,6 +52,14 @@ def test_rows_of_rounds_begin_with_their_time() -> None:
     lines = render(layout(KIND, MEMORY, tsv=True), ROWS, snapshot(), watching=True)
     assert lines[0] == "time\tkind\tmemory"
     assert [line.split("\t")[0] for line in lines[1:]] == ["2026-11-22T12:00:00.000250Z"] * 2
+
+
+def test_memory_is_a_share_of_the_machine_that_was_looked_at() -> None:
+    """It was one of the machine that zonerss runs on, also of a recording of another one."""
+    how = layout(ZONE, MEMORY, header=False)
+    small = replace(MACHINE, memory_bytes=610 * KIB)
+    assert [line.split()[-1] for line in render(how, ROWS, snapshot(machine=small))] == ["10%"] * 2
+    assert [line.split()[-1] for line in render(how, ROWS, snapshot(machine=None))] == ["–"] * 2
 
 
 def test_several_names_in_one_field() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
 from tests.unit.builders import KIB, MACHINE, process, snapshot, usage
 
 from zonerss.records import Cause, Caveat, Gap, Grouping
@@ -33,16 +32,15 @@ ZONE = {
 }
 
 
-def test_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.sysconf", lambda name: 1000)
+def test_show() -> None:
     gaps = (Gap(1, "open", Cause.REFUSED), Gap(7, "list", Cause.BEGAN), Gap(8, "list", Cause.BEGAN))
     lines = render(
         snapshot(usage(), usage("db\x1b[2J", anon_bytes=50_000 * KIB, charged_bytes=None), gaps=gaps)
     )
     assert lines == [
         "ZONE       KIND    PROCS  RSS  MEMORY  EXCL  SHARED  PROP  ANON  FILE  SHMEM  CHARGED  PSRSS",
-        "db\\x1b[2J  cgroup      3  49M   1251%   41K     49M   47K   49M   31K     7K        –   101K",
-        "web        cgroup      3  61K    1.5%   41K     20K   47K   23K   31K     7K      53K   101K",
+        "db\\x1b[2J  cgroup      3  49M    4.9%   41K     49M   47K   49M   31K     7K        –   101K",
+        "web        cgroup      3  61K    0.0%   41K     20K   47K   23K   31K     7K      53K   101K",
         "",
         "2 zones, 3 processes: 61K, each page once (ps adds up to 101K). 0.017 s",
         "Not counted: 2 processes that began after the listing (pid 7, 8); 1 process that may not be read (pid 1).",
