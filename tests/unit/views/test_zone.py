@@ -141,3 +141,8 @@ def test_several_pages_are_one_document() -> None:
 def test_a_limit_is_of_each_list() -> None:
     (web,) = document([page()], 1)["zones"]
     assert [len(web[name]) for name in ("largest_processes", "largest_files", "shared_with")] == [1, 1, 1]
+
+
+def test_how_old_its_details_are() -> None:
+    assert "The bill, files and MAP1 are of 8 s ago." in render(page(details_age_seconds=8.2), 80)
+    assert not [line for line in render(page(), 80) if "ago" in line]
