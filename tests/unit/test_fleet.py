@@ -1,6 +1,6 @@
 """docs/fleet.md: every question is asked of the exported recordings of a simulated fleet.
 
-ZONERSS_FLEET_HOSTS=50 makes the whole fleet of the issue of the page; otherwise it is as small as tells something.
+ZONERSS_FLEET_HOSTS=50 makes a fleet of 50 hosts; otherwise it is as small as tells something.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ LATE_IMPORTS = {
     ("commands.top", "views.top_app"): 273,  # textual
     ("commands.serve", "serve.logs"): 1,
     ("commands.serve", "serve.server"): 370,  # aiohttp, prometheus_client, bcrypt, PyYAML
-    ("commands.export", "duckdb"): 60,
+    ("commands.export", "duckdb"): 98,
     ("kernel.roster", "kernel.events"): 5,
     ("kernel.events", "pyroute2"): 212,
     ("snapshot", "flight"): 2,  # and threading
