@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from zonerss.errors import CannotServe, StoreFull, UsageError
@@ -95,7 +95,7 @@ class Keeper:
         except BaseException:
             self._forget_state()
             raise
-        with self._sentences():
+        with suppress(StoreFull), self._sentences():  # it is kept in the log, and the next one tells
             self._write_back()
         return size
 

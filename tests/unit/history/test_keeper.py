@@ -224,6 +224,23 @@ def test_a_snapshot_that_cannot_fit_is_refused_and_smaller_ones_go_on(tmp_path: 
         same(one, other)
 
 
+def test_a_log_that_cannot_be_written_back_now_refuses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Keeper) -> None:
+        err = sqlite3.OperationalError("database or disk is full")
+        err.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise err
+
+    path, made = tmp_path / "a.zrec", drifting()
+    monkeypatch.setattr(Keeper, "_write_back", full)
+    with Keeper(path) as keeper:
+        added = [next(made), next(made)]
+        for moment in added:
+            assert keeper.add(moment) > 0
+    assert len(kept(path)) == len(added)
+
+
 def test_too_few_bytes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         Keeper(tmp_path / "a.zrec", max_bytes=LEAST_BYTES - 1)
