@@ -32,8 +32,11 @@ def pytest_configure() -> None:
     json.loads = contract.loads
     # Whoever ends the tests politely gets what they made removed, as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # A shell starts what goes to the background with SIGINT ignored; what the tests start would inherit that.
+    # A shell starts what goes to the background with SIGINT and SIGQUIT ignored, nohup with SIGHUP; what the tests
+    # start would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     os.environ["ZONERSS_CONFIG"] = ""  # what this machine is configured to is none of the tests' business
 
 

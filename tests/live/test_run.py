@@ -152,7 +152,6 @@ def test_it_ends_with_the_status_of_the_command(tmp_path: Path):
 
 def test_what_is_over_before_a_look_has_a_bill_and_no_rss(tmp_path: Path):
     report, _ = recorded(tmp_path, "true")
-    assert report["looks"] + report["looks_missed"] >= 1
     assert (report["peak"] is None) == (report["looks"] == 0)
     assert report["peak_charged_bytes"] != 0
     assert report["largest_process_bytes"] is None

@@ -99,11 +99,11 @@ class RememberingEvidence:
         if name not in self.COSTLY:
             return answer
 
-        def once(*given: Any) -> Any:
+        def once(*given: Any, **wanted: Any) -> Any:
             given = tuple(tuple(one) if isinstance(one, Iterable) else one for one in given)
-            key = repr((name, given))
+            key = repr((name, given, sorted(wanted.items())))
             if key not in self._known:
-                self._known[key] = answer(*given)
+                self._known[key] = answer(*given, **wanted)
             return self._known[key]
 
         return once
