@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from zonerss.errors import CannotServe
@@ -26,6 +25,7 @@ _MOST_FIELD_BYTES = 1 << 25
 """Of one value of the file."""
 _FRAME = "id, segment, began_ns, ended_ns, monotonic_ns, boottime_ns, clock_step_ns, other"
 _Tables = Mapping[str, Sequence[Table] | None]
+_T = TypeVar("_T")
 
 
 class Recording:
@@ -38,16 +38,14 @@ class Recording:
         self._path = os.path.abspath(path)
         self._connection: sqlite3.Connection | None = None
         self._is_still = False
+        self._mark: tuple[int, ...] = ()
         self._found = Found()
         self._key: tuple[int, _Tables] | None = None
         self.damaged: list[str] = []
         """Sentences about snapshots that were left out because they could not be read, so far."""
         self._version = 0
         try:
-            with self._reading() as connection:
-                if self._version == 0:
-                    raise CannotServe(f"{self._path} is empty: nothing was recorded")
-                found = dict(connection.execute("SELECT name, value FROM properties LIMIT 100").fetchall())
+            found = dict(self._read(self._properties))
         except BaseException:
             self.close()
             raise
@@ -140,18 +138,23 @@ class Recording:
         number, segment, began, ended, monotonic, boottime, step, other = row
         try:
             frame = Frame(time_of(began), time_of(ended), Uptime(monotonic, boottime), other)
-            with self._reading() as connection:
-                if number == segment:
-                    tables = self._tables(connection, number, None)
-                    self._key = number, tables
-                else:
-                    if self._key is None or self._key[0] != segment:
-                        self._key = segment, self._tables(connection, segment, None)
-                    tables = self._tables(connection, number, self._key[1])
-                moment = moment_of(frame, tables, self._found.begin(connection))
+
+            def ask(connection: sqlite3.Connection) -> Moment:
+                tables = self._sections(connection, number, segment)
+                return moment_of(frame, tables, self._found.begin(connection))
+
+            moment = self._read(ask)
             return moment if not step else replace(moment, snapshot=_told(moment, step))
         except (TypeError, ValueError, OverflowError) as err:
             raise err if isinstance(err, Malformed) else Malformed(str(err)) from err
+
+    def _sections(self, connection: sqlite3.Connection, number: int, segment: int) -> _Tables:
+        if number == segment:
+            self._key = number, self._tables(connection, number, None)
+            return self._key[1]
+        if self._key is None or self._key[0] != segment:
+            self._key = segment, self._tables(connection, segment, None)
+        return self._tables(connection, number, self._key[1])
 
     def _tables(self, connection: sqlite3.Connection, number: int, key: _Tables | None) -> _Tables:
         row = connection.execute(
@@ -176,21 +179,46 @@ class Recording:
 
     # ---- the file ----------------------------------------------------------------------------------------
 
-    def _rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with self._reading() as connection:
-            return connection.execute(query, values).fetchall()
+    def _properties(self, connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+        if self._version == 0:
+            raise CannotServe(f"{self._path} is empty: nothing was recorded")
+        return connection.execute("SELECT name, value FROM properties LIMIT 100").fetchall()
 
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        """One view of the file; errors of SQLite as sentences."""
+    def _rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return self._read(lambda connection: connection.execute(query, values).fetchall())
+
+    def _read(self, ask: Callable[[sqlite3.Connection], _T]) -> _T:
+        """
+        What comes of one view of the file.
+
+        SQLite keeps a file without a log as it found it. A writer that comes then, even if it has gone again, is
+        noticed before and after reading; what it has mixed up is read once more.
+        """
+        if self._connection is not None and not self._is_as_opened():
+            self._let_go()
         try:
-            if self._connection is not None and self._is_still and self._has_log():
-                self.close()  # somebody has begun to write
+            found = self._asked(ask)
+        except (CannotServe, ValueError, TypeError, OverflowError):
+            if self._is_as_opened():
+                raise
+        else:
+            if self._is_as_opened():
+                return found
+        self._let_go()
+        found = self._asked(ask)
+        if not self._is_as_opened():
+            self._let_go()
+            raise CannotServe(f"{self._path} is being replaced while it is read: try again")
+        return found
+
+    def _asked(self, ask: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Errors of SQLite as sentences."""
+        try:
             if self._connection is None:
                 self._connection = self._opened()
             self._connection.execute("BEGIN")
             try:
-                yield self._connection
+                return ask(self._connection)
             finally:
                 self._connection.execute("COMMIT")
         except (
@@ -200,10 +228,30 @@ class Recording:
             self.close()
             raise CannotServe(f"{self._path} is no recording of zonerss, or is damaged: {err}") from err
 
+    def _is_as_opened(self) -> bool:
+        """Whether what was read since it was opened is of one file, and not of pages that were written meanwhile."""
+        if self._is_still:
+            return self._marked() == self._mark and not self._has_log()
+        return self._marked()[:2] == self._mark[:2]
+
+    def _let_go(self) -> None:
+        """Forget what was read of it."""
+        self.close()
+        self._found, self._key = Found(), None
+
+    def _marked(self) -> tuple[int, ...]:
+        """Which file it is, and when it was written to; empty: it is not there."""
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return ()
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
     def _has_log(self) -> bool:
         return os.path.lexists(f"{self._path}-wal")
 
     def _opened(self) -> sqlite3.Connection:
+        self._mark = self._marked()
         try:
             demand_regular(self._path, BESIDE)
         except FileNotFoundError:

@@ -9,8 +9,10 @@ import shutil
 import sqlite3
 import zlib
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit import builders
@@ -22,6 +24,7 @@ from zonerss.history.figures import MOST_BYTES, Table, pack, pack_numbers
 from zonerss.history.keeper import Keeper
 from zonerss.history.moment import Moment
 from zonerss.history.recording import Recording
+from zonerss.history.schema import BESIDE
 
 DAMAGES = int(os.environ.get("ZONERSS_DAMAGES", "60"))
 
@@ -80,6 +83,61 @@ def test_what_is_recorded_after_it_was_opened_is_seen(copied: Path) -> None:
             keeper.add(Host(5, 5).moment(60))
             assert len(recording.times()) == 7
         assert len(recording.times()) == 7
+
+
+def test_a_writer_that_came_and_went_between_two_reads_is_noticed(copied: Path) -> None:
+    host = Host(5, 5, name="later")
+    with Recording(copied) as recording:
+        recording.at(builders.BEGAN)
+        with Keeper(copied) as keeper:
+            for number in range(6, 40):
+                keeper.add(host.moment(10 * number))
+                host.drift()
+        assert len(recording.times()) == 40
+        same(recording.at(builders.BEGAN + timedelta(hours=1)), later := list(recording.moments())[-1])
+        assert later.host_name == "later"
+        assert recording.damaged == []
+
+
+def test_another_file_in_its_place_is_noticed(copied: Path, tmp_path: Path) -> None:
+    """Whether or not somebody writes to it: what was remembered of the first is not taken for what is in the second."""
+    other = Host(4, 9, seed=5, name="other").moment(0)
+    for is_written in (False, True):
+        path, second = tmp_path / f"{is_written}.zrec", tmp_path / "second.zrec"
+        shutil.copy(copied, path)
+        with Keeper(second) as keeper:
+            keeper.add(other)
+        with ExitStack() as stack:
+            if is_written:
+                stack.enter_context(Keeper(path))
+            recording = stack.enter_context(Recording(path))
+            recording.at(builders.BEGAN)
+            for suffix in ("", *BESIDE):
+                if os.path.exists(f"{path}{suffix}"):
+                    os.rename(f"{path}{suffix}", f"{path}.old{suffix}")
+            os.rename(second, path)
+            same(recording.at(builders.BEGAN), other)
+
+
+def test_what_changes_while_it_is_read_is_read_once_more(
+    made: tuple[Path, list[Moment]], copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, changes = Recording._sections, 1
+
+    def changing(self: Recording, *key: Any) -> Any:
+        nonlocal changes
+        found = read(self, *key)
+        if changes:
+            changes -= 1
+            os.utime(copied, ns=(changes, changes))
+        return found
+
+    with Recording(copied) as recording:
+        monkeypatch.setattr(Recording, "_sections", changing)
+        same(recording.at(builders.BEGAN), made[1][0])
+        changes = 9
+        with pytest.raises(CannotServe, match="is being replaced while it is read"):
+            recording.at(builders.BEGAN)
 
 
 def test_nothing_was_recorded_yet(tmp_path: Path) -> None:
