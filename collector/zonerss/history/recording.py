@@ -24,6 +24,8 @@ from zonerss.records import Caveat
 _MOST_FIELD_BYTES = 1 << 25
 """Of one value of the file."""
 _FRAME = "id, segment, began_ns, ended_ns, monotonic_ns, boottime_ns, clock_step_ns, other"
+_TIMED = "typeof(began_ns) = 'integer'"
+"""A column of SQLite may hold anything. 64 bits of nanoseconds are a time, whatever they are."""
 _Tables = Mapping[str, Sequence[Table] | None]
 _T = TypeVar("_T")
 
@@ -67,16 +69,15 @@ class Recording:
 
         :raises CannotServe: there is none
         """
-        times = self._rows("SELECT min(began_ns), max(began_ns) FROM snapshots")
-        (first, last), *_ = times
+        ((first, last),) = self._rows(f"SELECT min(began_ns), max(began_ns) FROM snapshots WHERE {_TIMED}")
         if first is None:
             raise CannotServe(f"{self._path} has no snapshots yet")
-        return self._time(first), self._time(last)
+        return time_of(first), time_of(last)
 
     def times(self) -> Sequence[datetime]:
-        """When each moment began, in the order of time. UTC."""
-        rows = self._rows("SELECT began_ns FROM snapshots ORDER BY began_ns, id")
-        return [self._time(began) for (began,) in rows]
+        """When each moment began, in the order of time. UTC. One whose time is damaged is left out."""
+        rows = self._rows(f"SELECT began_ns FROM snapshots WHERE {_TIMED} ORDER BY began_ns, id")
+        return [time_of(began) for (began,) in rows]
 
     def at(self, when: datetime) -> Moment:
         """
@@ -85,7 +86,7 @@ class Recording:
         :raises CannotServe: there is none, or it is damaged; says what there is
         """
         rows = self._rows(
-            f"SELECT {_FRAME} FROM snapshots WHERE began_ns <= ? ORDER BY began_ns DESC, id DESC LIMIT 1",
+            f"SELECT {_FRAME} FROM snapshots WHERE {_TIMED} AND began_ns <= ? ORDER BY began_ns DESC, id DESC LIMIT 1",
             (nanoseconds_of(when),),
         )
         if not rows:
@@ -105,12 +106,14 @@ class Recording:
         Those that are damaged are left out, and :attr:`damaged` has a sentence about each.
         """
         rows = self._rows(
-            "SELECT id FROM snapshots WHERE began_ns >= ? AND began_ns <= ? ORDER BY began_ns, id",
+            f"SELECT id FROM snapshots WHERE {_TIMED} AND began_ns >= ? AND began_ns <= ? ORDER BY began_ns, id",
             (
                 -(2**63) if start is None else nanoseconds_of(start),
                 2**63 - 1 if end is None else nanoseconds_of(end),
             ),
         )
+        for (number,) in self._rows(f"SELECT id FROM snapshots WHERE NOT {_TIMED} ORDER BY id"):
+            self.damaged.append(f"the snapshot {number} in {self._path} cannot be read: its time is none")
         for (number,) in rows:
             for row in self._rows(f"SELECT {_FRAME} FROM snapshots WHERE id = ?", (number,)):
                 try:
@@ -136,6 +139,8 @@ class Recording:
 
     def _moment(self, row: tuple[Any, ...]) -> Moment:
         number, segment, began, ended, monotonic, boottime, step, other = row
+        if not all(isinstance(figure, int) for figure in (ended, monotonic, boottime, step)):
+            raise Malformed("a time that is none")
         try:
             frame = Frame(time_of(began), time_of(ended), Uptime(monotonic, boottime), other)
 
@@ -169,13 +174,7 @@ class Recording:
         }
 
     def _sentence(self, row: tuple[Any, ...], err: Exception) -> str:
-        return f"the snapshot of {_spelled(self._time(row[2]))} in {self._path} cannot be read: {err}"
-
-    def _time(self, nanoseconds: Any) -> datetime:
-        try:
-            return time_of(nanoseconds)
-        except (TypeError, OverflowError):
-            raise CannotServe(f"{self._path} is damaged: a time that is none") from None
+        return f"the snapshot of {_spelled(time_of(row[2]))} in {self._path} cannot be read: {err}"
 
     # ---- the file ----------------------------------------------------------------------------------------
 

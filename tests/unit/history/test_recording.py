@@ -220,6 +220,32 @@ def test_a_damaged_snapshot_is_left_out_and_said(made: tuple[Path, list[Moment]]
         same(one, other)
 
 
+@pytest.mark.parametrize("value", ["9e999", "-9e999", "1e30", "0.5", "'x'", "x'00'"])
+def test_a_time_that_is_none_takes_that_snapshot_only(
+    made: tuple[Path, list[Moment]], copied: Path, value: str
+) -> None:
+    whole = [moment for number, moment in enumerate(made[1]) if number != 2]
+    change(copied, f"UPDATE snapshots SET began_ns = {value} WHERE id = 3")
+    with Recording(copied) as recording:
+        assert recording.times() == [moment.snapshot.began for moment in whole]
+        assert recording.span() == (whole[0].snapshot.began, whole[-1].snapshot.began)
+        same(recording.at(builders.BEGAN + timedelta(seconds=20)), whole[1])
+        found = list(recording.moments())
+        assert recording.damaged == [f"the snapshot 3 in {copied} cannot be read: its time is none"]
+    for one, other in zip(whole, found, strict=True):
+        same(one, other)
+
+
+@pytest.mark.parametrize("column", ["ended_ns", "monotonic_ns", "boottime_ns", "clock_step_ns"])
+@pytest.mark.parametrize("value", ["9e999", "0.5", "'x'"])
+def test_other_times_that_are_none(copied: Path, column: str, value: str) -> None:
+    change(copied, f"UPDATE snapshots SET {column} = {value} WHERE id = 3")
+    with Recording(copied) as recording:
+        assert len(list(recording.moments())) == 5
+        (sentence,) = recording.damaged
+    assert sentence.endswith("cannot be read: a time that is none")
+
+
 def change(path: Path, statement: str, *values: object) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA writable_schema = ON")
