@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -72,21 +72,18 @@ def growth_before(args: argparse.Namespace, way: str) -> Growth | None:
     :param way: the grouping of the zones
     """
     with opened(args) as now, Recording(args.recording) as recording:
-        began = now.moment.snapshot.began
-        return growth_until(recording, [time for time in recording.times() if time < began], now, way)
+        return growth_until(recording, now, way)
 
 
-def growth_until(
-    recording: Recording, times: Sequence[datetime], now: PastSession, way: str
-) -> Growth | None:
+def growth_until(recording: Recording, now: PastSession, way: str) -> Growth | None:
     """
-    The growth over the last of some looks, as far as they are of the same boot as the moment that they lead to.
+    The growth over the looks that were kept before a moment, as far as they are of the same boot.
 
     :return: None where these and the moment are too few to tell
     """
     growth, count = Growth(), 1
-    for time in times[1 - LOOKS :]:
-        look = PastSession(recording, time)
+    for number in recording.before(now.moment.snapshot.began, LOOKS - 1):
+        look = PastSession(recording, number=number)
         if look.moment.boot_id == now.moment.boot_id:
             growth.add(look.take(way))
             count += 1

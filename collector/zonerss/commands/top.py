@@ -305,27 +305,32 @@ class PastCamera(SessionCamera):
         super().__init__(lambda: self._at(player.time), way)
         self._open_recording, self._player, self._file = open_recording, player, file
         self._recording: Recording | None = None
-        self._looks: dict[datetime, Snapshot] = {}
-        """Of the moments before, for their growth."""
+        self._looks: dict[int, Snapshot] = {}
+        """Of the moments that were kept before, by their numbers, for their growth."""
 
     def take(self, mode: Mode, zone: str | None) -> Look:
         """The one that the player is at now."""
-        at, times = self._player.at, self._player.times
-        before = times[max(at + 1 - LOOKS, 0) : at]
-        self._looks = {when: self._looks.get(when) or self._look(when) for when in before}
-        self._growth, self._session, self._kept = Growth(), self._at(times[at]), None
+        when = self._player.time
+        before = self._opened().before(when, LOOKS - 1)
+        self._looks = {number: self._looks.get(number) or self._look(number) for number in before}
+        self._growth, self._session, self._kept = Growth(), self._at(when), None
         for look in self._looks.values():
             self._growth.add(look)
         return super().take(mode, zone)
 
-    def _look(self, when: datetime) -> Snapshot:
-        return self._at(when).take(self._way).without_evidence()
+    def _look(self, number: int) -> Snapshot:
+        from zonerss.history.replay import PastSession
+
+        return PastSession(self._opened(), number=number).take(self._way).without_evidence()
 
     def _at(self, when: datetime) -> PastSession:
         from zonerss.history.replay import PastSession
 
+        return PastSession(self._opened(), when, self._file)
+
+    def _opened(self) -> Recording:
         self._recording = self._recording or self._open_recording()
-        return PastSession(self._recording, when, self._file)
+        return self._recording
 
     def close(self) -> None:
         """See :class:`zonerss.views.top_app.Camera`."""
@@ -342,7 +347,7 @@ def _past(args: argparse.Namespace, way: str, order: _Order) -> int:
     if args.every or args.interval:
         raise UsageError("--from takes no interval: + and - play a recording faster and slower")
     with Recording(args.recording) as recording:
-        times, (_, last) = recording.times(), recording.span()
+        times, last = recording.times(), recording.latest()
     begun = [number for number, time in enumerate(times) if time <= (args.at or last)]
     player = Player(times, begun[-1] if begun else 0)
     camera = PastCamera(lambda: Recording(args.recording), player, way, args.recording)

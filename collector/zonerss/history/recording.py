@@ -74,6 +74,15 @@ class Recording:
             raise CannotServe(f"{self._path} has no snapshots yet")
         return time_of(first), time_of(last)
 
+    def latest(self) -> datetime:
+        """
+        When the one that was kept last began. Where the clock was set back, others have later times.
+
+        :raises CannotServe: there is none
+        """
+        rows = self._rows(f"SELECT began_ns FROM snapshots WHERE {_TIMED} ORDER BY id DESC LIMIT 1")
+        return time_of(rows[0][0]) if rows else self.span()[1]
+
     def times(self) -> Sequence[datetime]:
         """When each moment began, in the order of time. UTC. One whose time is damaged is left out."""
         rows = self._rows(f"SELECT began_ns FROM snapshots WHERE {_TIMED} ORDER BY began_ns, id")
@@ -98,6 +107,28 @@ class Recording:
             return self._moment(rows[0])
         except Malformed as err:
             raise CannotServe(f"{self._sentence(rows[0], err)}; name another time") from None
+
+    def before(self, when: datetime, count: int) -> Sequence[int]:
+        """The numbers of those that were kept before that of :meth:`at`, the last of them, in the order of keeping."""
+        rows = self._rows(
+            f"SELECT id FROM snapshots WHERE {_TIMED} AND id < (SELECT id FROM snapshots WHERE {_TIMED} AND "
+            "began_ns <= ? ORDER BY began_ns DESC, id DESC LIMIT 1) ORDER BY id DESC LIMIT ?",
+            (nanoseconds_of(when), count),
+        )
+        return [number for (number,) in reversed(rows)]
+
+    def numbered(self, number: int) -> Moment:
+        """
+        The moment of a number of :meth:`before`.
+
+        :raises CannotServe: it is damaged, or was forgotten meanwhile
+        """
+        for row in self._rows(f"SELECT {_FRAME} FROM snapshots WHERE {_TIMED} AND id = ?", (number,)):
+            try:
+                return self._moment(row)
+            except Malformed as err:
+                raise CannotServe(self._sentence(row, err)) from None
+        raise CannotServe(f"{self._path} has no snapshot {number} any more")
 
     def moments(self, start: datetime | None = None, end: datetime | None = None) -> Iterator[Moment]:
         """

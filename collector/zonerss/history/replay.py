@@ -41,13 +41,22 @@ DERIVED = ("depth", "slice", "session")
 class PastSession:
     """Takes snapshots of one moment of a recording, in the place of a :class:`zonerss.snapshot.Session`."""
 
-    def __init__(self, recording: Recording, when: datetime | None = None, file: str = "") -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        when: datetime | None = None,
+        file: str = "",
+        number: int | None = None,
+    ) -> None:
         """
-        :param when: the last moment that began by then; None: the last one of all
+        :param when: the last moment that began by then; None: the one that was kept last
         :param file: what the recording is called
+        :param number: the moment of this number instead, see :meth:`zonerss.history.recording.Recording.before`
         :raises CannotServe: there is no such moment; says what there is
         """
-        self.moment: Moment = recording.at(recording.span()[1] if when is None else when)
+        self.moment: Moment = (
+            recording.at(when or recording.latest()) if number is None else recording.numbered(number)
+        )
         self._past = Past(file, self.moment.host_name, when)
 
     def take(

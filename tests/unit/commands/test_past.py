@@ -74,8 +74,14 @@ class FakeRecording:
     def times(self) -> list[datetime]:
         return [moment.snapshot.began for moment in self.kept]
 
-    def span(self) -> tuple[datetime, datetime]:
-        return self.times()[0], self.times()[-1]
+    def latest(self) -> datetime:
+        return self.times()[-1]
+
+    def before(self, when: datetime, count: int) -> list[int]:
+        return list(range(len(self.kept)))[: self.kept.index(self.at(when))][-count:]
+
+    def numbered(self, number: int) -> Moment:
+        return self.kept[number]
 
     def at(self, when: datetime) -> Moment:
         found = [moment for moment in self.kept if moment.snapshot.began <= when]

@@ -24,6 +24,7 @@ from zonerss.history.figures import MOST_BYTES, Table, pack, pack_numbers
 from zonerss.history.keeper import Keeper
 from zonerss.history.moment import Moment
 from zonerss.history.recording import Recording
+from zonerss.history.replay import PastSession
 from zonerss.history.schema import BESIDE
 
 DAMAGES = int(os.environ.get("ZONERSS_DAMAGES", "60"))
@@ -56,6 +57,25 @@ def test_what_was_the_last_at_a_time(made: tuple[Path, list[Moment]]) -> None:
             same(recording.at(builders.BEGAN + timedelta(seconds=seconds)), added[number])
         with pytest.raises(CannotServe, match="goes from 2026-11-22 12:00:00"):
             recording.at(builders.BEGAN - timedelta(seconds=1))
+
+
+def test_the_last_one_kept_is_not_the_latest_where_the_clock_was_set_back(tmp_path: Path) -> None:
+    path, host, added = tmp_path / "a.zrec", Host(3, 3), []
+    with Keeper(path) as keeper:
+        for seconds in (0, 3600, 10, 20):
+            added.append(host.moment(seconds))
+            keeper.add(added[-1])
+            host.drift()
+    with Recording(path) as recording:
+        assert recording.latest() == added[-1].snapshot.began
+        now = PastSession(recording)
+        assert now.moment.snapshot.began == added[-1].snapshot.began
+        numbers = recording.before(recording.latest(), 2)
+        for number, moment in zip(numbers, added[1:3], strict=True):
+            assert recording.numbered(number).snapshot.began == moment.snapshot.began
+        assert recording.before(recording.span()[1], 9) == [1]
+        with pytest.raises(CannotServe, match="has no snapshot 99"):
+            recording.numbered(99)
 
 
 def test_the_moments_between_two_times(made: tuple[Path, list[Moment]]) -> None:

@@ -94,8 +94,8 @@ class OneMoment:
     def __init__(self, moment: Moment) -> None:
         self.moment = moment
 
-    def span(self) -> Any:
-        return self.moment.snapshot.began, self.moment.snapshot.began
+    def latest(self) -> Any:
+        return self.moment.snapshot.began
 
     def at(self, when: Any) -> Moment:
         return self.moment
