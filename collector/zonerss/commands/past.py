@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from zonerss.answers.growth import LEAST_POINTS, LOOKS, Growth
-from zonerss.errors import UsageError
+from zonerss.errors import CannotServe, UsageError
 from zonerss.history.recording import Recording
 from zonerss.history.replay import PastSession
 from zonerss.kernel.patience import PATIENCE_SECONDS
@@ -77,13 +77,16 @@ def growth_before(args: argparse.Namespace, way: str) -> Growth | None:
 
 def growth_until(recording: Recording, now: PastSession, way: str) -> Growth | None:
     """
-    The growth over the looks that were kept before a moment, as far as they are of the same boot.
+    The growth over the looks that were kept before a moment, as far as they are of the same boot and not damaged.
 
     :return: None where these and the moment are too few to tell
     """
     growth, count = Growth(), 1
     for number in recording.before(now.moment.snapshot.began, LOOKS - 1):
-        look = PastSession(recording, number=number)
+        try:
+            look = PastSession(recording, number=number)
+        except CannotServe:
+            continue
         if look.moment.boot_id == now.moment.boot_id:
             growth.add(look.take(way))
             count += 1

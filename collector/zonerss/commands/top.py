@@ -305,23 +305,28 @@ class PastCamera(SessionCamera):
         super().__init__(lambda: self._at(player.time), way)
         self._open_recording, self._player, self._file = open_recording, player, file
         self._recording: Recording | None = None
-        self._looks: dict[int, Snapshot] = {}
-        """Of the moments that were kept before, by their numbers, for their growth."""
+        self._looks: dict[int, Snapshot | None] = {}
+        """Of the moments that were kept before, by their numbers, for their growth. None: damaged."""
 
     def take(self, mode: Mode, zone: str | None) -> Look:
         """The one that the player is at now."""
         when = self._player.time
         before = self._opened().before(when, LOOKS - 1)
-        self._looks = {number: self._looks.get(number) or self._look(number) for number in before}
+        self._looks = {
+            number: self._looks[number] if number in self._looks else self._look(number) for number in before
+        }
         self._growth, self._session, self._kept = Growth(), self._at(when), None
-        for look in self._looks.values():
+        for look in filter(None, self._looks.values()):
             self._growth.add(look)
         return super().take(mode, zone)
 
-    def _look(self, number: int) -> Snapshot:
+    def _look(self, number: int) -> Snapshot | None:
         from zonerss.history.replay import PastSession
 
-        return PastSession(self._opened(), number=number).take(self._way).without_evidence()
+        try:
+            return PastSession(self._opened(), number=number).take(self._way).without_evidence()
+        except CannotServe:
+            return None
 
     def _at(self, when: datetime) -> PastSession:
         from zonerss.history.replay import PastSession
@@ -366,11 +371,17 @@ def _past(args: argparse.Namespace, way: str, order: _Order) -> int:
 def _past_batch(
     camera: PastCamera, player: Player, chosen: Sequence[int], order: _Order, args: argparse.Namespace
 ) -> int:
-    growth = Growth()
+    growth, shown = Growth(), 0
     with contextlib.closing(camera):
         for player.at in chosen:
-            _show(camera.take(Mode.ZONES, None).snapshot, growth, order, args)
-    return 0
+            try:
+                look = camera.take(Mode.ZONES, None)
+            except CannotServe as err:  # damaged: the others are not
+                print(f"zonerss: left out: {printable(str(err))}", file=sys.stderr)
+            else:
+                _show(look.snapshot, growth, order, args)
+                shown += 1
+    return 0 if shown or not chosen else 1
 
 
 def _replay_app(camera: PastCamera, player: Player, order: _Order, style: Style) -> TopApp:

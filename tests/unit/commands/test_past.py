@@ -15,17 +15,22 @@ from tests.unit.fake_machine import PAGE, Frame, Machine, Process
 
 from zonerss.census.kinds import Kind
 from zonerss.commands import main
+from zonerss.commands.top import PastCamera
 from zonerss.errors import CannotServe
 from zonerss.history.moment import Moment, take_moment
 from zonerss.records import Names
 from zonerss.records.bills import Bill
 from zonerss.records.files import FileKind, MappedFile
+from zonerss.views.player import Player
+from zonerss.views.top import Mode
 
 LIBC = MappedFile("/lib/libc.so.6", FileKind.FILE, True, 9 * PAGE, (8, 1), 77)
 BEGAN = datetime(2020, 5, 31, 12, 0, 0, 250, tzinfo=UTC)
 """Past on every host's clock."""
 POOL = MappedFile("/memfd:pool", FileKind.MEMFD, False, PAGE, (0, 1), 5)
 MIB_PAGES = 256
+DAMAGED = "damaged"
+"""The boot of moments that cannot be read."""
 WEB = "/system.slice/web.service"
 
 
@@ -78,16 +83,21 @@ class FakeRecording:
         return self.times()[-1]
 
     def before(self, when: datetime, count: int) -> list[int]:
-        return list(range(len(self.kept)))[: self.kept.index(self.at(when))][-count:]
+        return [n for n, time in enumerate(self.times()) if time <= when][:-1][-count:]
 
     def numbered(self, number: int) -> Moment:
-        return self.kept[number]
+        return self._whole(self.kept[number])
+
+    def _whole(self, moment: Moment) -> Moment:
+        if moment.boot_id == DAMAGED:
+            raise CannotServe(f"the snapshot of {moment.snapshot.began} in f.zrec cannot be read: \x1b")
+        return moment
 
     def at(self, when: datetime) -> Moment:
         found = [moment for moment in self.kept if moment.snapshot.began <= when]
         if not found:
             raise CannotServe(f"f.zrec has nothing of {when}")
-        return found[-1]
+        return self._whole(found[-1])
 
 
 @pytest.fixture(autouse=True)
@@ -221,6 +231,46 @@ def test_growth_is_not_told_across_a_boot(
     assert "GROWS" not in capsys.readouterr().out
 
 
+def test_damaged_looks_before_are_left_out_of_the_growth(
+    recording: type[FakeRecording], capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage(recording, 1)
+    assert main(["show", "--from", "f.zrec"]) == 0
+    assert "+6.0M/min" in capsys.readouterr().out
+    player = Player(FakeRecording("f.zrec").times(), 4)
+    camera = PastCamera(lambda: FakeRecording("f.zrec"), player, "zone", "f.zrec")  # type: ignore[arg-type,return-value]
+    for _ in range(2):
+        assert camera.take(Mode.ZONES, None).rows[0].growth_bytes == 6 << 20
+
+
+def test_top_leaves_out_what_is_damaged_and_names_it(
+    recording: type[FakeRecording], capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage(recording, 1)
+    assert main(["top", "--from", "f.zrec", "--batch", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["began"][14:19] for line in out.splitlines()] == [
+        "00:10",
+        "00:30",
+        "00:40",
+        "00:50",
+    ]
+    assert err.startswith(
+        "zonerss: left out: the snapshot of 2020-05-31 12:00:20.000250+00:00 in f.zrec cannot be"
+    )
+    assert "\x1b" not in err
+    damage(recording, *range(5))
+    assert main(["top", "--from", "f.zrec", "--batch"]) == 1
+    assert capsys.readouterr().err.count("left out: ") == 5
+
+
+def damage(recording: type[FakeRecording], *numbers: int) -> None:
+    recording.kept = [
+        replace(moment, boot_id=DAMAGED) if number in numbers else moment
+        for number, moment in enumerate(recording.kept)
+    ]
+
+
 @pytest.mark.parametrize("file", ["f.zrec", "my recordings/it's.zrec"])
 def test_a_proposed_command_asks_about_the_same_moment(
     file: str, recording: type[FakeRecording], capsys: pytest.CaptureFixture[str]
@@ -277,10 +327,6 @@ def test_top_refuses_what_is_of_now(
 
 
 def test_top_shows_the_moment_that_the_player_is_at_with_the_growth_until_then() -> None:
-    from zonerss.commands.top import PastCamera
-    from zonerss.views.player import Player
-    from zonerss.views.top import Mode
-
     player = Player(FakeRecording("f.zrec").times(), 4)
     camera = PastCamera(lambda: FakeRecording("f.zrec"), player, "zone", "f.zrec")  # type: ignore[arg-type,return-value]
     for at, grows in ((4, 6 << 20), (4, 6 << 20), (1, None), (3, 6 << 20)):
