@@ -34,6 +34,8 @@ from zonerss.kernel.safely import Unfit
 LEAST_BYTES = 1 << 20
 """How much --max-size must leave at the least."""
 SEGMENT_SNAPSHOTS = 64
+_FORGOTTEN_PART = 16
+"""A segment is no larger, and spans no longer, than this part of what is kept."""
 _PAYS = 0.75
 """A difference is kept as long as it takes less than this part of what its key takes."""
 _CLOCK_STEP_NS = 1_000_000_000
@@ -154,7 +156,7 @@ class Keeper:
         self._last: tuple[int, int, int] | None = row
         self._boot_id = boot[0] if boot else ""
         self._key: Sections | None = None
-        self._segment = self._key_bytes = self._segment_bytes = self._count = 0
+        self._segment = self._key_bytes = self._key_age_ns = self._segment_bytes = self._count = 0
 
     def _forget_state(self) -> None:
         """After a failure: what is remembered may not be what is on the disk."""
@@ -190,7 +192,8 @@ class Keeper:
 
     def _add(self, moment: Moment) -> int:
         sections = sections_of(moment, self._given)
-        blobs, is_key = self._packed(sections)
+        age_ns, step_ns = self._clocks(moment)
+        blobs, is_key = self._packed(sections, age_ns)
         other = other_of(moment)
         size = len(other) + sum(len(blob) for blob in blobs if blob)
         number = self._next_snapshot()
@@ -198,7 +201,6 @@ class Keeper:
         added, changed = self._given.written_bytes(segment)
         self._shorten_log(size + added + changed)
         with self._transaction():
-            age_ns, step_ns = self._clocks(moment)
             self._given.touch(segment)  # first, so that nothing goes that this snapshot refers to
             if self._keep_ns is not None:
                 self._forget_older(age_ns - self._keep_ns, segment)
@@ -215,19 +217,27 @@ class Keeper:
             self._given.keep_from(self._segment)
             self._key, self._segment, self._key_bytes = sections, segment, size
             self._segment_bytes = self._count = 0
+            self._key_age_ns = age_ns
         self._segment_bytes += size
         self._count += 1
         self._last, self._boot_id = (times[1], uptime[1], age_ns), moment.boot_id
         return size + added
 
-    def _packed(self, sections: Sections) -> tuple[list[bytes | None], bool]:
+    def _packed(self, sections: Sections, age_ns: int) -> tuple[list[bytes | None], bool]:
         """The blobs, and whether they are no difference."""
-        most = self._max_bytes // 16 if self._max_bytes else self._segment_bytes + 1
-        if self._key is not None and self._count < SEGMENT_SNAPSHOTS and self._segment_bytes < most:
+        if self._key is not None and self._fits_segment(age_ns):
             blobs = [_blob(sections[name], self._key[name]) for name in SECTIONS]
             if sum(len(blob) for blob in blobs if blob) < _PAYS * self._key_bytes:
                 return blobs, False
         return [_blob(sections[name], None) for name in SECTIONS], True
+
+    def _fits_segment(self, age_ns: int) -> bool:
+        """Whether the segment may have one more: what is forgotten goes by whole segments."""
+        return (
+            self._count < SEGMENT_SNAPSHOTS
+            and (self._max_bytes is None or self._segment_bytes < self._max_bytes // _FORGOTTEN_PART)
+            and (self._keep_ns is None or age_ns - self._key_age_ns <= self._keep_ns // _FORGOTTEN_PART)
+        )
 
     def _clocks(self, moment: Moment) -> tuple[int, int]:
         """The age of the recording at this moment, and by how much the time of day was set since the last one."""

@@ -139,6 +139,18 @@ def test_what_is_older_is_forgotten_by_segments_and_what_only_they_refer_to(tmp_
         assert rows(path, f"SELECT count(*) FROM {table} WHERE segment < {oldest}") == [(0,)], table
 
 
+def test_a_long_time_between_snapshots_keeps_no_more_than_a_sixteenth_of_what_is_to_be_kept(
+    tmp_path: Path,
+) -> None:
+    path, host, hour, most = tmp_path / "a.zrec", Host(2, 2), 3600, []
+    with Keeper(path, keep_seconds=24 * hour) as keeper, Recording(path) as recording:
+        for number in range(60):
+            keeper.add(host.moment(number * hour))
+            first, last = recording.span()
+            most.append((last - first).total_seconds() / hour)
+    assert 24 <= max(most) <= 24 + 24 / 16
+
+
 def test_a_clock_that_is_set_forgets_nothing_and_is_told(tmp_path: Path) -> None:
     path, made = tmp_path / "a.zrec", drifting()
     with Keeper(path, keep_seconds=3600) as keeper:
