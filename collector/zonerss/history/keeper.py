@@ -312,10 +312,7 @@ class Keeper:
     def _forget_older(self, age_ns: int, current: int) -> None:
         """Segments whose last snapshot is older."""
         while (oldest := self._oldest(current)) is not None:
-            (last,) = self._connection.execute(
-                "SELECT max(age_ns) FROM snapshots WHERE segment = ?", (oldest,)
-            ).fetchone()
-            if last >= age_ns:
+            if self._last_of(oldest, "age_ns") >= age_ns:
                 break
             self._forget_oldest(current)
 
@@ -323,14 +320,23 @@ class Keeper:
         row = self._connection.execute("SELECT segment FROM snapshots ORDER BY id LIMIT 1").fetchone()
         return None if row is None or row[0] == current else row[0]
 
+    def _last_of(self, segment: int, column: str) -> int:
+        """The greatest value in a segment; its snapshots have ids one after the other."""
+        (found,) = self._connection.execute(
+            f"SELECT max({column}) FROM snapshots WHERE id >= ? AND id < ? AND segment = ?",
+            (segment, segment + SEGMENT_SNAPSHOTS, segment),
+        ).fetchone()
+        if not isinstance(found, int):
+            raise Malformed(f"the segment {segment} is damaged; name another file")
+        return found
+
     def _forget_oldest(self, current: int) -> bool:
         """Forget the oldest segment, unless it is the current one; whether there was one."""
         oldest = self._oldest(current)
         if oldest is None:
             return False
         execute = self._connection.execute
-        (last,) = execute("SELECT max(id) FROM snapshots WHERE segment = ?", (oldest,)).fetchone()
-        execute("DELETE FROM snapshots WHERE id <= ?", (last,))
+        execute("DELETE FROM snapshots WHERE id <= ?", (self._last_of(oldest, "id"),))
         for table in IDENTITIES:
             execute(f"DELETE FROM {table} WHERE segment <= ?", (oldest,))
         self._given.keep_from(oldest + 1)

@@ -151,6 +151,30 @@ def test_a_long_time_between_snapshots_keeps_no_more_than_a_sixteenth_of_what_is
     assert 24 <= max(most) <= 24 + 24 / 16
 
 
+def test_adding_takes_no_longer_the_more_there_is(tmp_path: Path) -> None:
+    """In steps of SQLite's virtual machine."""
+    path, made, steps = tmp_path / "a.zrec", drifting(2, 2, 3), []
+    with Keeper(path, keep_seconds=86400) as keeper:
+        for _ in range(3):
+            keeper.add(next(made))
+    for more in (200, 3000):
+        with sqlite3.connect(path) as connection:
+            columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(snapshots)")]
+            for _ in range(more):
+                connection.execute(
+                    f"INSERT INTO snapshots SELECT NULL, seq + 1, {', '.join(columns[2:])} "
+                    "FROM snapshots, sqlite_sequence WHERE id = 1 AND name = 'snapshots'"
+                )
+        connection.close()
+        with Keeper(path, keep_seconds=86400) as keeper:
+            keeper.add(next(made))
+            counted = count()
+            keeper._connection.set_progress_handler(lambda counted=counted: next(counted) < 0, 1)
+            keeper.add(next(made))
+            steps.append(next(counted))
+    assert steps[1] < 2 * steps[0]
+
+
 def test_a_clock_that_is_set_forgets_nothing_and_is_told(tmp_path: Path) -> None:
     path, made = tmp_path / "a.zrec", drifting()
     with Keeper(path, keep_seconds=3600) as keeper:
