@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from zonerss.errors import CannotServe, StoreFull, UsageError
 from zonerss.history.content import Sections, other_of, sections_of
@@ -42,10 +43,23 @@ _CLOCK_STEP_NS = 1_000_000_000
 """By how much the time of day and the time since boot must disagree to be told."""
 _WAL_BYTES = 4 << 20
 """When the log is written back, where nothing limits it further."""
+_STEADY_NS = 3600 * 1_000_000_000
+"""So long the time of day must go on without being set before it counts for what earlier boots kept."""
 _SLACK_BYTES = 32 * PAGE_SIZE
 """Pages of the tables' trees that a snapshot changes besides its own."""
 _SHM_BYTES = 64 << 10
 _NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
+
+
+class _Now(NamedTuple):
+    """What decides how old a snapshot is."""
+
+    age_ns: int
+    """Of the recording, without the time that the host was off."""
+    boot_age_ns: int
+    """The same when this boot began; of snapshots of earlier boots it is less."""
+    day_ns: int | None
+    """The time of day since 1970; None: it may be set yet."""
 
 
 class Keeper:
@@ -70,6 +84,8 @@ class Keeper:
         self._path, self._max_bytes = os.path.abspath(path), max_bytes
         self._keep_ns = None if keep_seconds is None else round(keep_seconds * 1e9)
         self._wal_bytes = _WAL_BYTES if max_bytes is None else min(_WAL_BYTES, max_bytes // 3)
+        self._steady_since_ns: int | None = None
+        """Since when by CLOCK_BOOTTIME nobody has set the time of day, as far as was seen."""
         self._lock = self._held()
         try:
             self._connection = self._opened()
@@ -193,6 +209,7 @@ class Keeper:
     def _add(self, moment: Moment) -> int:
         sections = sections_of(moment, self._given)
         age_ns, step_ns = self._clocks(moment)
+        now = self._now(moment, age_ns, step_ns)
         blobs, is_key = self._packed(sections, age_ns)
         other = other_of(moment)
         size = len(other) + sum(len(blob) for blob in blobs if blob)
@@ -203,7 +220,7 @@ class Keeper:
         with self._transaction():
             self._given.touch(segment)  # first, so that nothing goes that this snapshot refers to
             if self._keep_ns is not None:
-                self._forget_older(age_ns - self._keep_ns, segment)
+                self._forget_older(now, self._keep_ns, segment)
             self._make_room(size + added, segment)
             self._given.write(segment)
             times = [nanoseconds_of(moment.snapshot.began), nanoseconds_of(moment.snapshot.ended)]
@@ -247,9 +264,18 @@ class Keeper:
         by_day = nanoseconds_of(moment.snapshot.ended) - ended_ns
         by_boot = moment.uptime.boottime_ns - boottime_ns
         if moment.boot_id != self._boot_id:
-            return age_ns + max(by_day, 0), 0
+            return age_ns + moment.uptime.boottime_ns, 0  # how long the host was off is not sure
         step = by_day - by_boot
         return age_ns + max(by_boot, 0), step if abs(step) >= _CLOCK_STEP_NS else 0
+
+    def _now(self, moment: Moment, age_ns: int, step_ns: int) -> _Now:
+        boottime_ns = moment.uptime.boottime_ns
+        if self._steady_since_ns is None or step_ns or moment.boot_id != self._boot_id:
+            self._steady_since_ns = boottime_ns
+        is_steady = boottime_ns - self._steady_since_ns >= _STEADY_NS
+        return _Now(
+            age_ns, age_ns - boottime_ns, nanoseconds_of(moment.snapshot.ended) if is_steady else None
+        )
 
     def _next_snapshot(self) -> int:
         row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'snapshots'").fetchone()
@@ -309,12 +335,18 @@ class Keeper:
         yield
         self._connection.execute("COMMIT")
 
-    def _forget_older(self, age_ns: int, current: int) -> None:
+    def _forget_older(self, now: _Now, keep_ns: int, current: int) -> None:
         """Segments whose last snapshot is older."""
-        while (oldest := self._oldest(current)) is not None:
-            if self._last_of(oldest, "age_ns") >= age_ns:
-                break
+        while (oldest := self._oldest(current)) is not None and self._is_older(oldest, now, keep_ns):
             self._forget_oldest(current)
+
+    def _is_older(self, segment: int, now: _Now, keep_ns: int) -> bool:
+        age_ns = self._last_of(segment, "age_ns")
+        if age_ns < now.age_ns - keep_ns:
+            return True
+        if now.day_ns is None or age_ns - self._last_of(segment, "boottime_ns") >= now.boot_age_ns:
+            return False
+        return self._last_of(segment, "ended_ns") < now.day_ns - keep_ns
 
     def _oldest(self, current: int) -> int | None:
         row = self._connection.execute("SELECT segment FROM snapshots ORDER BY id LIMIT 1").fetchone()

@@ -194,6 +194,54 @@ def test_a_clock_that_is_set_forgets_nothing_and_is_told(tmp_path: Path) -> None
     ]
 
 
+DAY = 86400
+
+
+def booted(host: Host, seconds: float, boot: str, uptime: float) -> Moment:
+    """A moment of some boot, by a time of day that may be wrong."""
+    up = Uptime(round(uptime * SECOND_NS), round(uptime * SECOND_NS))
+    return replace(host.moment(seconds), boot_id=boot, uptime=up)
+
+
+def test_a_clock_that_is_wrong_at_boot_forgets_nothing(tmp_path: Path) -> None:
+    path, host = tmp_path / "a.zrec", Host(2, 2)
+    wrong = 30 * 365 * DAY
+    with Keeper(path, keep_seconds=7 * DAY) as keeper:
+        for seconds in (0, 60):
+            keeper.add(booted(host, seconds, "first", seconds))
+        for uptime in (30, 60, 1200):  # then it is put right
+            keeper.add(booted(host, wrong + uptime, "second", uptime))
+        for uptime in (1260, 4000, 9000):
+            keeper.add(booted(host, 600 + uptime, "second", uptime))
+        assert len(kept(path)) == 8
+        for days in range(1, 9):
+            keeper.add(booted(host, 600 + days * DAY, "second", days * DAY))
+    assert rows(path, "SELECT count(*) FROM snapshots WHERE id <= 4") == [(0,)]
+
+
+def test_a_clock_that_was_behind_forgets_nothing_of_this_boot(tmp_path: Path) -> None:
+    path, host = tmp_path / "a.zrec", Host(2, 2)
+    for uptime in (0, 8000, 16000, 24000):
+        with Keeper(path, keep_seconds=7 * DAY) as keeper:  # each begins a segment
+            keeper.add(booted(host, uptime - (9999 * DAY if uptime < 8000 else 0), "first", uptime))
+            keeper.add(booted(host, uptime + 4000, "first", uptime + 4000))
+    assert len(kept(path)) == 8
+
+
+def test_what_was_kept_before_a_long_time_off_is_forgotten_after_an_hour(tmp_path: Path) -> None:
+    path, host, month = tmp_path / "a.zrec", Host(2, 2), 30 * DAY
+    with Keeper(path, keep_seconds=7 * DAY) as keeper:
+        keeper.add(booted(host, 0, "first", 100))
+    with Keeper(path, keep_seconds=7 * DAY) as keeper:
+        keeper.add(booted(host, month, "second", 60))
+        keeper.add(booted(host, month + 3000, "second", 3060))
+    assert len(kept(path)) == 3
+    with Keeper(path, keep_seconds=7 * DAY) as keeper:
+        for uptime in (3120, 7000):
+            keeper.add(booted(host, month + uptime - 60, "second", uptime))
+    assert rows(path, "SELECT id FROM snapshots") == [(2,), (3,), (4,), (5,)]
+
+
 def test_another_boot_is_no_clock_that_was_set(tmp_path: Path) -> None:
     path, made = tmp_path / "a.zrec", drifting()
     with Keeper(path) as keeper:
