@@ -478,11 +478,11 @@ class _Json:
         return None if self._found[name] is None else self.text(name)
 
     def number(self, name: str) -> int:
-        return _typed(self._found[name], int)
+        return _bounded(self._found[name])
 
     def gaps(self, name: str) -> tuple[Gap, ...]:
         return tuple(
-            Gap(_typed(pid, int), _typed(step, str), Cause(cause), _typed(detail, str))
+            Gap(_bounded(pid), _typed(step, str), Cause(cause), _typed(detail, str))
             for pid, step, cause, detail in _typed(self._found[name], list)
         )
 
@@ -490,6 +490,13 @@ class _Json:
         return tuple(
             Caveat(_typed(one, str), _typed(text, str)) for one, text in _typed(self._found[name], list)
         )
+
+
+def _bounded(value: Any) -> int:
+    found = _typed(value, int)
+    if not -(1 << 63) <= found < 1 << 63:
+        raise Malformed("a number of more than 64 bits")
+    return found
 
 
 _T = TypeVar("_T")

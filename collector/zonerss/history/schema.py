@@ -42,6 +42,12 @@ SCHEMA = {
 IDENTITIES = ("zones", "owners", "processes", "sets", "texts", "files")
 """Tables of what figures refer to; segment: the last one that refers to it."""
 
+_IN_THE_FILE = {
+    *(("table", name, name, sql) for name, sql in SCHEMA.items() if sql.startswith("CREATE TABLE")),
+    *(("index", name, "snapshots", sql) for name, sql in SCHEMA.items() if sql.startswith("CREATE INDEX")),
+    ("table", "sqlite_sequence", "sqlite_sequence", "CREATE TABLE sqlite_sequence(name,seq)"),
+}
+"""Rows of sqlite_master: SQLite itself makes the last one, for AUTOINCREMENT."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -54,9 +60,7 @@ def check_schema(connection: sqlite3.Connection, path: str) -> int:
     connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")  # damaged text is text
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    found = dict(
-        connection.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' LIMIT 100")
-    )
+    found = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master LIMIT 100").fetchall()
     if not found and not version:
         return 0
     if application != APPLICATION_ID:
@@ -66,7 +70,7 @@ def check_schema(connection: sqlite3.Connection, path: str) -> int:
             f"{path} was recorded by a newer zonerss: its schema version is {version}, and this one reads up to "
             f"{SCHEMA_VERSION}; upgrade zonerss"
         )
-    if found != SCHEMA:
+    if set(found) != _IN_THE_FILE or len(found) != len(_IN_THE_FILE):
         raise CannotServe(
             f"{path} is no recording of zonerss: its tables are not those of schema version {version}"
         )

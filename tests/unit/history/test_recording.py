@@ -349,6 +349,45 @@ def test_views_and_triggers_are_refused(copied: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        (
+            "trigger",
+            "sqlite_t",
+            "texts",
+            "CREATE TRIGGER sqlite_t AFTER INSERT ON texts BEGIN DELETE FROM texts; END",
+        ),
+        (
+            "trigger",
+            "sqliteXt",
+            "texts",
+            "CREATE TRIGGER sqliteXt AFTER INSERT ON texts BEGIN DELETE FROM texts; END",
+        ),
+        (
+            "trigger",
+            "texts",
+            "texts",
+            "CREATE TRIGGER texts AFTER INSERT ON texts BEGIN DELETE FROM texts; END",
+        ),
+        ("view", "sqlite_stat1", "sqlite_stat1", "CREATE VIEW sqlite_stat1 AS SELECT 1"),
+        ("table", "sqlite1", "sqlite1", "CREATE TABLE sqlite1 (a)"),
+    ],
+    ids=lambda row: " ".join(row[:2]),
+)
+def test_what_has_a_name_as_of_sqlites_own_is_refused(copied: Path, row: tuple[str, ...]) -> None:
+    change(copied, "INSERT INTO sqlite_master VALUES (?, ?, ?, 0, ?)", *row)
+    for opener in (Recording, Keeper):
+        with pytest.raises(CannotServe, match=r"no recording of zonerss"):
+            opener(copied)
+
+
+@pytest.mark.parametrize("member", ["walk_ns", "walk_pages", "unsettled_bytes", "processors"])
+def test_numbers_that_no_machine_has(copied: Path, member: str) -> None:
+    in_json(copied, lambda other: other.update({member: 1 << 63}))
+    assert read_all(copied) == 0
+
+
 def test_pages_of_another_size_are_refused(copied: Path) -> None:
     in_json(copied, lambda other: other.update(page_size=65536))
     with Recording(copied) as recording, pytest.raises(CannotServe, match="its pages have 65536 bytes"):
