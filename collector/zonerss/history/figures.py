@@ -10,7 +10,7 @@
     number    LEB128: 7 bits a byte, the lowest first, bit 7: there are more
     zigzag    0, -1, 1, -2, ... as 0, 1, 2, 3, ...
 
-Blobs may be a stranger's: their length, and that of what they hold, is bounded.
+Blobs may be a stranger's: their length, and that of what they hold, is bounded. What would not be read is not written.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 MOST_BYTES = 1 << 24
-"""Of a blob, inflated."""
+"""Of the blobs of a snapshot together, inflated."""
+MOST_ROWS = 1 << 20
+"""Of their tables together."""
 MOST_FIGURES = 1 << 23
 """Of a table."""
 _MOST = 1 << 66
@@ -64,32 +66,64 @@ class Table:
         return zip(self.keys, zip(*self.columns, strict=True), strict=True)
 
 
-def pack(tables: Sequence[Table], base: Sequence[Table] | None = None) -> bytes:
+class Budget:
+    """What the blobs of a snapshot may still hold."""
+
+    def __init__(self) -> None:
+        self._bytes, self._rows = MOST_BYTES, MOST_ROWS
+
+    @property
+    def left_bytes(self) -> int:
+        """Inflated."""
+        return self._bytes
+
+    def take_bytes(self, count: int) -> None:
+        """:raises Malformed: it has not so many left"""
+        self._bytes -= count
+        if self._bytes < 0:
+            raise Malformed(f"the figures of a snapshot are more than {MOST_BYTES:,} bytes")
+
+    def take_rows(self, count: int) -> None:
+        """:raises Malformed: it has not so many left"""
+        self._rows -= count
+        if self._rows < 0:
+            raise Malformed(f"the tables of a snapshot have more than {MOST_ROWS:,} rows")
+
+
+def pack(tables: Sequence[Table], base: Sequence[Table] | None = None, budget: Budget | None = None) -> bytes:
     """
     Tables as a blob.
 
     :param base: as many tables to be a difference to; None: to nothing
+    :param budget: of all blobs of a snapshot; None: it is the only one
     :raises Malformed: it would be too long to be read again
     """
-    out = bytearray()
+    out, budget = bytearray(), budget or Budget()
     for number, table in enumerate(tables):
+        budget.take_rows(len(table.keys))
         _put_table(out, table, base[number] if base else None)
-    if len(out) > MOST_BYTES:
-        raise Malformed(f"{len(out):,} bytes of figures are more than are kept: {MOST_BYTES:,}")
+    budget.take_bytes(len(out))
     return zlib.compress(bytes(out), _LEVEL)
 
 
 def unpack(
-    blob: bytes, shapes: Sequence[tuple[int, int]], base: Sequence[Table] | None = None
+    blob: bytes,
+    shapes: Sequence[tuple[int, int]],
+    base: Sequence[Table] | None = None,
+    budget: Budget | None = None,
 ) -> list[Table]:
     """
     The tables of a blob.
 
     :param shapes: of each table how many columns its key has, and how many others there are
     :param base: as it was packed
+    :param budget: as for :func:`pack`
     :raises Malformed: it is none of such tables
     """
-    reader = _Reader(inflate(blob))
+    budget = budget or Budget()
+    data = inflate(blob, budget.left_bytes)
+    budget.take_bytes(len(data))
+    reader = _Reader(data, budget)
     tables = [
         reader.table(keys, columns, base[number] if base else None)
         for number, (keys, columns) in enumerate(shapes)
@@ -98,18 +132,18 @@ def unpack(
     return tables
 
 
-def inflate(blob: bytes) -> bytes:
+def inflate(blob: bytes, most_bytes: int = MOST_BYTES) -> bytes:
     """
     What a zlib stream holds.
 
-    :raises Malformed: it is none, or longer than :data:`MOST_BYTES`
+    :raises Malformed: it is none, or longer
     """
     stream = zlib.decompressobj()
     try:
-        data = stream.decompress(blob, MOST_BYTES + 1)
+        data = stream.decompress(blob, most_bytes + 1)
     except (zlib.error, TypeError) as err:
         raise Malformed(f"no zlib stream: {err}") from None
-    if len(data) > MOST_BYTES or not stream.eof or stream.unused_data:
+    if len(data) > most_bytes or not stream.eof or stream.unused_data:
         raise Malformed("a zlib stream that is too long, or does not end where it should")
     return data
 
@@ -129,7 +163,7 @@ def unpack_numbers(data: bytes) -> tuple[int, ...]:
 
     :raises Malformed: they do not ascend
     """
-    reader, last = _Reader(data), 0
+    reader, last = _Reader(data, Budget()), 0
     found: list[int] = []
     while reader.more:
         step = reader.number()
@@ -201,8 +235,8 @@ def _shift(steps: Iterable[int | None]) -> int:
 
 
 class _Reader:
-    def __init__(self, data: bytes) -> None:
-        self._data, self._at = data, 0
+    def __init__(self, data: bytes, budget: Budget) -> None:
+        self._data, self._at, self._budget = data, 0, budget
 
     @property
     def more(self) -> bool:
@@ -247,6 +281,7 @@ class _Reader:
         rows, *shape, known = self.numbers(4)
         if shape != [keys if rows else 0, columns]:
             raise Malformed(f"a table of {shape} columns in place of {keys} and {columns}")
+        self._budget.take_rows(rows)
         if not known:
             found = self._keys(rows, keys)
         elif base is None or len(base.keys) != rows:

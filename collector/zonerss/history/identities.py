@@ -23,6 +23,10 @@ _COLUMNS = {
 }
 _INODES = 1 << 64
 _MOST_CACHED = 200_000
+_MOST_CACHED_OWNERS = 1 << 21
+"""Of all sets that are remembered."""
+_MOST_SET_BYTES = 1 << 20
+"""An owner takes one at least."""
 _ROW_BYTES = 128
 Row = tuple[Any, ...]
 _T = TypeVar("_T")
@@ -161,12 +165,14 @@ class Found:
     def __init__(self) -> None:
         self._connection: sqlite3.Connection | None = None
         self._cache: dict[tuple[str, int], Any] = {}
+        self._cached_owners = 0
 
     def begin(self, connection: sqlite3.Connection) -> Found:
         """The same, asking this connection."""
         self._connection = connection
-        if len(self._cache) > _MOST_CACHED:
+        if len(self._cache) > _MOST_CACHED or self._cached_owners > _MOST_CACHED_OWNERS:
             self._cache.clear()
+            self._cached_owners = 0
         return self
 
     def zone(self, number: int) -> Zone:
@@ -179,7 +185,14 @@ class Found:
         return self._thing("processes", number, _task)
 
     def owner_set(self, number: int) -> tuple[int, ...]:
-        return self._thing("sets", number, lambda row: unpack_numbers(row[0]))
+        return self._thing("sets", number, self._owners)
+
+    def _owners(self, row: Row) -> tuple[int, ...]:
+        if len(row[0]) > _MOST_SET_BYTES:
+            raise Malformed(f"a set of owners of more than {_MOST_SET_BYTES:,} bytes")
+        found = unpack_numbers(row[0])
+        self._cached_owners += len(found)
+        return found
 
     def text(self, number: int) -> str:
         return self._thing("texts", number, lambda row: _text(row[0]))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from zonerss.errors import CannotServe, StoreFull, UsageError
 from zonerss.history.content import Sections, other_of, sections_of
-from zonerss.history.figures import Malformed, Table, pack
+from zonerss.history.figures import Budget, Malformed, Table, pack
 from zonerss.history.identities import Given
 from zonerss.history.moment import Moment
 from zonerss.history.schema import (
@@ -243,10 +243,12 @@ class Keeper:
     def _packed(self, sections: Sections, age_ns: int) -> tuple[list[bytes | None], bool]:
         """The blobs, and whether they are no difference."""
         if self._key is not None and self._fits_segment(age_ns):
-            blobs = [_blob(sections[name], self._key[name]) for name in SECTIONS]
+            budget = Budget()
+            blobs = [_blob(sections[name], self._key[name], budget) for name in SECTIONS]
             if sum(len(blob) for blob in blobs if blob) < _PAYS * self._key_bytes:
                 return blobs, False
-        return [_blob(sections[name], None) for name in SECTIONS], True
+        budget = Budget()
+        return [_blob(sections[name], None, budget) for name in SECTIONS], True
 
     def _fits_segment(self, age_ns: int) -> bool:
         """Whether the segment may have one more: what is forgotten goes by whole segments."""
@@ -426,5 +428,5 @@ def _create(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
-def _blob(tables: Sequence[Table] | None, base: Sequence[Table] | None) -> bytes | None:
-    return None if tables is None else pack(tables, base)
+def _blob(tables: Sequence[Table] | None, base: Sequence[Table] | None, budget: Budget) -> bytes | None:
+    return None if tables is None else pack(tables, base, budget)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from zonerss.errors import CannotServe
 from zonerss.history.content import SHAPES, Frame, moment_of
-from zonerss.history.figures import Malformed, Table, unpack
+from zonerss.history.figures import Budget, Malformed, Table, unpack
 from zonerss.history.identities import Found
 from zonerss.history.moment import Moment
 from zonerss.history.schema import BESIDE, SECTIONS, check_schema, nanoseconds_of, time_of
@@ -182,6 +182,7 @@ class Recording:
             moment = self._read(ask)
             return moment if not step else replace(moment, snapshot=_told(moment, step))
         except (TypeError, ValueError, OverflowError) as err:
+            self._found, self._key = Found(), None  # what is refused is not remembered
             raise err if isinstance(err, Malformed) else Malformed(str(err)) from err
 
     def _sections(self, connection: sqlite3.Connection, number: int, segment: int) -> _Tables:
@@ -199,8 +200,9 @@ class Recording:
         ).fetchone()
         if row is None:
             raise Malformed(f"there is no {'' if key else 'key '}snapshot {number}")
+        budget = Budget()
         return {
-            name: None if blob is None else unpack(blob, SHAPES[name], key[name] if key else None)
+            name: None if blob is None else unpack(blob, SHAPES[name], key[name] if key else None, budget)
             for name, blob in zip(SECTIONS, row, strict=True)
         }
 

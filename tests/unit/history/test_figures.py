@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from zonerss.history.figures import (
     MOST_BYTES,
+    MOST_ROWS,
+    Budget,
     Malformed,
     Table,
     inflate,
@@ -88,10 +90,31 @@ def test_what_is_no_blob(blob: bytes) -> None:
         unpack(blob, SHAPES[:1])
 
 
-def test_what_is_too_long_to_be_read_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zonerss.history.figures.MOST_BYTES", 99)
-    with pytest.raises(Malformed, match="more than are kept"):
-        pack([Table.of([((n, n), (n, n, n)) for n in range(99)], 2, 3)])
+@pytest.mark.parametrize(("name", "most"), [("MOST_BYTES", 900), ("MOST_ROWS", 150)])
+def test_all_blobs_of_a_snapshot_share_what_they_may_hold(
+    name: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written or read."""
+    table = Table.of([((n, n), (n, n, n)) for n in range(99)], 2, 3)
+    blob = pack([table])
+    assert most / 2 < {"MOST_BYTES": len(inflate(blob)), "MOST_ROWS": 99}[name] < most
+    monkeypatch.setattr(f"zonerss.history.figures.{name}", most)
+    for act in (
+        lambda budget: pack([table], None, budget),
+        lambda budget: unpack(blob, [(2, 3)], None, budget),
+    ):
+        budget = Budget()
+        act(budget)
+        with pytest.raises(Malformed):
+            act(budget)
+
+
+def test_rows_that_take_a_byte_each_are_bounded() -> None:
+    head = pack_numbers([MOST_ROWS + 1]) + bytes([1, 1, 0])
+    blob = zlib.compress(head + b"\1" * (MOST_ROWS + 1) + bytes([31]))
+    assert len(blob) < 2000
+    with pytest.raises(Malformed, match="more than 1,048,576 rows"):
+        unpack(blob, [(1, 1)])
 
 
 def test_inflating_stops_where_it_is_enough() -> None:

@@ -25,7 +25,7 @@ from zonerss.history.keeper import Keeper
 from zonerss.history.moment import Moment
 from zonerss.history.recording import Recording
 from zonerss.history.replay import PastSession
-from zonerss.history.schema import BESIDE
+from zonerss.history.schema import BESIDE, SECTIONS
 
 DAMAGES = int(os.environ.get("ZONERSS_DAMAGES", "60"))
 
@@ -332,6 +332,33 @@ def test_figures_that_no_machine_has(copied: Path) -> None:
 def test_sets_that_would_fill_the_memory(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(content, "MOST_OWNERS", 3)
     assert read_all(copied) == 0
+
+
+def test_sections_that_would_fill_the_memory_together(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with sqlite3.connect(copied) as connection:
+        blobs = connection.execute(f"SELECT {', '.join(SECTIONS)} FROM snapshots WHERE id = 1").fetchone()
+    connection.close()
+    sizes = [len(zlib.decompress(blob)) for blob in blobs]
+    assert read_all(copied) == 6
+    monkeypatch.setattr("zonerss.history.figures.MOST_BYTES", sum(sizes))
+    assert read_all(copied) == 6
+    monkeypatch.setattr("zonerss.history.figures.MOST_BYTES", sum(sizes) - 1)
+    assert read_all(copied) == 0
+
+
+def test_a_set_that_would_fill_the_memory(copied: Path) -> None:
+    change(copied, "UPDATE sets SET owners = ?", b"\1" * ((1 << 20) + 1))
+    with Recording(copied) as recording:
+        assert list(recording.moments()) == []
+        assert "a set of owners of more than 1,048,576 bytes" in recording.damaged[0]
+
+
+def test_what_is_refused_is_not_remembered(copied: Path) -> None:
+    in_json(copied, lambda other: other.update(basis=7))
+    with Recording(copied) as recording:
+        assert list(recording.moments()) == []
+        assert recording._key is None
+        assert not recording._found._cache
 
 
 def test_views_and_triggers_are_refused(copied: Path) -> None:
