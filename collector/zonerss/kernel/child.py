@@ -22,8 +22,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from zonerss.errors import NO_THREAD
+
 _FROM_THE_TERMINAL = (signal.SIGINT, signal.SIGQUIT)
 _PASSED_ON = (signal.SIGTERM, signal.SIGHUP)
+_ITS_END = signal.SIGCHLD
+"""Where it is ignored, as it may be inherited, the kernel keeps no status of a child that ends (wait(2), NOTES)."""
 _SET_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 """Ignored by the interpreter, by default in other programs."""
 NOT_FOUND, NOT_RUN = 127, 126
@@ -70,7 +74,11 @@ class Child:
         self._ended = threading.Event()
         self._ended_ns, self._ended_at = 0, datetime.now(UTC)
         self._waiter = threading.Thread(target=self._watch, daemon=True)
-        self._waiter.start()
+        try:
+            self._waiter.start()
+        except RuntimeError as err:
+            self.close()
+            raise OSError(errno.EAGAIN, NO_THREAD) from err
 
     def wait(self, seconds: float) -> bool:
         """Wait until it has ended, at most so long; whether it has."""
@@ -87,7 +95,11 @@ class Child:
             signal.pidfd_send_signal(self._pidfd, number)
 
     def reap(self) -> Ended:
-        """How it ended, once it has; to be called once."""
+        """
+        How it ended, once it has; to be called once.
+
+        :raises ChildProcessError: something else has taken its status
+        """
         self._ended.wait()
         self._waiter.join()
         _, status, usage = os.wait4(self.pid, 0)
@@ -109,9 +121,13 @@ class Child:
 
     def _watch(self) -> None:
         # Beside the main thread, which may be within a walk when it ends.
-        os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOWAIT)
-        self._ended_ns, self._ended_at = time.monotonic_ns(), datetime.now(UTC)
-        self._ended.set()
+        try:
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        except ChildProcessError:
+            pass  # it has ended, and something else has taken its status
+        finally:
+            self._ended_ns, self._ended_at = time.monotonic_ns(), datetime.now(UTC)
+            self._ended.set()
 
 
 @contextmanager
@@ -122,10 +138,10 @@ def running(command: Sequence[str], join: Callable[[], None]) -> Iterator[Child]
     :param command: program, found as a shell finds it, and arguments
     :param join: is called in the new process before the program is executed
     :raises CannotRun: it is not there, or cannot be executed
-    :raises OSError: join raised it
+    :raises OSError: join raised it, or it cannot be waited for, and was killed
     """
     before: dict[int, Any] = {
-        number: signal.getsignal(number) for number in (*_FROM_THE_TERMINAL, *_PASSED_ON)
+        number: signal.getsignal(number) for number in (*_FROM_THE_TERMINAL, *_PASSED_ON, _ITS_END)
     }
     child: Child | None = None
     early: list[int] = []
@@ -142,6 +158,7 @@ def running(command: Sequence[str], join: Callable[[], None]) -> Iterator[Child]
         for number in _PASSED_ON:
             if before[number] is not signal.SIG_IGN:
                 signal.signal(number, pass_on)
+        signal.signal(_ITS_END, signal.SIG_DFL)
         child = _start(command, join, before)
         for one in early:
             child.send(one)
@@ -175,7 +192,12 @@ def _start(command: Sequence[str], join: Callable[[], None], handlers: dict[int,
         step, _, number = said.decode().partition(" ")
         error = OSError if step == "join" else CannotRun
         raise error(int(number), os.strerror(int(number)), command[0])
-    return Child(pid, ours)
+    try:
+        return Child(pid, ours)
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)  # it has just begun, and nobody would wait for it
+        os.waitpid(pid, 0)
+        raise
 
 
 def _execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -89,6 +90,49 @@ def test_it_has_the_signals_that_we_were_started_with(capfd: pytest.CaptureFixtu
         assert signal.SIGINT in ignored()
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_its_status_is_known_where_ends_of_children_are_ignored(capfd: pytest.CaptureFixture[str]) -> None:
+    """Then the kernel reaps a child itself; so may zonerss be started, as by a server that wants no zombies."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert run("sh", "-c", "exit 5").status == 5
+        run("grep", "SigIgn", "/proc/self/status")  # a shell sets it for itself
+        with pytest.raises(CannotRun):
+            run("no-such-command")
+        assert signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert int(capfd.readouterr().out.split()[1], 16) >> (signal.SIGCHLD - 1) & 1
+
+
+def test_one_whose_status_was_taken_is_not_waited_for_for_ever() -> None:
+    with running(["true"], nothing) as child:
+        os.waitid(os.P_PID, child.pid, os.WEXITED)
+        assert child.wait(60)
+        with pytest.raises(ChildProcessError):
+            child.reap()
+
+
+@pytest.mark.parametrize(
+    ("what", "error"),
+    [("os.pidfd_open", OSError(errno.EMFILE, "x")), ("threading.Thread.start", RuntimeError("x"))],
+)
+def test_one_that_cannot_be_waited_for_is_not_left(
+    what: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    files = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patch:
+        patch.setattr(f"zonerss.kernel.child.{what}", fail)
+        with pytest.raises(OSError, match=r"x|thread") as err:
+            run("sleep", "600")
+    assert not isinstance(err.value, CannotRun)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+    assert len(os.listdir("/proc/self/fd")) == files
 
 
 def test_signals_to_us_are_passed_on_or_left_to_it() -> None:
