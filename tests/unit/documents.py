@@ -556,6 +556,7 @@ def recorded(**fields: Any) -> Recorded:
         ended_by="SIGTERM",
         not_kept=2,
         skipped=1,
+        failed=1,
         zones_missing=3,
         clock_jumps=1,
         file_bytes=49_152,

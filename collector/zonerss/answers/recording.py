@@ -72,6 +72,8 @@ class Recorded:
     """Snapshots for which there was no room."""
     skipped: int = 0
     """Rounds that were skipped, because the one before took too long."""
+    failed: int = 0
+    """Rounds in which nothing could be looked at, for want of memory or files."""
     zones_missing: int = 0
     """Rounds in which no zone of --zone was there."""
     with_gaps: int = 0

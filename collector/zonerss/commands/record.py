@@ -10,13 +10,14 @@ ends zonerss, the last one at most is lost.
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import re
 import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TextIO
 
@@ -26,7 +27,7 @@ from zonerss.commands.options import Collect, add_walk_options, read_rules
 from zonerss.commands.quantities import duration_within, moment_of, size
 from zonerss.commands.running import run_command
 from zonerss.commands.watching import interval
-from zonerss.errors import CannotServe, StoreFull, UnknownZone, UsageError
+from zonerss.errors import EXHAUSTED, CannotServe, StoreFull, UnknownZone, UsageError
 from zonerss.history.keeper import Keeper
 from zonerss.history.moment import Moment, take_moment
 from zonerss.history.recording import Recording
@@ -200,7 +201,11 @@ def file_bytes(path: str) -> int:
 
 
 class Progress:
-    """Lines about a recording: drawn over again on a terminal, one a minute elsewhere."""
+    """
+    Lines about a recording: drawn over again on a terminal, one a minute elsewhere.
+
+    A line that cannot be printed, because the disk is full or the reader has gone, is dropped: a recording goes on.
+    """
 
     def __init__(self, json: bool) -> None:
         """:param json: standard output is for the document"""
@@ -243,8 +248,7 @@ class Progress:
     def clear(self) -> None:
         """Take away what was drawn."""
         if self._drawn:
-            self._stream.write(self._home())
-            self._stream.flush()
+            self._write(self._home())
             self._drawn = 0
 
     def _home(self) -> str:
@@ -252,12 +256,16 @@ class Progress:
         return f"\r{up}\x1b[J"
 
     def _draw(self, lines: Sequence[str]) -> None:
-        self._stream.write((self._home() if self._drawn else "") + "\n".join(lines))
-        self._stream.flush()
+        self._write((self._home() if self._drawn else "") + "\n".join(lines))
         self._drawn = len(lines)
 
     def _print(self, line: str) -> None:
-        print(line, file=self._stream, flush=True)
+        self._write(f"{line}\n")
+
+    def _write(self, text: str) -> None:
+        with suppress(OSError):
+            self._stream.write(text)
+            self._stream.flush()
 
 
 class Clocks:
@@ -295,7 +303,7 @@ class Recorder:
         self._look_at, self._sleep, self._clocks = look, sleep, clocks or Clocks()
         self._clock_watch = ClockWatch()
         self._began, self._processor = self._clocks.monotonic(), processor_seconds()
-        self._is_full = False
+        self._is_full = self._is_blind = False
         self.recorded = Recorded(
             file=path,
             host_name=os.uname().nodename,
@@ -351,11 +359,28 @@ class Recorder:
             self.recorded.clock_jumps += 1
             self._progress.say(jump_text(jump))
         with ending.interruptible():
-            moment = self._look()
+            moment = self._try_to_look()
         if moment is not None:
             self._keep(moment)
         self._measure()
         self._progress.show(self.recorded)
+
+    def _try_to_look(self) -> Moment | None:
+        """None: it could not be done, or there is nothing to keep. What the first look lacks ends the recording."""
+        try:
+            moment = self._look()
+        except (OSError, MemoryError) as err:
+            if self.recorded.latest is None:
+                raise
+            self.recorded.failed += 1
+            if not self._is_blind:
+                self._progress.say(f"cannot look, and goes on: {str(err) or EXHAUSTED[errno.ENOMEM]}")
+            self._is_blind = True
+            return None
+        if self._is_blind:
+            self._progress.say("can look again")
+        self._is_blind = False
+        return moment
 
     def _look(self) -> Moment | None:
         """None: of the zones that were named none is there any more."""

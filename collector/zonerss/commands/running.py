@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from typing import TextIO
 
@@ -40,7 +41,11 @@ def run_command(args: argparse.Namespace, keeper: Keeper | None) -> int:
     """
     with _report(args.report) as report:
         run = _looked_at(args, keeper)
-        _say(run, args, report)
+        try:
+            _say(run, args, report)
+        except OSError as err:
+            _drop(report)
+            _complain(f"cannot write the report: {err}")
     return run.status
 
 
@@ -103,7 +108,7 @@ class _Watch:
     def _tell(self, err: Exception) -> None:
         if not self._told:
             what = "cannot keep" if isinstance(err, StoreFull) else "cannot look"
-            print(f"zonerss: {what}, and goes on: {printable(str(err))}", file=sys.stderr)
+            _complain(f"{what}, and goes on: {err}")
         self._told = True
 
 
@@ -119,6 +124,18 @@ def _report(path: str | None) -> Iterator[TextIO]:
         raise UsageError(f"cannot write the report to {path}: {err}") from err
     with file:
         yield file
+
+
+def _drop(stream: TextIO) -> None:
+    """Discard what could not be written: Python would try again at exit, and end with a status of its own."""
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def _complain(sentence: str) -> None:
+    """On standard error, where that can be written: the command's status matters more."""
+    with suppress(OSError):
+        print(f"zonerss: {printable(sentence)}", file=sys.stderr, flush=True)
 
 
 def _name(place: OwnCgroup) -> str:

@@ -20,6 +20,7 @@ SCHEMA = document(
         "snapshots_not_kept": count("that were not kept, because there was no room"),
         "snapshots_with_gaps": count("of those kept: some process could not be read"),
         "rounds_skipped": count("because the one before was not done in time"),
+        "rounds_failed": count("in which nothing could be looked at, for want of memory or files"),
         "rounds_without_zones": count("in which none of the zones of --zone was there"),
         "clock_jumps": count("how often the time of day was set"),
         "snapshot_bytes": or_null(size("what a snapshot took in the file, the mean"), "none was kept"),

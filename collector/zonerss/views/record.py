@@ -85,6 +85,8 @@ def _troubles(recorded: Recorded) -> list[str]:
         lines.append(f"{counted(recorded.not_kept, 'snapshot')} not kept: there was no room")
     if recorded.skipped:
         lines.append(f"{counted(recorded.skipped, 'round')} skipped: the one before was not done in time")
+    if recorded.failed:
+        lines.append(f"{counted(recorded.failed, 'round')} without a snapshot: it could not be taken")
     if recorded.zones_missing:
         lines.append(
             f"{counted(recorded.zones_missing, 'round')} without any of the zones that were asked for"
@@ -111,6 +113,7 @@ def document(recorded: Recorded) -> dict[str, Any]:
         "snapshots_not_kept": recorded.not_kept,
         "snapshots_with_gaps": recorded.with_gaps,
         "rounds_skipped": recorded.skipped,
+        "rounds_failed": recorded.failed,
         "rounds_without_zones": recorded.zones_missing,
         "clock_jumps": recorded.clock_jumps,
         "snapshot_bytes": round(recorded.added_bytes / count) if count else None,

@@ -131,6 +131,49 @@ def test_a_full_disk_is_said_once_and_that_there_is_room_again(capsys: pytest.Ca
     assert out.count("there is room again") == 2
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+def test_lines_that_cannot_be_printed_do_not_end_it(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        monkeypatch.setattr(full, "isatty", lambda: terminal)
+        monkeypatch.setattr(sys, "stdout", full)
+        bench = Bench("--for", "150s")
+        bench.on_add = {3: StoreFull("the disk is full")}
+        recorded = bench.run().recorded
+        bench.recorder.tell()
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), full.fileno())
+    assert (recorded.snapshots, recorded.ended_by) == (15, "for")
+
+
+@pytest.mark.parametrize("error", [OSError(24, "Too many open files"), MemoryError()])
+def test_looks_that_fail_are_said_once_and_counted(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise error
+
+    bench = Bench("--for", "50s")
+    bench.on_look = {2: fail, 3: fail}
+    recorded = bench.run().recorded
+    assert (recorded.snapshots, recorded.failed, recorded.not_kept) == (4, 2, 0)
+    bench.recorder.tell()
+    out = capsys.readouterr().out
+    assert out.count("cannot look, and goes on: ") == out.count("can look again") == 1
+    assert ("Too many open files" in out) == isinstance(error, OSError)
+    assert "2 rounds without a snapshot" in out
+
+
+def test_a_first_look_that_fails_ends_it() -> None:
+    def fail() -> None:
+        raise OSError(24, "Too many open files")
+
+    bench = Bench()
+    bench.on_look = {1: fail}
+    with pytest.raises(OSError, match="Too many"):
+        bench.run()
+
+
 def test_what_is_no_want_of_room_ends_it() -> None:
     bench = Bench()
     bench.on_add = {2: CannotServe("the disk is broken")}

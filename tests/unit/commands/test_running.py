@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -134,6 +135,21 @@ def test_a_report_that_cannot_be_written_is_told_before_it_runs(
     assert run("--report", str(tmp_path / "no" / "report"), "--", "touch", str(note)) == 2
     assert "cannot write the report" in capfd.readouterr().err
     assert not note.exists()
+
+
+def test_a_report_on_a_full_disk_keeps_the_status(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run("--report", "/dev/full", "--", "sh", "-c", "exit 5") == 5
+    assert "zonerss: cannot write the report: [Errno 28]" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("words", "name"), [([], "stderr"), (["--report", "-"], "stdout")])
+def test_a_report_on_a_full_stream_keeps_the_status(
+    words: list[str], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, name, full)
+        assert run(*words, "--", "sh", "-c", "exit 5") == 5
+        full.flush()  # as Python does at exit
 
 
 def test_what_cannot_be_walked_is_told_before_it_runs(

@@ -67,6 +67,7 @@ def test_what_is_said_in_the_end() -> None:
     assert lines[2:] == [
         "2 snapshots not kept: there was no room",
         "1 round skipped: the one before was not done in time",
+        "1 round without a snapshot: it could not be taken",
         "3 rounds without any of the zones that were asked for",
         "4 snapshots with gaps: some process could not be read",
         "the clock was set 1 time",
