@@ -84,16 +84,17 @@ def asked(fleet: tuple[Path, list[Moment]], monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(fleet[0])
     with duckdb.connect() as connection:
         connection.execute(BLOCKS["Questions of a fleet"])
+        yield lambda question: answer(connection, question)
 
-        def ask(question: str) -> list[dict[str, Any]]:
-            began = time.perf_counter()
-            found = connection.execute(BLOCKS[question])
-            columns = [column[0] for column in found.description]
-            rows = [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
-            print(f"{HOSTS} hosts: {1000 * (time.perf_counter() - began):.0f} ms: {question}")
-            return rows
 
-        yield ask
+def answer(connection: Any, question: str) -> list[dict[str, Any]]:
+    """The rows, by the names of their columns."""
+    began = time.perf_counter()
+    found = connection.execute(BLOCKS[question])
+    columns = [column[0] for column in found.description]
+    rows = [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
+    print(f"{HOSTS} hosts: {1000 * (time.perf_counter() - began):.0f} ms: {question}")
+    return rows
 
 
 def test_every_block_is_asked() -> None:
@@ -155,3 +156,27 @@ def test_what_is_counted_once(asked: Any, fleet: tuple[Path, list[Moment]]) -> N
     expected = {m.host_name: m.snapshot.total.rss_bytes for m in fleet[1]}
     assert rows
     assert all(row["mapped_bytes"] == expected[row["host"]] for row in rows)
+
+
+def test_tables_that_were_exported_at_different_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A snapshot is kept before each export, and no two of them have a common one."""
+    host = Host(8, 20, seed=1, names=names(0))
+    monkeypatch.chdir(tmp_path)
+    with Keeper("a.zrec") as keeper:
+        for number, table in enumerate(("zones", "parts", "files")):
+            (tmp_path / table).mkdir()
+            keeper.add(moment := host.moment(3600 * number))
+            words = ["--since", f"{moment.snapshot.began:%Y-%m-%dT%H:%M:%SZ}", "--to", f"{table}/a.parquet"]
+            assert main(["export", "a.zrec", "--no-config", "--table", table, *words]) == 0
+    with duckdb.connect() as connection:
+        connection.execute(BLOCKS["Questions of a fleet"])
+        for question in (
+            "What does each workload cost?",
+            "Which workloads share most?",
+            "Which files are shared by most, and which ought to be?",
+            "What would placing these two together save?",
+            "Which hosts have room, counted once?",
+        ):
+            assert answer(connection, question), question

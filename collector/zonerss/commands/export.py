@@ -18,7 +18,6 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from typing import Any, Protocol
 
 from zonerss.answers.tables import COMMON, TABLES, TEXT, Row, TableOf, Value
@@ -26,6 +25,7 @@ from zonerss.commands.quantities import duration_within, moment_of
 from zonerss.errors import CannotServe, UsageError
 from zonerss.history.moment import Moment
 from zonerss.history.recording import Recording
+from zonerss.history.schema import nanoseconds_of
 from zonerss.views.text import printable
 
 _LABEL = r"[a-z_][a-z0-9_]{0,62}"
@@ -70,7 +70,7 @@ def prepare(parser: argparse.ArgumentParser) -> None:
         type=duration_within("0s", "36500d"),
         default=0.0,
         metavar="DURATION",
-        help="leave out snapshots that began sooner than this after the last one taken",
+        help="only the first snapshot of each such span: of each hour (UTC), as in 1h",
     )
 
 
@@ -103,11 +103,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def thinned(moments: Iterable[Moment], seconds: float) -> Iterator[Moment]:
-    """Those that began at least so many seconds after the last one that was taken."""
-    last: datetime | None = None
+    """
+    The first that began in each span of so many seconds; all, where that is 0.
+
+    Spans are counted from 1970 on, so that several exports of one recording have the same moments.
+    """
+    step_ns, last = int(seconds * 1e9), None
     for moment in moments:
-        if last is None or (moment.snapshot.began - last).total_seconds() >= seconds:
-            last = moment.snapshot.began
+        span = nanoseconds_of(moment.snapshot.began) // step_ns if step_ns else None
+        if span is None or span != last:
+            last = span
             yield moment
 
 

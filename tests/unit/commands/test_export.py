@@ -17,6 +17,7 @@ from tests.unit.history.moments import Host
 
 from zonerss.answers.tables import COMMON, TABLES
 from zonerss.commands import main
+from zonerss.commands.export import thinned
 from zonerss.history.keeper import Keeper
 from zonerss.history.moment import Moment
 
@@ -105,6 +106,14 @@ def test_fewer_snapshots(recorded: tuple[Path, list[Moment]], capsys: pytest.Cap
     assert export(recorded[0], "--every", "1m") == 0
     _, *rows = csv.reader(io.StringIO(capsys.readouterr().out))
     assert sorted({row[0] for row in rows}) == [m.snapshot.began.isoformat() for m in recorded[1][::2]]
+
+
+def test_what_is_left_out_does_not_hang_on_where_an_export_begins() -> None:
+    host = Host(2, 1)
+    moments = [host.moment(number * 10) for number in range(1, 20)]
+    whole, later = list(thinned(moments, 60)), list(thinned(moments[3:], 60))
+    assert whole[1:] == later[1:] == [moments[number] for number in (5, 11, 17)]
+    assert list(thinned(moments, 0)) == moments
 
 
 @pytest.mark.parametrize(
