@@ -511,7 +511,7 @@ def run_of(looks: Looks, **fields: Any) -> Run:
 
 
 def looks() -> Looks:
-    """Four looks at web, which grows, and one that did not see it any more."""
+    """Four looks at web, which grows, and one that did not see it any more; the last one could not be kept."""
     found = Looks("web")
     members = tuple(
         Member(Task(pid, 1, 0, 0, name, f"/{name}", 1, pid), pid, (Zone(name),), owner, 1)
@@ -528,6 +528,8 @@ def looks() -> Looks:
         )
         found.add(second, taken, lambda: (holdings(), ()))
     found.add(5.0, builders.snapshot(usage("db")), lambda: (holdings(), ()))
+    for is_kept in (True, True, True, True, False):
+        found.note_kept(is_kept)
     return found
 
 

@@ -86,6 +86,10 @@ class Looks:
         """Looks that saw it."""
         self.missed = 0
         """Looks that did not: it had ended, or could not be read."""
+        self.kept: int | None = None
+        """Snapshots that were kept. None: none were to be."""
+        self.not_kept: int | None = None
+        """Those that could not be kept."""
         self.first: Seen | None = None
         self.last: Seen | None = None
         self.peak: Seen | None = None
@@ -131,6 +135,11 @@ class Looks:
             self.gaps = snapshot.gaps
             self._look_up(seen, snapshot, holdings)
         return True
+
+    def note_kept(self, is_kept: bool) -> None:
+        """Count a snapshot that was to be kept."""
+        self.kept = (self.kept or 0) + is_kept
+        self.not_kept = (self.not_kept or 0) + (not is_kept)
 
     def _look_up(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import re
 import sys
@@ -14,9 +15,9 @@ from typing import TextIO
 
 from zonerss.answers.run import Looks, Run, pause_seconds
 from zonerss.commands.options import read_rules
-from zonerss.errors import StoreFull, UsageError, ZonerssError
+from zonerss.errors import EXHAUSTED, UsageError, ZonerssError
 from zonerss.history.keeper import Keeper
-from zonerss.history.moment import take_moment
+from zonerss.history.moment import Moment, take_moment
 from zonerss.kernel.cgroupfs import find_memory_hierarchy
 from zonerss.kernel.child import CannotRun, Child, Ended, running
 from zonerss.kernel.own_cgroup import OwnCgroup, own_cgroup
@@ -75,15 +76,16 @@ class _Watch:
     ) -> None:
         self.looks = looks
         self._session, self._keeper, self._args = session, keeper, args
-        self._told = False
+        self._looking = _Trouble("cannot look", "can look again")
+        self._keeping = _Trouble("cannot keep", "snapshots are kept again")
+        if keeper is not None:
+            looks.kept = looks.not_kept = 0
 
     def look_until_it_ends(self, child: Child) -> None:
         while child.is_running:
             began_ns = time.monotonic_ns()
-            try:
+            with self._looking.told():
                 self._look((began_ns - child.began_ns) / 1e9)
-            except (ZonerssError, OSError, MemoryError) as err:
-                self._tell(err)
             now_ns = time.monotonic_ns()
             took = (now_ns - began_ns) / 1e9
             if self._args.interval is not None:
@@ -99,17 +101,39 @@ class _Watch:
             return
         moment = take_moment(self._session, self._args.lean)
         self.looks.add(seconds, moment.snapshot, lambda: (moment.holdings, moment.holding_gaps))
-        self._keeper.add(moment)
+        self.looks.note_kept(self._keep(self._keeper, moment))
+
+    def _keep(self, keeper: Keeper, moment: Moment) -> bool:
+        with self._keeping.told():
+            keeper.add(moment)
+            return True
+        return False
 
     def _holdings(self, snapshot: Snapshot) -> tuple[Holdings, tuple[Gap, ...]]:
         members = [member for member in snapshot.members if member.zones[0].name == self.looks.zone]
         return snapshot.ask().holdings(members)
 
-    def _tell(self, err: Exception) -> None:
-        if not self._told:
-            what = "cannot keep" if isinstance(err, StoreFull) else "cannot look"
-            _complain(f"{what}, and goes on: {err}")
-        self._told = True
+
+class _Trouble:
+    """What goes wrong and does not end the command is told when it begins and when it is over."""
+
+    def __init__(self, begins: str, over: str) -> None:
+        self._begins, self._over = begins, over
+        self._is_there = False
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Tells of what is raised within."""
+        try:
+            yield
+        except (ZonerssError, OSError, MemoryError) as err:
+            if not self._is_there:
+                _complain(f"{self._begins}, and goes on: {str(err) or EXHAUSTED[errno.ENOMEM]}")
+            self._is_there = True
+            return
+        if self._is_there:
+            _complain(self._over)
+        self._is_there = False
 
 
 @contextmanager

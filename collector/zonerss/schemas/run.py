@@ -21,6 +21,7 @@ from zonerss.schemas.words import (
 )
 
 _UNSEEN = "no look saw it"
+_NOT_ASKED = "none were to be kept: there was no -o"
 _LOOK = record(
     "what one look saw",
     {
@@ -48,6 +49,8 @@ SCHEMA = document(
         "page_size": size("a base page"),
         "looks": count("looks that saw it"),
         "looks_missed": count("looks that did not, because it had not begun, or had ended"),
+        "snapshots": or_null(count("snapshots that were kept"), _NOT_ASKED),
+        "snapshots_not_kept": or_null(count("snapshots that could not be kept"), _NOT_ASKED),
         "first": or_null(_LOOK, _UNSEEN),
         "peak": or_null(_LOOK, _UNSEEN),
         "last": or_null(_LOOK, _UNSEEN),

@@ -133,6 +133,9 @@ def _remarks(run: Run) -> list[str]:
         lines.append(
             f"{counted(run.oom_kills, 'process', 'processes')} of it killed for want of memory (OOM)."
         )
+    if run.seen.not_kept:
+        taken = run.seen.not_kept + (run.seen.kept or 0)
+        lines.append(f"{run.seen.not_kept} of {counted(taken, 'snapshot')} could not be kept.")
     if run.left:
         names = some_names([str(pid) for pid in run.left])
         lines.append(
@@ -161,6 +164,8 @@ def document(run: Run) -> dict[str, Any]:
         "page_size": PAGE_BYTES,
         "looks": seen.count,
         "looks_missed": seen.missed,
+        "snapshots": seen.kept,
+        "snapshots_not_kept": seen.not_kept,
         "first": _seen_fields(seen.first),
         "peak": _seen_fields(seen.peak),
         "last": _seen_fields(seen.last),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +15,8 @@ import pytest
 from tests.unit import builders
 from tests.unit.builders import usage
 
-from zonerss.commands import main, running
-from zonerss.errors import CannotServe
+from zonerss.commands import main, parse, running
+from zonerss.errors import CannotServe, StoreFull
 from zonerss.zones.rules import Rule
 
 
@@ -171,6 +172,97 @@ def test_a_look_that_fails_is_told_once_and_does_not_end_the_command(
     assert Session.looks > 3
     assert err.count("cannot look, and goes on: the kernel has had enough") == 1
     assert "PEAK RSS" in err
+
+
+def test_looks_that_fail_for_a_while_are_told_and_that_it_is_over(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    take = Session.take
+
+    def fail_twice(self: Session, by: str) -> Any:
+        taken = take(self, by)
+        if Session.looks in (2, 3):
+            raise MemoryError
+        return taken
+
+    monkeypatch.setattr(Session, "take", fail_twice)
+    run("--interval", "0.1", "--", "sleep", "1")
+    told = [line for line in capfd.readouterr().err.splitlines() if line.startswith("zonerss: ")]
+    assert told == [
+        "zonerss: cannot look, and goes on: there is not enough memory: raise the limit of its memory cgroup or of "
+        "`ulimit -v`",
+        "zonerss: can look again",
+    ]
+
+
+class Disk:
+    """Stands for the keeper: adding the first moments raises what is given, where that is not None."""
+
+    def __init__(self, *errors: Exception | None) -> None:
+        self.errors = list(errors)
+
+    def add(self, moment: object) -> int:
+        error = self.errors.pop(0) if self.errors else None
+        if error is not None:
+            raise error
+        return 1
+
+
+@pytest.fixture
+def kept_on(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs a command whose snapshots are kept on a disk; its document, and what was told."""
+
+    def kept_on(disk: Disk | None, capfd: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], list[str]]:
+        words = ["--no-config", "--json", "--interval", "0.1", "--", "sleep", "1"]
+        running.run_command(parse("record", words), disk)  # type: ignore[arg-type]
+        *told, document = capfd.readouterr().err.splitlines()
+        return json.loads(document), told
+
+    def take_moment(session: Session, lean: bool) -> Any:
+        return Namespace(snapshot=session.take("zone"), holdings={}, holding_gaps=())
+
+    monkeypatch.setattr(running, "take_moment", take_moment)
+    return kept_on
+
+
+def test_snapshots_that_cannot_be_kept_are_told_and_counted(
+    kept_on: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    document, told = kept_on(Disk(None, StoreFull("the disk is full"), OSError(5, "broken")), capfd)
+    assert told == [
+        "zonerss: cannot keep, and goes on: the disk is full",
+        "zonerss: snapshots are kept again",
+    ]
+    assert document["snapshots_not_kept"] == 2
+    assert document["snapshots"] == document["looks"] - 2 >= 1
+
+
+def test_a_full_disk_is_told_after_a_look_that_failed(
+    kept_on: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    looked = running.take_moment
+
+    def take_moment(session: Session, lean: bool) -> Any:
+        moment = looked(session, lean)
+        if Session.looks == 2:
+            raise CannotServe("the kernel has had enough")
+        return moment
+
+    monkeypatch.setattr(running, "take_moment", take_moment)
+    document, told = kept_on(Disk(*[StoreFull("the disk is full")] * 100), capfd)
+    assert told == [
+        "zonerss: cannot look, and goes on: the kernel has had enough",
+        "zonerss: cannot keep, and goes on: the disk is full",
+        "zonerss: can look again",
+    ]
+    assert (document["snapshots"], document["snapshots_not_kept"]) == (0, document["looks"])
+
+
+def test_without_a_file_there_is_no_number_of_snapshots(
+    kept_on: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    document, told = kept_on(None, capfd)
+    assert (document["snapshots"], document["snapshots_not_kept"], told) == (None, None, [])
 
 
 def test_looks_are_as_far_apart_as_was_asked_for(capfd: pytest.CaptureFixture[str]) -> None:

@@ -47,6 +47,7 @@ def test_all_that_is_known() -> None:
     assert "GROWTH      24K  from 61K at first to 85K at last, +480K/min ▲; 4 looks" in text
     assert "FILES" in text
     assert "SHARED" in text
+    assert "1 of 5 snapshots could not be kept." in lines
     assert "1 process of it killed for want of memory (OOM)." in text
     assert lines[-1] == "It left 2 processes behind (23 42), and so its cgroup /session/web."
     assert "\x1b" not in text
