@@ -14,6 +14,7 @@ import csv
 import json
 import os
 import re
+import secrets
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,7 +30,6 @@ from zonerss.history.schema import nanoseconds_of
 from zonerss.views.text import printable
 
 _LABEL = r"[a-z_][a-z0-9_]{0,62}"
-_NULL = "\\N"
 
 
 class Writable(Protocol):
@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     with Recording(args.file) as recording:
         rows = rows_of(thinned(recording.moments(args.since, args.until), args.every), table, labels)
         if args.to == "-":
-            write_csv(sys.stdout, table, labels, rows)
+            write_csv(sys.stdout, table, labels, rows, for_eyes=sys.stdout.isatty())
         else:
             with _beside(args.to) as place:
                 if duckdb is None:
@@ -125,13 +125,25 @@ def rows_of(moments: Iterable[Moment], table: TableOf, labels: Mapping[str, str]
 
 
 def write_csv(
-    file: Writable, table: TableOf, labels: Mapping[str, str], rows: Iterable[Row], null: str = ""
+    file: Writable,
+    table: TableOf,
+    labels: Mapping[str, str],
+    rows: Iterable[Row],
+    null: str = "",
+    *,
+    for_eyes: bool = False,
 ) -> None:
-    """RFC 4180 with a header; a list is JSON."""
+    """
+    RFC 4180 with a header; a list is JSON.
+
+    :param null: stands for what is not known
+    :param for_eyes: without what a terminal would take for a command
+    """
+    shown = _shown if for_eyes else _cell
     writer = csv.writer(file, lineterminator="\r\n" if file is not sys.stdout else "\n")
     writer.writerow((*COMMON, *labels, *table.columns))
     for row in rows:
-        writer.writerow([null if value is None else _cell(value) for value in row])
+        writer.writerow([null if value is None else shown(value) for value in row])
 
 
 def _cell(value: Value) -> str | int | float | None:
@@ -139,6 +151,11 @@ def _cell(value: Value) -> str | int | float | None:
     if isinstance(value, tuple):
         return json.dumps([_cell(one) for one in value], ensure_ascii=False)
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+
+
+def _shown(value: Value) -> str | int | float | None:
+    cell = _cell(value)
+    return printable(cell) if isinstance(cell, str) else cell
 
 
 def write_parquet(
@@ -150,11 +167,13 @@ def write_parquet(
     :raises CannotServe: DuckDB cannot write it
     """
     types = {**COMMON, **dict.fromkeys(labels, TEXT), **table.columns}
+    # A name may be anything that stands in the recording: this stands in none.
+    null = f"\\N{secrets.token_hex(8)}"
     # Row by row DuckDB takes 200 times as long as it takes to read the same as text.
     with tempfile.NamedTemporaryFile(
         "w", suffix=".csv", dir=os.path.dirname(path), encoding="utf-8", errors="backslashreplace", newline=""
     ) as text:
-        write_csv(text, table, labels, rows, _NULL)
+        write_csv(text, table, labels, rows, null)
         text.flush()
         columns = ", ".join(
             f"""CAST(json("{name}") AS VARCHAR[]) AS "{name}\"""" if kind.endswith("[]") else f'"{name}"'
@@ -163,7 +182,7 @@ def write_parquet(
         given = {name: TEXT if kind.endswith("[]") else kind for name, kind in types.items()}
         read = (
             f"read_csv({_quoted(text.name)}, header = true, auto_detect = false, delim = ',', quote = '\"', "
-            f"escape = '\"', new_line = '\\r\\n', nullstr = {_quoted(_NULL)}, columns = {given}, "
+            f"escape = '\"', new_line = '\\r\\n', nullstr = {_quoted(null)}, columns = {given}, "
             "max_line_size = 16777216, parallel = false)"
         )
         try:

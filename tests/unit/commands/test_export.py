@@ -88,6 +88,24 @@ def test_parquet_has_the_same(recorded: tuple[Path, list[Moment]], name: str, tm
     assert rows == wanted
 
 
+def test_parquet_of_names_like_null_in_a_directory_like_a_pattern(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    duckdb: Any = pytest.importorskip("duckdb", reason="the extra `export` is not installed")
+    names = ["\\N", "NULL", '"', "a*"]
+    with Keeper(tmp_path / "a.zrec") as keeper:
+        keeper.add(Host(4, 1, names=names).moment(0))
+    place = tmp_path / "a[1]*?{b,c}"
+    place.mkdir()
+    assert export(tmp_path / "a.zrec", "--to", str(place / "a.parquet")) == 0
+    assert os.listdir(place) == ["a.parquet"]
+    os.rename(place / "a.parquet", tmp_path / "a.parquet")
+    monkeypatch.chdir(tmp_path)
+    with duckdb.connect() as connection:
+        found = connection.execute("SELECT zone FROM read_parquet('a.parquet') WHERE way = 'zone'")
+        assert {zone for (zone,) in found.fetchall()} == set(names)
+
+
 def in_utf8(value: Any) -> Any:
     if isinstance(value, tuple):
         return list(map(in_utf8, value))
@@ -106,6 +124,22 @@ def test_fewer_snapshots(recorded: tuple[Path, list[Moment]], capsys: pytest.Cap
     assert export(recorded[0], "--every", "1m") == 0
     _, *rows = csv.reader(io.StringIO(capsys.readouterr().out))
     assert sorted({row[0] for row in rows}) == [m.snapshot.began.isoformat() for m in recorded[1][::2]]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_names_do_not_command_a_terminal(
+    terminal: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "\x1b]0;mine\x07\u202e\r\n"
+    with Keeper(tmp_path / "a.zrec") as keeper:
+        keeper.add(Host(1, 1, names=[name]).moment(0))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    assert export(tmp_path / "a.zrec") == 0
+    _, *rows = csv.reader(io.StringIO(capsys.readouterr().out, newline=""))
+    assert rows
+    assert {row[4] for row in rows if row[3] == "zone"} == {
+        r"\x1b]0;mine\x07\u202e\x0d\x0a" if terminal else name
+    }
 
 
 def test_what_is_left_out_does_not_hang_on_where_an_export_begins() -> None:
