@@ -58,7 +58,6 @@ ELSEWHERE = {
     "serve/style.py": "tests/unit/serve/test_page.py",
     "serve/connections.py": "tests/unit/serve/test_app.py",
     "serve/needs.py": "tests/live/test_serve.py",
-    "serve/server.py": "tests/live/test_serve.py",
     "views/footer.py": "tests/unit/views/test_show.py",
     "views/top_app.py": "tests/unit/views/test_top.py",
     "views/explain/chain.py": "tests/unit/views/test_explain.py",

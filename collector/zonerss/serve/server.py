@@ -124,7 +124,8 @@ class Server:
         )
         with ExitStack() as stack:
             self._configure(read_web_config(settings.web_config_file))
-            self._sockets = list(_listen_all(settings.listen, stack))
+            self._listening = stack.enter_context(ExitStack())
+            self._sockets = list(_listen_all(settings.listen, self._listening))
             self._keeper = None
             if settings.record is not None:
                 self._keeper = Keeper(settings.record, settings.keep_seconds, settings.max_bytes)
@@ -254,8 +255,7 @@ class Server:
         self._notifier.stopping()
         for task in (*accepting, beating):
             task.cancel()
-        for sock in self._sockets:
-            remove(sock)
+        self._listening.close()
         await acceptor.close()
 
     def _announce(self) -> None:
@@ -314,8 +314,9 @@ class Server:
 
 
 def _listen_all(addresses: Sequence[Address], stack: ExitStack) -> Iterator[socket.socket]:
-    """Those that were handed over, and those that were asked for."""
+    """Those that were handed over, whose names in the file system are the service manager's; those asked for."""
     for sock in passed(os.environ, os.getpid()):
+        stack.callback(sock.close)
         yield sock
     for address in addresses:
         sock = listen(address)

@@ -168,11 +168,15 @@ def _network(host: str) -> Hashable:
 
 
 def remove(sock: socket.socket) -> None:
-    """Close it; its name in the file system goes, too. A second call does nothing."""
+    """
+    Close it; its name in the file system goes, too. A second call does nothing.
+
+    The name goes first: as long as it listens nobody else takes the name.
+    """
     if sock.fileno() < 0:
         return
     address = address_of(sock)
-    sock.close()
     if isinstance(address, UnixAddress) and address.path:
         with suppress(OSError):
             os.unlink(address.path)
+    sock.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from zonerss.errors import CannotServe
+from zonerss.serve import sockets
 from zonerss.serve.addresses import TcpAddress, UnixAddress
 from zonerss.serve.sockets import _passed, address_of, client_of, listen, passed, passed_count, remove
 
@@ -79,6 +80,22 @@ def test_a_socket_that_was_left_behind_is_replaced_and_nothing_else_is(tmp_path:
     assert Path(address.path).read_text() == "mine"
     with pytest.raises(CannotServe, match="No such file"):
         listen(UnixAddress(str(tmp_path / "nowhere" / "a.sock")))
+
+
+def test_a_name_is_removed_while_it_is_still_listened_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, unlink = UnixAddress(str(tmp_path / "a.sock")), os.unlink
+
+    def noted(path: str) -> None:
+        with pytest.raises(CannotServe, match="another program listens there already"):
+            listen(address)
+        unlink(path)
+
+    sock = listen(address)
+    monkeypatch.setattr(sockets.os, "unlink", noted)
+    remove(sock)
+    assert not os.path.lexists(address.path)
 
 
 @pytest.mark.parametrize(
