@@ -17,7 +17,7 @@ from zonerss.serve.metrics import exposition
 from zonerss.serve.moving import END, Traffic, moving_exposition
 from zonerss.serve.negotiate import CLASSIC, OPENMETRICS, takes_gzip, wants_openmetrics
 from zonerss.serve.page import render as render_page
-from zonerss.serve.rendered import Rendered
+from zonerss.serve.rendered import Pieces, Rendered
 from zonerss.serve.ticker import Pace
 from zonerss.serve.webconfig import WebConfig
 from zonerss.views.document import render_json
@@ -48,7 +48,7 @@ class Answer:
     """What goes back to a client."""
 
     status: int
-    body: bytes
+    body: Pieces
     content_type: str = _TEXT
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -99,36 +99,36 @@ class App:
             answer = await self._answer(request, conversation.client if conversation else None)
         except Exception as err:
             self._complain(f"an answer could not be made: {err!r}")
-            answer = Answer(500, b"an error of zonerss: its log has more\n")
+            answer = Answer(500, (b"an error of zonerss: its log has more\n",))
         self._traffic.answers[answer.status] += 1
         return await _send(request, answer, self._headers)
 
     async def _answer(self, request: BaseRequest, client: object) -> Answer:
         if not self._bucket.take():
-            return Answer(429, b"too many requests: rate_limit of the web configuration\n")
+            return Answer(429, (b"too many requests: rate_limit of the web configuration\n",))
         verdict = await self._passwords.verdict(request.headers.get("Authorization"), client)
         if verdict is Verdict.BUSY:
-            return Answer(429, b"too many passwords are being checked\n", headers={"Retry-After": "2"})
+            return Answer(429, (b"too many passwords are being checked\n",), headers={"Retry-After": "2"})
         if verdict is Verdict.WRONG:
             return Answer(
                 401,
-                b"name and password are needed\n",
+                (b"name and password are needed\n",),
                 headers={"WWW-Authenticate": 'Basic realm="zonerss", charset="UTF-8"'},
             )
         path = request.raw_path.partition("?")[0]
         if path not in _PATHS:
-            return Answer(404, b"there is no such page: see /, /metrics and /snapshot.json\n")
+            return Answer(404, (b"there is no such page: see /, /metrics and /snapshot.json\n",))
         if request.method not in ("GET", "HEAD"):
-            return Answer(405, b"only GET and HEAD are answered\n", headers={"Allow": "GET, HEAD"})
+            return Answer(405, (b"only GET and HEAD are answered\n",), headers={"Allow": "GET, HEAD"})
         return await self._page(path, request)
 
     async def _page(self, path: str, request: BaseRequest) -> Answer:
         if path == "/-/healthy":
-            return Answer(200, b"zonerss is healthy\n")
+            return Answer(200, (b"zonerss is healthy\n",))
         if (rendered := self._rendered) is None:
-            return Answer(503, b"the first walk is not done yet\n", headers={"Retry-After": "1"})
+            return Answer(503, (b"the first walk is not done yet\n",), headers={"Retry-After": "1"})
         if path == "/-/ready":
-            return Answer(200, b"zonerss is ready\n")
+            return Answer(200, (b"zonerss is ready\n",))
         more = b""
         if path == "/metrics":
             openmetrics = wants_openmetrics(request.headers.get("Accept"))
@@ -146,12 +146,12 @@ async def _send(request: BaseRequest, answer: Answer, headers: Mapping[str, str]
     """In pieces, each as soon as the client has taken those before: so a slow one holds little memory."""
     response = StreamResponse(status=answer.status, headers={**_ALWAYS, **headers, **answer.headers})
     response.headers["Content-Type"] = answer.content_type
-    response.content_length = len(answer.body)
+    response.content_length = sum(map(len, answer.body))
     response.force_close()
     await response.prepare(request)
     if request.method != "HEAD":
-        body = memoryview(answer.body)
-        for at in range(0, len(body), _CHUNK_BYTES):
-            await response.write(bytes(body[at : at + _CHUNK_BYTES]))
+        for piece in answer.body:
+            for at in range(0, len(piece), _CHUNK_BYTES):
+                await response.write(piece[at : at + _CHUNK_BYTES])
     await response.write_eof()
     return response

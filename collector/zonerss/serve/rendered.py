@@ -12,26 +12,32 @@ from zonerss.serve.look import Look
 
 Makers = Mapping[str, Callable[[Look], bytes]]
 """What makes an answer, by its name."""
+Pieces = tuple[bytes, ...]
+"""Of an answer, one behind the other."""
 _LEVEL = 6
 _GZIP = 31  # zlib.h: a window of 32 KiB, with gzip's header and trailer
 
 
 class Encoded:
-    """Bytes that are the same for all who ask, and the same compressed, to both of which something can be added."""
+    """
+    Bytes that are the same for all who ask, and the same compressed, to both of which something can be added.
+
+    They come in two pieces, of which the first is one object for all: so those who take it slowly hold no copies.
+    """
 
     def __init__(self, plain: bytes) -> None:
         self._plain = plain
         self._packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
         self._packed = self._packer.compress(plain)
 
-    def plain(self, more: bytes = b"") -> bytes:
+    def plain(self, more: bytes = b"") -> Pieces:
         """As they are."""
-        return self._plain + more if more else self._plain
+        return self._plain, more
 
-    def gzip(self, more: bytes = b"") -> bytes:
+    def gzip(self, more: bytes = b"") -> Pieces:
         """Compressed as one stream; what was compressed before is not compressed again."""
         packer = self._packer.copy()
-        return self._packed + packer.compress(more) + packer.flush()
+        return self._packed, packer.compress(more) + packer.flush()
 
 
 class Rendered:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -22,9 +23,17 @@ def test_what_is_added_is_behind_what_was_encoded_whatever_was_added_before(
 ) -> None:
     encoded = Encoded(head)
     for tail in tails:
-        assert encoded.plain(tail) == head + tail
-        assert gzip.decompress(encoded.gzip(tail)) == head + tail
-    assert gzip.decompress(encoded.gzip()) == head
+        assert b"".join(encoded.plain(tail)) == head + tail
+        assert gzip.decompress(b"".join(encoded.gzip(tail))) == head + tail
+    assert gzip.decompress(b"".join(encoded.gzip())) == head
+
+
+def test_what_is_the_same_for_all_is_one_object() -> None:
+    encoded = Encoded(random.Random(1).randbytes(1 << 20))
+    for way in (encoded.plain, encoded.gzip):
+        first, second = way(b"one"), way(b"another")
+        assert first[0] is second[0]
+        assert sum(map(len, second[1:])) < 1 << 17  # what zlib had not given out yet is in there
 
 
 def test_fifty_who_ask_at_once_get_one_answer() -> None:
@@ -40,7 +49,7 @@ def test_fifty_who_ask_at_once_get_one_answer() -> None:
             rendered = Rendered(look(), {"a": make}, executor, spent.append)
             answers = await asyncio.gather(*(rendered.get("a") for _ in range(50)))
             assert (await rendered.get("a")) is answers[0]
-            return {answer.plain() for answer in answers}
+            return {b"".join(answer.plain()) for answer in answers}
 
     assert asyncio.run(ask()) == {b"0.1.0"}
     assert len(made) == len(spent) == 1
@@ -64,6 +73,6 @@ def test_one_who_leaves_does_not_take_the_answer_with_him() -> None:
             with pytest.raises(asyncio.CancelledError):
                 await leaving
             go_on.set()
-            return (await staying).plain()
+            return b"".join((await staying).plain())
 
     assert asyncio.run(ask()) == b"x"
