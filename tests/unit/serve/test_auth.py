@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zonerss.serve import auth
-from zonerss.serve.auth import MOST_REMEMBERED, MOST_WAITING_OF_ONE, Passwords, Verdict, credentials
+from zonerss.serve.auth import MOST_REMEMBERED, MOST_WAITING_OF_ONE, Passwords, Verdict, credentials, dummy
+from zonerss.serve.webconfig import _BCRYPT
 
 
 def header(name: str, password: str | bytes) -> str:
@@ -68,6 +69,21 @@ def test_right_wrong_and_unknown_cost_the_same_the_first_time(checked: list[byte
     assert len(checked) == 3
     assert run(passwords, header("alice", "Secret")) == [Verdict.WRONG]
     assert len(checked) == 4
+
+
+def test_new_users_are_used_without_a_hash_being_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = hashed(b"secret")
+    monkeypatch.delattr(bcrypt, "hashpw")
+    passwords = Passwords()
+    passwords.use({"alice": right, "bob": right.replace("$04$", "$05$")})
+    assert passwords._dummy[:7] == b"$2b$05$"
+    assert run(passwords, header("carol", "")) == [Verdict.WRONG]
+
+
+@pytest.mark.parametrize("cost", [4, 5, 6])
+def test_a_dummy_is_a_hash_of_its_cost(cost: int) -> None:
+    assert _BCRYPT.fullmatch(dummy(cost).decode())
+    assert not bcrypt.checkpw(b"", dummy(cost))
 
 
 def test_a_password_that_was_changed_is_not_remembered(checked: list[bytes]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -24,3 +26,30 @@ def test_the_name_of_a_socket_that_was_handed_over_stays(
     assert first.fileno() == second.fileno() == -1
     assert Path(theirs.path).is_socket()
     assert not Path(ours.path).exists()
+
+
+ENDS = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from zonerss.serve.server import Server
+
+class Ticker:
+    error = None
+    def stop(self, seconds):
+        return True
+
+async def main():
+    pass
+
+server = object.__new__(Server)
+server._ticker, server._main, server.close = Ticker(), main, lambda: print("closed")
+ThreadPoolExecutor(1).submit(threading.Event().wait)
+raise SystemExit(server.run())
+"""
+
+
+def test_the_end_does_not_wait_for_a_check_or_an_answer() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ENDS], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "closed\n", "")
