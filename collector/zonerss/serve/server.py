@@ -294,18 +294,21 @@ class Server:
             await asyncio.sleep(pause)
 
     def _reload(self) -> None:
+        """The service manager is told what came of it, but not in what words: those are for the log."""
         self._notifier.reloading()
+        status = "not read again: see the log"
         try:
             config = read_web_config(self._settings.web_config_file)
             rules = self._settings.read_rules()
             self._configure(config)
         except ZonerssError as err:
             self._log.say(f"{err}; the configuration of before still holds", ERROR)
-            self._notifier.ready(f"not read again: {err}")
-            return
-        self._session.use_rules(rules)
-        self._log.say("rules and web configuration were read again", NOTICE)
-        self._notifier.ready("rules and web configuration were read again")
+        else:
+            self._session.use_rules(rules)
+            status = "rules and web configuration were read again"
+            self._log.say(status, NOTICE)
+        finally:
+            self._notifier.ready(status)
 
     def _configure(self, config: WebConfig) -> None:
         """:raises UsageError: a certificate cannot be used; then all is as before"""

@@ -45,6 +45,8 @@ _HEADERS = {
 }
 """Headers that may be added, and values that they may have; None: any."""
 _BCRYPT = re.compile(r"\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{53}")
+_HASHES = re.compile(r"\$2[aby]\$\S*")
+"""In names of keys, by mistake."""
 _COSTS = range(4, 18)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -105,10 +107,17 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """:raises yaml.YAMLError: a key is there twice"""
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = next((key for at, key in enumerate(keys) if key in keys[:at]), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"{twice!r} is there twice", node.start_mark)
+        if any(key in keys[:at] for at, key in enumerate(keys)):
+            raise yaml.constructor.ConstructorError(None, None, "a key is there twice", node.start_mark)
         return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """:raises yaml.YAMLError: a value is not what its tag says, for which PyYAML has errors of all kinds"""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError, TypeError, ArithmeticError) as err:
+            problem = "a value is not of the kind that it is said to be"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from err
 
 
 class _Section:
@@ -128,7 +137,7 @@ class _Section:
 
     def wrong(self, key: str | None, what: str) -> UsageError:
         """The error about a key."""
-        place = ".".join(part for part in (self._name, key) if part)
+        place = _HASHES.sub("(a hash)", ".".join(part for part in (self._name, key) if part))
         return UsageError(f"{self.path}: {place or 'the file'} {what}")
 
     def take(self, key: str, kind: type, default: Any = None) -> Any:
@@ -138,7 +147,8 @@ class _Section:
         if value is None:
             return default
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise self.wrong(key, f"is {value!r}: it takes {_KINDS[kind]}")
+            is_shown = kind is not dict and key not in _SECRET and isinstance(value, (str, int, float))
+            raise self.wrong(key, f"{f'is {value!r}: it ' if is_shown else ''}takes {_KINDS[kind]}")
         return value
 
     def texts(self, key: str) -> list[str] | None:
@@ -164,6 +174,8 @@ class _Section:
             raise self.wrong(key, f"is not known{'; ' + hint if hint else ''}")
 
 
+_SECRET = ("cert", "key", "client_ca")
+"""Keys whose values are in no error; nor are those of mappings: errors go into logs, which others read."""
 _KINDS = {str: "text", bool: "true or false", list: "a list", dict: "a mapping", int: "a whole number"}
 
 
@@ -179,8 +191,8 @@ def parse_web_config(content: bytes, path: str) -> WebConfig:
     """
     try:
         found = yaml.load(content, _Loader)
-    except (yaml.YAMLError, RecursionError, ValueError) as err:
-        raise UsageError(f"{path} is no YAML: {' '.join(str(err).split())}") from err
+    except (yaml.YAMLError, RecursionError) as err:
+        raise UsageError(f"{path} is no YAML: {_said(err)}") from err
     whole = _Section("", found, path)
     words: list[str] = []
     config = WebConfig(
@@ -194,6 +206,19 @@ def parse_web_config(content: bytes, path: str) -> WebConfig:
     )
     whole.end()
     return config
+
+
+def _said(err: yaml.YAMLError | RecursionError) -> str:
+    """What is wrong and where, without what is there: that can be a hash or a key."""
+    if isinstance(err, yaml.MarkedYAMLError):
+        mark = err.problem_mark or err.context_mark
+        problem = str(err.problem or err.context)
+        if isinstance(err, (yaml.composer.ComposerError, yaml.constructor.ConstructorError)):
+            problem = re.split(r"['\":]", problem)[0].strip()  # names of anchors and tags come behind
+        return f"{problem}, line {mark.line + 1}, column {mark.column + 1}" if mark else problem
+    if isinstance(err, yaml.reader.ReaderError):
+        return f"{err.reason}, position {err.position}"
+    return "it is nested too deeply" if isinstance(err, RecursionError) else type(err).__name__
 
 
 def _tls(section: _Section, say: Callable[[str], None]) -> TlsConfig | None:
@@ -299,7 +324,11 @@ def _users(whole: _Section) -> Mapping[str, str]:
         raise whole.wrong("basic_auth_users", f"are {len(users)}: at most {_MOST_USERS} are taken")
     for name, value in users.items():
         if not isinstance(name, str) or ":" in name:
-            raise whole.wrong("basic_auth_users", f"has the name {name!r}: names are texts without a colon")
+            raise whole.wrong(
+                "basic_auth_users", "has a name that cannot be one: names are texts without a colon"
+            )
+        if _HASHES.search(name):
+            raise whole.wrong("basic_auth_users", "has a hash where a name is to be: it takes NAME: HASH")
         match = _BCRYPT.fullmatch(value) if isinstance(value, str) else None
         if match is None:
             raise whole.wrong(

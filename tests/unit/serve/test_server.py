@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from zonerss.errors import UsageError
 from zonerss.serve import server
 from zonerss.serve.addresses import UnixAddress
 from zonerss.serve.sockets import listen
@@ -53,3 +55,33 @@ def test_the_end_does_not_wait_for_a_check_or_an_answer() -> None:
         [sys.executable, "-c", ENDS], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "closed\n", "")
+
+
+class Told:
+    """A notifier and a log that keep what they are told."""
+
+    def __init__(self) -> None:
+        self.manager, self.log = list[str](), list[str]()
+
+    def reloading(self) -> None:
+        self.manager.append("reloading")
+
+    def ready(self, status: str) -> None:
+        self.manager.append(status)
+
+    def say(self, sentence: str, level: int) -> None:
+        self.log.append(sentence)
+
+
+@pytest.mark.parametrize("error", [UsageError("web.yml: a secret"), KeyError("a secret")])
+def test_a_service_manager_hears_the_end_of_each_reading_and_no_secret(error: Exception) -> None:
+    def read_rules() -> None:
+        raise error
+
+    told, one = Told(), object.__new__(server.Server)
+    one._notifier = one._log = told  # type: ignore[assignment]
+    one._settings = SimpleNamespace(web_config_file=None, read_rules=read_rules)  # type: ignore[assignment]
+    with suppress(KeyError):
+        one._reload()
+    assert told.manager == ["reloading", "not read again: see the log"]
+    assert told.log == ([f"{error}; the configuration of before still holds"] * isinstance(error, UsageError))

@@ -87,7 +87,7 @@ CERT = "cert_file: a, key_file: b"
         (f"basic_auth_users: {{'a:b': {HASH}}}", "without a colon"),
         (f"basic_auth_users: {{7: {HASH}}}", "names are texts"),
         (f"basic_auth_users: {{a: '{HASH.replace('$10$', '$31$')}'}}", "of cost 31: 4 to 17 are taken"),
-        (f"basic_auth_users:\n  a: {HASH}\n  a: {HASH}", "'a' is there twice"),
+        (f"basic_auth_users:\n  a: {HASH}\n  a: {HASH}", "a key is there twice, line 2, column 3"),
         ("tls_server_config: {cert_file: a}", "tls_server_config.key_file is missing"),
         ("tls_server_config: {key_file: a}", "tls_server_config.cert_file is missing"),
         ("tls_server_config: {cert: '-----BEGIN'}", "name a file by cert_file"),
@@ -115,7 +115,7 @@ CERT = "cert_file: a, key_file: b"
         (f"tls_server_config: {{{CERT}, cipher_suites: RC4}}", "cipher_suites is 'RC4': it takes a list"),
         (f"tls_server_config: {{{CERT}, curve_preferences: [P256]}}", "curve_preferences has 'P256'"),
         (f"tls_server_config: {{{CERT}, prefer_server_cipher_suites: 1}}", "it takes true or false"),
-        ("tls_server_config: [a]", "tls_server_config is .* it takes a mapping"),
+        ("tls_server_config: [a]", "tls_server_config takes a mapping"),
         ("[a, b]", "the file is no mapping"),
         ("5: a", "has a key that is no text: 5"),
         ("http_server_config: {headers: {X-Own: a}}", "headers.X-Own is not known"),
@@ -126,14 +126,56 @@ CERT = "cert_file: a, key_file: b"
         ("rate_limit: {interval: 1s, burst: true}", "burst is True: it takes a whole number"),
         ("a: [", "web.yml is no YAML"),
         ("a: !!python/object/apply:os.system [id]", "web.yml is no YAML"),
-        ("\x00", "web.yml is no YAML"),
-        ("[" * 5000, "web.yml is no YAML"),
+        ("\x00", "web.yml is no YAML: special characters are not allowed, position 0"),
+        ("[" * 5000, "web.yml is no YAML: it is nested too deeply"),
+        ('a:\n  b: !!int ""', "web.yml is no YAML: a value is not .*, line 2, column 6"),
+        ("!!bool foo", "web.yml is no YAML: a value is not of the kind"),
+        ("!!timestamp foo", "web.yml is no YAML: a value is not of the kind"),
+        ("!!float foo", "web.yml is no YAML: a value is not of the kind"),
     ],
 )
 def test_what_is_wrong_is_named(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said) as refused:
         parse(text)
     assert str(refused.value).startswith("/etc/zonerss/web.yml")
+
+
+KEY = "MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"basic_auth_users: {{a: {HASH}, b: [}}",
+        f"basic_auth_users:\n  a: {HASH}\n b: {HASH}",
+        f'basic_auth_users: {{a: "{HASH}',
+        f"basic_auth_users: a:{HASH}",
+        f"basic_auth_users: [a, {HASH}]",
+        f"basic_auth_users: {{'a:{HASH}': }}",
+        f"basic_auth_users: {{{HASH}: a}}",
+        f"basic_auth_users: {{{HASH}: a, {HASH}: a}}",
+        f"basic_auth_users: {{a: *{HASH[4:]}}}",
+        f"basic_auth_users: {{a: !{KEY} b}}",
+        f"basic_auth_users: {{a: !!int {KEY}}}",
+        f"basic_auth_users: {{a: !!binary {KEY}=}}",
+        f"basic_auth_users: {HASH}",
+        f"{HASH}: alice",
+        f"alice:{HASH}:",
+        f"tls_server_config: {{{HASH[:40]}: alice}}",
+        f"http_server_config: {{headers: {{{HASH}: alice}}}}",
+        f"tls_server_config: {{key: [{KEY}]}}",
+        f"tls_server_config: {{cert: {{{KEY}: 1}}}}",
+        f"tls_server_config: {{key: {KEY}}}",
+        f"tls_server_config: {KEY}",
+        f"tls_server_config:\n  key: |\n {KEY}\n",
+        f"tls_server_config:\n  key: '{KEY}\n  cert: 'a'\n",
+    ],
+)
+def test_no_hash_and_no_key_is_in_what_is_said(text: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse(text)
+    assert HASH[7:20] not in str(refused.value)
+    assert KEY[:10] not in str(refused.value)
 
 
 @pytest.mark.parametrize(
