@@ -2,7 +2,8 @@
 
 A newcomer is let in as long as there is anybody who has not asked yet: the one of them who has been silent longest
 has to go, of the same client if that one has too many, else of the client that has most. So clients that connect and
-say nothing cannot keep others out, whoever they are.
+say nothing cannot keep others out, whoever they are. Where all have asked, the first of the client that has most has to
+go, if the newcomer has fewer even then. So a few clients that do not take their answers cannot keep others out.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Places:
         self.evicted = 0
         """How many had to go for others."""
         self.refused = 0
-        """How many were not let in, because all who are connected are being answered."""
+        """How many were not let in: all who are connected are being answered, and no other client has more of them."""
 
     def enter(self, client: Hashable, close: Callable[[], None]) -> Place | None:
         """
@@ -59,12 +60,13 @@ class Places:
         :param close: is called when it has to go for others
         """
         own = self._places.get(client, {})
-        among = own if len(own) >= self._most_of_one else {}
-        if not among and self.count >= self._most:
-            among = max(self._places.values(), key=_silent)
-        if among and not self._evict(among):
-            self.refused += 1
-            return None
+        is_one_too_many = len(own) >= self._most_of_one
+        if is_one_too_many or self.count >= self._most:
+            leaving = _oldest_silent(own) if is_one_too_many else self._leaving(len(own))
+            if leaving is None:
+                self.refused += 1
+                return None
+            self._evict(leaving)
         place = Place(client, close)
         self._places.setdefault(client, {})[place] = None
         self.count += 1
@@ -79,14 +81,20 @@ class Places:
             if not own:
                 del self._places[place.client]
 
-    def _evict(self, among: dict[Place, None]) -> bool:
-        oldest = next((place for place in among if not place.has_asked), None)
-        if oldest is None:
-            return False
-        self.leave(oldest)
+    def _leaving(self, own: int) -> Place | None:
+        """Who has to go for a client that has so many; None: nobody."""
+        silent = _oldest_silent(max(self._places.values(), key=_silent))
+        most = max(self._places.values(), key=len)
+        return silent or (next(iter(most)) if own + 1 < len(most) else None)
+
+    def _evict(self, place: Place) -> None:
+        self.leave(place)
         self.evicted += 1
-        oldest.close()
-        return True
+        place.close()
+
+
+def _oldest_silent(places: dict[Place, None]) -> Place | None:
+    return next((place for place in places if not place.has_asked), None)
 
 
 def _silent(places: dict[Place, None]) -> int:

@@ -51,6 +51,21 @@ def test_who_is_being_answered_stays() -> None:
     assert (room.gone, room.places.refused, room.places.count) == ([], 1, 2)
 
 
+def test_two_who_are_being_answered_do_not_keep_others_out() -> None:
+    room = Room(8, 6)
+    for number in range(8):
+        place = room.enter("a" if number < 5 else "b", str(number))
+        assert place is not None
+        place.has_asked = True
+    for number in range(3):
+        place = room.enter("new", f"new {number}")
+        assert (place is not None) == (number < 2)
+        if place is not None:
+            place.has_asked = True
+    # Nobody goes for one who would then have as many.
+    assert (room.gone, room.places.refused, room.places.count) == (["0", "1"], 1, 8)
+
+
 def test_leaving_twice_is_leaving_once() -> None:
     room = Room(2, 2)
     place = room.enter("1", "1")
@@ -66,9 +81,12 @@ def test_the_limits_hold_whatever_comes(steps: list[tuple[str, str]]) -> None:
     for number, (client, step) in enumerate(steps):
         own = [name for name, (whose, _) in inside.items() if whose == client]
         if step == "come":
+            had_silent = any(not place.has_asked for _, place in inside.values())
             place = room.enter(client, str(number))
             for name in room.gone:
-                assert not inside.pop(name)[1].has_asked
+                whose, gone = inside.pop(name)
+                others = sum(one == whose for one, _ in inside.values())
+                assert not gone.has_asked or (not had_silent and len(own) < others)
             room.gone.clear()
             if place is not None:
                 inside[str(number)] = (client, place)
