@@ -1,8 +1,8 @@
 """Who may ask: names and passwords by HTTP basic authentication, checked against hashes by bcrypt.
 
 A check takes a tenth of a second of processor time on purpose. So it is made in a thread, one at a time; who waits for
-one is limited, for each client and for all; and a pair of name and password that was right is remembered, by a keyed
-hash. A name that is not known costs the same as one that is.
+one is limited, for each client and for all, and who waits for many gives way to who waits for few; and a pair of name
+and password that was right is remembered, by a keyed hash. A name that is not known costs the same as one that is.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import binascii
 import hashlib
 import hmac
 import os
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
@@ -64,7 +64,7 @@ class Passwords:
         self._dummy = dummy(_LEAST_COST)
         self._secret = os.urandom(32)
         self._right: OrderedDict[bytes, None] = OrderedDict()
-        self._waiting: Counter[Hashable] = Counter()
+        self._waiting: dict[Hashable, list[asyncio.Future[bool]]] = {}
         self._checker = ThreadPoolExecutor(1, "bcrypt")
 
     def use(self, users: Mapping[str, str]) -> None:
@@ -99,24 +99,47 @@ class Passwords:
         if text is not None and key in self._right:
             self._right.move_to_end(key)
             return Verdict.RIGHT
-        if self._waiting.total() >= MOST_WAITING or self._waiting[client] >= MOST_WAITING_OF_ONE:
+        if not self._has_room(client):
             return Verdict.BUSY
-        self._waiting[client] += 1
-        try:
-            hashed = self._dummy if text is None else text.encode("ascii")
-            is_right = await asyncio.get_running_loop().run_in_executor(
-                self._checker, _check, password, hashed
-            )
-        finally:
-            self._waiting[client] -= 1
-            if not self._waiting[client]:
-                del self._waiting[client]
+        hashed = self._dummy if text is None else text.encode("ascii")
+        is_right = await self._check(client, password, hashed)
+        if is_right is None:
+            return Verdict.BUSY
         if not is_right or text is None or self._users.get(name) != text:
             return Verdict.WRONG
         self._right[key] = None
         while len(self._right) > MOST_REMEMBERED:
             self._right.popitem(last=False)
         return Verdict.RIGHT
+
+    def _has_room(self, client: Hashable) -> bool:
+        """Whether one more check of a client may wait; the newest of the client with most makes room for few."""
+        own = len(self._waiting.get(client, ()))
+        if own >= MOST_WAITING_OF_ONE:
+            return False
+        if sum(map(len, self._waiting.values())) >= MOST_WAITING:
+            most = max(self._waiting.values(), key=len)
+            if own + 1 >= len(most):
+                return False
+            most.pop().cancel()  # one of several, which are made in order: it waits yet
+        return True
+
+    async def _check(self, client: Hashable, password: bytes, hashed: bytes) -> bool | None:
+        """Whether the password is right; None: it had to make room and was not looked at."""
+        check = asyncio.get_running_loop().run_in_executor(self._checker, _check, password, hashed)
+        waiting = self._waiting.setdefault(client, [])
+        waiting.append(check)
+        try:
+            return await check
+        except asyncio.CancelledError:
+            if check in waiting:
+                raise  # the request was cancelled
+            return None
+        finally:
+            if check in waiting:
+                waiting.remove(check)
+                if not waiting:
+                    del self._waiting[client]
 
     def _key(self, hashed: str, name: str, password: bytes) -> bytes:
         """Of a triple; no part of it can be told from this."""

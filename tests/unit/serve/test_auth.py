@@ -13,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zonerss.serve import auth
-from zonerss.serve.auth import MOST_REMEMBERED, MOST_WAITING_OF_ONE, Passwords, Verdict, credentials, dummy
+from zonerss.serve.auth import (
+    MOST_REMEMBERED,
+    MOST_WAITING,
+    MOST_WAITING_OF_ONE,
+    Passwords,
+    Verdict,
+    credentials,
+    dummy,
+)
 from zonerss.serve.webconfig import _BCRYPT
 
 
@@ -115,6 +123,44 @@ def test_one_client_cannot_make_others_wait(checked: list[bytes]) -> None:
     assert verdicts[10] is Verdict.RIGHT
     assert len(checked) == MOST_WAITING_OF_ONE + 1
     assert run(passwords, flood[0]) == [Verdict.WRONG]
+
+
+def test_a_few_clients_cannot_make_others_wait(checked: list[bytes]) -> None:
+    passwords = Passwords()
+    passwords.use({"alice": hashed(b"secret")})
+    crowd = "abcd" * MOST_WAITING_OF_ONE
+    assert len(crowd) == MOST_WAITING
+    flood = [header("alice", str(number)) for number in range(MOST_WAITING)]
+    late = [header("alice", "secret"), header("alice", "secret"), header("alice", "guess")]
+    verdicts = run(passwords, *flood, *late, clients=crowd + "efe")
+    assert verdicts[MOST_WAITING:] == [Verdict.RIGHT, Verdict.RIGHT, Verdict.WRONG]
+    assert verdicts[:MOST_WAITING].count(Verdict.BUSY) == 3
+    assert verdicts.index(Verdict.BUSY) == MOST_WAITING - 4  # of one who waits for four, the newest
+    assert len(checked) == MOST_WAITING
+    assert not passwords._waiting
+
+
+def test_as_many_clients_as_may_wait_leave_no_room() -> None:
+    passwords = Passwords()
+    passwords.use({"alice": hashed(b"secret")})
+    flood = [header("alice", str(number)) for number in range(MOST_WAITING + 1)]
+    verdicts = run(passwords, *flood, clients="abcdefghijklmnopq")
+    assert verdicts == [Verdict.WRONG] * MOST_WAITING + [Verdict.BUSY]
+
+
+def test_a_request_that_is_cancelled_waits_no_more() -> None:
+    async def leave() -> None:
+        asked = asyncio.ensure_future(passwords.verdict(header("alice", "secret"), "c"))
+        await asyncio.sleep(0)
+        assert passwords._waiting
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        assert not passwords._waiting
+
+    passwords = Passwords()
+    passwords.use({"alice": hashed(b"secret")})
+    asyncio.run(leave())
 
 
 def test_what_is_remembered_is_bounded() -> None:
