@@ -41,7 +41,7 @@ from zonerss.serve.notify import Notifier, watchdog_seconds
 from zonerss.serve.sockets import address_of, listen, passed, remove
 from zonerss.serve.ticker import Pace, Ticker
 from zonerss.serve.tls import Certificates
-from zonerss.serve.webconfig import WebConfig, parse_web_config
+from zonerss.serve.webconfig import TlsConfig, WebConfig, parse_web_config
 from zonerss.snapshot import Session, Snapshot
 from zonerss.zones.rules import Rule
 
@@ -266,19 +266,13 @@ class Server:
         await acceptor.close()
 
     def _announce(self) -> None:
-        is_open = not self._certificates and not self._passwords.asks
+        tls = self._certificates.config if self._certificates else None
         for sock in self._sockets:
             address = address_of(sock)
             scheme = "https" if self._certificates else "http"
             self._log.say(f"listening on {scheme}://{address}")
-            if not address.is_loopback and is_open:
-                self._log.say(
-                    f"whoever reaches {address} can read what every zone of this host is called and uses: "
-                    "--web.config.file asks for TLS and passwords",
-                    WARNING,
-                )
-            elif not address.is_loopback and not self._certificates:
-                self._log.say(f"passwords cross the network to {address} in the clear: use TLS", WARNING)
+            if warning := _warning(address, tls, self._passwords.asks):
+                self._log.say(warning, WARNING)
         self._notifier.ready(
             f"listening; the first walk is under way, then one every {self._pace.interval_seconds:g} s"
         )
@@ -332,6 +326,19 @@ def _listen_all(addresses: Sequence[Address], stack: ExitStack) -> Iterator[sock
         sock = listen(address)
         stack.callback(remove, sock)
         yield sock
+
+
+def _warning(address: Address, tls: TlsConfig | None, asks_passwords: bool) -> str | None:
+    """What is to be said of an address that others than this host reach; None: nothing."""
+    if address.is_loopback:
+        return None
+    if not asks_passwords and not (tls and tls.client_auth_type == "RequireAndVerifyClientCert"):
+        asked = "passwords or certificates of clients" if tls else "TLS and passwords"
+        return (
+            f"whoever reaches {address} can read what every zone of this host is called and uses: "
+            f"--web.config.file asks for {asked}"
+        )
+    return None if tls else f"passwords cross the network to {address} in the clear: use TLS"
 
 
 def _build() -> Build:

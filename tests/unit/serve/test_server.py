@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,8 +13,9 @@ import pytest
 
 from zonerss.errors import UsageError
 from zonerss.serve import server
-from zonerss.serve.addresses import UnixAddress
+from zonerss.serve.addresses import Address, TcpAddress, UnixAddress
 from zonerss.serve.sockets import listen
+from zonerss.serve.webconfig import TlsConfig
 
 
 def test_the_name_of_a_socket_that_was_handed_over_stays(
@@ -28,6 +30,32 @@ def test_the_name_of_a_socket_that_was_handed_over_stays(
     assert first.fileno() == second.fileno() == -1
     assert Path(theirs.path).is_socket()
     assert not Path(ours.path).exists()
+
+
+HERE, THERE = TcpAddress("127.0.0.1", 1), TcpAddress("192.0.2.1", 1)
+NOBODY = TlsConfig("a", "b")
+SOME = replace(NOBODY, client_auth_type="VerifyClientCertIfGiven", client_ca_file="c")
+ALL = replace(SOME, client_auth_type="RequireAndVerifyClientCert")
+
+
+@pytest.mark.parametrize(
+    ("address", "tls", "asks", "said"),
+    [
+        (HERE, None, False, None),
+        (UnixAddress("/a"), None, False, None),
+        (THERE, None, False, "asks for TLS and passwords"),
+        (THERE, None, True, "in the clear"),
+        (THERE, NOBODY, False, "asks for passwords or certificates of clients"),
+        (THERE, SOME, False, "asks for passwords or certificates of clients"),
+        (THERE, ALL, False, None),
+        (THERE, NOBODY, True, None),
+    ],
+)
+def test_where_anybody_may_read_is_said(
+    address: Address, tls: TlsConfig | None, asks: bool, said: str | None
+) -> None:
+    warning = server._warning(address, tls, asks)
+    assert warning is None if said is None else warning and said in warning
 
 
 ENDS = """
