@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import os
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 
@@ -59,13 +59,14 @@ def dummy(cost: int) -> bytes:
 class Passwords:
     """Checks credentials. All but the checks themselves is done in one thread, that of the event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, begin: Callable[[], None] | None = None) -> None:
+        """:param begin: is called once in the thread that checks"""
         self._users: Mapping[str, str] = {}
         self._dummy = dummy(_LEAST_COST)
         self._secret = os.urandom(32)
         self._right: OrderedDict[bytes, None] = OrderedDict()
         self._waiting: dict[Hashable, list[asyncio.Future[bool]]] = {}
-        self._checker = ThreadPoolExecutor(1, "bcrypt")
+        self._checker = ThreadPoolExecutor(1, "bcrypt", begin)
 
     def use(self, users: Mapping[str, str]) -> None:
         """From now on these hold: hashes by name; none: everybody may ask."""

@@ -25,15 +25,17 @@ class Camera:
         build: Build,
         publish: Callable[[Look], None],
         failed: Callable[[str], None],
+        clock: Callable[[], float],
     ) -> None:
         """
         :param take: walks once
         :param pairs: how many pairs of zones that share most are in a look
         :param publish: takes each look, in the thread that walks
         :param failed: likewise takes the sentence of a walk that could not be done
+        :param clock: processor time that walks have spent, in seconds
         """
         self._take, self._pace, self._pairs, self._build = take, pace, pairs, build
-        self._publish, self._failed = publish, failed
+        self._publish, self._failed, self._clock = publish, failed, clock
         self._counts = Counts()
         self._growth = Growth()
         self._look: Look | None = None
@@ -44,20 +46,20 @@ class Camera:
 
         After a walk that could not be done, the look before it is published with that walk counted.
         """
-        before, began = time.process_time(), time.monotonic()
+        before, began = self._clock(), time.monotonic()
         try:
             snapshot = self._take()
             ended = time.monotonic()
             pairs = tuple(zone_pairs(snapshot, self._pairs)) if self._pairs else ()
         except (ZonerssError, OSError, MemoryError) as err:
-            self._counts = self._counts.with_failure(self._pace.spend(time.process_time() - before))
+            self._counts = self._counts.with_failure(self._pace.spend(self._clock() - before))
             self._failed(str(err) or "there is not enough memory")
             if self._look is not None:
                 self._show(replace(self._look, counts=self._counts))
             return
         self._growth.add(snapshot)
         growth = self._growth.copy()
-        cost = self._pace.spend(time.process_time() - before)
+        cost = self._pace.spend(self._clock() - before)
         self._counts = self._counts.with_walk(ended - began, cost, snapshot.gaps)
         self._show(
             Look(

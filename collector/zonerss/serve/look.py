@@ -34,7 +34,7 @@ class Counts:
     walk_seconds: float = 0.0
     """What all walks took together."""
     processor_seconds: float = 0.0
-    """Processor time of this process, all its threads, that went into walks and into encoding what they found."""
+    """Processor time that went into walks and into encoding what they found, that of all threads which do so."""
 
     def with_walk(self, seconds: float, processor_seconds: float, gaps: Iterable[Gap]) -> Counts:
         """After one more walk."""

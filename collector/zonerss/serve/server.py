@@ -31,6 +31,7 @@ from zonerss.serve.addresses import Address
 from zonerss.serve.app import App
 from zonerss.serve.auth import Passwords
 from zonerss.serve.camera import Camera
+from zonerss.serve.clock import WalkClock
 from zonerss.serve.connections import Acceptor
 from zonerss.serve.limits import HEADERS, LINE_BYTES, MOST_CONNECTIONS
 from zonerss.serve.logs import ERROR, NOTICE, WARNING, Log
@@ -105,10 +106,12 @@ class Server:
         self._notifier = Notifier(os.environ)
         self._watchdog_seconds = watchdog_seconds(os.environ, os.getpid())
         self._traffic = Traffic()
-        self._passwords = Passwords()
+        clock = WalkClock()
+        clock.leave_out()  # this thread is that of the event loop
+        self._passwords = Passwords(clock.leave_out)
         self._certificates: Certificates | None = None
         self._pace = Pace(settings.interval_seconds, settings.share)
-        self._executor = ThreadPoolExecutor(1, "render")
+        self._executor = ThreadPoolExecutor(1, "render", clock.leave_out)
         self._app = App(
             self._traffic,
             self._passwords,
@@ -144,7 +147,9 @@ class Server:
         retire_threads()
         gc.freeze()  # what is there now stays: it need not be looked through again and again
         drop_privileges(KEPT)
-        camera = Camera(self._take, self._pace, settings.pairs, _build(), self._found, self._failed)
+        camera = Camera(
+            self._take, self._pace, settings.pairs, _build(), self._found, self._failed, clock.seconds
+        )
         self._ticker = Ticker(camera.walk, self._pace)
 
     def report(self) -> list[str]:

@@ -22,11 +22,13 @@ class Shop:
 
     def __init__(self, *takes: Snapshot | Exception, pairs: int = 1) -> None:
         self.takes, self.looks, self.failures = list(takes), list[Look](), list[str]()
+        self.pace, self.spent = Pace(30.0, 1000.0), 0.0
         self.camera = Camera(
-            self.take, Pace(30.0, 1000.0), pairs, BUILD, self.looks.append, self.failures.append
+            self.take, self.pace, pairs, BUILD, self.looks.append, self.failures.append, lambda: self.spent
         )
 
     def take(self) -> Snapshot:
+        self.spent += 2.0
         found = self.takes.pop(0)
         if isinstance(found, Exception):
             raise found
@@ -71,3 +73,13 @@ def test_a_walk_that_could_not_be_done_leaves_the_look_before_it() -> None:
     assert (last.counts.walks, last.counts.failures) == (1, 3)
     assert first.snapshot is again.snapshot is last.snapshot
     assert first.ended_monotonic == last.ended_monotonic
+
+
+def test_a_walk_costs_what_the_clock_of_walks_says_and_answers_what_they_said() -> None:
+    shop = Shop(taken(0, MIB), CannotServe("not now"))
+    shop.camera.walk()
+    assert shop.looks[-1].counts.processor_seconds == 2.0
+    shop.spent += 9.0  # between two walks
+    shop.pace.spend_besides(0.5)
+    shop.camera.walk()
+    assert shop.looks[-1].counts.processor_seconds == 4.5
