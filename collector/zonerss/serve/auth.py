@@ -2,7 +2,8 @@
 
 A check takes a tenth of a second of processor time on purpose. So it is made in a thread, one at a time; who waits for
 one is limited, for each client and for all, and who waits for many gives way to who waits for few; and a pair of name
-and password that was right is remembered, by a keyed hash. A name that is not known costs the same as one that is.
+and password that was right is remembered, by a keyed hash. A name that is not known costs the same as one that is, if
+all hashes are of one cost.
 """
 
 from __future__ import annotations

@@ -200,7 +200,7 @@ def parse_web_config(content: bytes, path: str) -> WebConfig:
         headers=_http(
             _Section("http_server_config", whole.take("http_server_config", dict), path), words.append
         ),
-        users=_users(whole),
+        users=_users(whole, words.append),
         rate_limit=_rate(_Section("rate_limit", whole.take("rate_limit", dict), path)),
         words=tuple(words),
     )
@@ -318,8 +318,8 @@ def _http(section: _Section, say: Callable[[str], None]) -> Mapping[str, str]:
     return found
 
 
-def _users(whole: _Section) -> Mapping[str, str]:
-    users = whole.take("basic_auth_users", dict, {})
+def _users(whole: _Section, say: Callable[[str], None]) -> Mapping[str, str]:
+    users, costs = whole.take("basic_auth_users", dict, {}), set()
     if len(users) > _MOST_USERS:
         raise whole.wrong("basic_auth_users", f"are {len(users)}: at most {_MOST_USERS} are taken")
     for name, value in users.items():
@@ -334,11 +334,17 @@ def _users(whole: _Section) -> Mapping[str, str]:
             raise whole.wrong(
                 f"basic_auth_users.{name}", "is no hash by bcrypt: make one with `htpasswd -nBC 10 ''`"
             )
+        costs.add(int(match[1]))
         if int(match[1]) not in _COSTS:
             raise whole.wrong(
                 f"basic_auth_users.{name}",
                 f"is a hash of cost {int(match[1])}: {_COSTS[0]} to {_COSTS[-1]} are taken, 10 is usual",
             )
+    if len(costs) > 1:
+        say(
+            f"{whole.path}: basic_auth_users: hashes are of different costs ({', '.join(map(str, sorted(costs)))}), so "
+            "how long a check takes tells whether a name is known: make all of one cost"
+        )
     return dict(users)
 
 

@@ -185,11 +185,19 @@ def test_no_hash_and_no_key_is_in_what_is_said(text: str) -> None:
         (f"tls_server_config: {{{CERT}, curve_preferences: [X25519, CurveP256]}}", "takes one curve"),
         (f"tls_server_config: {{{CERT}, curve_preferences: [X25519]}}", "takes one curve, and not X25519"),
         (f"tls_server_config: {{{CERT}, cipher_suites: [TLS_AES_128_GCM_SHA256]}}", "is of TLS 1.3"),
+        (
+            f"basic_auth_users: {{a: {HASH}, b: '{HASH.replace('$10$', '$12$')}'}}",
+            "different costs (10, 12), so how long a check takes tells whether a name is known",
+        ),
     ],
 )
 def test_what_is_taken_otherwise_is_said(text: str, word: str) -> None:
     (said,) = parse(text).words
     assert word in said
+
+
+def test_of_hashes_of_one_cost_there_is_nothing_to_say() -> None:
+    assert parse(f"basic_auth_users: {{a: {HASH}, b: {HASH}}}").words == ()
 
 
 def test_without_a_rate_there_is_no_limit() -> None:
