@@ -3,13 +3,16 @@ series. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from hashlib import sha256
 
 from zonerss.records import Usage
 from zonerss.views.text import printable
 
+MOST_BYTES = 1024
+"""Of a label, in UTF-8. A scrape with longer ones may be dropped (label_value_length_limit)."""
 _HASH_DIGITS = 8
+_MOST_HASH_DIGITS = 64
 _POD = "pod"
 _CONTAINERS = ("docker", "podman", "containerd", "cri-o", "container", "lxc")
 
@@ -19,13 +22,13 @@ def spelled(zones: Iterable[str]) -> dict[str, str]:
     The label ``zone`` of each zone: its name as tables print it, with backslash escapes for what is not printable.
 
     Two names can be printed alike: a byte that is not UTF-8 and the four characters ``\xff``. The one that is printed
-    as it is keeps its spelling; the others get ``~`` and digits of a hash of the name. So no two zones have one label,
-    and a label depends only on which names there are.
+    as it is keeps its spelling; the others get ``~`` and digits of a hash of the name. So does what is left of one that
+    is longer than MOST_BYTES. So no two zones have one label, and a label depends only on which names there are.
     """
     labels: dict[str, str] = {}
     others = []
     for zone in zones:
-        if printable(zone, "utf-8") == zone:
+        if printable(zone, "utf-8") == zone and not _is_long(zone):
             labels[zone] = zone
         else:
             others.append(zone)
@@ -35,16 +38,31 @@ def spelled(zones: Iterable[str]) -> dict[str, str]:
         of_spelling.setdefault(printable(zone, "utf-8"), []).append(zone)
     for spelling, alike in of_spelling.items():
         for zone in alike:
-            alone = len(alike) == 1 and spelling not in taken
+            alone = len(alike) == 1 and spelling not in taken and not _is_long(spelling)
             labels[zone] = spelling if alone else _told_apart(zone, spelling, taken)
             taken.add(labels[zone])
     return labels
 
 
-def _told_apart(zone: str, spelling: str, taken: set[str]) -> str:
-    digits = sha256(zone.encode("utf-8", "surrogatepass")).hexdigest()
-    lengths = range(_HASH_DIGITS, len(digits) + 1)
+def _told_apart(name: str, spelling: str, taken: Collection[str] = ()) -> str:
+    digits = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+    spelling = _beginning(spelling, MOST_BYTES - 1 - _MOST_HASH_DIGITS)
+    lengths = range(_HASH_DIGITS, _MOST_HASH_DIGITS + 1)
     return next(label for n in lengths if (label := f"{spelling}~{digits[:n]}") not in taken)
+
+
+def _is_long(spelling: str) -> bool:
+    return len(spelling) > MOST_BYTES // 4 and len(spelling.encode()) > MOST_BYTES
+
+
+def _beginning(spelling: str, most_bytes: int) -> str:
+    return spelling.encode()[:most_bytes].decode(errors="ignore")
+
+
+def _bounded(name: str) -> str:
+    """A label that is of one zone by the label ``zone`` beside it."""
+    spelling = printable(name, "utf-8")
+    return _told_apart(name, spelling) if _is_long(spelling) else spelling
 
 
 def info_labels(usage: Usage, label: str) -> dict[str, str]:
@@ -59,8 +77,8 @@ def info_labels(usage: Usage, label: str) -> dict[str, str]:
     found = {
         "zone": label,
         "kind": usage.kind,
-        "id": usage.id and printable(usage.id, "utf-8"),
-        "cgroup": usage.cgroup and printable(usage.cgroup, "utf-8"),
+        "id": usage.id and _bounded(usage.id),
+        "cgroup": usage.cgroup and _bounded(usage.cgroup),
         **_parts_of_name(usage.kind, label),
     }
     return {name: value for name, value in found.items() if value}

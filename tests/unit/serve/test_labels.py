@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.builders import usage
 
-from zonerss.serve.labels import info_labels, spelled
+from zonerss.serve.labels import MOST_BYTES, info_labels, spelled
 from zonerss.views.text import printable
 
 BYTE = b"\xff".decode("utf-8", "surrogateescape")
@@ -45,12 +45,33 @@ def test_two_names_that_are_printed_alike_have_two_labels() -> None:
     assert len(set(labels.values())) == 3
 
 
-@given(st.lists(TEXT, unique=True, max_size=8))
+LONG = st.tuples(TEXT, st.sampled_from(("a", "ß", "\n", BYTE, "\\xff")), st.integers(1000, 1030)).map(
+    lambda parts: parts[1] * parts[2] + parts[0]
+)
+
+
+def test_what_is_long_is_shortened_and_told_apart() -> None:
+    bound = "a" * MOST_BYTES
+    names = [bound, bound + "1", bound + "2", "ß" * MOST_BYTES, "\n" * MOST_BYTES, BYTE * MOST_BYTES]
+    labels = spelled(names)
+    assert labels[bound] == bound
+    assert labels[bound + "1"].startswith("a" * 900)
+    assert len(set(labels.values())) == len(names)
+    assert max(len(label.encode()) for label in labels.values()) == MOST_BYTES
+    # who makes a zone of that very name does not get its series
+    second = labels[bound + "1"]
+    again = spelled([*names, second])
+    assert again[second] == second
+    assert len(set(again.values())) == len(names) + 1
+
+
+@given(st.lists(TEXT | LONG, unique=True, max_size=8))
 def test_labels_are_distinct_printable_and_do_not_depend_on_the_order(names: list[str]) -> None:
     labels = spelled(names)
     assert set(labels) == set(names)
     assert len(set(labels.values())) == len(names)
     assert all(printable(label, "utf-8") == label for label in labels.values())
+    assert all(len(label.encode()) <= MOST_BYTES for label in labels.values())
     for other in itertools.islice(itertools.permutations(names), 5):
         assert spelled(other) == labels
 
@@ -71,6 +92,13 @@ def test_labels_are_distinct_printable_and_do_not_depend_on_the_order(names: lis
 def test_names_tell_of_containers_and_pods(kind: str, name: str, parts: dict[str, str]) -> None:
     zone = usage(name, kind=kind, cgroup="/x\n", id=None)
     assert info_labels(zone, name) == {"zone": name, "kind": kind, "cgroup": "/x\\x0a", **parts}
+
+
+def test_long_paths_of_cgroups_are_shortened() -> None:
+    found = [info_labels(usage("u", cgroup="/x" * 2000 + end, id=None), "u")["cgroup"] for end in "ab"]
+    assert found[0] != found[1]
+    assert {path[:900] for path in found} == {"/x" * 450}
+    assert all(len(path.encode()) <= MOST_BYTES for path in found)
 
 
 def test_what_is_unknown_is_no_label() -> None:
