@@ -146,6 +146,14 @@ def test_pages_of_a_file(session, still, disk_directory) -> None:
     pytest.fail("its pages were not seen touched")
 
 
+def test_pages_that_may_not_be_touched_are_idle(session, still) -> None:
+    zone, mem = still
+    anon, forbidden = mem.map("anon 101"), mem.map("protnone 211")
+    settle(mem, anon)
+    found = exactly(session, [zone], lambda: mem.write(anon, 0, 23), {"anon": 23})
+    assert found.zones[0].idle_bytes == (101 - 23 + forbidden.pages) * PAGE
+
+
 def huge_kib(pid: int) -> int:
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("AnonHugePages:"))

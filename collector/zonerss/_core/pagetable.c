@@ -145,6 +145,13 @@ static inline void take_frame(struct walker *w, uint64_t pfn, uint64_t entry, ui
 
 // ---- entries ----
 
+// Does the entry map something? By PROTNONE alone where the process may not touch it now: after mprotect(2), or because the kernel
+// waits for a fault to tell which NUMA node it is used from.
+static inline bool entry_maps(uint64_t entry)
+{
+	return entry & (ENTRY_PRESENT | ENTRY_PROTNONE);
+}
+
 static uint64_t entry_pfn(const struct walker *w, uint64_t entry)
 {
 	return ((entry & ENTRY_PRESENT ? entry : ~entry) & w->frame_mask) >> PAGE_SHIFT;
@@ -178,7 +185,7 @@ static void take_odd(struct walker *w, uint64_t entry, uint32_t traits)
 {
 	if (!(entry & ~ENTRY_NOTHING))
 		return;
-	if (entry & (ENTRY_PRESENT | ENTRY_PROTNONE)) {
+	if (entry_maps(entry)) {
 		uint64_t pfn = entry_pfn(w, entry);
 		if (!(entry & ENTRY_SPECIAL))
 			take_frame(w, pfn, entry, traits);
@@ -352,10 +359,10 @@ static void take_copy(struct walker *w, const struct pagetable_copy *copy, const
 
 // ---- by accessed bits ----
 
-// Does the entry map something that was not touched since its accessed bit was cleared?
+// Was what the entry maps not touched since its accessed bit was cleared?
 static inline bool entry_is_idle(uint64_t entry)
 {
-	return entry & (ENTRY_PRESENT | ENTRY_PROTNONE) && !(entry & ENTRY_ACCESSED);
+	return entry_maps(entry) && !(entry & ENTRY_ACCESSED);
 }
 
 static void side_swap(struct walker *w, struct side *side)
@@ -426,7 +433,7 @@ static void gather_piece(struct walker *w, uint64_t number, uint64_t start, uint
 
 static bool is_to_clear(uint64_t entry)
 {
-	return (entry & (ENTRY_PRESENT | ENTRY_SPECIAL | ENTRY_ACCESSED)) == (ENTRY_PRESENT | ENTRY_ACCESSED);
+	return entry_maps(entry) && (entry & (ENTRY_SPECIAL | ENTRY_ACCESSED)) == ENTRY_ACCESSED;
 }
 
 static void gather_copy(struct walker *w, const struct pagetable_copy *copy, const uint64_t *entries)
