@@ -260,6 +260,21 @@ def test_each_zone_has_what_it_touched_of_a_page_that_two_zones_map(session, mak
     assert unknown >= 121
 
 
+def test_clear_refs_of_a_process_whose_first_thread_has_ended(session, still) -> None:
+    zone, mem = still
+    mem.tell("deadleader")
+    anon = mem.map("anon 1009")
+    # process_madvise(2) takes no process whose first thread has ended.
+    assert look(session, [zone], lambda: None).zones[0].unknown_bytes >= 1009 * PAGE
+    for _ in range(LOOKS):
+        found = look(session, [zone], lambda: mem.write(anon, 0, 23), "clear_refs")
+        assert found.zones[0].unknown_bytes == 0
+        # and its stack
+        if found.zones[0].touched_anon_bytes < 101 * PAGE:
+            return
+    pytest.fail("pages that nobody touched are touched")
+
+
 # ---- what comes in between ---------------------------------------------------------------------------------
 
 

@@ -7,8 +7,8 @@ which are aligned so that no huge page is split. Each call holds the mmap lock f
 mapped more than once stay as they are (mm/madvise.c, madvise_cold_or_pageout_pte_range()), and so do those of locked,
 hugetlb and device mappings, which the kernel refuses (EINVAL).
 
-clear_refs: /proc/PID/clear_refs, proc_pid_clear_refs(5) (Linux 2.6.22). All bits but those of hugetlb and of devices,
-in one go, with the mmap lock held for writing: a process that maps or faults memory meanwhile stands still.
+clear_refs: /proc/PID/task/TID/clear_refs, proc_pid_clear_refs(5) (Linux 2.6.22). All bits but those of hugetlb and of
+devices, in one go, with the mmap lock held for writing: a process that maps or faults memory meanwhile stands still.
 
 Neither leaves anything behind: what has been cleared is set again where it is used.
 """
@@ -95,7 +95,10 @@ def clear_by_clear_refs(
 
     def clear(row: core.cleared) -> int:
         with _clear_refs(roots, task) as fd:
-            return lib.clear_by_clear_refs(fd, round(2 * stall * 1e9), row)
+            error = lib.clear_by_clear_refs(fd, round(2 * stall * 1e9), row)
+        if not error:
+            _require_memory(roots, task)
+        return error
 
     return _clear(clear, task, patience, ffi.new("int32_t *"))
 
@@ -134,11 +137,16 @@ def _pidfd(roots: Roots, task: Task) -> Iterator[int]:
 
 @contextmanager
 def _clear_refs(roots: Roots, task: Task) -> Iterator[int]:
-    """Its clear_refs: that of a process that has ended cannot be written to. :raises OSError: it cannot be opened"""
+    """
+    Its clear_refs: that of the thread that it is walked through. Writing to that of a first thread that has ended does
+    nothing, and succeeds (fs/proc/task_mmu.c, clear_refs_write(): it has no address space any more).
+
+    :raises OSError: it cannot be opened
+    """
     with ExitStack() as stack:
         directory = os.open(roots.proc / str(task.pid), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         stack.callback(os.close, directory)
-        fd = os.open("clear_refs", os.O_WRONLY | os.O_CLOEXEC, dir_fd=directory)
+        fd = os.open(f"task/{task.walk_tid}/clear_refs", os.O_WRONLY | os.O_CLOEXEC, dir_fd=directory)
         stack.callback(os.close, fd)
         _require_same(roots, task)
         yield fd
@@ -147,6 +155,13 @@ def _clear_refs(roots: Roots, task: Task) -> Iterator[int]:
 def _require_same(roots: Roots, task: Task) -> None:
     """:raises ProcessLookupError: the pid belongs to another process by now"""
     if parse_stat((roots.proc / str(task.pid) / "stat").read_bytes()).start_ticks != task.start_ticks:
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+
+
+def _require_memory(roots: Roots, task: Task) -> None:
+    """:raises OSError: the thread that it is walked through has ended, so that perhaps nothing was cleared"""
+    stat = roots.proc / str(task.pid) / "task" / str(task.walk_tid) / "stat"
+    if not parse_stat(stat.read_bytes()).vsize_bytes:
         raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
 
 

@@ -36,6 +36,16 @@ def child() -> Iterator[Task]:
     process.wait()
 
 
+@pytest.fixture
+def zombie() -> Iterator[Task]:
+    """A process of ours that has ended, and has not been waited for."""
+    process = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    ticks = parse_stat(Path(f"/proc/{process.pid}/stat").read_bytes()).start_ticks
+    yield replace(MEMBER.task, pid=process.pid, start_ticks=ticks, walk_tid=process.pid)
+    process.wait()
+
+
 def none() -> object:
     return ffi.new("struct slice[1]")
 
@@ -78,6 +88,14 @@ def test_a_process_that_ended_is_a_gap() -> None:
     task = replace(MEMBER.task, pid=process.pid)
     gone = Gap(process.pid, "clear", Cause.EXITED)
     assert clear_by_cold(HOST, task, none(), 1) == clear_by_clear_refs(HOST, task) == gone
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: the files of a process that has ended are root's")
+def test_a_first_thread_that_has_ended_is_not_what_is_cleared(zombie: Task) -> None:
+    """Its clear_refs takes what is written, and does nothing."""
+    with open(f"/proc/{zombie.pid}/clear_refs", "w") as file:
+        assert file.write("1")
+    assert clear_by_clear_refs(HOST, zombie, 10.0) == Gap(zombie.pid, "clear", Cause.EXITED)
 
 
 def test_it_is_stopped_between_two_calls(child: Task) -> None:
