@@ -285,7 +285,7 @@ class Session:
 
         :param zone: names of zones; none: all
         :param method: cold or clear_refs (:mod:`zonerss.kernel.clearing`)
-        :param stall: for how many seconds clear_refs may hold up a process
+        :param stall: for how many seconds clear_refs may hold up a process, as far as can be told before
         :raises UnknownZone: there is no zone of that name
         :raises CannotServe: this host cannot tell what is touched; the sentence says why
         """

@@ -105,7 +105,7 @@ def main() -> None:
             for method, found in runs.items():
                 print(f"{gib} GiB, {method:11}" + row(gib, found))
             pages = gib * (1 << 30) // PAGE_BYTES
-            print(f"       --stall expects {stall_of(pages) * 1000:.0f} ms of clear_refs")
+            print(f"       --stall expects {stall_of(pages, pages) * 1000:.0f} ms of clear_refs")
     print(f"load {os.getloadavg()[0]:.1f}")
 
 

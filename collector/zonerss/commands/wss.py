@@ -6,8 +6,10 @@ could not be cleared. The rest is idle.
 
 --method cold (the default) clears by MADV_COLD, in steps that hold up nobody. Pages that are mapped more than once, and
 locked ones, are then unknown; the kernel reclaims what it advised first if it needs memory.
---method clear_refs sees these pages, too, but holds up each process for as long as clearing takes, about 20 ms a GiB:
-processes for which that would be longer than --stall are left out, and are unknown.
+--method clear_refs sees these pages, too, but holds up each process for as long as clearing takes, about 25 ms a GiB:
+processes for which that would be longer than half of --stall are left out, and are unknown. That is an estimate: once
+clearing has begun nothing stops it. Waiting for a process's lock, which holds it up, too, is given up after what is
+left of --stall.
 
 How wrong it can be: a huge page counts as a whole, and a fault may map 16 pages of a file, so touched is too high by
 that. Pages that only read(2) and the like have used are not seen. Where DAMON runs or memory is being reclaimed, bits
@@ -26,11 +28,14 @@ from zonerss.commands.options import add_table_options, add_walk_options, add_zo
 from zonerss.commands.quantities import duration_within
 from zonerss.commands.watching import RowPrinter, add_watch_options, rounds
 from zonerss.errors import UsageError
-from zonerss.kernel.clearing import STALL_SECONDS
+from zonerss.kernel.clearing import STALL_SECONDS, STALL_SECONDS_PER_PAGE
 from zonerss.snapshot import Session
+from zonerss.units import PAGE_BYTES
 from zonerss.views.table import sort_records
 from zonerss.views.wss import TOUCHED, ZONE_COLUMNS, document, render
 from zonerss.walk.arming import METHODS
+
+_GIB = STALL_SECONDS / 2 / STALL_SECONDS_PER_PAGE * PAGE_BYTES / (1 << 30)
 
 
 def prepare(parser: argparse.ArgumentParser) -> None:
@@ -56,8 +61,8 @@ def prepare(parser: argparse.ArgumentParser) -> None:
         type=duration_within("1ms", "10s"),
         default=STALL_SECONDS,
         metavar="DURATION",
-        help=f"how long --method clear_refs may hold up a process (default {STALL_SECONDS * 1000:g}ms, which is "
-        "0.5 GiB)",
+        help=f"how long --method clear_refs may hold up a process, as far as can be told before "
+        f"(default {STALL_SECONDS * 1000:g}ms, which does for {_GIB:.1f} GiB)",
     )
     parser.add_argument("--processes", action="store_true", help="what each process touches, too")
     parser.add_argument("--files", action="store_true", help="what is touched of each mapped file, too")

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from zonerss._core import ffi, lib
 from zonerss.errors import CannotServe
 from zonerss.kernel.patience import PATIENCE_SECONDS, Busy, patiently
-from zonerss.kernel.proc import gap_of_errno, parse_stat
+from zonerss.kernel.proc import gap_of_errno, parse_stat, read_tables
 from zonerss.kernel.roots import Roots
 from zonerss.records import Cause, Gap, Task
 from zonerss.units import PAGE_BYTES
@@ -33,10 +33,12 @@ from zonerss.units import PAGE_BYTES
 if TYPE_CHECKING:
     from zonerss._core import _lib as core
 
-STALL_SECONDS = 0.010
+STALL_SECONDS = 0.020
 """How long clear_refs may hold up a process, unless something else is asked for."""
-STALL_SECONDS_PER_BYTE = 0.020 / (1 << 30)
-"""How long clear_refs takes for memory mapped by pages of 4 KiB; tests/benchmarks/bench_wss.py measures it."""
+STALL_SECONDS_PER_PAGE = 0.025 / ((1 << 30) // PAGE_BYTES)
+"""How long clear_refs takes for an entry that maps a page; tests/benchmarks/bench_wss.py measures it."""
+STALL_SECONDS_PER_ENTRY = STALL_SECONDS_PER_PAGE / 10
+"""Likewise, for one that maps none, a page that is swapped out among them."""
 _SECONDS_PER_PAGE = 2e-6
 """More than any way of clearing takes for one, on any machine."""
 STEP = "clear"
@@ -80,32 +82,37 @@ def clear_by_clear_refs(
     roots: Roots, task: Task, stall: float = STALL_SECONDS, patience: float = PATIENCE_SECONDS
 ) -> Clearing | Gap:
     """
-    Clear all bits of a process, unless that would hold it up for longer than ``stall`` seconds.
+    Clear all bits of a process, unless that is expected to take longer than half of ``stall`` seconds.
+
+    What is left of them is how long its lock may be waited for, which holds it up, too. What clearing takes is expected
+    from what the process maps just before: nothing stops it once it has begun.
 
     :param patience: as of :func:`clear_by_cold`
     :return: what was done; or a gap, REFUSED where it is too large
     :raises CannotServe: no thread can be started to do it
     """
-    expected = stall_of(task.rss_pages)
-    if expected > stall:
-        detail = (
-            f"clearing would hold it up for about {expected * 1000:.0f} ms, more than {stall * 1000:g} ms"
-        )
+    try:
+        expected = stall_of(*read_tables(roots, task))
+    except OSError as err:
+        return gap_of_errno(task.pid, STEP, err.errno or errno.EIO)
+    if expected > stall / 2:
+        detail = f"clearing would hold it up for about {expected * 1000:.0f} ms, more than half of {stall * 1000:g} ms"
         return Gap(task.pid, STEP, Cause.REFUSED, detail)
 
     def clear(row: core.cleared) -> int:
         with _clear_refs(roots, task) as fd:
-            error = lib.clear_by_clear_refs(fd, round(2 * stall * 1e9), row)
+            error = lib.clear_by_clear_refs(fd, round((stall - expected) * 1e9), row)
         if not error:
             _require_memory(roots, task)
         return error
 
-    return _clear(clear, task, patience, ffi.new("int32_t *"))
+    return _clear(clear, task, patience + stall, ffi.new("int32_t *"))
 
 
-def stall_of(rss_pages: int) -> float:
-    """For about how many seconds clear_refs holds up a process of this size."""
-    return rss_pages * PAGE_BYTES * STALL_SECONDS_PER_BYTE
+def stall_of(pages: int, entries: int) -> float:
+    """For about how many seconds clear_refs holds up a process of so many pages, in tables of so many entries."""
+    mapped = min(pages, entries)
+    return mapped * STALL_SECONDS_PER_PAGE + (entries - mapped) * STALL_SECONDS_PER_ENTRY
 
 
 def _clear(clear: Callable[[core.cleared], int], task: Task, patience: float, stop: Any) -> Clearing | Gap:

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 _PF_KTHREAD = 0x00200000  # include/linux/sched.h
 _NO_UID = 0xFFFFFFFF
+_ENTRY_BYTES = 8  # of a page table
 _DETAIL_CHARACTERS = 400  # of a text that is not understood, for a gap: it is a stranger's, of any length
+_SIZES = re.compile(rb"^(VmRSS|VmPTE):\s+(\d{1,20}) kB$", re.MULTILINE)
 _RSS = re.compile(rb"^Rss(Anon|File|Shmem):\s+(\d{1,20}) kB$", re.MULTILINE)
 
 
@@ -245,6 +247,21 @@ def read_rss(roots: Roots, task: Task) -> dict[str, int]:
         return {}
     finally:
         os.close(fd)
+
+
+def read_tables(roots: Roots, task: Task) -> tuple[int, int]:
+    """
+    How many pages a process maps, hugetlb left out, and how many entries its page tables of all levels have.
+
+    Source: fs/proc/task_mmu.c task_mem(): VmRSS, and VmPTE, which has all levels since Linux 4.15.
+
+    :raises OSError: it cannot be read; ESRCH: it has no memory any more
+    """
+    text = (roots.proc / str(task.pid) / "task" / str(task.walk_tid) / "status").read_bytes()
+    sizes = {name: int(size_kib) * 1024 for name, size_kib in _SIZES.findall(text)}
+    if len(sizes) < 2:
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+    return sizes[b"VmRSS"] // PAGE_BYTES, sizes[b"VmPTE"] // _ENTRY_BYTES
 
 
 def parse_rss(text: bytes) -> dict[str, int]:

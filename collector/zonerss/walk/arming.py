@@ -102,7 +102,7 @@ def arm(
     :param wanted: those whose bits are to be cleared
     :param mm_of: pid -> the lowest pid that has its address space; each is cleared once
     :param method: one of METHODS
-    :param stall: for how many seconds clear_refs may hold up a process
+    :param stall: for how many seconds clear_refs may hold up a process, as far as can be told before
     :raises UsageError: an unknown method
     :raises CannotServe: the kernel or our privileges do not allow it
     """

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.unit.builders import members
@@ -50,19 +51,53 @@ def none() -> object:
     return ffi.new("struct slice[1]")
 
 
-def test_a_stall_is_estimated_from_what_is_mapped() -> None:
-    assert stall_of(GIB_PAGES) == pytest.approx(0.020)
-    assert stall_of(0) == 0
+def test_a_stall_is_estimated_from_what_is_mapped_and_from_the_tables() -> None:
+    dense = stall_of(GIB_PAGES, GIB_PAGES)
+    assert dense == pytest.approx(0.025)
+    assert stall_of(0, 0) == 0
+    assert 0 < stall_of(0, GIB_PAGES) < stall_of(1, GIB_PAGES) < dense  # swapped out, or given back
+    assert stall_of(GIB_PAGES, 512) == stall_of(512, 512)  # by huge pages
 
 
-def test_a_process_that_would_stand_still_for_too_long_is_refused(child: Task) -> None:
-    gap = clear_by_clear_refs(HOST, replace(child, rss_pages=2 * GIB_PAGES), 0.039)
+def roots_with(tmp_path: Path, task: Task, rss_kib: int, tables_kib: int) -> Roots:
+    directory = tmp_path / str(task.pid) / "task" / str(task.walk_tid)
+    directory.mkdir(parents=True)
+    (directory / "status").write_text(f"Name:\tx\nVmRSS:\t{rss_kib:8} kB\nVmPTE:\t{tables_kib:8} kB\n")
+    return Roots(proc=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("rss_kib", "tables_kib"),
+    [(2 << 20, 4 << 10), (0, 40 << 10)],
+    ids=["mapped", "nothing of it mapped now"],
+)
+def test_a_process_that_would_stand_still_for_too_long_is_refused(
+    child: Task, tmp_path: Path, rss_kib: int, tables_kib: int
+) -> None:
+    """By what it maps now, however little it mapped when it was listed."""
+    gap = clear_by_clear_refs(
+        roots_with(tmp_path, child, rss_kib, tables_kib), replace(child, rss_pages=0), 0.090
+    )
     assert gap == Gap(
         child.pid,
         "clear",
         Cause.REFUSED,
-        "clearing would hold it up for about 40 ms, more than 39 ms",
+        "clearing would hold it up for about 50 ms, more than half of 90 ms",
     )
+
+
+def test_waiting_for_its_lock_and_clearing_take_no_longer_than_was_said(
+    child: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[int] = []
+    monkeypatch.setattr(clearing, "read_tables", lambda *_: (GIB_PAGES, GIB_PAGES))
+    monkeypatch.setattr(
+        clearing,
+        "lib",
+        SimpleNamespace(clear_by_clear_refs=lambda _fd, wait_ns, _row: waits.append(wait_ns) or 0),
+    )
+    assert isinstance(clear_by_clear_refs(HOST, child, 0.060), clearing.Clearing)
+    assert waits == [35_000_000]
 
 
 def test_a_process_of_ours_is_cleared_by_clear_refs(child: Task) -> None:

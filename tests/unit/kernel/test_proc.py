@@ -14,7 +14,7 @@ from tests.unit.fake_proc import V2, FakeProc, stat
 
 from zonerss.errors import CannotServe, KernelFormatError
 from zonerss.kernel.cgroupfs import MemoryHierarchy
-from zonerss.kernel.proc import parse_rss, parse_stat, read_tasks
+from zonerss.kernel.proc import parse_rss, parse_stat, read_tables, read_tasks
 from zonerss.kernel.roots import Roots
 from zonerss.records import Cause
 from zonerss.units import PAGE_BYTES
@@ -179,6 +179,21 @@ def test_rss_of_a_status():
     assert parse_rss(text) == {"anon": 80 // kib, "file": 16 // kib, "shmem": 4 // kib}
     assert parse_rss(b"Name:\tkthreadd\nUmask:\t0000\n") == {}
     assert parse_rss(b"") == {}
+
+
+def test_pages_that_are_mapped_and_entries_of_tables(proc: FakeProc) -> None:
+    proc.process(42, stat())
+    (task,) = read_tasks(proc.roots, V2).tasks
+    kib = PAGE_BYTES // 1024
+    directory = proc.roots.proc / "42" / "task" / "42"
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "status").write_text(
+        f"Name:\tsh\nVmRSS:\t{57 * kib:8} kB\nVmPTE:\t      12 kB\nVmSwap:\t 4 kB\n"
+    )
+    assert read_tables(proc.roots, task) == (57, 3 * 512)
+    (directory / "status").write_text("Name:\tsh\nState:\tZ (zombie)\n")
+    with pytest.raises(ProcessLookupError):
+        read_tables(proc.roots, task)
 
 
 @given(
