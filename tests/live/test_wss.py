@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -273,6 +274,20 @@ def test_clear_refs_of_a_process_whose_first_thread_has_ended(session, still) ->
         if found.zones[0].touched_anon_bytes < 101 * PAGE:
             return
     pytest.fail("pages that nobody touched are touched")
+
+
+def test_clear_refs_leaves_the_processor_to_others_between_two_processes(
+    session, two_of_a_zone, monkeypatch
+) -> None:
+    zone, *_ = two_of_a_zone
+    slept: list[float] = []
+    clock = SimpleNamespace(sleep=slept.append, monotonic_ns=time.monotonic_ns)
+    monkeypatch.setattr("zonerss.walk.arming.time", clock)
+    armed = session.arm("cgroup", [zone.name], "clear_refs", 1.0)
+    calls = [clearing.took_ns / 1e9 for clearing in armed.cleared.values()]
+    assert len(calls) == 2
+    assert len(slept) == 1
+    assert slept[0] in calls
 
 
 # ---- what comes in between ---------------------------------------------------------------------------------

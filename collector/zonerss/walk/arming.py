@@ -110,10 +110,9 @@ def arm(
         raise UsageError(f"there is no method {method!r}; say {' or '.join(METHODS)}")
     scanned = scanned_pages(host.roots)
     one_of_each = list({mm_of[task.pid]: task for task in wanted}.values())
-    if method == "cold":
-        found = _by_cold(source, host, one_of_each)
-    else:
-        found = [clear_by_clear_refs(host.roots, task, stall, host.patience_seconds) for task in one_of_each]
+    found = (
+        _by_cold(source, host, one_of_each) if method == "cold" else _by_clear_refs(host, one_of_each, stall)
+    )
     of_mm = {mm_of[task.pid]: one for task, one in zip(one_of_each, found, strict=True)}
     cleared = {}
     for task in wanted:
@@ -127,6 +126,16 @@ def arm(
         gaps=tuple(one for one in found if isinstance(one, Gap)),
         scanned=scanned,
     )
+
+
+def _by_clear_refs(host: Host, tasks: Sequence[Task], stall: float) -> list[Clearing | Gap]:
+    """One for each process. What clears is real-time: between two of them it sleeps for as long as the call took."""
+    found: list[Clearing | Gap] = []
+    for task in tasks:
+        if found and isinstance(before := found[-1], Clearing):
+            time.sleep(before.took_ns / 1e9)
+        found.append(clear_by_clear_refs(host.roots, task, stall, host.patience_seconds))
+    return found
 
 
 def _by_cold(source: Source, host: Host, tasks: Sequence[Task]) -> list[Clearing | Gap]:
