@@ -38,18 +38,32 @@ static void note_call(struct cleared *ret, uint64_t ns)
 	ret->longest_ns = ns > ret->longest_ns ? ns : ret->longest_ns;
 }
 
-// Who holds a lock that others want should not wait for a processor. Of this thread, or of a process of one. true: it does not,
-// until it gives that up.
-static bool urgent_begin(void)
+// How the calling thread was scheduled before it was made a real-time one.
+struct urgency {
+	int policy; // with SCHED_RESET_ON_FORK
+	struct sched_param param;
+	bool raised;
+};
+
+// Who holds a lock that others want should not wait for a processor. Of this thread, or of a process of one. true: it does not.
+// A thread that is a real-time one already stays as it is.
+static bool urgent_begin(struct urgency *ret)
 {
 	const struct sched_param least = { .sched_priority = 1 };
-	return !sched_setscheduler(0, SCHED_FIFO, &least);
+	*ret = (struct urgency){ .policy = sched_getscheduler(0) };
+	if (ret->policy < 0 || sched_getparam(0, &ret->param))
+		return false;
+	int reset = ret->policy & SCHED_RESET_ON_FORK, policy = ret->policy & ~SCHED_RESET_ON_FORK;
+	if (policy == SCHED_FIFO || policy == SCHED_RR || policy == SCHED_DEADLINE)
+		return true;
+	ret->raised = !sched_setscheduler(0, SCHED_FIFO | reset, &least);
+	return ret->raised;
 }
 
-static void urgent_end(void)
+static void urgent_end(const struct urgency *before)
 {
-	const struct sched_param none = { .sched_priority = 0 };
-	sched_setscheduler(0, SCHED_OTHER, &none);
+	if (before->raised)
+		sched_setscheduler(0, before->policy, &before->param);
 }
 
 // At most half of a processor is taken from others: once much has been done, as long a sleep.
@@ -88,14 +102,15 @@ int clear_by_cold(int pidfd, const struct slice *slices, size_t count, const int
 	uint64_t worked_ns = 0;
 	int error = 0;
 	*ret = (struct cleared){ 0 };
-	bool urgent = count && urgent_begin();
+	struct urgency before = { 0 };
+	if (count)
+		urgent_begin(&before);
 	for (size_t i = 0; !error && i < count; i++) {
-		uint64_t before = ret->took_ns;
+		uint64_t took_ns = ret->took_ns;
 		error = __atomic_load_n(stop, __ATOMIC_RELAXED) ? -ECANCELED : cold_slice(pidfd, &slices[i], ret);
-		give_way(&worked_ns, ret->took_ns - before);
+		give_way(&worked_ns, ret->took_ns - took_ns);
 	}
-	if (urgent)
-		urgent_end();
+	urgent_end(&before);
 	return error;
 }
 
@@ -109,7 +124,8 @@ struct answer {
 
 static void child(int clear_refs_fd, struct answer *answer)
 {
-	if (!urgent_begin())
+	struct urgency before;
+	if (!urgent_begin(&before))
 		setpriority(PRIO_PROCESS, 0, -20);
 	uint64_t began = now_ns();
 	__atomic_store_n(&answer->began_ns, began, __ATOMIC_RELEASE);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -141,6 +142,31 @@ def test_it_is_stopped_between_two_calls(child: Task) -> None:
     finally:
         os.close(pidfd)
     assert row.slices == 0
+
+
+@pytest.mark.parametrize(
+    ("policy", "priority"),
+    [(os.SCHED_OTHER, 0), (os.SCHED_BATCH, 0), (os.SCHED_IDLE, 0), (os.SCHED_RR, 7)],
+    ids=["other", "batch", "idle", "rr"],
+)
+def test_the_thread_is_scheduled_afterwards_as_it_was_before(child: Task, policy: int, priority: int) -> None:
+    found: list[tuple[int, int]] = []
+
+    def clear() -> None:
+        try:
+            os.sched_setscheduler(0, policy, os.sched_param(priority))
+        except PermissionError:  # real-time threads are not allowed here: then nobody makes one
+            found.append((policy, priority))
+            return
+        pidfd = os.pidfd_open(child.pid)
+        lib.clear_by_cold(pidfd, none(), 1, ffi.new("int32_t *"), ffi.new("struct cleared *"))
+        os.close(pidfd)
+        found.append((os.sched_getscheduler(0), os.sched_getparam(0).sched_priority))
+
+    thread = threading.Thread(target=clear)
+    thread.start()
+    thread.join()
+    assert found == [(policy, priority)]
 
 
 def test_what_is_not_done_in_time_is_a_gap(child: Task, monkeypatch: pytest.MonkeyPatch) -> None:
