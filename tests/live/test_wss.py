@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -306,6 +307,25 @@ def test_a_process_that_ends_in_between_is_no_stranger(session, make_zone) -> No
     assert found.zones[0].processes == 1
     assert found.zones[0].touched_anon_bytes <= 23 * PAGE
     assert clear_by_cold(HOST, task, ffi.NULL, 0).cause is Cause.EXITED
+
+
+def test_another_who_clears_bits_meanwhile_is_told_of(session, still, tmp_path) -> None:
+    zone, _mem = still
+    (tmp_path / "run").mkdir()
+    apart = replace(HOST, host=tmp_path)  # others may clear bits on this machine, too
+    with Session("pagetable", roots=apart) as one, Session("pagetable", roots=apart) as other:
+        alone = look(one, [zone], lambda: None)
+        both = look(one, [zone], lambda: other.arm("cgroup", [zone.name]))
+    told = [[caveat.name for caveat in found.snapshot.warnings] for found in (alone, both)]
+    assert ["clearing" in names for names in told] == [False, True]
+
+
+def test_damon_that_ends_meanwhile_is_told_of(session, still, monkeypatch) -> None:
+    zone, _mem = still
+    running = iter([("kdamond 7",), ()])
+    monkeypatch.setattr("zonerss.walk.arming.running_damon", lambda _: next(running))
+    found = look(session, [zone], lambda: None)
+    assert [caveat.name for caveat in found.snapshot.warnings].count("damon") == 1
 
 
 def test_a_stuck_process_is_unknown_and_nobody_waits(session, still, tmp_path) -> None:

@@ -2,11 +2,14 @@
 
 DAMON samples pages by clearing their bits (mm/damon/ops-common.c, Linux 5.15; /sys/kernel/mm/damon/admin since 5.18,
 its modules under /sys/module). Reclaim clears the bits of pages that it looks at (folio_referenced(), mm/vmscan.c);
-how many it has looked at is in /proc/vmstat.
+how many it has looked at is in /proc/vmstat. Other programs of ours that have the same /run note there what they do: a
+lock would tell who clears bits just now, not who has come and gone.
 """
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +18,9 @@ from zonerss.records import Caveat
 
 _MODULES = ("damon_reclaim", "damon_lru_sort", "damon_stat")
 _SCANS = ("pgscan_kswapd", "pgscan_direct", "pgscan_khugepaged", "pgscan_proactive")
+_NOTES = Path("run", "zonerss.cleared")
+_MOST_NOTES = 1 << 20
+_NOTE = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def running_damon(roots: Roots) -> tuple[str, ...]:
@@ -49,17 +55,60 @@ def scanned_pages(roots: Roots) -> int | None:
     return sum(found) if found else None
 
 
-def caveats(damon: tuple[str, ...], scanned: int | None) -> tuple[Caveat, ...]:
+def note_clearing(roots: Roots) -> int | None:
+    """
+    Note that bits are cleared, for others who do so: a byte more in a file in /run, which is made where there is none.
+
+    :return: how many notes there were; None: it cannot be noted
+    """
+    try:
+        fd = os.open(roots.host / _NOTES, _NOTE, 0o600)
+    except OSError:
+        return None
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+            return None
+        if is_full := found.st_size >= _MOST_NOTES:
+            os.ftruncate(fd, 0)
+        os.write(fd, b"\n")
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    return 0 if is_full else found.st_size
+
+
+def others_cleared(roots: Roots, before: int | None, own: int) -> bool:
+    """
+    Whether others have noted since that they cleared bits.
+
+    :param before: how many notes there were; None: not known
+    :param own: how many of ours have come since
+    """
+    try:
+        now = os.lstat(roots.host / _NOTES).st_size
+    except OSError:
+        return False
+    return before is not None and now != before + own  # fewer: others have begun the file anew
+
+
+def caveats(damon: tuple[str, ...], scanned: int | None, others: bool = False) -> tuple[Caveat, ...]:
     """
     What a reader of touched memory must know.
 
     :param damon: what ran of it
     :param scanned: pages that reclaim has looked at meanwhile; None: not known
+    :param others: others of ours cleared bits meanwhile
     """
     said = []
+    if others:
+        text = "Another zonerss cleared accessed bits meanwhile: touched may be too low."
+        said.append(Caveat("clearing", text))
     if damon:
         text = (
-            f"DAMON runs on this host ({', '.join(damon)}) and clears accessed bits, too: touched is too low."
+            f"DAMON ran on this host meanwhile ({', '.join(damon)}) and clears accessed bits, too: "
+            "touched is too low."
         )
         said.append(Caveat("damon", text))
     if scanned:

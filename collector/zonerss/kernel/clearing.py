@@ -10,7 +10,8 @@ hugetlb and device mappings, which the kernel refuses (EINVAL).
 clear_refs: /proc/PID/task/TID/clear_refs, proc_pid_clear_refs(5) (Linux 2.6.22). All bits but those of hugetlb and of
 devices, in one go, with the mmap lock held for writing: a process that maps or faults memory meanwhile stands still.
 
-Neither leaves anything behind: what has been cleared is set again where it is used.
+What has been cleared is set again where it is used. What is lost by either way is what the kernel knew of earlier use:
+PG_referenced, by which reclaim goes, and PG_young of idle page tracking are cleared with the bits.
 """
 
 from __future__ import annotations

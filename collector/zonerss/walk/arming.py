@@ -16,7 +16,7 @@ from zonerss._core import check, ffi, lib
 from zonerss.census.census import Census
 from zonerss.census.touched import Apart
 from zonerss.errors import CannotServe, UsageError
-from zonerss.kernel.clearers import caveats, running_damon, scanned_pages
+from zonerss.kernel.clearers import caveats, note_clearing, others_cleared, running_damon, scanned_pages
 from zonerss.kernel.clearing import (
     STALL_SECONDS,
     Clearing,
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 METHODS = ("cold", "clear_refs")
 _CLEARED_BY = {"cold": lib.CLEARED_BY_COLD, "clear_refs": lib.CLEARED_BY_CLEAR_REFS}
+_NOTES = 2
+"""Of one arming: when it begins, and when it is done."""
 Process = tuple[int, int]
 """pid and start_ticks."""
 
@@ -54,6 +56,10 @@ class Armed:
     """The others that were to be cleared, and why they were not."""
     scanned: int | None
     """Pages that reclaim had looked at until then."""
+    damon: tuple[str, ...] = ()
+    """What of DAMON ran then."""
+    noted: int | None = None
+    """How many notes there were that bits were cleared, by whomever; None: it cannot be told."""
 
     @property
     def sees_several(self) -> bool:
@@ -82,7 +88,8 @@ class Armed:
         """Who else has cleared bits meanwhile."""
         now = scanned_pages(roots)
         between = None if now is None or self.scanned is None else now - self.scanned
-        return caveats(running_damon(roots), between)
+        damon = dict.fromkeys((*self.damon, *running_damon(roots)))
+        return caveats(tuple(damon), between, others_cleared(roots, self.noted, _NOTES))
 
 
 def arm(
@@ -108,7 +115,7 @@ def arm(
     """
     if method not in METHODS:
         raise UsageError(f"there is no method {method!r}; say {' or '.join(METHODS)}")
-    scanned = scanned_pages(host.roots)
+    scanned, damon, noted = scanned_pages(host.roots), running_damon(host.roots), note_clearing(host.roots)
     one_of_each = list({mm_of[task.pid]: task for task in wanted}.values())
     found = (
         _by_cold(source, host, one_of_each) if method == "cold" else _by_clear_refs(host, one_of_each, stall)
@@ -118,6 +125,7 @@ def arm(
     for task in wanted:
         if isinstance(clearing := of_mm[mm_of[task.pid]], Clearing):
             cleared[task.pid, task.start_ticks] = clearing
+    note_clearing(host.roots)
     return Armed(
         method=method,
         done_ns=time.monotonic_ns(),
@@ -125,6 +133,8 @@ def arm(
         cleared=cleared,
         gaps=tuple(one for one in found if isinstance(one, Gap)),
         scanned=scanned,
+        damon=damon,
+        noted=noted,
     )
 
 
