@@ -117,7 +117,8 @@ def test_too_few_files_may_be_open(make_zone, files):
     assert files > 9
     gaps = json.loads(result.stdout)["gaps"]
     assert {gap["pid"] for gap in gaps if gap["cause"] == "refused"} == refusing(())
-    assert {gap["cause"] for gap in gaps} <= {"refused", "exited"}
+    # Processes come and go; none is unreadable for want of a file.
+    assert {gap["cause"] for gap in gaps} <= {"refused", "exited", "began", "exec", "moved", "reused"}
 
 
 def test_too_little_memory():
