@@ -322,9 +322,9 @@ def test_another_who_clears_bits_meanwhile_is_told_of(session, still, tmp_path) 
 
 def test_damon_that_ends_meanwhile_is_told_of(session, still, monkeypatch) -> None:
     zone, _mem = still
-    running = iter([("kdamond 7",), ()])
-    monkeypatch.setattr("zonerss.walk.arming.running_damon", lambda _: next(running))
-    found = look(session, [zone], lambda: None)
+    running = ["kdamond 7"]
+    monkeypatch.setattr("zonerss.walk.arming.running_damon", lambda _: tuple(running))
+    found = look(session, [zone], running.clear)
     assert [caveat.name for caveat in found.snapshot.warnings].count("damon") == 1
 
 
