@@ -34,7 +34,7 @@ from zonerss.units import PAGE_BYTES
 if TYPE_CHECKING:
     from zonerss._core import _lib as core
 
-STALL_SECONDS = 0.020
+STALL_SECONDS = 0.010
 """How long clear_refs may hold up a process, unless something else is asked for."""
 STALL_SECONDS_PER_PAGE = 0.025 / ((1 << 30) // PAGE_BYTES)
 """How long clear_refs takes for an entry that maps a page; tests/benchmarks/bench_wss.py measures it."""

@@ -30,7 +30,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[argparse.Namespace]:
 def test_defaults(asked: list[argparse.Namespace], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["wss"]) == 0
     (args,) = asked
-    assert (args.seconds, args.method, args.stall) == (10, "cold", 0.020)
+    assert (args.seconds, args.method, args.stall) == (10, "cold", 0.010)
     assert capsys.readouterr().out.startswith("ZONE")
 
 
