@@ -122,6 +122,19 @@ def sections_of(moment: Moment, numbers: Numbers) -> Sections:
     }
 
 
+def require_readable(moment: Moment) -> None:
+    """
+    Let nothing be kept that a reader refuses.
+
+    :raises Malformed: its sets have more owners than are read
+    """
+    parts = moment.snapshot.parts
+    sets = set(parts.members(parts.filled()))
+    sets.update(row.owners for row in moment.billed or ())
+    if sum(map(len, sets)) > MOST_OWNERS:
+        raise Malformed(f"its sets have more than {MOST_OWNERS:,} owners")
+
+
 def other_of(moment: Moment) -> bytes:
     """What is neither figures nor times, as JSON; its text may hold escaped surrogates for bytes that are no UTF-8."""
     snapshot = moment.snapshot

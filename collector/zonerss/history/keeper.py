@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zonerss.errors import CannotServe, StoreFull, UsageError
-from zonerss.history.content import Sections, other_of, sections_of
+from zonerss.history.content import Sections, other_of, require_readable, sections_of
 from zonerss.history.figures import Budget, Malformed, Table, pack
 from zonerss.history.identities import Given
 from zonerss.history.moment import Moment
@@ -103,13 +103,14 @@ class Keeper:
         Keep a moment. It is on the disk when this returns.
 
         :return: how many bytes it took, those of names and of other identities that are new included
-        :raises StoreFull: there is no room; what was kept is whole, and the next may fit again
+        :raises StoreFull: there is no room, or it is larger than what is read again; what was kept is whole, and the
+            next may fit
         :raises CannotServe: the file cannot be written
         """
         self._given.begin()
         try:
             with self._sentences():
-                size = self._add(moment)
+                size = self._add_readable(moment)
         except BaseException:
             self._forget_state()
             raise
@@ -205,6 +206,15 @@ class Keeper:
             raise CannotServe(f"cannot record into {self._path}: {err}") from err
 
     # ---- adding ------------------------------------------------------------------------------------------
+
+    def _add_readable(self, moment: Moment) -> int:
+        try:
+            require_readable(moment)
+            return self._add(moment)
+        except Malformed as err:
+            raise StoreFull(
+                f"cannot record into {self._path}: the snapshot is too large to be read again ({err})"
+            ) from None
 
     def _add(self, moment: Moment) -> int:
         sections = sections_of(moment, self._given)

@@ -308,6 +308,22 @@ def test_a_snapshot_that_cannot_fit_is_refused_and_smaller_ones_go_on(tmp_path: 
         same(one, other)
 
 
+@pytest.mark.parametrize(("bound", "most"), [("content.MOST_OWNERS", 100), ("figures.MOST_BYTES", 5000)])
+def test_what_would_not_be_read_again_is_refused_and_smaller_ones_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+) -> None:
+    path = tmp_path / "a.zrec"
+    small = [Host(3, 3).moment(0), Host(3, 3).moment(20)]
+    monkeypatch.setattr(f"zonerss.history.{bound}", most)
+    with Keeper(path) as keeper:
+        keeper.add(small[0])
+        with pytest.raises(StoreFull, match="too large to be read again"):
+            keeper.add(Host(60, 60).moment(10))
+        keeper.add(small[1])
+    for one, other in zip(small, kept(path), strict=True):
+        same(one, other)
+
+
 def test_a_log_that_cannot_be_written_back_now_refuses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
