@@ -226,7 +226,7 @@ class Server:
             factor *= 2
         self._log.say_once(
             "pace",
-            f"a walk takes so much processor time that with --max-cpu {self._pace.share:.3g} there is one every "
+            f"a walk takes so much processor time that with --max-cpu {100 * self._pace.share:.3g}% there is one every "
             f"{stretched:.0f} s rather than every {wanted:g} s"
             if factor > 1
             else "",
