@@ -18,11 +18,11 @@ from zonerss.census.kinds import Kind
 from zonerss.census.parts import Parts, PartsBuilder
 from zonerss.census.usage import Member
 from zonerss.history.figures import Key, Malformed, Table, inflate
-from zonerss.history.moment import GROUPINGS, Moment, holding_order, member_order
+from zonerss.history.moment import GROUPINGS, Moment, member_order
 from zonerss.kernel.boot import Uptime
 from zonerss.records import Cause, Caveat, Gap, Grouping, ProcessUsage, Task, Usage, Zone
 from zonerss.records.bills import Bill, Billed
-from zonerss.records.files import Holding, MappedFile
+from zonerss.records.files import Holding, MappedFile, holding_order
 from zonerss.records.machine import Machine
 from zonerss.snapshot import Snapshot
 from zonerss.units import PAGE_BYTES

@@ -11,14 +11,15 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from zonerss.census.parts import NO_GROUP, Parts
+from zonerss.census.parts import NO_GROUP
 from zonerss.census.usage import Member
 from zonerss.evidence import Evidence
+from zonerss.history.regroup import Regrouped
 from zonerss.kernel.boot import Uptime, read_boot_id, read_uptime
 from zonerss.kernel.roots import HOST
 from zonerss.records import Gap, Task
 from zonerss.records.bills import Bill, Billed
-from zonerss.records.files import Holding, Holdings, MappedFile
+from zonerss.records.files import Holdings
 from zonerss.snapshot import Observer, Snapshot
 from zonerss.zones.paths import ancestors
 
@@ -78,10 +79,10 @@ def take_moment(session: Observer, lean: bool = False, zone: Sequence[str] = ())
     """
     full = session.take(GROUPINGS, zone=zone or None, processes=True, controls=True)
     uptime, asked = read_uptime(), full.ask()
-    coarse = _Coarse(full)
+    coarse, members = _coarse(full)
     billed = None if lean else asked.payers()
     held, gaps = (None, ()) if lean else asked.holdings()
-    snapshot = replace(full.without_evidence(), parts=coarse.parts, members=coarse.members())
+    snapshot = replace(full.without_evidence(), parts=coarse.parts, members=members)
 
     inodes = {} if billed is None else asked.cgroups()
     payers = {row.inode: inodes[row.inode] for row in billed or () if row.inode in inodes}
@@ -111,52 +112,17 @@ def member_order(member: Member) -> tuple[str, int]:
     return member.zones[0].name, member.task.pid
 
 
-def holding_order(holding: Holding) -> tuple[object, ...]:
-    """How what a set holds is sorted: files by name, then what is of none."""
-    file, _ = holding
-    return (1,) if file is None else (0, file.name, file.kind, file.device, file.inode, repr(file))
-
-
-class _Coarse:
-    """The parts of a walk with coarser owners: one for each combination of zones, rather than each address space."""
-
-    def __init__(self, full: Snapshot) -> None:
-        self._full = full
-        self._members = sorted(full.members, key=member_order)
-        number = {zones: n for n, zones in enumerate(dict.fromkeys(member.zones for member in self._members))}
-        self._group_of = [NO_GROUP] * full.parts.owners
-        for member in self._members:
-            self._group_of[member.owner] = number[member.zones]
-        self.parts: Parts = full.parts.project(self._group_of, len(number))
-
-    def members(self) -> tuple[Member, ...]:
-        return tuple(
-            replace(member, owner=self._group_of[member.owner], task=kept_task(member.task))
-            for member in self._members
-        )
-
-    def billed(self, rows: Iterable[Billed]) -> tuple[Billed, ...]:
-        sums: dict[tuple[tuple[int, ...], int], tuple[int, ...]] = {}
-        for row in rows:
-            key = (self._groups(row.owners), row.inode)
-            sums[key] = _plus(sums.get(key), row.pages)
-        return tuple(Billed(owners, inode, pages) for (owners, inode), pages in sorted(sums.items()))
-
-    def holdings(self, held: Holdings) -> dict[int, tuple[Holding, ...]]:
-        filled = self.parts.filled()
-        number_of = dict(zip(self.parts.members(filled), filled, strict=True))
-        sums: dict[int, dict[MappedFile | None, tuple[int, ...]]] = {}
-        for owners, rows in zip(self._full.parts.members(held), held.values(), strict=True):
-            number = number_of.get(self._groups(owners))
-            if number is None:
-                continue  # of owners none of whose processes was seen
-            files = sums.setdefault(number, {})
-            for file, pages in rows:
-                files[file] = _plus(files.get(file), pages)
-        return {number: tuple(sorted(files.items(), key=holding_order)) for number, files in sums.items()}
-
-    def _groups(self, owners: Iterable[int]) -> tuple[int, ...]:
-        return tuple(sorted({self._group_of[owner] for owner in owners} - {NO_GROUP}))
+def _coarse(full: Snapshot) -> tuple[Regrouped, tuple[Member, ...]]:
+    """The parts and members of a walk with an owner for each combination of zones, rather than each address space."""
+    ordered = sorted(full.members, key=member_order)
+    number = {zones: n for n, zones in enumerate(dict.fromkeys(member.zones for member in ordered))}
+    group_of = [NO_GROUP] * full.parts.owners
+    for member in ordered:
+        group_of[member.owner] = number[member.zones]
+    members = (
+        replace(member, owner=group_of[member.owner], task=kept_task(member.task)) for member in ordered
+    )
+    return Regrouped(full.parts, group_of, len(number)), tuple(members)
 
 
 def kept_task(task: Task) -> Task:
@@ -180,10 +146,6 @@ def _kept_bill(bill: Bill) -> Bill:
 
 def _kept_stat(stat: Mapping[str, int]) -> dict[str, int]:
     return {name: value for name, value in stat.items() if name in KEPT_STATS}
-
-
-def _plus(sums: Sequence[int] | None, pages: Sequence[int]) -> tuple[int, ...]:
-    return tuple(map(sum, zip(sums, pages, strict=True))) if sums else tuple(pages)
 
 
 def _charges(asked: Evidence, cgroups: Iterable[str]) -> dict[str, int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from zonerss.census.parts import NO_GROUP, Parts
 from zonerss.records.bills import Billed
-from zonerss.records.files import Holding, Holdings, MappedFile, file_order
+from zonerss.records.files import Holding, Holdings, MappedFile, holding_order
 
 
 class Regrouped:
@@ -40,10 +40,7 @@ class Regrouped:
             files = sums.setdefault(number, {})
             for file, pages in rows:
                 files[file] = _plus(files.get(file), pages)
-        return {
-            number: tuple(sorted(files.items(), key=lambda one: file_order(one[0])))
-            for number, files in sums.items()
-        }
+        return {number: tuple(sorted(files.items(), key=holding_order)) for number, files in sums.items()}
 
     def _groups(self, owners: Iterable[int]) -> tuple[int, ...]:
         return tuple(sorted({self._group_of[owner] for owner in owners} - {NO_GROUP}))

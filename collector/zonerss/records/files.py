@@ -53,7 +53,22 @@ def file_order(file: MappedFile | None) -> tuple[object, ...]:
     """For sorting: what is of no file, then files by name; those of one name by what tells them apart."""
     if file is None:
         return ()
-    return file.name, file.kind, file.device, file.inode, file.ipc_namespace or 0, file.aliases, file.lasts
+    size = -1 if file.size_bytes is None else file.size_bytes
+    return (
+        file.name,
+        file.kind,
+        file.device,
+        file.inode,
+        file.ipc_namespace or 0,
+        file.aliases,
+        file.lasts,
+        size,
+    )
+
+
+def holding_order(holding: Holding) -> tuple[object, ...]:
+    """For sorting what a part holds: by file."""
+    return file_order(holding[0])
 
 
 Holding = tuple[MappedFile | None, tuple[int, ...]]

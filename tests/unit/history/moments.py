@@ -13,11 +13,11 @@ from tests.unit import builders
 
 from zonerss.census.parts import Parts
 from zonerss.census.usage import Member, zones_usage
-from zonerss.history.moment import GROUPINGS, Moment, holding_order, member_order
+from zonerss.history.moment import GROUPINGS, Moment, member_order
 from zonerss.kernel.boot import Uptime
 from zonerss.records import Cause, Gap, Grouping, ProcessUsage, Task, Zone
 from zonerss.records.bills import Bill, Billed
-from zonerss.records.files import FileKind, Holding, MappedFile
+from zonerss.records.files import FileKind, Holding, MappedFile, holding_order
 from zonerss.units import PAGE_BYTES
 
 SECOND_NS = 1_000_000_000
