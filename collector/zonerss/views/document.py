@@ -41,13 +41,20 @@ def time_text(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def zone_identity(zone: str, cgroup: str | None, id: str | None, kind: str) -> dict[str, Any]:
+    """Which zone figures are of."""
+    return {
+        "zone": encodable(zone),
+        "cgroup": None if cgroup is None else encodable(cgroup),
+        "id": None if id is None else encodable(id),
+        "kind": kind,
+    }
+
+
 def usage_fields(usage: Usage) -> dict[str, Any]:
     """The ZONE FIELDS."""
     return {
-        "zone": encodable(usage.zone),
-        "cgroup": None if usage.cgroup is None else encodable(usage.cgroup),
-        "id": None if usage.id is None else encodable(usage.id),
-        "kind": usage.kind,
+        **zone_identity(usage.zone, usage.cgroup, usage.id, usage.kind),
         "processes": usage.processes,
         "process_rss_bytes": usage.process_rss_bytes,
         "rss_bytes": usage.rss_bytes,

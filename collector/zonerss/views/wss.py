@@ -10,7 +10,7 @@ from zonerss.answers.wss import FileTouched, ProcessTouched, TouchedBytes, Worki
 from zonerss.records import Cause, Gap
 from zonerss.views.bars import GLYPHS
 from zonerss.views.columns import COMMAND, KIND, NPROC, PID, RSS, ZONE, Column, cell, sizes, user_column
-from zonerss.views.document import Listing, gap_list, header
+from zonerss.views.document import Listing, gap_list, header, zone_identity
 from zonerss.views.footer import counted, gap_sentence
 from zonerss.views.mappings import full_name
 from zonerss.views.table import GAP, render_rows, render_table, sort_records
@@ -222,10 +222,7 @@ def _touched_fields(record: TouchedBytes) -> dict[str, Any]:
 
 def _zone_fields(zone: ZoneTouched) -> dict[str, Any]:
     return {
-        "zone": encodable(zone.zone),
-        "cgroup": None if zone.cgroup is None else encodable(zone.cgroup),
-        "id": None if zone.id is None else encodable(zone.id),
-        "kind": zone.kind,
+        **zone_identity(zone.zone, zone.cgroup, zone.id, zone.kind),
         "processes": zone.processes,
         **_touched_fields(zone),
     }
