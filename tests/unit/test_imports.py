@@ -32,6 +32,7 @@ FLOORS = (
     ("snapshot",),
     ("history",),
     ("answers", "zonerss"),  # zonerss: the package's own __init__
+    ("cap",),
     ("schemas",),
     ("views",),
     ("serve",),
@@ -42,7 +43,10 @@ SIDE_BY_SIDE = ("kernel", "zones")
 """Rooms of one floor that do not import each other."""
 MAY_READ_THE_KERNEL = ("kernel", "walk", "_core")
 PURE = ("errors", "units", "records", "zones", "census", "flight", "answers", "schemas")
-PURE_MODULES = ("serve.look", "serve.moving", "serve.metrics", "serve.page")
+PURE_MODULES = (
+    *("serve.look", "serve.moving", "serve.metrics", "serve.page"),
+    *("cap.records", "cap.policy", "cap.words", "cap.forecast", "cap.simulate", "cap.model"),
+)
 """Likewise, of rooms that are not pure."""
 NOT_PURE = ("answers.explain.account",)
 """Modules of the pure rooms that ask the kernel or a Session."""
