@@ -5,8 +5,7 @@ All sizes are in bytes, all times in nanoseconds of CLOCK_MONOTONIC. Unknown is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 KINDS = ("anon", "file", "shmem")
@@ -231,8 +230,8 @@ class Step:
     """When it ended."""
     took_ns: int
     asked_bytes: int
-    tried_bytes: int
-    """Of page-out: what was advised. Less than asked: what the look found is used up."""
+    tried: ByKind
+    """Of page-out: what was advised, whether or not it left. Less than asked: what the look found is used up."""
     left: ByKind
     """Pages that left because of us: entries that were present before and are not after, of processes that live."""
     problem: str | None = None
@@ -281,7 +280,7 @@ Observation = Bound | Look | Armed | Step | Back | Ran | Gone
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What to do next for a zone."""
+    """What to do next for a zone: one of the classes that follow."""
 
     zone: str
     why: str
@@ -357,11 +356,26 @@ class Phase(Enum):
     """Nothing is done before until_ns."""
 
 
+class Pause(Enum):
+    """Why a zone is left alone for a while."""
+
+    REFAULTS = "refaults"
+    """Half or more of what left came back: it is in use."""
+    SHORT = "short"
+    """All that is cold was taken, and it is above its cap all the same."""
+    NOTHING = "nothing"
+    """Nothing could be taken."""
+    PROBLEM = "problem"
+    """Something failed."""
+
+
 @dataclass(frozen=True, slots=True)
 class ZoneState:
     """What is remembered of a zone under a cap. Made anew by each observation."""
 
     zone: str
+    cap: Cap | None = None
+    """For which all this was decided. Where another one comes, pauses end."""
     phase: Phase = Phase.UNDER
     until_ns: int = 0
     """When to go on; what for depends on the phase."""
@@ -370,7 +384,7 @@ class ZoneState:
     look: Look | None = None
     """The latest."""
     over: bool = False
-    """An episode lasts: the zone was found above its cap, and not yet below it by 1/128."""
+    """An episode lasts: the zone was found above its cap, and since then not below it by 1/128."""
     nover: int = 0
     """Episodes."""
     pout_bytes: int = 0
@@ -380,20 +394,26 @@ class ZoneState:
     last_action: str = ""
     """What was done or found last, as a sentence without its end; empty: nothing yet."""
     last_action_ns: int | None = None
-    cap_bytes: int | None = None
-    """The cap that all this was decided for; where it changes, pauses end."""
+    said: tuple[str, ...] = ()
+    """Sentences without their ends that are to be said once; those that are new are last."""
+    pause: Pause | None = None
+    """Why it is paused."""
     pause_ns: int = 0
-    """How long the last pause was; the next is twice as long."""
-    asked: ByKind = field(default_factory=ByKind)
-    """Asked for since the last look."""
-    left: ByKind = field(default_factory=ByKind)
-    """Left since the last look."""
-    bound_at_look: Bound | None = None
-    """The first after it."""
+    """How long the last pause was; the next is twice as long. Halved by each round that went well."""
+    tried: ByKind = ByKind()
+    """Page-out was asked for it since the last look."""
+    left: ByKind = ByKind()
+    """Left because of us since the last look."""
+    used_up: bool = False
+    """The last look found no more that page-out could be asked for."""
+    reclaim_bytes: int = 0
+    """Asked of memory.reclaim since the last look."""
+    reclaim_in_vain: bool = False
+    """It took something else: it is not used before the next look."""
+    highest_bytes: int = 0
+    """The highest bound about the time of the last look."""
     ran_ns: int | None = None
     """When the command was started last."""
-    said: Mapping[str, int] = field(default_factory=dict)
-    """What is said once: which, and when."""
 
     @property
     def rss_bytes(self) -> int | None:
@@ -416,3 +436,15 @@ class Settings:
     """How long a page must not have been touched to be cold."""
     threshold: float = 0.0
     """The share of the machine's memory in use below which nothing is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """All that a decision depends on, but for what is remembered of the zone."""
+
+    settings: Settings
+    cap: Cap
+    machine: Machine
+    now_ns: int
+    allowance_bytes: int | None = None
+    """What may be taken of the zone where the machine's use is above the threshold; None: no threshold."""
