@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+from contextlib import suppress
 
 from zonerss.kernel.safely import Unfit
 
@@ -72,3 +73,64 @@ def _demand_ours(found: os.stat_result, path: str) -> None:
         raise Unfit(f"{path} belongs to the user {found.st_uid}")
     if found.st_mode & _OTHERS_WRITE:
         raise Unfit(f"{path} can be written to by others")
+
+
+def write_whole(path: str, content: bytes, mode: int = 0o644) -> None:
+    """
+    Put a file in place of what is there, so that whoever reads it finds the one or the other, and whole.
+
+    :param path: in a directory that nobody else can write to
+    :raises OSError: it cannot be written; then what was there is there still
+    """
+    beside = f"{path}.new"
+    with suppress(FileNotFoundError):
+        os.unlink(beside)
+    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchmod(fd, mode)
+        while content:
+            content = content[os.write(fd, content) :]
+        os.rename(beside, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(beside)
+        raise
+    finally:
+        os.close(fd)
+
+
+def make_own_directory(path: str) -> None:
+    """
+    Make a directory that everybody can read and only we can write to; one that is there must be so.
+
+    :raises Unfit: it is a link, no directory, not ours, or others can write to it
+    :raises OSError: it cannot be made
+    """
+    with suppress(FileExistsError):
+        os.mkdir(path, 0o755)
+    found = os.lstat(path)
+    if not stat.S_ISDIR(found.st_mode):
+        raise Unfit(f"{path} is no directory")
+    if found.st_uid != os.geteuid():
+        raise Unfit(f"{path} belongs to the user {found.st_uid}")
+    if found.st_mode & _OTHERS_WRITE:
+        raise Unfit(f"{path} can be written to by others")
+
+
+def is_held(path: str) -> bool:
+    """
+    Whether a process holds a file by :func:`hold_file`, as far as we may see.
+
+    To ask takes the lock for a moment: who wants to hold it then tries again.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False

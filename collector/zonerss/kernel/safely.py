@@ -124,6 +124,38 @@ def read_named(path: str, most_bytes: int) -> bytes:
         return read_regular(fd, owners, most_bytes)
 
 
+def read_kept(path: str, owners: Collection[int], most_bytes: int) -> bytes:
+    """
+    A regular file that is no link, and that only its owners can have put there and can change: it is theirs, neither
+    its group nor everybody can write to it, and nobody else can put another one in its place.
+
+    :raises Unfit: it is not so; says what is wrong
+    :raises TooLong: it is longer than most_bytes
+    :raises OSError: it cannot be read
+    """
+    directory, name = os.path.split(os.path.abspath(path))
+    with ExitStack() as opened:
+        top_fd = os.open("/", os.O_PATH | os.O_CLOEXEC)
+        opened.callback(os.close, top_fd)
+        parent = _walk(top_fd, directory, owners, opened, lambda fd: _demand_kept(fd, owners))
+        fd = os.open(name, _PATH, dir_fd=parent)
+        opened.callback(os.close, fd)
+        if stat.S_ISLNK(os.fstat(fd).st_mode):
+            raise Unfit("it is a symbolic link")
+        _demand_theirs(fd, owners)
+        return read_regular(fd, owners, most_bytes)
+
+
+def _demand_kept(directory_fd: int, owners: Collection[int]) -> None:
+    """In a sticky directory, as /tmp is, a file can be replaced by its owner and the directory's only: sticky(7)."""
+    if not os.fstat(directory_fd).st_mode & stat.S_ISVTX:
+        _demand_theirs(directory_fd, owners)
+    elif os.fstat(directory_fd).st_uid not in owners:
+        raise Unfit(
+            f"{os.readlink(f'/proc/self/fd/{directory_fd}')} belongs to the user {os.fstat(directory_fd).st_uid}"
+        )
+
+
 def read_regular(fd: int, owners: Collection[int], most_bytes: int) -> bytes:
     """
     The whole of a file that was opened by O_PATH.

@@ -72,19 +72,19 @@ def _rules(document: dict[str, Any], text: str, file: str) -> list[Rule]:
             raise error_at(
                 text,
                 file,
-                _find_key(text, key),
+                find_key(text, key),
                 f"unknown table or key {key!r}; write [[rule]] before each rule",
             )
     entries = document.get("rule", [])
     if not (isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)):
         raise error_at(
-            text, file, _find_key(text, "rule"), "rule is no list of tables; write [[rule]] with two brackets"
+            text, file, find_key(text, "rule"), "rule is no list of tables; write [[rule]] with two brackets"
         )
     return [_rule(entry, number, text, file) for number, entry in enumerate(entries)]
 
 
 def _rule(entry: dict[str, Any], number: int, text: str, file: str) -> Rule:
-    at = _Position(text, number)
+    at = Position(text, number, "rule")
     for key in entry:
         if key not in ("match", "name"):
             raise error_at(text, file, at.key(key), f"unknown key {key!r}; a rule has match and name")
@@ -118,23 +118,23 @@ def _rule(entry: dict[str, Any], number: int, text: str, file: str) -> Rule:
     return Rule(match=match, name=entry["name"])
 
 
-class _Position:
-    """Where a rule and its keys are in the text: tomllib gives values without their positions."""
+class Position:
+    """Where a table of a list and its keys are in the text: tomllib gives values without their positions."""
 
-    def __init__(self, text: str, number: int) -> None:
+    def __init__(self, text: str, number: int, table: str) -> None:
+        """:param table: ``rule`` for the numberth [[rule]]"""
         self._text = text
-        starts = [
-            match.start() for match in re.finditer(r"^[ \t]*\[\[[ \t]*rule[ \t]*\]\]", text, re.MULTILINE)
-        ]
+        header = re.compile(rf"^[ \t]*\[\[[ \t]*{re.escape(table)}[ \t]*\]\]", re.MULTILINE)
+        starts = [match.start() for match in header.finditer(text)]
         if len(starts) > number:
             self.start = starts[number]
             self._end = starts[number + 1] if len(starts) > number + 1 else len(text)
         else:
             # written inline, rule = [{...}, ...]: the position is that of the whole list
-            self.start, self._end = _find_key(text, "rule"), len(text)
+            self.start, self._end = find_key(text, table), len(text)
 
     def key(self, key: str) -> int:
-        """Offset of a key of this rule; of the rule where it is not found."""
+        """Offset of a key of this table; of the table where it is not found."""
         match = self._find(key)
         return match.start("key") if match else self.start
 
@@ -149,7 +149,8 @@ class _Position:
         return pattern.search(self._text, self.start, self._end)
 
 
-def _find_key(text: str, key: str) -> int:
+def find_key(text: str, key: str) -> int:
+    """Offset of a key or of a table's name; 0 where it is not found."""
     match = re.search(rf"^[ \t\[]*(?P<key>[\"']?{re.escape(key)})", text, re.MULTILINE)
     return match.start("key") if match else 0
 

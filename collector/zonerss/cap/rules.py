@@ -1,0 +1,347 @@
+"""Which zone has which cap: what the command line says, and what a file of caps says. Pure, but for reading the file.
+
+    threshold = "80%"           # do nothing while less of the machine's memory is in use
+
+    [[cap]]
+    zone = "shop-*.service"     # a zone's name, or a pattern with * and ?
+    cap = "400M"
+    floor = "100M"              # never page out below this
+    may = ["anon", "file"]      # of anon, file, shmem, reclaim; all where it is not said
+    command = ["/usr/local/bin/tell", "me"]
+    optional = true             # there need not be such a zone
+
+    [[cap]]
+    zone = "db.service"
+    never = true                # leave it alone, whatever stands below
+
+The first table whose zone matches decides. A file that others than root could have written is refused, and so is one
+with an error: none of it is used, and whoever has read it before keeps to what it said then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from zonerss.cap.records import MAY, Cap
+from zonerss.errors import UnknownZone, UsageError, did_you_mean, nearest
+from zonerss.kernel.safely import read_kept
+from zonerss.zones.labels import find_names
+from zonerss.zones.rules import Position, error_at, find_key, parse_toml
+
+CAPS = "/etc/zonerss/caps.toml"
+MOST_BYTES = 1 << 20
+"""As long may a file of caps be."""
+_TABLE_KEYS = ("zone", "cap", "floor", "may", "command", "never", "optional")
+_KEYS = ("threshold", "cold", "cap")
+_WILD = re.compile(r"[*?[]")
+_MOST_WORDS, _MOST_WORD = 64, 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """How quantities are spelled; each raises an ArgumentTypeError whose text is a sentence."""
+
+    size: Callable[[str], int]
+    duration: Callable[[str], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is to be done with the zones that a pattern matches."""
+
+    pattern: str
+    cap: Cap | None
+    """None: nothing, ever."""
+    optional: bool
+    """There need not be such a zone."""
+    origin: str
+    """Where it stands: FILE:LINE:COLUMN, or "argument"."""
+
+    def zones(self, known: Collection[str]) -> tuple[str, ...]:
+        """
+        The zones that it is for.
+
+        :param known: the names of all zones
+        :raises UsageError: a name without * or ? can mean several; says where it stands
+        """
+        if _WILD.search(self.pattern) and self.pattern not in known:
+            return tuple(sorted(name for name in known if fnmatchcase(name, self.pattern)))
+        try:
+            return find_names([self.pattern], known)
+        except UnknownZone as err:
+            if err.exit_status == UsageError.exit_status:
+                raise UsageError(f"{self._where}{err}") from err
+            return ()
+
+    @property
+    def _where(self) -> str:
+        return "" if self.origin == "argument" else f"{self.origin}: "
+
+    def no_zone(self, known: Collection[str]) -> UsageError:
+        """The sentence for a rule that is for no zone that is there."""
+        hint = did_you_mean(nearest(self.pattern, known)) or "zonerss show lists the zones"
+        may = "" if self.origin == "argument" else "; optional = true lets it be missing"
+        return UsageError(f"{self._where}no zone is called {self.pattern!r}; {hint}{may}")
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """All that was said."""
+
+    rules: tuple[Rule, ...]
+    threshold: float | None = None
+    """Do nothing while less of the machine's memory is in use, as a share; None: it was not said."""
+    cold_seconds: float | None = None
+    """How long a page must not have been touched to be cold; None: it was not said."""
+
+    def of(self, known: Collection[str], must_match: bool = False) -> dict[str, Cap]:
+        """
+        The cap of each zone that has one; the first rule that is for it decides.
+
+        :param known: the names of all zones
+        :param must_match: a rule that is for no zone is an error, unless it is optional
+        :raises UsageError: that, or a name that can mean several zones; says where
+        """
+        found: dict[str, Cap | None] = {}
+        for rule in self.rules:
+            zones = rule.zones(known)
+            if must_match and not zones and not rule.optional:
+                raise rule.no_zone(known)
+            for zone in zones:
+                found.setdefault(zone, rule.cap and replace(rule.cap, zone=zone))
+        return {zone: cap for zone, cap in found.items() if cap is not None}
+
+    def below(self, first: Caps) -> Caps:
+        """What ``first`` says, and this where that says nothing."""
+        return Caps(
+            (*first.rules, *self.rules),
+            self.threshold if first.threshold is None else first.threshold,
+            self.cold_seconds if first.cold_seconds is None else first.cold_seconds,
+        )
+
+
+# ---- the command line --------------------------------------------------------------------------------------
+
+
+def caps_of_words(words: Iterable[str], size: Callable[[str], int]) -> Caps:
+    """
+    The caps of arguments ZONE=SIZE.
+
+    :raises UsageError: an argument is none, or two are for one zone
+    """
+    rules: dict[str, Rule] = {}
+    for word in words:
+        zone, sign, cap = word.rpartition("=")
+        if not sign or not zone or not cap:
+            raise UsageError(f"{word!r} is no cap: say ZONE=SIZE, as in web.service=400M")
+        if zone in rules:
+            raise UsageError(f"{zone!r} has two caps: give one")
+        try:
+            found = Cap(zone=zone, cap_bytes=_positive(size(cap)), origin="argument")
+        except argparse.ArgumentTypeError as err:
+            raise UsageError(f"{word!r} is no cap: {err}") from err
+        rules[zone] = Rule(zone, found, False, "argument")
+    return Caps(tuple(rules.values()))
+
+
+def _positive(size_bytes: int) -> int:
+    if size_bytes <= 0:
+        raise argparse.ArgumentTypeError("a cap of nothing cannot be held")
+    return size_bytes
+
+
+def share(text: str) -> float:
+    """
+    A share of the machine's memory: 80% is 0.8.
+
+    :raises argparse.ArgumentTypeError: it is none from 0% to 100%
+    """
+    match = re.fullmatch(r"(?a)(\d{1,3}(?:\.\d{1,6})?)%?", text)
+    if not match or float(match[1]) > 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share of memory: say 0% to 100%, as in 80%")
+    return float(match[1]) / 100
+
+
+# ---- the file ----------------------------------------------------------------------------------------------
+
+
+def read_caps(file: str, spelling: Spelling, owners: Collection[int] = (0,)) -> Caps | None:
+    """
+    The caps of a file; None: there is none of that name.
+
+    :param owners: user ids that may have written it
+    :raises UsageError: it is not to be trusted, cannot be read, or holds an error; says where and why
+    """
+    try:
+        content = read_kept(file, owners, MOST_BYTES)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as err:
+        why = err.strerror if isinstance(err, OSError) and err.strerror else str(err)
+        raise UsageError(f"{file} is not to be used: {why}; caps are root's to set") from err
+    try:
+        text = content.decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as err:
+        line = content.count(b"\n", 0, err.start) + 1
+        raise UsageError(f"{file}:{line}: no UTF-8; correct it") from err
+    return parse_caps(text, file, spelling)
+
+
+def parse_caps(text: str, file: str, spelling: Spelling) -> Caps:
+    """
+    The caps of a TOML file, in its order.
+
+    :param file: what to call it in an error
+    :raises UsageError: FILE:LINE:COLUMN, what is wrong there and what to do
+    """
+    document = parse_toml(text, file)
+    for key in document:
+        if key not in _KEYS:
+            what = f"unknown key {key!r}; {_known(key, _KEYS)}; write [[cap]] before each cap"
+            raise error_at(text, file, find_key(text, key), what)
+    entries = document.get("cap", [])
+    if not (isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)):
+        where = find_key(text, "cap")
+        raise error_at(text, file, where, "cap is no list of tables; write [[cap]] with two brackets")
+    rules: dict[str, Rule] = {}
+    for number, entry in enumerate(entries):
+        table = _Table(text, file, number, entry)
+        rule = _rule(table, spelling)
+        if rule.pattern in rules:
+            before = rules[rule.pattern].origin
+            raise table.error("zone", f"{rule.pattern!r} has a cap already, at {before}; take one out")
+        rules[rule.pattern] = rule
+    return Caps(
+        tuple(rules.values()),
+        _top(document, "threshold", share, text, file),
+        _top(document, "cold", spelling.duration, text, file),
+    )
+
+
+def _known(key: str, keys: Collection[str]) -> str:
+    return did_you_mean(nearest(key, keys)) or f"there are {', '.join(keys)}"
+
+
+def _top(
+    document: Mapping[str, Any], key: str, parse: Callable[[str], float], text: str, file: str
+) -> float | None:
+    if key not in document:
+        return None
+    try:
+        return parse(_spelled(document[key]))
+    except argparse.ArgumentTypeError as err:
+        raise error_at(text, file, find_key(text, key), f"{key}: {err}") from err
+
+
+def _spelled(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise argparse.ArgumentTypeError(f"a text or a number is wanted, not {value!r}")
+    return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """One [[cap]], and where its keys stand."""
+
+    text: str
+    file: str
+    number: int
+    entry: Mapping[str, Any]
+
+    @property
+    def at(self) -> Position:
+        return Position(self.text, self.number, "cap")
+
+    @property
+    def origin(self) -> str:
+        """FILE:LINE:COLUMN of its beginning."""
+        return str(error_at(self.text, self.file, self.at.start, "")).removesuffix(": ")
+
+    def error(self, key: str, what: str) -> UsageError:
+        """What is wrong with a key's value."""
+        return error_at(self.text, self.file, self.at.value(key), what)
+
+    def size(self, key: str, parse: Callable[[str], int]) -> int | None:
+        """A size; None: it is not there."""
+        if key not in self.entry:
+            return None
+        try:
+            return parse(_spelled(self.entry[key]))
+        except argparse.ArgumentTypeError as err:
+            raise self.error(key, f"{key}: {err}") from err
+
+    def flag(self, key: str) -> bool:
+        """true or false; false where it is not there."""
+        value = self.entry.get(key, False)
+        if not isinstance(value, bool):
+            raise self.error(key, f"{key} is true or false, not {value!r}")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...] | None:
+        """A list of texts; None: it is not there."""
+        if key not in self.entry:
+            return None
+        value = self.entry[key]
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise self.error(key, f'{key} must be a list of texts, as in ["one", "two"]')
+        return tuple(value)
+
+
+def _rule(table: _Table, spelling: Spelling) -> Rule:
+    for key in table.entry:
+        if key not in _TABLE_KEYS:
+            where = table.at.key(key)
+            what = f"unknown key {key!r}; {_known(key, _TABLE_KEYS)}"
+            raise error_at(table.text, table.file, where, what)
+    zone = table.entry.get("zone")
+    if zone is None:
+        raise error_at(table.text, table.file, table.at.start, "this cap has no zone; add zone = '...'")
+    if not isinstance(zone, str) or not zone:
+        raise table.error("zone", "zone must be a text that is not empty: a zone's name, or a pattern")
+    optional = table.flag("optional")
+    if table.flag("never"):
+        if more := [key for key in table.entry if key not in ("zone", "never", "optional")]:
+            raise table.error("never", f"never = true leaves the zone alone: take {more[0]} out, or never")
+        return Rule(zone, None, optional, table.origin)
+    return Rule(zone, _cap(table, zone, spelling), optional, table.origin)
+
+
+def _cap(table: _Table, zone: str, spelling: Spelling) -> Cap:
+    cap = table.size("cap", lambda text: _positive(spelling.size(text)))
+    if cap is None:
+        raise error_at(table.text, table.file, table.at.start, "this cap has no cap; add cap = '400M'")
+    floor = table.size("floor", spelling.size) or 0
+    if floor > cap:
+        raise table.error("floor", f"floor ({table.entry['floor']}) is above cap ({table.entry['cap']})")
+    may = table.texts("may")
+    for word in may or ():
+        if word not in MAY:
+            raise table.error("may", f"may has {word!r}; {_known(word, sorted(MAY))}")
+    return Cap(
+        zone=zone,
+        cap_bytes=cap,
+        floor_bytes=floor,
+        may=frozenset(MAY if may is None else may),
+        command=_command(table),
+        origin=table.origin,
+    )
+
+
+def _command(table: _Table) -> tuple[str, ...]:
+    command = table.texts("command")
+    if command is None:
+        return ()
+    if not command or not command[0].startswith("/"):
+        raise table.error("command", "command begins with the whole path of a program: it is no shell's line")
+    if (
+        any("\0" in word for word in command)
+        or len(command) > _MOST_WORDS
+        or max(map(len, command)) > _MOST_WORD
+    ):
+        raise table.error("command", "command has a word that no program can be given, or too many")
+    return command

@@ -1,0 +1,244 @@
+"""What a capper that runs says of itself, in a file: for `cap --status`, for top, and for the metrics of serve.
+
+The file is written whole after each round, and removed at the end. A lock beside it tells whether its writer still
+runs: what one that was killed has left is no status. Only one capper at a time has the lock.
+
+Source: flock(2), rename(2).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from types import NoneType, UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from zonerss.errors import CannotServe
+from zonerss.kernel.keeping import Taken, hold_file, is_held, make_own_directory, write_whole
+from zonerss.kernel.safely import read_kept
+
+DIRECTORY = "/run/zonerss-cap"
+_STATUS, _LOCK = "status.json", "lock"
+_FORMAT = 1
+"""Of the file, which is between versions of zonerss only; people and programs have `cap --status --json`."""
+MOST_BYTES = 64 << 20
+_TRIES, _TRY_SECONDS = 20, 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A zone that maps some of another one's memory."""
+
+    zone: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneForecast:
+    """What can be done about a zone's memory, by its latest walk. All in bytes; its classes add up to rss_bytes."""
+
+    rss_bytes: int
+    over_bytes: int
+    shared_bytes: int
+    shared_with: tuple[Shared, ...]
+    locked_bytes: int
+    several_anon_bytes: int
+    several_file_bytes: int
+    several_shmem_bytes: int
+    own_anon_bytes: int
+    own_file_bytes: int
+    own_shmem_bytes: int
+    cold_anon_bytes: int | None
+    cold_file_bytes: int | None
+    cold_shmem_bytes: int | None
+    unknown_bytes: int | None
+    cold_several_anon_bytes: int | None
+    cold_several_file_bytes: int | None
+    cold_several_shmem_bytes: int | None
+    cold_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneStatus:
+    """A zone under a cap."""
+
+    zone: str
+    cgroup: str | None
+    rss_bytes: int | None
+    """By the latest walk, less what has left since. None: none was needed, because bound_bytes is below the cap."""
+    bound_bytes: int | None
+    """The sum of its processes' RSS, which rss is never above."""
+    cap_bytes: int
+    floor_bytes: int
+    excess_bytes: int | None
+    """What rss is above the cap."""
+    nover: int
+    asked_bytes: int
+    """What was tried to be taken, in all."""
+    pout_bytes: int
+    """Pages that left because of us, in all."""
+    refault_bytes: int
+    """Of these: came back within seconds."""
+    swap_bytes: int | None
+    swap_percent: float | None
+    """Of all swap: what the zone has. None: there is no swap, or it is not known."""
+    cold_bytes: int | None
+    working_set_bytes: int | None
+    last_action: str
+    origin: str
+    forecast: ZoneForecast | None
+    """None: no walk was needed yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a capper says of itself."""
+
+    began: str
+    """When it was started; RFC 3339."""
+    ended: str
+    """Of when its figures are."""
+    pid: int
+    enforce: bool
+    """It acts; else it only says what it would do."""
+    by: str
+    cold_seconds: float
+    threshold: float
+    """The share of the machine's memory in use below which nothing is done."""
+    memory_bytes: int
+    used_bytes: int
+    swap_total_bytes: int
+    swap_free_bytes: int
+    zones: tuple[ZoneStatus, ...]
+    warnings: tuple[str, ...] = ()
+    """What holds for all of it, as sentences."""
+
+
+# ---- writing ---------------------------------------------------------------------------------------------------
+
+
+class StatusFile:
+    """Holds the lock, and keeps the file; use it as a context manager."""
+
+    def __init__(self, directory: str = DIRECTORY) -> None:
+        """
+        :raises CannotServe: another capper holds it
+        :raises OSError: it cannot be written there
+        """
+        make_own_directory(directory)
+        self._path, self._fd = os.path.join(directory, _STATUS), _held(os.path.join(directory, _LOCK))
+
+    def write(self, status: Status) -> None:
+        """:raises OSError: it cannot be written"""
+        write_whole(self._path, dumps(status).encode("ascii"))
+
+    def close(self) -> None:
+        """Remove the file, and give back the lock."""
+        try:
+            os.unlink(self._path)
+        except FileNotFoundError:
+            pass
+        finally:
+            os.close(self._fd)
+
+    def __enter__(self) -> StatusFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _held(path: str) -> int:
+    for number in range(_TRIES):  # who asks whether it is held has it for a moment
+        try:
+            return hold_file(path)
+        except Taken as err:
+            if number == _TRIES - 1:
+                raise CannotServe(
+                    "another `zonerss cap` runs already (zonerss cap --status shows it): end that one first"
+                ) from err
+            time.sleep(_TRY_SECONDS)
+    raise AssertionError("the last try returns or raises")
+
+
+def dumps(status: Status) -> str:
+    """The status as text, in ASCII."""
+    return json.dumps({"format": _FORMAT, **asdict(status)})
+
+
+# ---- reading ---------------------------------------------------------------------------------------------------
+
+
+def read_status(directory: str = DIRECTORY, owners: Collection[int] = (0,)) -> Status | None:
+    """
+    What the capper that runs now says of itself; None: none runs, or it has not said anything yet.
+
+    :raises CannotServe: the file is not one that a capper has written; the sentence says why
+    """
+    path = os.path.join(directory, _STATUS)
+    if not is_held(os.path.join(directory, _LOCK)):
+        return None
+    try:
+        return loads(read_kept(path, owners, MOST_BYTES))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as err:
+        why = err.strerror if isinstance(err, OSError) and err.strerror else str(err)
+        raise CannotServe(f"cannot read what the capper says in {path}: {why}; start it anew") from err
+
+
+def loads(text: bytes) -> Status:
+    """
+    A status from its text.
+
+    :raises ValueError: it is none
+    """
+    try:
+        document = json.loads(text)
+    except RecursionError as err:
+        raise ValueError("it is nested too deeply") from err
+    if not isinstance(document, dict) or document.pop("format", None) != _FORMAT:
+        raise ValueError("it is of another version of zonerss, or no status")
+    return _record(Status, document)
+
+
+Record = TypeVar("Record")
+
+
+def _record(cls: type[Record], value: Any) -> Record:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"no {cls.__name__}: {value!r:.80}")
+    hints, found = _HINTS[cls], dict[str, Any]()
+    for field in fields(cls):  # type: ignore[arg-type]
+        if field.name in value:
+            found[field.name] = _value(hints[field.name], value[field.name], field.name)
+        elif field.default is MISSING:
+            raise ValueError(f"{field.name} is missing")
+    return cls(**found)
+
+
+_HINTS: dict[type, dict[str, Any]] = {
+    cls: get_type_hints(cls) for cls in (Shared, ZoneForecast, ZoneStatus, Status)
+}
+
+
+def _value(kind: Any, value: Any, name: str) -> Any:
+    if isinstance(kind, UnionType):
+        kind, none = get_args(kind)
+        assert none is NoneType
+        return None if value is None else _value(kind, value, name)
+    if is_dataclass(kind) and isinstance(kind, type):
+        return _record(kind, value)
+    if get_origin(kind) is tuple:
+        if not isinstance(value, list):
+            raise ValueError(f"{name} is no list: {value!r:.80}")
+        return tuple(_value(get_args(kind)[0], one, name) for one in value)
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    if kind is float and is_number:
+        return float(value)
+    if not isinstance(value, kind) or (kind is int and not is_number):
+        raise ValueError(f"{name} is no {kind.__name__}: {value!r:.80}")
+    return value
