@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from zonerss.census.mapcounts import CountedParts
     from zonerss.census.parts import Parts
     from zonerss.records.bills import Bill, Billed
-    from zonerss.records.files import Holdings
+    from zonerss.records.files import Holdings, OpenFiles
     from zonerss.records.images import Image
     from zonerss.records.machine import Counters, RamPages
     from zonerss.records.shmem import ShmemFound
@@ -54,6 +54,13 @@ class Evidence(Protocol):
         :param members: None: all
         :param wanted: numbers of the sets in question; None: all
         :return: the holdings of each set, and processes that could not be read
+        :raises CannotServe: it was not kept
+        """
+
+    def open_files(self, members: Iterable[Member]) -> OpenFiles:
+        """
+        The files that processes hold open, and how much of each is in the page cache, mapped or not.
+
         :raises CannotServe: it was not kept
         """
 
@@ -150,6 +157,12 @@ class Live:
 
         tasks = [member.task for member in one_of_each_mm(self.members if members is None else members)]
         return name_parts(self.frames, self.host, tasks, wanted)
+
+    def open_files(self, members: Iterable[Member]) -> OpenFiles:
+        """As they are now (:func:`zonerss.walk.opened.read_open_files`)."""
+        from zonerss.walk.opened import read_open_files
+
+        return read_open_files(self.host, [member.task.pid for member in members])
 
     def ram(self, payers: bool = False) -> RamPages:
         """As every frame is now (:func:`zonerss.walk.ram.read_ram_pages`)."""

@@ -20,10 +20,12 @@ from tests.live.measure import Zone
 from tests.oracle import PAGE, RSS_KINDS, Kernel, pages_of
 from tests.workloads.mem import MemError
 from tests.workloads.postgres import Postgres, programs
-from zonerss.answers.explain.account import FLUSH_SECONDS, explain_zone, pay_matrix
+from zonerss.answers.explain.account import FLUSH_SECONDS, explain_zone, look_at_zone, pay_matrix
+from zonerss.answers.explain.difference import changed
 from zonerss.kernel.roots import HOST
 from zonerss.kernel.smaps import read_smaps
 from zonerss.snapshot import Session
+from zonerss.views.explain.difference import sentence
 
 MIB = 2**20
 PROJECT = Path(__file__).parents[2]
@@ -494,3 +496,90 @@ def test_private_shared_and_reserved(make_zone: Callable):
     assert forked["swap_private_bytes"] == 2 * alone["swap_private_bytes"]  # as getvmusage has it
     assert forked["swap_shared_bytes"] == alone["swap_shared_bytes"]
     assert forked["rss_shared_bytes"] == alone["rss_shared_bytes"]
+
+
+# ---- what changed ----------------------------------------------------------------------------------------
+
+WRITER = """
+import sys
+with open(sys.argv[1], "wb") as log:
+    for line in sys.stdin:
+        log.write(b"x" * int(line))
+        log.flush()
+        print("done", flush=True)
+"""
+
+
+@pytest.fixture
+def writer(make_zone: Callable, tmp_path: Path) -> Iterator[tuple[Zone, subprocess.Popen[str], Path]]:
+    """A process in a zone that writes a log, as much as it is told to."""
+    log = tmp_path / "x.log"
+    zone = make_zone("writer")
+    command = [sys.executable, "-c", WRITER, str(log)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            zone.add(process.pid)
+            yield zone, process, log
+        finally:
+            process.kill()
+
+
+def write(process: subprocess.Popen[str], size_bytes: int) -> None:
+    assert process.stdin
+    assert process.stdout
+    print(size_bytes, file=process.stdin, flush=True)
+    assert process.stdout.readline() == "done\n"
+
+
+def is_on_tmpfs(path: Path) -> bool:
+    done = subprocess.run(["stat", "-f", "-c", "%T", str(path)], capture_output=True, text=True, check=True)
+    return done.stdout.strip() == "tmpfs"
+
+
+def test_the_log_that_grew_is_named(writer):
+    """Its pages are on the zone's bill, and nobody maps them."""
+    zone, process, log = writer
+    write(process, 3 * MIB)
+    with Session() as session:
+        before = look_at_zone(session, zone.name, "cgroup")
+        write(process, 64 * MIB)
+        after = look_at_zone(session, zone.name, "cgroup")
+    found = changed(before, after)
+    (reason,) = found.reasons(found.difference.charged_bytes)
+    on_tmpfs = is_on_tmpfs(log)
+    assert reason.name == ("shmem_not_mapped" if on_tmpfs else "cache")
+    assert (reason.mover.name, reason.mover.pid, reason.mover.bytes) == (str(log), process.pid, 64 * MIB)
+    assert abs(reason.bytes - 64 * MIB) < MIB  # version 2's memory.stat may be behind by some batches
+    assert abs(found.difference.rss_bytes) < MIB
+    text = sentence(found)
+    assert f"of {log} (open by pid {process.pid}, python" in text
+    assert on_tmpfs or text.endswith("; it goes when memory is needed.")
+
+
+def test_the_process_that_grew_is_named(make_zone: Callable):
+    zone = make_zone("grows")
+    steady, grows = zone.spawn(), zone.spawn()
+    steady.map("anon 700")
+    with Session() as session:
+        before = look_at_zone(session, zone.name, "cgroup")
+        grows.map("anon 9000")
+        after = look_at_zone(session, zone.name, "cgroup")
+    found = changed(before, after)
+    (reason,) = found.reasons(found.difference.charged_bytes)
+    assert (reason.name, reason.mover.pid) == ("anon", grows.pid)
+    assert 9000 * PAGE <= found.difference.rss_bytes < 9500 * PAGE
+    assert f"private memory of pid {grows.pid}, " in sentence(found)
+
+
+def test_the_difference_of_a_zone_that_stands_still_is_nothing(zone: Zone):
+    zone.mems[0].map("anon 700")
+    with stopped([zone.path]):
+        time.sleep(FLUSH_SECONDS)
+        done = run_zonerss("explain", zone.name, "--by", "cgroup", "--since", "-0.5s", "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["schema"] == "zonerss.difference/1"
+    assert_adds_up(document)
+    assert (document["rss_bytes"], document["process_rss_bytes"], document["processes"]) == (0, 0, [])
+    assert document["holds"]
+    assert "nothing has changed by more than the kernel's own rounding" in document["sentence"]

@@ -22,11 +22,20 @@ from typing import Any
 from tests.unit import builders
 from tests.unit.builders import KIB, MIB, ONE_OF_EACH, mapping, process, usage
 from zonerss.answers.explain.chain import chain, payments, shares_of
+from zonerss.answers.explain.difference import changed
 from zonerss.answers.explain.getvmusage import HowMapped
 from zonerss.answers.explain.machine import Check, MachineChain, Part
 from zonerss.answers.explain.numbers import Facts, everyones
 from zonerss.answers.explain.process import three_ways
-from zonerss.answers.explain.records import Account, Drift, MachineAccount, Matrix, Payer, ShmemAccount
+from zonerss.answers.explain.records import (
+    Account,
+    Drift,
+    MachineAccount,
+    Matrix,
+    Payer,
+    ShmemAccount,
+    ZoneLook,
+)
 from zonerss.answers.explain.tmpfs import Charged, Held, ShmemAnswer
 from zonerss.answers.files import files_usage
 from zonerss.answers.frames import count_pages
@@ -46,7 +55,7 @@ from zonerss.commands.watching import put
 from zonerss.records import Cause, Caveat, Gap, Grouping, Mapcounts, ProcessUsage, Task, Zone
 from zonerss.records.bills import Bill, Billed
 from zonerss.records.facts import Fact, Probe
-from zonerss.records.files import FileKind, Holdings, MappedFile
+from zonerss.records.files import FileKind, Holdings, MappedFile, OpenFile, OpenFiles
 from zonerss.records.images import Image
 from zonerss.records.mappings import PAGE_DEVICE, PAGE_ZERO, VmaPages
 from zonerss.records.shmem import Shmem, ShmemKind
@@ -57,6 +66,7 @@ from zonerss.views import zone as zone_view
 from zonerss.views.columns import RSS, ZONE
 from zonerss.views.document import render_json
 from zonerss.views.explain import chain as chain_view
+from zonerss.views.explain import difference as difference_view
 from zonerss.views.explain import getvmusage, numbers, payers, tmpfs
 from zonerss.views.explain import machine as machine_view
 from zonerss.views.explain import process as process_view
@@ -371,6 +381,32 @@ def account(bill: Bill | None, with_shares: bool = True, drift: Drift | None = N
     )
 
 
+STAT_LATER = STAT_2 | {"file": 2900 * KIB, "slab": 130 * KIB, "zswap": 4 * KIB, "sock": 0}
+BILL_LATER = Bill(2, 3600 * KIB, STAT_LATER, None, 334 * KIB, 16 * KIB, 3)
+
+
+def look(
+    bill: Bill | None, seconds: float, cached: Mapping[int, int] | None, *grown: ProcessUsage
+) -> ZoneLook:
+    """:param cached: of each open file the inode, and what is cached of it"""
+    one = account(bill)
+    processes = tuple(grown) or PROCESSES
+    began = one.snapshot.began + timedelta(seconds=seconds)
+    found = replace(one.snapshot, began=began, ended=began + timedelta(seconds=1), processes=processes)
+    names = {7: f"/var/log/{ODD}", 8: "/dev/shm/x", 9: "/tmp/gone"}
+    opened = None
+    if cached is not None:
+        files = (
+            OpenFile(names[n], (8, 1), n, 42 if n == 7 else 77, size + 5, size) for n, size in cached.items()
+        )
+        opened = OpenFiles(tuple(files), ("/x, which process 42 holds open, does not answer",))
+    return ZoneLook(replace(one, snapshot=found), {LIBC: 31 * KIB}, opened)
+
+
+def difference_text(before: ZoneLook, after: ZoneLook) -> str:
+    return printed(difference_view.document(changed(before, after)))
+
+
 def page(bill: Bill | None, **fields: Any) -> Page:
     """As the command makes it: the figures of one zone from all verbs."""
     explained = account(bill)
@@ -615,6 +651,12 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "whatif-two": lambda: whatif_text(snapshot_of_names(), parts(), holdings((0, 1)), ["db", ODD]),
     "whatif-all-limit-2": lambda: whatif_text(snapshot_of_names(), parts(), {}, list(NAMES.values()), 2),
     "explain": lambda: explain_text(account(BILL_2, drift=DRIFT)),
+    "difference": lambda: difference_text(
+        look(BILL_2, 0, {7: 40 * KIB, 9: 8 * KIB}),
+        look(BILL_LATER, 30, {7: 1900 * KIB, 8: 4 * KIB}, replace(PROCESSES[0], rss_bytes=65 * KIB)),
+    ),
+    "difference-recorded": lambda: difference_text(look(BILL_2, 0, None), look(BILL_LATER, 0.5, None)),
+    "difference-without-bill": lambda: difference_text(look(None, 0, {}), look(None, 30, {})),
     "explain-version-1": lambda: explain_text(account(BILL_1, drift=Drift((), (), 0))),
     "explain-without-bill": lambda: explain_text(account(None)),
     "explain-without-payers": lambda: explain_text(account(BILL_2, with_shares=False)),

@@ -61,6 +61,7 @@ ELSEWHERE = {
     "views/footer.py": "tests/unit/views/test_show.py",
     "views/top_app.py": "tests/unit/views/test_top.py",
     "views/explain/chain.py": "tests/unit/views/test_explain.py",
+    "views/explain/difference.py": "tests/unit/commands/test_past.py",
     "views/explain/getvmusage.py": "tests/unit/views/test_explain.py",
     "views/explain/machine.py": "tests/unit/views/test_explain.py",
     "views/explain/tmpfs.py": "tests/unit/views/test_explain.py",

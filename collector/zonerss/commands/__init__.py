@@ -56,6 +56,7 @@ NOT_CONFIGURED = ("check", "help")
 LATE_IMPORTS = {
     ("commands.watching", "commands.past"): 9,
     ("commands.top", "commands.past"): 9,
+    ("commands.explain", "commands.past"): 9,
     ("commands.top", "history.recording"): 8,
     ("commands.top", "history.replay"): 9,
     ("commands.show", "census.tree"): 1,
@@ -74,6 +75,7 @@ LATE_IMPORTS = {
     ("snapshot", "walk.incore"): 2,
     ("evidence", "walk.files"): 3,
     ("evidence", "walk.mapcounts"): 1,
+    ("evidence", "walk.opened"): 3,
     ("evidence", "walk.payers"): 2,
     ("evidence", "walk.ram"): 1,
     ("evidence", "kernel.counters"): 1,

@@ -2,6 +2,8 @@
 
 Without a zone: where all memory of the machine is, from what zones map to what the kernel holds.
 
+--since tells what changed since then, step by step: from a recording (--from), or by looking twice (--since -30s).
+
 --tmpfs lists what holds shared memory, mapped or not.
 --numbers lists what each tool prints for the zone, with its formula. --payers shows which cgroup is charged for what
 each zone maps. --private-shared shows getvmusage's private and shared beside exclusive and shared. --pid explains one
@@ -13,9 +15,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from zonerss.answers.explain.account import explain_machine, explain_shmem, explain_zone, pay_matrix
+from zonerss.answers.explain.account import (
+    explain_machine,
+    explain_shmem,
+    explain_zone,
+    look_at_zone,
+    pay_matrix,
+)
+from zonerss.answers.explain.difference import changed
 from zonerss.answers.explain.getvmusage import how_mapped, reserved_bytes
 from zonerss.answers.explain.numbers import Facts, everyones
 from zonerss.answers.explain.process import three_ways
@@ -23,22 +32,36 @@ from zonerss.answers.explain.records import Account
 from zonerss.answers.frames import count_kinds
 from zonerss.census.usage import one_of_each_mm
 from zonerss.commands.options import add_output_options, add_past_options, add_walk_options, process_id
-from zonerss.commands.watching import add_watch_options, put, rounds, turns
+from zonerss.commands.quantities import since
+from zonerss.commands.watching import add_watch_options, put, rounds, turns, wait_for
 from zonerss.errors import CannotServe, UnknownZone, UsageError
 from zonerss.kernel.proc import living_thread
 from zonerss.kernel.roots import HOST
 from zonerss.kernel.smaps import read_smaps, read_statm_rss
 from zonerss.snapshot import Observer, Snapshot
-from zonerss.views.explain import chain, getvmusage, machine, numbers, payers, process, tmpfs
+from zonerss.views.explain import chain, difference, getvmusage, machine, numbers, payers, process, tmpfs
 from zonerss.views.past import as_of
 from zonerss.walk.frames import frames
 from zonerss.zones.labels import find_names
+
+if TYPE_CHECKING:
+    from zonerss.history.replay import PastSession
+
+LEAST_SECONDS, MOST_SECONDS = 0.1, 86_400.0
+"""Between two looks of --since."""
 
 
 def prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.add_argument("zone", nargs="?", metavar="ZONE", help="the zone; none: the whole machine")
     what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--since",
+        type=since,
+        metavar="TIME",
+        help="what changed in ZONE since then. With --from: since the last snapshot that began by TIME, as in 20:55, "
+        "or -10m before the one of --at. Without: look now and again after the time, as in -30s",
+    )
     what.add_argument(
         "--numbers", action="store_true", help="what each tool prints for the zone, with its formula"
     )
@@ -86,9 +109,40 @@ def run(args: argparse.Namespace) -> int:
     by = args.by[0] if args.by else "zone"
     if args.zone is not None and args.tmpfs:
         raise UsageError("explain --tmpfs is about the whole machine: it takes no zone")
-    look = _payers if args.payers else _tmpfs if args.tmpfs else _machine if args.zone is None else _zone
+    _check_since(args)
+    look = (
+        _since
+        if args.since is not None
+        else _payers
+        if args.payers
+        else _tmpfs
+        if args.tmpfs
+        else _machine
+        if args.zone is None
+        else _zone
+    )
     rounds(args, lambda session: look(session, by, args), lambda found: put(args, *found))
     return 0
+
+
+def _check_since(args: argparse.Namespace) -> None:
+    """:raises UsageError: --since makes no sense with the other options"""
+    if args.since is None:
+        return
+    if args.zone is None:
+        raise UsageError("explain --since needs a ZONE: what changed in which one?")
+    if args.watch is not None:
+        raise UsageError("explain takes --since or --watch, not both")
+    if args.recording is None and not isinstance(args.since, float):
+        raise UsageError(
+            "--since needs a recording to know what was then: add --from FILE; or say how long to look, as in "
+            "--since -30s"
+        )
+    if args.recording is None and not LEAST_SECONDS <= args.since <= MOST_SECONDS:
+        raise UsageError(
+            f"without --from zonerss looks twice, {LEAST_SECONDS:g} s to {MOST_SECONDS / 3600:g} h apart: "
+            "say --since -30s, or add --from FILE"
+        )
 
 
 def _run_process(args: argparse.Namespace) -> int:
@@ -122,6 +176,19 @@ def _zone(session: Observer, by: str, args: argparse.Namespace) -> _Shown:
     if args.private_shared:
         return _how_mapped(session, by, account, args)
     return partial(chain.document, account), partial(chain.render, account, args.bytes)
+
+
+def _since(session: Observer, by: str, args: argparse.Namespace) -> _Shown:
+    if args.recording is None:
+        before = look_at_zone(session, args.zone, by)
+        wait_for(args.since)
+    else:
+        from zonerss.commands import past
+
+        with past.earlier(args, cast("PastSession", session), args.since) as then:
+            before = look_at_zone(then, args.zone, by)
+    found = changed(before, look_at_zone(session, args.zone, by))
+    return partial(difference.document, found), partial(difference.render, found, args.bytes)
 
 
 def _numbers(session: Observer, by: str, account: Account, args: argparse.Namespace) -> _Shown:

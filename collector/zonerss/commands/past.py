@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from zonerss.answers.growth import LEAST_POINTS, LOOKS, Growth
 from zonerss.errors import CannotServe, UsageError
@@ -47,7 +47,7 @@ def check_past(args: argparse.Namespace) -> None:
     if args.basis != "mapped":
         raise UsageError("--from takes no --basis: a recording keeps what page tables map")
     if args.at is not None and args.at > datetime.now(UTC):
-        raise UsageError(f"--at {args.at:%Y-%m-%d %H:%M:%S} UTC is still to come")
+        raise UsageError(f"--at {_spelled(args.at)} is still to come")
 
 
 @contextmanager
@@ -61,6 +61,34 @@ def opened(args: argparse.Namespace) -> Iterator[PastSession]:
     check_past(args)
     with Recording(args.recording) as recording:
         yield PastSession(recording, args.at, args.recording)
+
+
+@contextmanager
+def earlier(args: argparse.Namespace, now: PastSession, since: float | datetime) -> Iterator[PastSession]:
+    """
+    The moment that --since names, of the recording that --from names.
+
+    :param now: the later moment, with which it is compared
+    :raises UsageError: it is later than that
+    :raises CannotServe: there is nothing in the recording so early, or nothing between the two
+    """
+    end = now.moment.snapshot.began
+    when = since if isinstance(since, datetime) else end - timedelta(seconds=since)
+    if when > end:
+        raise UsageError(
+            f"--since {_spelled(when)} is later than the snapshot of {_spelled(end)}, with which it is compared"
+        )
+    with Recording(args.recording) as recording:
+        before = PastSession(recording, when, args.recording)
+    if before.moment.snapshot.began == end:
+        raise CannotServe(
+            f"{args.recording} has no other snapshot from {_spelled(when)} to {_spelled(end)}: name an earlier --since"
+        )
+    yield before
+
+
+def _spelled(when: datetime) -> str:
+    return f"{when:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def growth_before(args: argparse.Namespace, way: str) -> Growth | None:

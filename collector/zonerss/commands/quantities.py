@@ -121,6 +121,18 @@ def moment_of(
     return found
 
 
+def since(text: str) -> float | datetime:
+    """
+    When something began that is compared with something later: -30s is so many seconds before that; anything else a
+    moment, as :func:`moment_of` takes it.
+
+    :return: seconds, or a moment in UTC
+    :raises argparse.ArgumentTypeError: it is none
+    """
+    seconds = _seconds(text[1:]) if text.startswith("-") else None
+    return moment_of(text) if seconds is None else seconds
+
+
 def _clock(text: str, now: datetime, coming: bool, zone: tzinfo | None) -> datetime | None:
     """The nearest moment at which local clocks show it, before now or after it."""
     match = re.fullmatch(_CLOCK, text)

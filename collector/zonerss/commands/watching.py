@@ -224,6 +224,18 @@ class RowPrinter:
             print(f"zonerss: {remark}", file=sys.stderr)
 
 
+def wait_for(seconds: float) -> None:
+    """A line on a terminal says that it takes its time, and goes again."""
+    if not sys.stderr.isatty() or not sys.stdout.isatty():
+        time.sleep(seconds)
+        return
+    print(f"waiting for {seconds:g} s ...", end="", file=sys.stderr, flush=True)
+    try:
+        time.sleep(seconds)
+    finally:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
 def time_line(seconds: float) -> str:
     """When this round is, with the offset from UTC, and how often there is one."""
     return f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z}, every {seconds:g} s"

@@ -19,14 +19,12 @@ are cleared by others, and touched is too low: the last lines say so.
 from __future__ import annotations
 
 import argparse
-import sys
-import time
 from typing import cast
 
 from zonerss.answers.wss import WorkingSets, working_sets
 from zonerss.commands.options import add_table_options, add_walk_options, add_zones, given, layout_of, one_way
 from zonerss.commands.quantities import duration_within
-from zonerss.commands.watching import RowPrinter, add_watch_options, rounds
+from zonerss.commands.watching import RowPrinter, add_watch_options, rounds, wait_for
 from zonerss.errors import UsageError
 from zonerss.kernel.clearing import STALL_SECONDS, STALL_SECONDS_PER_PAGE
 from zonerss.snapshot import Session
@@ -104,18 +102,6 @@ def measure(session: Session, way: str, args: argparse.Namespace) -> WorkingSets
     """
     zones = tuple(args.zone or ())
     armed = session.arm(way, zones, args.method, args.stall)
-    _wait(args.seconds)
+    wait_for(args.seconds)
     snapshot = session.take(way, zone=zones, alone=bool(zones), processes=args.processes, armed=armed)
     return working_sets(snapshot, args.processes, snapshot.ask().holdings() if args.files else None)
-
-
-def _wait(seconds: float) -> None:
-    """A line on a terminal says that it takes its time, and goes again."""
-    if not sys.stderr.isatty() or not sys.stdout.isatty():
-        time.sleep(seconds)
-        return
-    print(f"waiting for {seconds:g} s ...", end="", file=sys.stderr, flush=True)
-    try:
-        time.sleep(seconds)
-    finally:
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -29,7 +29,7 @@ from zonerss.zones.ways import By, parse_by, zoner
 if TYPE_CHECKING:
     from zonerss.census.mapcounts import CountedParts
     from zonerss.records.bills import Bill, Billed
-    from zonerss.records.files import Holdings
+    from zonerss.records.files import Holdings, OpenFiles
     from zonerss.records.images import Image
     from zonerss.records.machine import Counters, RamPages
     from zonerss.records.shmem import ShmemFound
@@ -250,6 +250,10 @@ class Kept:
         chosen = held if wanted is None else {number: held[number] for number in wanted if number in held}
         pids = None if members is None else {member.task.pid for member in members}
         return chosen, tuple(gap for gap in self.moment.holding_gaps if pids is None or gap.pid in pids)
+
+    def open_files(self, members: Iterable[Member]) -> OpenFiles:
+        """:raises NotKept: always"""
+        raise NotKept("a recording does not keep which files processes hold open")
 
     def ram(self, payers: bool = False) -> RamPages:
         """:raises NotKept: always"""

@@ -49,6 +49,32 @@ class MappedFile:
     """Its other names."""
 
 
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A file that processes hold open, and how much of it is in the page cache, mapped or not."""
+
+    name: str
+    """As seen in the mount namespace of the process."""
+    device: tuple[int, int]
+    """Of stat(2)."""
+    inode: int
+    pid: int
+    """The lowest of those that hold it open."""
+    size_bytes: int
+    """How long it is."""
+    cached_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFiles:
+    """The files that some processes hold open."""
+
+    files: tuple[OpenFile, ...]
+    """Those of which most is cached first."""
+    unseen: tuple[str, ...]
+    """What could not be looked at, a sentence each."""
+
+
 def file_order(file: MappedFile | None) -> tuple[object, ...]:
     """For sorting: what is of no file, then files by name; those of one name by what tells them apart."""
     if file is None:

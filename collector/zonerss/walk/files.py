@@ -188,7 +188,7 @@ def _last_name(name: str) -> str:
     return name.removesuffix(_DELETED).rpartition("/")[2]
 
 
-class _Mounts:
+class Mounts:
     """What a process sees mounted: by it the sort of a file system is told, without asking whoever serves it."""
 
     def __init__(self, directory: int) -> None:
@@ -214,7 +214,7 @@ class _OwnKernel:
         roots = self._roots = host.roots
         self.shm_device = host.shm_device
         self._hugetlb_devices, self._patience_seconds = host.hugetlb_devices, host.patience_seconds
-        self._mounts: tuple[int, _Mounts] | None = None
+        self._mounts: tuple[int, Mounts] | None = None
         self._ipc = ipc_namespace("self", roots)
         self._ending: frozenset[int] | None = None
 
@@ -243,7 +243,7 @@ class _OwnKernel:
         if device in self._hugetlb_devices:
             return lib.FS_HUGETLBFS
         if self._mounts is None or self._mounts[0] != pid:
-            self._mounts = pid, _Mounts(directory)  # files of one process mostly follow each other
+            self._mounts = pid, Mounts(directory)  # files of one process mostly follow each other
         return self._mounts[1].kind_at(mount_id, device)
 
     def segment_ends(self, raw: RawFile) -> bool:

@@ -147,7 +147,7 @@ def has_cachestat() -> bool:
     """Whether the kernel has cachestat(2), asked with a file of our own."""
     fd = os.memfd_create("zonerss")
     try:
-        return _count(fd, lib.BY_CACHESTAT, [(0, 1)]) is not None
+        return count_cached(fd, lib.BY_CACHESTAT, [(0, 1)]) is not None
     except OSError:
         return False
     finally:
@@ -228,9 +228,9 @@ def _add_cached(
         wanted = [(stretch.first, stretch.pages) for stretch in cut]
         counts: list[int] | None
         if by_cachestat and not file.overlay:
-            counts = _count(file.fd, lib.BY_CACHESTAT, wanted)
+            counts = count_cached(file.fd, lib.BY_CACHESTAT, wanted)
         else:
-            look = partial(_count, file.fd, lib.BY_MINCORE, wanted)
+            look = partial(count_cached, file.fd, lib.BY_MINCORE, wanted)
             counts = looks.ask(file, look, sum(stretch.pages for stretch in cut))
         found: Counter[tuple[int, ...]] = Counter()
         for stretch, resident in zip(cut, counts or [0] * len(cut), strict=True):
@@ -239,7 +239,14 @@ def _add_cached(
             builder.add(owners, [resident if kind is file.kind else 0 for kind in Kind])
 
 
-def _count(fd: int, means: int, wanted: Sequence[tuple[int, int]]) -> list[int]:
+def count_cached(fd: int, means: int, wanted: Sequence[tuple[int, int]]) -> list[int]:
+    """
+    How many pages of some ranges of a file are in the page cache.
+
+    :param means: lib.BY_CACHESTAT, which sees none of a file of an overlay, or lib.BY_MINCORE
+    :param wanted: of each the first page, and how many
+    :raises OSError: it cannot be asked
+    """
     first = ffi.new("uint64_t[]", [start for start, _ in wanted])
     pages = ffi.new("uint64_t[]", [count for _, count in wanted])
     resident = ffi.new("uint64_t[]", len(wanted))

@@ -28,6 +28,13 @@ def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--pid", "-7"], "is not a process id"),
         (["--pid", "x"], "'x' is not a process id"),
         (["web", "--numbers", "--private-shared"], "not allowed with"),
+        (["web", "--numbers", "--since", "-30s"], "not allowed with"),
+        (["--since", "-30s"], "--since needs a ZONE"),
+        (["web", "--since", "-30s", "--watch", "1"], "--since or --watch, not both"),
+        (["web", "--since", "12:00"], "add --from FILE; or say how long to look"),
+        (["web", "--since", "-2d"], "looks twice, 0.1 s to 24 h apart"),
+        (["web", "--since", "-0s"], "looks twice, 0.1 s to 24 h apart"),
+        (["web", "--since", "30"], "'30' is no time"),
     ],
 )
 def test_wrong_usage_is_one_sentence(arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]):

@@ -127,6 +127,7 @@ VERBS = (
     ["whatif", "web"],
     ["explain", "web"],
     ["explain", "web", "--numbers"],
+    ["explain", "web", "--since", "-10s"],
     ["explain", "--payers"],
 )
 
@@ -339,3 +340,84 @@ def test_top_shows_the_moment_that_the_player_is_at_with_the_growth_until_then()
         assert page is not None
         assert len(page(80)) > 2
     camera.close()
+
+
+# ---- explain --since -------------------------------------------------------------------------------------
+
+
+def since(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    assert main(["explain", "web", "--from", "f.zrec", "--json", *words]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "mib"),
+    [
+        (["--since", "-10s"], 1),
+        (["--since", "-35s"], 4),  # before the one of 10 s is 35 s
+        (["--since", "2020-05-31T12:00:21Z"], 3),
+        (["--since", "2020-05-31T12:00:21Z", "--at", "2020-05-31T12:00:41Z"], 2),
+        (["--since", "-20s", "--at", "2020-05-31T12:00:41Z"], 2),
+    ],
+)
+def test_since_compares_two_moments(words: list[str], mib: int, capsys: pytest.CaptureFixture[str]) -> None:
+    found = since(capsys, *words)
+    assert (found["seconds"], found["rss_bytes"]) == (10 * mib, mib << 20)
+    assert (
+        found["process_rss_bytes"] + sum(step["bytes"] for step in found["steps"]) + found["residual_bytes"]
+        == (found["charged_bytes"])
+    )
+    assert [(one["pid"], one["after_bytes"] - one["before_bytes"]) for one in found["processes"]] == [
+        (11, mib << 20)
+    ]
+
+
+def test_since_says_it_in_a_sentence(
+    capsys: pytest.CaptureFixture[str], recording: type[FakeRecording]
+) -> None:
+    grown = moment_at(60, 5 * MIB_PAGES)
+    bill = grown.bills[WEB]
+    stat = dict(bill.stat) | {"cache": 240 << 20}
+    grown = replace(
+        grown, bills={WEB: replace(bill, charged_bytes=(bill.charged_bytes or 0) + (200 << 20), stat=stat)}
+    )
+    recording.kept = [*recording.kept, grown]
+    assert main(["explain", "web", "--from", "f.zrec", "--since", "-10s"]) == 0
+    out = capsys.readouterr().out
+    assert (
+        "+200M billed, 0 mapped: page cache that no process maps (a recording does not keep of which file); "
+        in (" ".join(out.split()))
+    )
+    assert "it goes when memory is needed." in " ".join(out.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "sentence"),
+    [
+        (["--since", "2020-05-31T11:00:00Z"], 1, "has nothing of 2020-05-31 11:00:00"),
+        (["--since", "-1h"], 1, "has nothing of 2020-05-31 11:00:50"),
+        (["--since", "2020-05-31T12:01:00Z"], 2, "is later than the snapshot of 2020-05-31 12:00:50 UTC"),
+        (["--since", "-3s"], 1, "has nothing"),
+        (["--since", "-0s"], 1, "has no other snapshot from"),
+    ],
+)
+def test_since_before_the_first_and_after_the_last(
+    words: list[str], status: int, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if words[1] == "-3s":
+        words += ["--at", "2020-05-31T12:00:11Z"]
+    assert main(["explain", "web", "--from", "f.zrec", *words]) == status
+    out, err = capsys.readouterr()
+    assert (out, len(err.splitlines())) == ("", 1)
+    assert sentence in err
+
+
+def test_a_zone_that_was_not_there_then(
+    capsys: pytest.CaptureFixture[str], recording: type[FakeRecording]
+) -> None:
+    first = take_moment(Machine([], [], {}, Names()))
+    first = replace(first, snapshot=replace(first.snapshot, began=BEGAN, ended=BEGAN))
+    recording.kept = [first, *recording.kept]
+    assert main(["explain", "web", "--from", "f.zrec", "--since", "2020-05-31T12:00:01Z"]) == 1
+    assert "at 2020-05-31 12:00:00 UTC no process of vm was in a zone 'web'" in capsys.readouterr().err

@@ -37,7 +37,7 @@ def means() -> list[int]:
 
 def test_both_means_count_alike(memfd):
     for by in means():
-        assert incore._count(memfd, by, [(0, 100), (20, 31), (23, 27), (50, 1), (51, 200)]) == [
+        assert incore.count_cached(memfd, by, [(0, 100), (20, 31), (23, 27), (50, 1), (51, 200)]) == [
             24,
             4,
             0,
@@ -48,14 +48,14 @@ def test_both_means_count_alike(memfd):
 
 def test_nothing_is_asked(memfd):
     for by in means():
-        assert incore._count(memfd, by, []) == []
+        assert incore.count_cached(memfd, by, []) == []
 
 
 def test_more_pages_than_one_call_takes():
     with tempfile.TemporaryFile(dir="/dev/shm") as file:
         os.pwrite(file.fileno(), b"x", 70_000 * PAGE_BYTES)
         for by in means():
-            assert incore._count(file.fileno(), by, [(0, 1 << 20)]) == [1]
+            assert incore.count_cached(file.fileno(), by, [(0, 1 << 20)]) == [1]
         assert lib.incore_first(file.fileno(), PAGE_BYTES, 0, 1 << 20) == 70_000
 
 
@@ -67,7 +67,7 @@ def test_the_first_page_that_is_there(memfd):
 
 def test_looking_brings_nothing_in(memfd):
     for by in means():
-        incore._count(memfd, by, [(0, 100)])
+        incore.count_cached(memfd, by, [(0, 100)])
     assert os.fstat(memfd).st_blocks * 512 == 24 * PAGE_BYTES
 
 
@@ -75,7 +75,7 @@ def test_what_cannot_be_asked():
     read, write = os.pipe()
     try:
         with pytest.raises(OSError, match="page cache"):
-            incore._count(read, lib.BY_MINCORE, [(0, 1)])
+            incore.count_cached(read, lib.BY_MINCORE, [(0, 1)])
     finally:
         os.close(read)
         os.close(write)

@@ -29,14 +29,23 @@ from zonerss.answers.explain.chain import (
     shares_of,
 )
 from zonerss.answers.explain.machine import machine_chain
-from zonerss.answers.explain.records import Account, Drift, MachineAccount, Matrix, Payer, ShmemAccount
+from zonerss.answers.explain.records import (
+    Account,
+    Drift,
+    MachineAccount,
+    Matrix,
+    Payer,
+    ShmemAccount,
+    ZoneLook,
+)
 from zonerss.answers.explain.tmpfs import shmem_answer
 from zonerss.answers.files import files_usage
-from zonerss.census.usage import zone_names
-from zonerss.errors import UnknownZone
+from zonerss.census.usage import Member, zone_names
+from zonerss.errors import NotKept, UnknownZone
 from zonerss.evidence import Evidence
 from zonerss.records import Cause, Usage, Zone
 from zonerss.records.bills import Bill, Billed
+from zonerss.records.files import MappedFile, OpenFiles
 from zonerss.snapshot import Observer, Snapshot
 from zonerss.zones.paths import nested
 
@@ -55,21 +64,51 @@ def explain_zone(session: Observer, name: str, by: str = "zone", *, processes: b
     :param processes: let the account's snapshot tell what each process maps
     :raises UnknownZone: there is none of that name
     """
+    return _explained(session, name, by, processes)[0]
+
+
+def look_at_zone(session: Observer, name: str, by: str = "zone") -> ZoneLook:
+    """
+    What is compared with another look at the same zone: its chain, its processes, its files.
+
+    :param name: of a zone of the grouping ``by``
+    :raises UnknownZone: there is none of that name
+    """
+    account, snapshot = _explained(session, name, by, processes=True)
+    members = [member for member in snapshot.members if member.zones[0] == account.zone]
+    return ZoneLook(account, _mapped_files(snapshot, members, account.zone), _open_files(snapshot, members))
+
+
+def _mapped_files(snapshot: Snapshot, members: Sequence[Member], zone: Zone) -> dict[MappedFile, int] | None:
+    try:
+        holdings, _ = snapshot.ask().holdings(members)
+    except NotKept:
+        return None
+    usages = files_usage(snapshot.parts, zone_names(snapshot.members), holdings, zone.name)
+    return {usage.file: usage.bytes for usage in usages if usage.file}
+
+
+def _open_files(snapshot: Snapshot, members: Sequence[Member]) -> OpenFiles | None:
+    try:
+        return snapshot.ask().open_files(members)
+    except NotKept:
+        return None
+
+
+def _explained(session: Observer, name: str, by: str, processes: bool) -> tuple[Account, Snapshot]:
+    """The account, and the snapshot that it was made from, with its evidence."""
     for attempt in range(1, ATTEMPTS + 1):
-        account = _explain_once(session, name, by, attempt, processes)
+        snapshot = session.take((by,), "mapped", (name,), processes=processes)
+        if not snapshot.zones:
+            raise UnknownZone(f"the processes of the zone {name!r} left before they were walked", name)
+        account = account_of(snapshot, snapshot.zones[0], snapshot.ask().payers(), attempt)
         moved = account.drift is not None and account.drift.processes_changed
-        if account.snapshot.past or (not moved and account.chain.holds is not False):
-            break
-        if attempt < ATTEMPTS and not moved:
+        if snapshot.past or attempt == ATTEMPTS or (not moved and account.chain.holds is not False):
+            return account, snapshot
+        del snapshot  # its frames
+        if not moved:
             time.sleep(FLUSH_SECONDS)
-    return account
-
-
-def _explain_once(session: Observer, name: str, by: str, attempt: int, processes: bool) -> Account:
-    snapshot = session.take((by,), "mapped", (name,), processes=processes)
-    if not snapshot.zones:
-        raise UnknownZone(f"the processes of the zone {name!r} left before they were walked", name)
-    return account_of(snapshot, snapshot.zones[0], snapshot.ask().payers(), attempt)
+    raise AssertionError("the last attempt returns")
 
 
 def account_of(

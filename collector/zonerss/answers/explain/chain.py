@@ -90,6 +90,8 @@ class Shares:
     """On the zone's bill and mapped by any zone."""
     own_file_bytes: int
     """Likewise: files and shared memory."""
+    own_shmem_bytes: int
+    """Of it: shared memory."""
 
 
 def shares_of(
@@ -109,7 +111,7 @@ def shares_of(
     """
     to_others: Counter[str] = Counter()
     only_others: dict[tuple[str, ...], int] = defaultdict(int)
-    nobody = anon = files = 0
+    nobody = anon = files = shmem = 0
     for row in billed:
         size = pages_to_bytes(rss_of(row.pages))
         zones = {zone_of_owner[owner] for owner in row.owners if owner in zone_of_owner}
@@ -117,6 +119,7 @@ def shares_of(
         if path is not None and is_own(path):
             anon += pages_to_bytes(row.pages[Kind.ANON])
             files += pages_to_bytes(row.pages[Kind.FILE] + row.pages[Kind.SHMEM])
+            shmem += pages_to_bytes(row.pages[Kind.SHMEM])
             if zone not in zones and size:
                 only_others[tuple(sorted(zones))] += size
         elif zone in zones and size:
@@ -124,7 +127,7 @@ def shares_of(
                 nobody += size
             else:
                 to_others[path] += size
-    return Shares(dict(to_others), nobody, dict(only_others), anon, files)
+    return Shares(dict(to_others), nobody, dict(only_others), anon, files, shmem)
 
 
 def kernel_steps(bill: Bill) -> list[Step]:

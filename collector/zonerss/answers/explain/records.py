@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from zonerss.answers.explain.chain import Chain, Payment, Shares
@@ -9,6 +10,7 @@ from zonerss.answers.explain.machine import MachineChain
 from zonerss.answers.explain.tmpfs import ShmemAnswer
 from zonerss.records import Gap, Usage, Zone
 from zonerss.records.bills import Bill
+from zonerss.records.files import MappedFile, OpenFiles
 from zonerss.snapshot import Snapshot
 
 
@@ -48,6 +50,17 @@ class Account:
     """The zone's whole cgroup's, zones below it included: what other tools print. None where it has none."""
     below: tuple[str, ...]
     """The zones below it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneLook:
+    """One of two looks at a zone, to be compared with the other one. The account's snapshot has processes."""
+
+    account: Account
+    files: Mapping[MappedFile, int] | None
+    """What the zone maps of each file, in bytes. None: not known."""
+    opened: OpenFiles | None
+    """What its processes hold open. None: not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,113 @@
+"""Page cache of files that are held open: of files of our own, and what is not asked at all."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.unit import builders
+
+from zonerss.kernel.patience import Pauses
+from zonerss.kernel.roots import HOST
+from zonerss.records.files import OpenFile, OpenFiles
+from zonerss.units import PAGE_BYTES
+from zonerss.walk import opened
+
+SIZE = 23 * PAGE_BYTES + 1
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zonerss.kernel.patience.PAUSES", Pauses())
+
+
+@pytest.fixture
+def log() -> Iterator[Path]:
+    """On a file system that is asked: /tmp or /dev/shm."""
+    with tempfile.NamedTemporaryFile(prefix="zonerss-test-", suffix=".log") as file:
+        file.write(b"x" * SIZE)
+        file.flush()
+        yield Path(file.name)
+
+
+def look() -> OpenFiles:
+    return opened.read_open_files(builders.host(HOST), [os.getpid()])
+
+
+def named(found: OpenFiles, name: str) -> list[OpenFile]:
+    return [file for file in found.files if file.name == name]
+
+
+def test_a_file_that_was_just_written_is_cached(log: Path):
+    (file,) = named(look(), str(log))
+    assert (file.pid, file.size_bytes, file.cached_bytes) == (os.getpid(), SIZE, 24 * PAGE_BYTES)
+    assert file.inode == log.stat().st_ino
+
+
+def test_mincore_says_the_same(log: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(opened, "has_cachestat", lambda: False)
+    (file,) = named(look(), str(log))
+    assert file.cached_bytes == 24 * PAGE_BYTES
+
+
+def test_a_file_that_is_open_twice_counts_once(log: Path):
+    with log.open("rb"):
+        assert len(named(look(), str(log))) == 1
+
+
+def test_a_memfd_is_one_too():
+    fd = os.memfd_create("zonerss-test")
+    try:
+        os.pwrite(fd, b"x" * SIZE, 0)
+        (file,) = [file for file in look().files if file.name.startswith("/memfd:zonerss-test")]
+        assert file.cached_bytes == 24 * PAGE_BYTES
+    finally:
+        os.close(fd)
+
+
+def test_what_is_no_file_is_not_asked():
+    ours, theirs = socket.socketpair()
+    read, write = os.pipe()
+    with ours, theirs:
+        names = {file.name for file in look().files}
+    os.close(read)
+    os.close(write)
+    assert not [name for name in names if name.startswith(("socket:", "pipe:", "/dev/null"))]
+
+
+def test_a_process_that_has_left_holds_nothing():
+    assert opened.read_open_files(builders.host(HOST), [(1 << 22) + 1]) == OpenFiles((), ())
+
+
+def test_times_are_left_as_they_are(log: Path):
+    os.utime(log, ns=(7, 7))
+    assert named(look(), str(log))
+    assert log.stat().st_atime_ns == 7
+
+
+def test_a_file_of_holes_is_not_looked_at_page_by_page(log: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(opened, "has_cachestat", lambda: False)
+    monkeypatch.setattr(opened, "MOST_PAGES", 20)
+    found = look()
+    assert not named(found, str(log))
+    assert any("too long to be asked" in sentence for sentence in found.unseen)
+
+
+def test_there_is_a_bound(log: Path, monkeypatch: pytest.MonkeyPatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(opened, "MOST_FILES", 0)
+        assert look() == OpenFiles((), ("open files beyond the first 0",))
+    monkeypatch.setattr(opened, "MOST_FDS", 1)
+    assert any("beyond the first 1" in sentence for sentence in look().unseen)
+
+
+def test_a_file_that_does_not_answer_is_said(log: Path, monkeypatch: pytest.MonkeyPatch, pauses: None):
+    def busy(call: object, pid: int, seconds: float) -> object:
+        raise opened.Busy(f"process {pid} cannot be read")
+
+    monkeypatch.setattr(opened, "patiently", busy)
+    assert any("cannot be read" in sentence for sentence in look().unseen)
