@@ -117,6 +117,13 @@ def reclaimable(cap: Cap, look: Look, machine: Machine, first: ByKind) -> int:
 
 def why_not_reclaim(cap: Cap, look: Look, machine: Machine) -> str | None:
     """Why memory.reclaim is not used for a zone, as a clause; None: it may be."""
+    if (why := why_never_reclaim(cap, look, machine)) is not None:
+        return why
+    return "whether it is cold is not known" if look.classes.cold_several is None else None
+
+
+def why_never_reclaim(cap: Cap, look: Look, machine: Machine) -> str | None:
+    """Likewise, even if all that several processes map were known to be cold."""
     taken = {"file", "anon", "shmem"} if swap_room(machine) else {"file"}
     if "reclaim" not in cap.may:
         return "the rule does not allow memory.reclaim"
@@ -128,6 +135,11 @@ def why_not_reclaim(cap: Cap, look: Look, machine: Machine) -> str | None:
         return "who else maps what its cgroup is charged for is not known"
     if look.billed_here_mapped_elsewhere_bytes:
         return "memory.reclaim would take pages that other zones use"
-    if look.classes.cold_several is None:
-        return "whether it is cold is not known"
     return None
+
+
+def can_be_had(cap: Cap, look: Look, machine: Machine) -> bool:
+    """Whether anything of a zone could be taken if all of it were cold."""
+    if obtainable(cap, look.classes.own, machine).total_bytes:
+        return True
+    return bool(look.classes.several.total_bytes) and why_never_reclaim(cap, look, machine) is None

@@ -265,6 +265,18 @@ class Ran:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """An action raised an error: a walk, or the check of what came back."""
+
+    zone: str
+    at_ns: int
+    what: str
+    """walk or check."""
+    problem: str
+    """As a sentence without its end."""
+
+
+@dataclass(frozen=True, slots=True)
 class Gone:
     """The zone has no process any more."""
 
@@ -272,7 +284,7 @@ class Gone:
     at_ns: int
 
 
-Observation = Bound | Look | Armed | Step | Back | Ran | Gone
+Observation = Bound | Look | Armed | Step | Back | Ran | Failed | Gone
 
 
 # ---- what is decided -------------------------------------------------------------------------------------
@@ -410,6 +422,8 @@ class ZoneState:
     """Asked of memory.reclaim since the last look."""
     reclaim_in_vain: bool = False
     """It took something else: it is not used before the next look."""
+    trouble: str = ""
+    """What went wrong since the last look; empty: nothing."""
     highest_bytes: int = 0
     """The highest bound about the time of the last look."""
     ran_ns: int | None = None
