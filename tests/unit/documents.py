@@ -21,6 +21,7 @@ from typing import Any
 
 from tests.unit import builders
 from tests.unit.builders import KIB, MIB, ONE_OF_EACH, mapping, process, usage
+from tests.unit.cap.recorded import growing
 from zonerss.answers.explain.chain import chain, payments, shares_of
 from zonerss.answers.explain.difference import changed
 from zonerss.answers.explain.getvmusage import HowMapped
@@ -46,6 +47,8 @@ from zonerss.answers.share import Own, Sharing, neighbours, pairs, shared_parts,
 from zonerss.answers.whatif import whatif
 from zonerss.answers.wss import FileTouched, ProcessTouched, WorkingSets, ZoneTouched
 from zonerss.answers.zone import Page
+from zonerss.cap.playback import Replayed, replay
+from zonerss.cap.records import Cap
 from zonerss.census.census import Census
 from zonerss.census.kinds import Kind
 from zonerss.census.parts import Parts
@@ -60,7 +63,20 @@ from zonerss.records.images import Image
 from zonerss.records.mappings import PAGE_DEVICE, PAGE_ZERO, VmaPages
 from zonerss.records.shmem import Shmem, ShmemKind
 from zonerss.snapshot import Snapshot
-from zonerss.views import check, files, frames, images, ps, record, run, share, show, tree, wss
+from zonerss.views import (
+    cap_simulation,
+    check,
+    files,
+    frames,
+    images,
+    ps,
+    record,
+    run,
+    share,
+    show,
+    tree,
+    wss,
+)
 from zonerss.views import whatif as whatif_view
 from zonerss.views import zone as zone_view
 from zonerss.views.columns import RSS, ZONE
@@ -688,6 +704,7 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "run-unseen": lambda: printed(run.document(run_of(Looks("web"), **UNSEEN))),
     "recording": lambda: printed(record.document(recorded())),
     "recording-nothing": lambda: printed(record.document(nothing_recorded())),
+    "cap-simulation": lambda: printed(cap_simulation.document(cap_simulated())),
     "check": lambda: check_text(PROBES, f"6.18 {ODD}"),
 }
 DIRECTORY = Path(__file__).parents[1] / "fixtures" / "documents"
@@ -714,6 +731,12 @@ def working(**fields: Any) -> WorkingSets:
         gaps=GAPS,
     )
     return replace(found, **fields)
+
+
+def cap_simulated() -> Replayed:
+    """Four minutes of a zone that grows above its cap."""
+    caps = {"web": Cap("web", 200 * MIB, floor_bytes=64 * MIB)}
+    return replay(growing(4), lambda zones: caps)
 
 
 def snapshot_of_names() -> Snapshot:

@@ -213,11 +213,12 @@ class World:
             memory_bytes=self.memory_bytes,
             used_bytes=min(used, self.memory_bytes),
             swap_bytes=self.swap_bytes,
-            swap_free_bytes=max(self.swap_bytes - self.swap_used_elsewhere_bytes - self._swapped(), 0),
+            swap_free_bytes=max(self.swap_bytes - self.swap_used_elsewhere_bytes - self.swapped_bytes(), 0),
             reclaiming=any(begin <= self.now_ns < end for begin, end in self.reclaiming),
         )
 
-    def _swapped(self) -> int:
+    def swapped_bytes(self) -> int:
+        """What has left into swap."""
         return sum(
             held.out_bytes
             for zone in self._zones.values()

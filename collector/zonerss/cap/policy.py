@@ -335,7 +335,10 @@ def _after_bound(given: Given, state: ZoneState, bound: Bound) -> ZoneState:
     if bound.bytes > given.cap.cap_bytes:
         return state
     state = replace(state, over=state.over and bound.bytes > _line(given.cap))
-    if state.phase in (Phase.OVER, Phase.ARMED, Phase.TAKING):
+    makes_room = (
+        state.phase is Phase.TAKING and state.left.total_bytes and next_step(given, state) is not None
+    )
+    if state.phase in (Phase.OVER, Phase.ARMED, Phase.TAKING) and not makes_room:
         return _leave(state, Phase.UNDER)
     if state.phase is Phase.PAUSED and due(given, state.until_ns):
         return replace(state, phase=Phase.UNDER, until_ns=0, pause=None)
@@ -476,6 +479,8 @@ def _why_still_over(given: Given, state: ZoneState, of: int, again: int) -> tupl
 
 def _after_end(state: ZoneState, gone: Gone) -> ZoneState:
     """What is counted stays; what was known of its memory does not."""
+    if state.bound is None and state.look is None:
+        return state
     fresh = ZoneState(
         state.zone,
         cap=state.cap,

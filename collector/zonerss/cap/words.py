@@ -235,8 +235,7 @@ def ended_early(what: str, problem: str) -> str:
 def none_left(size_bytes: int) -> str:
     """Advice without effect."""
     return (
-        f"{format_size(size_bytes)} of cold pages did not leave: they were touched meanwhile, "
-        "or wait to be written to their files"
+        f"{format_size(size_bytes)} of cold pages did not leave: they were touched meanwhile, or are pinned"
     )
 
 

@@ -285,6 +285,16 @@ def test_a_zone_that_shrinks_by_itself_is_let_go(phase: Phase) -> None:
     assert isinstance(decide(at(3), state), Wait)
 
 
+def test_a_round_goes_on_to_its_goal_though_the_bound_is_below_the_cap() -> None:
+    """Else a zone that shares nothing would end each round at its cap, and be over again at once."""
+    state = after(at(4), replace(taking(), highest_bytes=600 * M), step(ByKind(200 * M, 0, 0), 4))
+    state = after(at(4), state, bound(400 * M, 4))
+    action = decide(at(4), state)
+    assert isinstance(action, PageOut)
+    assert action.bytes_by_kind.total_bytes == 20 * M
+    assert "has to have some room" in action.why
+
+
 def test_what_the_zone_gave_back_by_itself_is_not_asked_for() -> None:
     state = after(at(3.5), taking(), bound(500 * M, 3.5))
     action = next_step(at(3.5), state)
