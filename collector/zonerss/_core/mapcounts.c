@@ -2,8 +2,7 @@
 //
 // One word per frame holds the page's mapcount (fs/proc/page.c, Linux 2.6.25). With CONFIG_NO_PAGE_MAPCOUNT (Linux 6.15,
 // commit ae4192b7691c) the word of a page of a large folio is the folio's average, and so says nothing of the page; those of
-// hugetlb are always mapped as a whole. The kernel looks at the frames one by one: what is between frames of the census is
-// skipped where that costs less than a system call.
+// hugetlb are always mapped as a whole.
 
 #include "mapcounts.h"
 
@@ -13,8 +12,6 @@
 #include "blocks.h"
 #include "pageflags.h"
 #include "parts.h"
-
-#define MOST_BETWEEN 16 // frames that are not asked for and yet read, because another read would cost more
 
 _Static_assert((int)MAPPED_CLASSES == (int)KINDS, "parts hold one number for each kind");
 
@@ -41,8 +38,9 @@ static enum mapcount_class class_of(uint64_t mapcount)
 }
 
 // Frames [first + from, first + to).
-static int count_run(const struct mapcounts *m, uint64_t first, const frame_word *words, uint32_t from, uint32_t to)
+static int count_run(void *context, uint64_t first, const frame_word *words, uint32_t from, uint32_t to)
 {
+	const struct mapcounts *m = context;
 	uint64_t counts[BLOCK_FRAMES], flags[BLOCK_FRAMES];
 	int64_t count = kpage_words(m->kpagecount_fd, first + from, counts, to - from);
 	if (count > 0 && m->kpageflags_fd >= 0)
@@ -63,19 +61,7 @@ static int count_run(const struct mapcounts *m, uint64_t first, const frame_word
 static int count_block(void *context, uint64_t first, const frame_word *words)
 {
 	const struct mapcounts *m = context;
-	uint32_t from = BLOCK_FRAMES, to = 0; // the run so far
-	int error = 0;
-	for (uint32_t at = 0; !error && at < BLOCK_FRAMES; at++) {
-		if (!memory_set(m->census, block_word(words, at)))
-			continue;
-		if (from < to && at - to > MOST_BETWEEN) {
-			error = count_run(m, first, words, from, to);
-			from = BLOCK_FRAMES;
-		}
-		from = at < from ? at : from;
-		to = at + 1;
-	}
-	return error || from >= to ? error : count_run(m, first, words, from, to);
+	return runs_of_block(m->census, first, words, count_run, context);
 }
 
 int census_mapcounts(const struct census *census, int kpagecount_fd, int kpageflags_fd, struct parts **ret)

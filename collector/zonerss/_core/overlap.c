@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "marker.h"
+#include "blocks.h"
 
 struct overlaps {
 	struct overlap *rows;
@@ -38,11 +38,12 @@ static int overlap_chunk(struct overlaps *o, const struct census *census, const 
 {
 	const frame_word *words = census_chunk(census, chunk), *other_words = census_chunk(others, chunk);
 	struct overlap *row = NULL;
-	for (uint64_t i = 0; i < CHUNK_FRAMES; i++) {
-		uint32_t word = atomic_load_explicit(&words[i], memory_order_relaxed), set = set_of(census, word);
-		if (!set || (wanted && (set >= sets || !wanted[set])))
+	for (uint32_t i = next_met(census, words, 0, CHUNK_FRAMES); i < CHUNK_FRAMES;
+	     i = next_met(census, words, i + 1, CHUNK_FRAMES)) {
+		uint32_t word = block_word(words, i), set = set_of(census, word);
+		if (wanted && (set >= sets || !wanted[set]))
 			continue;
-		uint32_t other_word = other_words ? atomic_load_explicit(&other_words[i], memory_order_relaxed) : 0;
+		uint32_t other_word = other_words ? block_word(other_words, i) : 0;
 		uint32_t other = set_of(others, other_word);
 		if ((!row || set != row->set || other != row->other) && !(row = overlap_of(o, set, other)))
 			return -ENOMEM;

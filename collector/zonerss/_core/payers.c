@@ -52,56 +52,68 @@ static int head_inode(const struct payers *p, uint64_t tail, uint64_t *ret)
 	return 0;
 }
 
-// Frames [first + from, first + to): a word of 0 that is a tail's becomes its head's. 0 or a negative errno: who is charged for
-// these is then not known.
-static int ask_heads(const struct payers *p, const struct census *census, uint64_t first, const frame_word *words,
-		     uint32_t from, uint32_t to, uint64_t *inodes)
+// Frames [first + from, first + to), whose flags are read: a word of 0 that is a tail's becomes its head's. 0 or a negative errno:
+// who is charged for these is then not known.
+static int ask_heads_of(const struct payers *p, uint64_t first, uint32_t from, uint32_t to, uint64_t *inodes)
 {
 	uint64_t flags[BLOCK_FRAMES], head = 0;
 	bool known = false; // head is that of the huge page that the frame before was of
-	int error = 0;
-	while (from < to && (inodes[from] || !block_set(census, words, from)))
-		from++;
-	while (to > from && (inodes[to - 1] || !block_set(census, words, to - 1)))
-		to--;
-	int64_t count = from < to ? kpage_words(p->kpageflags_fd, first + from, flags, to - from) : 0;
-	for (int64_t i = 0; !error && i < count; i++) {
+	int64_t count = kpage_words(p->kpageflags_fd, first + from, flags, to - from);
+	for (int64_t i = 0; i < count; i++) {
 		bool tail = kpage_has(flags[i], KPF_COMPOUND_TAIL);
 		known = known && tail;
-		if (!tail || inodes[from + i] || !block_set(census, words, from + i))
+		if (!tail || inodes[from + i])
 			continue;
-		if (!known)
-			error = head_inode(p, first + from + i, &head);
+		int error = known ? 0 : head_inode(p, first + from + i, &head);
+		if (error)
+			return error;
 		known = true;
 		inodes[from + i] = head;
 	}
-	return count < 0 ? count : error;
+	return count < 0 ? count : 0;
 }
 
-// first: the frame number of words[0]. Frames that the file does not reach are nobody's.
-static int payers_block(void *context, uint64_t first, const frame_word *words)
+// The same of those among [first + from, first + to) that have no word.
+static int ask_heads(const struct payers *p, uint64_t first, const frame_word *words, uint32_t from, uint32_t to,
+		     uint64_t *inodes)
+{
+	int error = 0;
+	for (uint32_t at = from, end; !error && at < to; at = end) {
+		end = at + 1;
+		if (inodes[at] || !block_set(p->census, words, at))
+			continue;
+		for (uint32_t next = end; next < to && next - end <= MOST_BETWEEN; next++)
+			if (!inodes[next] && block_set(p->census, words, next))
+				end = next + 1;
+		error = ask_heads_of(p, first, at, end, inodes);
+	}
+	return error;
+}
+
+// Frames that the file does not reach are nobody's.
+static int payers_run(void *context, uint64_t first, const frame_word *words, uint32_t from, uint32_t to)
 {
 	struct payers *p = context;
-	const struct census *census = p->census;
 	uint64_t inodes[BLOCK_FRAMES];
-	uint32_t from = 0, to = BLOCK_FRAMES;
-	while (from < to && !block_set(census, words, from))
-		from++;
-	while (to > from && !block_set(census, words, to - 1))
-		to--;
 	memset(inodes + from, 0, (to - from) * sizeof(*inodes));
 	int64_t count = kpage_words(p->kpagecgroup_fd, first + from, inodes + from, to - from);
 	int error = count < 0 ? count : 0;
 	if (!error && p->kpageflags_fd >= 0)
-		error = ask_heads(p, census, first, words, from, from + count, inodes);
+		error = ask_heads(p, first, words, from, from + count, inodes);
 	if (error)
 		return error;
 	for (uint32_t i = from; i < to; i++) {
-		uint32_t word = block_word(words, i), set = set_of(census, word);
+		uint32_t word = block_word(words, i), set = set_of(p->census, word);
 		if (set && payer_rows_count(&p->rows, set, word_kind(word), inodes[i]))
 			return -ENOMEM;
 	}
 	return 0;
+}
+
+static int payers_block(void *context, uint64_t first, const frame_word *words)
+{
+	const struct payers *p = context;
+	return runs_of_block(p->census, first, words, payers_run, context);
 }
 
 int census_payers(const struct census *census, int kpagecgroup_fd, int kpageflags_fd, struct payer **ret, size_t *count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import struct
 from pathlib import Path
 
@@ -113,3 +114,22 @@ def test_many_payers(tmp_path):
 def test_no_kpagecgroup(tmp_path):
     census = Census(1)
     assert read_payers(census, census.parts(), Roots(proc=tmp_path)) is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_frames_with_gaps_of_any_length_between_them(tmp_path, seed):
+    """What is between frames of the census is read or not, and counts in neither case."""
+    chance, at, met = random.Random(seed), 0, {}
+    while (at := at + chance.choice((1, 1, 1, 2, 15, 16, 17, 18, 33, 700))) < 13_000:
+        met[at] = chance.randrange(3)
+    inodes = {pfn: chance.choice((0, 7, 8)) for pfn in range(13_000)}
+    heads = set(range(0, 13_000, 64))
+    kpageflags(tmp_path, {pfn: HEAD if pfn in heads else TAIL for pfn in range(13_000)}, 13_000)
+    census = Census(1)
+    census.mark(0, list(met), list(met.values()))
+    found = read_payers(census, census.parts(), kpagecgroup(tmp_path, inodes, 13_000))
+    expected: dict[int, list[int]] = {}
+    for pfn, kind in met.items():
+        payer = inodes[pfn] or inodes[pfn - pfn % 64]
+        expected.setdefault(payer, [0] * 5)[kind] += 1
+    assert {row.inode: list(row.pages) for row in found} == expected
