@@ -20,7 +20,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from zonerss.census.census import Census, CensusPool
 from zonerss.census.parts import Parts
@@ -140,7 +140,28 @@ class Snapshot:
         return replace(self, evidence=None)
 
 
-class Observer(Protocol):
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of one look; see :func:`take_snapshot`."""
+
+    ways: tuple[By, ...]
+    """How to group processes into zones, one at the least."""
+    basis: str
+    names: tuple[str, ...]
+    """Zones of the first grouping, as they were spelled; none: all."""
+    alone: bool
+    processes: bool
+    controls: Wanted | None
+    armed: Armed | None
+    """Tell what these processes have touched since; by the page tables."""
+
+    @property
+    def want_users(self) -> bool:
+        """Whether the processes' user ids must be read."""
+        return self.processes or any(way.needs_uids for way in self.ways)
+
+
+class Observer:
     """What takes snapshots: a :class:`Session` of now, or another one of the past."""
 
     def take(
@@ -152,27 +173,27 @@ class Observer(Protocol):
         alone: bool = False,
         processes: bool = False,
         controls: bool | Wanted = False,
+        armed: Armed | None = None,
     ) -> Snapshot:
-        """Look once; see :func:`take_snapshot`."""
+        """
+        Look once; see :func:`take_snapshot`.
 
+        :param armed: tell what these processes have touched since; by the page tables
+        :raises UsageError: an unknown by or basis
+        :raises UnknownZone: there is no zone of that name
+        """
+        ways = tuple(parse_by(text) for text in ((by,) if isinstance(by, str) else by))
+        if not ways:
+            raise UsageError(f"group by what? say one of {', '.join(WAYS)}")
+        if basis not in BASES:
+            raise UsageError(f"there is no basis {basis!r}; say {' or '.join(BASES)}")
+        names = (zone,) if isinstance(zone, str) else tuple(zone or ())
+        wanted = (Wanted() if controls else None) if isinstance(controls, bool) else controls
+        return self.look(Asked(ways, basis, names, alone, processes, wanted, armed))
 
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """What is asked of one look."""
-
-    ways: tuple[By, ...]
-    basis: str
-    names: tuple[str, ...]
-    """Zones of the first grouping, as they were spelled; none: all."""
-    alone: bool
-    processes: bool
-    controls: Wanted | None
-    armed: Armed | None = None
-
-    @property
-    def want_users(self) -> bool:
-        """Whether the processes' user ids must be read."""
-        return self.processes or any(way.needs_uids for way in self.ways)
+    def look(self, asked: Asked) -> Snapshot:
+        """The same, of what is spelled out."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +210,7 @@ class _Walk:
     apart: Apart | None
 
 
-class Session:
+class Session(Observer):
     """Takes snapshots, and keeps between them what makes the next one cheaper; use it as a context manager.
 
     It holds the source of frames and the memory of its snapshots' frames, which is used again once a snapshot is
@@ -251,31 +272,10 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def take(
-        self,
-        by: str | Sequence[str] = ("zone",),
-        basis: str = "mapped",
-        zone: str | Sequence[str] | None = None,
-        *,
-        alone: bool = False,
-        processes: bool = False,
-        controls: bool | Wanted = False,
-        armed: Armed | None = None,
-    ) -> Snapshot:
-        """
-        Look at the machine once; see :func:`take_snapshot`.
-
-        :param armed: tell what these processes have touched since; by the page tables
-        """
-        ways = tuple(parse_by(text) for text in ((by,) if isinstance(by, str) else by))
-        if not ways:
-            raise UsageError(f"group by what? say one of {', '.join(WAYS)}")
-        if basis not in BASES:
-            raise UsageError(f"there is no basis {basis!r}; say {' or '.join(BASES)}")
-        names = (zone,) if isinstance(zone, str) else tuple(zone or ())
+    def look(self, asked: Asked) -> Snapshot:
+        """Look at the machine now."""
         with self._windows or nullcontext():
-            wanted = (Wanted() if controls else None) if isinstance(controls, bool) else controls
-            return self._look(_Request(ways, basis, names, alone, processes, wanted, armed))
+            return self._look(asked)
 
     def arm(
         self, by: str = "zone", zone: Sequence[str] = (), method: str = "cold", stall: float = STALL_SECONDS
@@ -306,38 +306,38 @@ class Session:
             stall,
         )
 
-    def _look(self, request: _Request) -> Snapshot:
+    def _look(self, asked: Asked) -> Snapshot:
         began = datetime.now(UTC)
         hierarchy = find_memory_hierarchy(self._roots)
-        listed = self._roster.read(hierarchy, request.want_users)
+        listed = self._roster.read(hierarchy, asked.want_users)
         called = host_names(self._roots)
-        zoners = [zoner(way, called, self._rules) for way in request.ways]
+        zoners = [zoner(way, called, self._rules) for way in asked.ways]
         placed = place_tasks(listed.tasks, zoners)
-        names = find_names(request.names, {zones[0].name for _, zones in placed})
-        if request.alone and names:
+        names = find_names(asked.names, {zones[0].name for _, zones in placed})
+        if asked.alone and names:
             placed = [one for one in placed if one[1][0].name in names]
         plan = make_plan(
-            placed, mm_of := shared_mm_leaders(listed, self._host.our_pids), by_mm=request.processes
+            placed, mm_of := shared_mm_leaders(listed, self._host.our_pids), by_mm=asked.processes
         )
 
         if self._windows:
             self._windows.listed(listed)
-        walked = self._walk(listed, plan, request.armed)
+        walked = self._walk(listed, plan, asked.armed)
         members = _members(plan, walked.found)
         if self._windows:
             met_pages = {member.task.pid: member.rss_pages for member in members}
-            self._windows.walked(listed, mm_of, met_pages, hierarchy, zoners, request.want_users)
-        parts, by_mapping, cache_gaps = self._parts(request, walked.frames, listed, plan)
+            self._windows.walked(listed, mm_of, met_pages, hierarchy, zoners, asked.want_users)
+        parts, by_mapping, cache_gaps = self._parts(asked, walked.frames, listed, plan)
         touches = None
-        if request.armed and walked.apart:
-            touches = Touches(parts, walked.apart, request.armed.sees_several)
+        if asked.armed and walked.apart:
+            touches = Touches(parts, walked.apart, asked.armed.sees_several)
             parts = walked.apart.without(parts)
         appeared = [Gap(pid, "list", Cause.BEGAN) for pid in self._roster.appeared()]
 
-        tell = self._windows.tell if self._windows and request.basis == "mapped" else None
-        controls = _controls(hierarchy, request.controls, self._roots)
+        tell = self._windows.tell if self._windows and asked.basis == "mapped" else None
+        controls = _controls(hierarchy, asked.controls, self._roots)
         groupings, totals = [], []
-        for position, way in enumerate(request.ways):
+        for position, way in enumerate(asked.ways):
             below = nested({member.zones[position] for member in members})
             charge = _charger(hierarchy, below)
             chosen = names if position == 0 else ()
@@ -347,7 +347,7 @@ class Session:
             if controls:
                 inner = {zone.cgroup: paths for zone, paths in below.items()}
                 usages = tuple(controls.tell(usage, inner.get(usage.cgroup, ())) for usage in usages)
-            if request.alone:
+            if asked.alone:
                 usages, total = tuple(map(without_others, usages)), without_others(total)
             groupings.append(Grouping(str(way), usages))
             totals.append(total)
@@ -355,13 +355,13 @@ class Session:
             began=began,
             ended=datetime.now(UTC),
             source=walked.source,
-            basis=request.basis,
+            basis=asked.basis,
             by=groupings[0].by,
             page_size=PAGE_BYTES,
             total=totals[0],
             zones=groupings[0].zones,
             groupings=tuple(groupings),
-            processes=processes_usage(parts, members, plan.mms, names) if request.processes else None,
+            processes=processes_usage(parts, members, plan.mms, names) if asked.processes else None,
             gaps=tuple(dict.fromkeys((*listed.gaps, *walked.gaps, *cache_gaps, *appeared))),
             walk_ns=walked.took_ns,
             walk_pages=sum(found.rss_pages + found.hugetlb_pages for found in walked.found),
@@ -372,11 +372,11 @@ class Session:
             by_mapping=by_mapping,
             evidence=Live(walked.frames, parts, members, self._host, hierarchy, called),
             touches=touches,
-            armed=request.armed,
-            touch_seconds=request.armed.seconds(walked.began_ns) if request.armed else None,
+            armed=asked.armed,
+            touch_seconds=asked.armed.seconds(walked.began_ns) if asked.armed else None,
             warnings=(
                 *_warnings(self._host, hierarchy, called),
-                *(request.armed.caveats(self._roots) if request.armed else ()),
+                *(asked.armed.caveats(self._roots) if asked.armed else ()),
             ),
             machine=read_machine(self._roots),
         )
@@ -399,11 +399,11 @@ class Session:
         return _Walk(source.name, frames, found, gaps, took_ns, began_ns, apart)
 
     def _parts(
-        self, request: _Request, frames: Census, listed: TaskList, plan: Plan
+        self, asked: Asked, frames: Census, listed: TaskList, plan: Plan
     ) -> tuple[Parts, Parts | None, Sequence[Gap]]:
         """What the census found. Basis incore: files count where they are cached, mapped by a page table or not."""
         parts = frames.parts()
-        if request.basis == "mapped":
+        if asked.basis == "mapped":
             return parts, None, ()
         from zonerss.walk.incore import incore_parts
 

@@ -18,11 +18,11 @@ from zonerss.census.usage import Member, processes_usage, zones_usage
 from zonerss.records import Gap, Grouping, Names, Task, Usage, Zone
 from zonerss.records.bills import Bill, Billed
 from zonerss.records.files import Holdings, MappedFile
-from zonerss.snapshot import Snapshot
+from zonerss.snapshot import Asked, Observer, Snapshot
 from zonerss.zones.labels import find_names
 from zonerss.zones.paths import ancestors, nested
 from zonerss.zones.plan import Plan, make_plan, place_tasks
-from zonerss.zones.ways import parse_by, zoner
+from zonerss.zones.ways import zoner
 
 PAGE = 4096
 
@@ -50,7 +50,7 @@ class Process:
 
 
 @dataclass
-class Machine:
+class Machine(Observer):
     """Takes snapshots; see :class:`zonerss.snapshot.Observer`."""
 
     frames: Sequence[Frame]
@@ -60,25 +60,16 @@ class Machine:
     gaps: tuple[Gap, ...] = ()
     looks: int = 0
 
-    def take(
-        self,
-        by: str | Sequence[str] = ("zone",),
-        basis: str = "mapped",
-        zone: str | Sequence[str] | None = None,
-        *,
-        alone: bool = False,
-        processes: bool = False,
-        controls: bool = False,
-    ) -> Snapshot:
-        assert (basis, alone) == ("mapped", False)
+    def look(self, asked: Asked) -> Snapshot:
+        assert (asked.basis, asked.alone) == ("mapped", False)
         self.looks += 1
-        ways = [parse_by(text) for text in ((by,) if isinstance(by, str) else by)]
+        ways, processes, controls = asked.ways, asked.processes, asked.controls
         tasks = [
             Task(p.pid, p.pid * 10, p.uid, p.uid, f"c{p.pid}", p.cgroup, 7, p.pid, len(p.frames) * PAGE)
             for p in self.processes
         ]
         placed = place_tasks(tasks, [zoner(way, self.names) for way in ways])
-        names = find_names((zone,) if isinstance(zone, str) else zone or (), {z[0].name for _, z in placed})
+        names = find_names(asked.names, {z[0].name for _, z in placed})
         plan = make_plan(placed, {p.pid: p.mm or p.pid for p in self.processes}, processes)
         mapped = {p.pid: p.frames for p in self.processes}
         census = Census(len(plan.mms))

@@ -19,12 +19,12 @@ from zonerss.history.moment import Moment
 from zonerss.history.recording import Recording
 from zonerss.history.regroup import Regrouped
 from zonerss.kernel.patience import PATIENCE_SECONDS
-from zonerss.records import CONTROLS, Gap, Grouping, Names, ProcessUsage, Task, Usage, Wanted, Zone
-from zonerss.snapshot import Past, Snapshot
+from zonerss.records import CONTROLS, Gap, Grouping, Names, ProcessUsage, Task, Usage, Zone
+from zonerss.snapshot import Asked, Observer, Past, Snapshot
 from zonerss.zones.labels import find_names
 from zonerss.zones.paths import ancestors, nested
 from zonerss.zones.plan import place_tasks
-from zonerss.zones.ways import By, parse_by, zoner
+from zonerss.zones.ways import By, zoner
 
 if TYPE_CHECKING:
     from zonerss.census.mapcounts import CountedParts
@@ -38,7 +38,7 @@ DERIVED = ("depth", "slice", "session")
 """Ways of grouping that follow from a process's cgroup. Those of a moment itself are kept as they were."""
 
 
-class PastSession:
+class PastSession(Observer):
     """Takes snapshots of one moment of a recording, in the place of a :class:`zonerss.snapshot.Session`."""
 
     def __init__(
@@ -59,33 +59,25 @@ class PastSession:
         )
         self._past = Past(file, self.moment.host_name, when)
 
-    def take(
-        self,
-        by: str | Sequence[str] = ("zone",),
-        basis: str = "mapped",
-        zone: str | Sequence[str] | None = None,
-        *,
-        alone: bool = False,
-        processes: bool = False,
-        controls: bool | Wanted = False,
-    ) -> Snapshot:
+    def look(self, asked: Asked) -> Snapshot:
         """
-        The moment; see :func:`zonerss.snapshot.take_snapshot`. Of the controller there is all that was kept.
+        The moment. Of the controller there is all that was kept.
 
         :raises UsageError: it cannot be grouped so, or has another basis
         :raises UnknownZone: there was no zone of that name
         """
         kept = self.moment.snapshot
-        if basis != kept.basis or alone:
+        if asked.basis != kept.basis or asked.alone or asked.armed:
             raise UsageError(f"a recording has what all processes had {kept.basis}, and nothing else")
-        ways = [parse_by(text) for text in ((by,) if isinstance(by, str) else by)]
-        members, group_of, count = self._members(ways)
-        names = self._names(zone, members, ways[0])
+        members, group_of, count = self._members(asked.ways)
+        names = self._names(asked.names, members, asked.ways[0])
         regrouped = Regrouped(kept.parts, group_of, count)
         groupings, totals = [], []
-        for position, way in enumerate(ways):
+        for position, way in enumerate(asked.ways):
             chosen = names if position == 0 else ()
-            usages, total = self._usages(regrouped.parts, members, position, way, chosen, bool(controls))
+            usages, total = self._usages(
+                regrouped.parts, members, position, way, chosen, asked.controls is not None
+            )
             groupings.append(Grouping(str(way), usages))
             totals.append(total)
         told = all(grouping.by in self._told for grouping in groupings)
@@ -95,7 +87,7 @@ class PastSession:
             total=totals[0],
             zones=groupings[0].zones,
             groupings=tuple(groupings),
-            processes=self._processes(members, names) if processes else None,
+            processes=self._processes(members, names) if asked.processes else None,
             parts=regrouped.parts,
             members=members,
             uncertainty=kept.uncertainty if told else None,
@@ -141,8 +133,7 @@ class PastSession:
         zone_of = zoner(way, _names(self.moment))
         return [zone for _, (zone,) in place_tasks([member.task for member in kept.members], [zone_of])]
 
-    def _names(self, zone: str | Sequence[str] | None, members: Iterable[Member], way: By) -> tuple[str, ...]:
-        wanted = (zone,) if isinstance(zone, str) else tuple(zone or ())
+    def _names(self, wanted: tuple[str, ...], members: Iterable[Member], way: By) -> tuple[str, ...]:
         there = {member.zones[0].name for member in members}
         try:
             if wanted:
