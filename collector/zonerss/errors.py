@@ -58,6 +58,10 @@ class StoreFull(CannotServe):
     """
 
 
+class StoreTooLarge(StoreFull):
+    """The same because this snapshot is larger than any may be: a smaller one has room."""
+
+
 class UnknownZone(ZonerssError):
     """A zone was named that no process of this host belongs to, or a process that is not there."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from zonerss.answers.growth import LOOKS, Growth
+from zonerss.errors import StoreFull, StoreTooLarge
 from zonerss.records import Usage
 from zonerss.snapshot import Snapshot
 
@@ -55,6 +56,28 @@ class ClockWatch:
         return timedelta(seconds=jump) if abs(jump) > max(_LEAST_JUMP_SECONDS, passed * _MOST_SLEW) else None
 
 
+class Refusals:
+    """What is to be said of snapshots that are not kept: that it begins, and why, once; and that it is over."""
+
+    def __init__(self) -> None:
+        self._last: Exception | None = None
+
+    def refused(self, err: Exception) -> bool:
+        """One was not kept; whether that is to be said, because it is not as with the one before."""
+        before, self._last = self._last, err
+        if isinstance(err, StoreTooLarge):  # the sentence has its size
+            return not isinstance(before, StoreTooLarge)
+        return str(before) != str(err)
+
+    def kept(self) -> str | None:
+        """One was kept; what is to be said of that."""
+        before, self._last = self._last, None
+        if before is None:
+            return None
+        is_room = isinstance(before, StoreFull) and not isinstance(before, StoreTooLarge)
+        return "there is room again, and snapshots are kept" if is_room else "snapshots are kept again"
+
+
 @dataclass(slots=True)
 class Recorded:
     """A recording so far."""
@@ -69,7 +92,7 @@ class Recorded:
     snapshots: int = 0
     """That were kept."""
     not_kept: int = 0
-    """Snapshots for which there was no room."""
+    """Snapshots for which there was no room, or that were too large."""
     skipped: int = 0
     """Rounds that were skipped, because the one before took too long."""
     failed: int = 0

@@ -21,7 +21,7 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TextIO
 
-from zonerss.answers.recording import ClockWatch, Pace, Recorded
+from zonerss.answers.recording import ClockWatch, Pace, Recorded, Refusals
 from zonerss.commands.ending import Ending, Leave
 from zonerss.commands.options import Collect, add_walk_options, read_rules
 from zonerss.commands.quantities import duration_within, moment_of, size
@@ -303,7 +303,8 @@ class Recorder:
         self._look_at, self._sleep, self._clocks = look, sleep, clocks or Clocks()
         self._clock_watch = ClockWatch()
         self._began, self._processor = self._clocks.monotonic(), processor_seconds()
-        self._is_full = self._is_blind = False
+        self._refusals = Refusals()
+        self._is_blind = False
         self.recorded = Recorded(
             file=path,
             host_name=os.uname().nodename,
@@ -402,13 +403,11 @@ class Recorder:
         except StoreFull as err:
             self.recorded.not_kept += 1
             self.recorded.seen(moment.snapshot)
-            if not self._is_full:
+            if self._refusals.refused(err):
                 self._progress.say(str(err))
-            self._is_full = True
             return
-        if self._is_full:
-            self._progress.say("there is room again, and snapshots are kept")
-        self._is_full = False
+        if over := self._refusals.kept():
+            self._progress.say(over)
         self.recorded.note(moment.snapshot, took_bytes)
 
     def _measure(self) -> None:

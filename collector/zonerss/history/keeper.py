@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from zonerss.errors import CannotServe, StoreFull, UsageError
+from zonerss.errors import CannotServe, StoreFull, StoreTooLarge, UsageError
 from zonerss.history.content import Sections, other_of, require_readable, sections_of
 from zonerss.history.figures import Budget, Malformed, Table, pack
 from zonerss.history.identities import Given
@@ -103,8 +103,8 @@ class Keeper:
         Keep a moment. It is on the disk when this returns.
 
         :return: how many bytes it took, those of names and of other identities that are new included
-        :raises StoreFull: there is no room, or it is larger than what is read again; what was kept is whole, and the
-            next may fit
+        :raises StoreFull: there is no room; what was kept is whole, and the next may fit
+        :raises StoreTooLarge: it is larger than what is read again, or than what --max-size leaves for one
         :raises CannotServe: the file cannot be written
         """
         self._given.begin()
@@ -212,7 +212,7 @@ class Keeper:
             require_readable(moment)
             return self._add(moment)
         except Malformed as err:
-            raise StoreFull(
+            raise StoreTooLarge(
                 f"cannot record into {self._path}: the snapshot is too large to be read again ({err})"
             ) from None
 
@@ -329,8 +329,8 @@ class Keeper:
             if not self._forget_oldest(current):
                 raise self._too_large(needed)
 
-    def _too_large(self, needed: int) -> StoreFull:
-        return StoreFull(
+    def _too_large(self, needed: int) -> StoreTooLarge:
+        return StoreTooLarge(
             f"cannot record into {self._path}: one snapshot takes about {needed:,} bytes, for which "
             f"{self._max_bytes:,} are too few; raise --max-size"
         )

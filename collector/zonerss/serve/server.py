@@ -20,9 +20,10 @@ from dataclasses import dataclass, replace
 from aiohttp import web
 
 from zonerss import __version__
+from zonerss.answers.recording import Refusals
 from zonerss.errors import UsageError, ZonerssError
 from zonerss.history.keeper import Keeper
-from zonerss.history.moment import take_moment
+from zonerss.history.moment import Moment, take_moment
 from zonerss.kernel.malloc import map_large_blocks
 from zonerss.kernel.patience import retire_threads
 from zonerss.kernel.privileges import CAPABILITIES, allow_files, drop_privileges, open_files, privileges
@@ -130,7 +131,7 @@ class Server:
             self._configure(read_web_config(settings.web_config_file))
             self._listening = stack.enter_context(ExitStack())
             self._sockets = list(_listen_all(settings.listen, self._listening))
-            self._keeper = None
+            self._keeper, self._refusals = None, Refusals()
             if settings.record is not None:
                 self._keeper = Keeper(settings.record, settings.keep_seconds, settings.max_bytes)
                 stack.callback(self._keeper.close)
@@ -198,14 +199,20 @@ class Server:
                 self._settings.way, self._settings.basis, controls=True
             ).without_evidence()
         moment = take_moment(self._session)
-        try:
-            self._keeper.add(moment)
-        except ZonerssError as err:
-            self._log.say_once("record", f"not recorded: {err}", WARNING)
-        else:
-            self._log.say_once("record", "")
+        self._keep(self._keeper, moment)
         taken = moment.snapshot
         return replace(taken, groupings=taken.groupings[:1], processes=None)
+
+    def _keep(self, keeper: Keeper, moment: Moment) -> None:
+        """What goes wrong with that is said, and ends nothing."""
+        try:
+            keeper.add(moment)
+        except ZonerssError as err:
+            if self._refusals.refused(err):
+                self._log.say(f"not recorded: {err}", WARNING)
+        else:
+            if over := self._refusals.kept():
+                self._log.say(over, NOTICE)
 
     def _found(self, look: Look) -> None:
         self._log.say_once("walk", "")

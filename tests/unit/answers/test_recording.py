@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.builders import BEGAN, MIB, snapshot, usage
 
-from zonerss.answers.recording import ClockWatch, Pace, Recorded
+from zonerss.answers.recording import ClockWatch, Pace, Recorded, Refusals
+from zonerss.errors import StoreFull, StoreTooLarge
 from zonerss.records import Cause, Gap
 
 NOW = datetime(2026, 5, 31, 21, 0, tzinfo=UTC)
@@ -116,3 +117,30 @@ def test_of_very_many_zones_few_slopes_are_made(monkeypatch: pytest.MonkeyPatch)
 
 def test_without_zones_there_is_none() -> None:
     assert recorded().grows_most() is None
+
+
+FULL, HELD = StoreFull("the disk is full"), StoreFull("somebody reads it")
+LARGE, LARGER = StoreTooLarge("it takes 5 bytes"), StoreTooLarge("it takes 6 bytes")
+ROOM, KEPT = "there is room again, and snapshots are kept", "snapshots are kept again"
+
+
+@pytest.mark.parametrize(
+    ("errors", "told", "over"),
+    [
+        ([], [], None),
+        ([FULL, FULL], [True, False], ROOM),
+        ([LARGE, LARGER, LARGE], [True, False, False], KEPT),
+        ([FULL, HELD, HELD], [True, True, False], ROOM),
+        ([LARGE, FULL], [True, True], ROOM),
+        ([FULL, LARGE], [True, True], KEPT),
+        ([ValueError("broken")], [True], KEPT),
+    ],
+)
+def test_a_refusal_is_told_once_and_so_is_its_end(
+    errors: list[Exception], told: list[bool], over: str | None
+) -> None:
+    refusals = Refusals()
+    for _ in range(2):
+        assert [refusals.refused(err) for err in errors] == told
+        assert refusals.kept() == over
+        assert refusals.kept() is None

@@ -18,7 +18,7 @@ from tests.unit.builders import BEGAN
 from zonerss.commands import main, parse, record
 from zonerss.commands.ending import Ending
 from zonerss.commands.record import Progress, Recorder, default_file
-from zonerss.errors import CannotServe, StoreFull, UnknownZone
+from zonerss.errors import CannotServe, StoreFull, StoreTooLarge, UnknownZone
 from zonerss.snapshot import Snapshot
 
 
@@ -129,6 +129,18 @@ def test_a_full_disk_is_said_once_and_that_there_is_room_again(capsys: pytest.Ca
     out = capsys.readouterr().out
     assert out.count("the disk is full") == 2
     assert out.count("there is room again") == 2
+
+
+def test_room_is_not_promised_where_a_snapshot_was_too_large(capsys: pytest.CaptureFixture[str]) -> None:
+    bench = Bench("--for", "40s")
+    bench.on_add = {number: StoreTooLarge(f"it takes {number} bytes") for number in (2, 3)}
+    assert bench.run().recorded.not_kept == 2
+    out = capsys.readouterr().out
+    assert [line.split(maxsplit=1)[1] for line in out.splitlines() if line.endswith(("bytes", "again"))] == [
+        "it takes 2 bytes",
+        "snapshots are kept again",
+    ]
+    assert "room" not in out
 
 
 @pytest.mark.parametrize("terminal", [False, True])

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from tests.unit import builders
 from tests.unit.history.moments import SECOND_NS, Host, moments, same
 
-from zonerss.errors import CannotServe, StoreFull, UsageError
+from zonerss.errors import CannotServe, StoreFull, StoreTooLarge, UsageError
 from zonerss.history.keeper import LEAST_BYTES, SEGMENT_SNAPSHOTS, Keeper
 from zonerss.history.moment import Moment
 from zonerss.history.recording import Recording
@@ -300,7 +300,7 @@ def test_a_snapshot_that_cannot_fit_is_refused_and_smaller_ones_go_on(tmp_path: 
     small = [Host(3, 3).moment(0), Host(3, 3).moment(20)]
     with Keeper(path, max_bytes=LEAST_BYTES) as keeper:
         keeper.add(small[0])
-        with pytest.raises(StoreFull, match="too few; raise --max-size"):
+        with pytest.raises(StoreTooLarge, match="too few; raise --max-size"):
             keeper.add(Host(300, 300, prefix="x" * 3000).moment(10))
         keeper.add(small[1])
         assert size_of(path) <= LEAST_BYTES
@@ -317,7 +317,7 @@ def test_what_would_not_be_read_again_is_refused_and_smaller_ones_go_on(
     monkeypatch.setattr(f"zonerss.history.{bound}", most)
     with Keeper(path) as keeper:
         keeper.add(small[0])
-        with pytest.raises(StoreFull, match="too large to be read again"):
+        with pytest.raises(StoreTooLarge, match="too large to be read again"):
             keeper.add(Host(60, 60).moment(10))
         keeper.add(small[1])
     for one, other in zip(small, kept(path), strict=True):

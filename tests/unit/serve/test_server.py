@@ -11,9 +11,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from zonerss.errors import UsageError
+from zonerss.answers.recording import Refusals
+from zonerss.errors import StoreFull, StoreTooLarge, UsageError
 from zonerss.serve import server
 from zonerss.serve.addresses import Address, TcpAddress, UnixAddress
+from zonerss.serve.logs import Log
 from zonerss.serve.sockets import listen
 from zonerss.serve.webconfig import TlsConfig
 
@@ -56,6 +58,32 @@ def test_where_anybody_may_read_is_said(
 ) -> None:
     warning = server._warning(address, tls, asks)
     assert warning is None if said is None else warning and said in warning
+
+
+def test_what_is_not_recorded_is_said_once_and_that_it_is_over(capsys: pytest.CaptureFixture[str]) -> None:
+    errors = [
+        StoreTooLarge("it takes 5 bytes"),
+        StoreTooLarge("it takes 6 bytes"),
+        None,
+        StoreFull("full"),
+        None,
+    ]
+
+    class Keeper:
+        def add(self, moment: object) -> None:
+            if error := errors.pop(0):
+                raise error
+
+    walker = object.__new__(server.Server)
+    walker._refusals, walker._log = Refusals(), Log({})
+    while errors:
+        walker._keep(Keeper(), None)  # type: ignore[arg-type]
+    assert capsys.readouterr().err.splitlines() == [
+        "zonerss: not recorded: it takes 5 bytes",
+        "zonerss: snapshots are kept again",
+        "zonerss: not recorded: full",
+        "zonerss: there is room again, and snapshots are kept",
+    ]
 
 
 ENDS = """
