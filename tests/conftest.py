@@ -1,5 +1,5 @@
 """Live tests are marked, skipped by named causes only, and required where ZONERSS_LIVE=require says so. All JSON that
-tests read is held to its schema."""
+tests read is held to its schema. A test that leaves something behind fails."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import hypothesis
 import pytest
 
 from tests import contract
+from tests.leftovers import Leftovers
 from tests.live import needs
 
 # How long an example takes says how busy the machine is, not whether the code is right.
@@ -28,7 +29,8 @@ def is_live(path: Path) -> bool:
     return any(path.is_relative_to(directory) for directory in LIVE)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Leftovers(), "leftovers")
     json.loads = contract.loads
     # Whoever ends the tests politely gets what they made removed, as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -38,6 +40,15 @@ def pytest_configure() -> None:
     for number in (signal.SIGQUIT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     os.environ["ZONERSS_CONFIG"] = ""  # what this machine is configured to is none of the tests' business
+
+
+@pytest.fixture(scope="session", autouse=True)
+def mounts_in_our_directory_are_ours(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    pytestconfig.pluginmanager.get_plugin("leftovers").watch.places.append(
+        str(tmp_path_factory.getbasetemp())
+    )
 
 
 def pytest_unconfigure() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.oracle import memory_cgroup_of, read_file
+from tests.own import NAME, pid_of
 
 TRIES = 200
 VFORK = "58"  # its number on x86-64
@@ -21,6 +23,7 @@ class Hierarchy:
 
     def __init__(self) -> None:
         version1 = version2 = None
+        self.mounts_of_version2: list[Path] = []
         for line in os.fsdecode(read_file("/proc/self/mountinfo")).splitlines():
             left, right = line.split(" - ", 1)
             root, mount = left.split(" ")[3:5]
@@ -29,6 +32,7 @@ class Hierarchy:
                 version1 = version1 or (root, mount)
             if kind == "cgroup2":
                 version2 = version2 or (root, mount)
+                self.mounts_of_version2.append(Path(unescape(mount)))
         if not version1 and not version2:
             raise FileNotFoundError("no cgroup file system that carries the memory controller is mounted")
         self.version = 1 if version1 else 2
@@ -62,12 +66,18 @@ class TestCgroups:
     def __init__(self) -> None:
         self.hierarchy = Hierarchy()
         self.parent = self.hierarchy.parent_of_tests()
-        self.top = self.parent / f"zonerss-test-{os.getpid()}"
+        self.top = self.parent / NAME
         self._lent: list[Path] = []
         self._made: list[Path] = []
+        self._lock = -1
 
     def open(self) -> None:
+        """Make it, after what test runs that were killed have left."""
+        for mount in (self.hierarchy.mount, *self.hierarchy.mounts_of_version2):
+            sweep(mount)
         self.top.mkdir()
+        self._lock = os.open(self.top, os.O_RDONLY)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
         if self.hierarchy.version == 2:
             for directory in (self.parent, self.top):
                 self._hand_memory_down(directory)
@@ -76,6 +86,7 @@ class TestCgroups:
         for path in reversed(self._made):
             self.remove(path)
         remove(self.top)
+        os.close(self._lock)
         for directory in self._lent:
             if directory != self.top:
                 (directory / "cgroup.subtree_control").write_text("-memory")
@@ -103,6 +114,40 @@ class TestCgroups:
             with suppress(OSError):
                 control.write_text("+memory")
                 self._lent.append(directory)
+
+
+def sweep(mount: Path) -> None:
+    """Remove the cgroups of test runs that have ended without, and end what is left in them."""
+    for above, names, _ in os.walk(mount):
+        for name in names:
+            if is_of_the_dead(Path(above, name)):
+                for directory, *_ in os.walk(Path(above, name), topdown=False):
+                    with suppress(OSError):  # another test run may be at it
+                        end_processes(Path(directory))
+                        remove(Path(directory))
+        names[:] = [name for name in names if pid_of(name) is None]
+
+
+def is_of_the_dead(path: Path) -> bool:
+    """
+    Whether a cgroup is one of a test run that has ended.
+
+    A test run has a lock on its cgroup, because it may be one of another pid namespace, where its pid is another.
+    """
+    pid = pid_of(path.name)
+    if pid is None or (pid != os.getpid() and Path(f"/proc/{pid}").exists()):
+        return False
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(fd)
+    return True
 
 
 def pids_in(path: Path) -> list[int]:

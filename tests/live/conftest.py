@@ -18,6 +18,7 @@ import pytest
 from tests.live import needs
 from tests.live.cgroups import TestCgroups, move
 from tests.oracle import PAGE, SWAP_BACKED, Kernel, pages_of
+from tests.own import NAME
 from tests.workloads.build import build_mem
 from tests.workloads.mem import Mem, MemError
 
@@ -46,7 +47,7 @@ def neighbour(cgroups: TestCgroups) -> Iterator[Mem]:
     from a file of its own, so as to share nothing else.
     """
     path = cgroups.make("neighbour")
-    with tempfile.TemporaryDirectory(prefix="zonerss-test-") as directory:
+    with tempfile.TemporaryDirectory(prefix=f"{NAME}-") as directory:
         program = Path(shutil.copy(build_mem(), directory))
         mem = Mem(before_exec=lambda: move(os.getpid(), path), program=program)
         try:
@@ -128,7 +129,7 @@ def measure(source: str, make_zone: Callable) -> Callable:
 @pytest.fixture
 def tmpfs_directory() -> Iterator[Path]:
     """On tmpfs, whose pages are shmem."""
-    path = Path(tempfile.mkdtemp(prefix="zonerss-test-", dir="/dev/shm"))
+    path = Path(tempfile.mkdtemp(prefix=f"{NAME}-", dir="/dev/shm"))
     yield path
     shutil.rmtree(path)
 
@@ -137,11 +138,11 @@ def tmpfs_directory() -> Iterator[Path]:
 def disk_directory() -> Iterator[Path]:
     """On a file system whose mapped pages are page cache of a file, and can be written through a mapping."""
     for parent in (tempfile.gettempdir(), "/var/tmp"):
-        with tempfile.TemporaryDirectory(prefix="zonerss-test-", dir=parent) as path:
+        with tempfile.TemporaryDirectory(prefix=f"{NAME}-", dir=parent) as path:
             if pages_are_files(Path(path)):
                 yield Path(path)
                 return
-    with tempfile.TemporaryDirectory(prefix="zonerss-test-") as path, mounted_image(Path(path)) as directory:
+    with tempfile.TemporaryDirectory(prefix=f"{NAME}-") as path, mounted_image(Path(path)) as directory:
         if not pages_are_files(directory):
             needs.skip("needs_disk_file_system")
         yield directory

@@ -21,6 +21,7 @@ import pytest
 
 from tests.live import needs
 from tests.live.measure import Zone
+from tests.own import NAME
 
 PROJECT = Path(__file__).parents[2]
 ZONERSS = (sys.executable, "-m", "zonerss")
@@ -273,7 +274,7 @@ def run_configured(etc: Path, words: str) -> subprocess.CompletedProcess:
 @pytest.fixture
 def etc() -> Iterator[Path]:
     """Stands for /etc; of root's, and on the way to it nobody else can write."""
-    directory = Path(tempfile.mkdtemp(prefix="zonerss-test-", dir="/run"))
+    directory = Path(tempfile.mkdtemp(prefix=f"{NAME}-", dir="/run"))
     directory.chmod(0o755)
     (directory / "zonerss/rules.d").mkdir(parents=True)
     yield directory

@@ -21,8 +21,8 @@ import pytest
 import zonerss
 from tests.live import needs
 from tests.live.cgroups import state_of
+from tests.own import NAME
 
-TAG = f"zonerss-test-{os.getpid()}"
 PROGRAMS = ("sh", "sleep")
 SLEEPS = {"35", "230"}  # nanosleep, clock_nanosleep: their numbers on x86-64
 
@@ -43,7 +43,7 @@ class Engine:
             self.command += ["--runtime", "runc"]
         if not Path("/run/systemd/system").is_dir():
             self.command += ["--cgroup-manager", "cgroupfs", "--events-backend", "file"]
-        self.image = f"localhost/{TAG}"
+        self.image = f"localhost/{NAME}"
 
     def run(self, *arguments: str, stdin: bytes = b"") -> str:
         return subprocess.run(
@@ -153,7 +153,7 @@ def start(engine: Engine) -> Iterator[Callable[[str], Container]]:
     names = []
 
     def start(name: str, script: str = "sleep 1000 & wait", *options: str) -> Container:
-        names.append(f"{TAG}-{name}")
+        names.append(f"{NAME}-{name}")
         container = engine.start(names[-1], script, *options)
         until(lambda: is_idle(container.pid))
         return container

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +12,12 @@ from rich.cells import cell_len
 
 from tests.live.measure import Zone
 from tests.live.test_terminal import STYLE, on_terminal
+from tests.own import NAME
 
 PAGE = Path(__file__).parents[2] / "docs" / "questions.md"
 RULES = f"""
 [[rule]]
-match = '/zonerss-test-{os.getpid()}/([^/]+)'
+match = '/{NAME}/([^/]+)'
 name = '{{1}}.service'
 """
 _COMMAND = re.compile(r"^    \$ sudo zonerss(.*)\n((?:    .*\n|\n(?=    (?!\$)))*)", re.MULTILINE)

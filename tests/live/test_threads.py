@@ -15,6 +15,7 @@ import pytest
 from tests.live import needs
 from tests.live.cgroups import end_processes, move, remove
 from tests.oracle import PAGE
+from tests.own import NAME
 from zonerss import take_snapshot
 from zonerss.kernel.cgroupfs import MemoryHierarchy
 from zonerss.kernel.mounts import read_mounts
@@ -104,7 +105,7 @@ def test_a_threaded_cgroup():
     if not mount or mount.root != "/":
         needs.skip("needs_cgroup2")
     hierarchy = MemoryHierarchy(2, Path(mount.mount_point), "/")
-    top = Path(mount.mount_point) / f"zonerss-test-threads-{os.getpid()}"
+    top = Path(mount.mount_point) / f"{NAME}-threads"
     inner = top / "threaded"
     top.mkdir()
     try:

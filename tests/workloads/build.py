@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.own import NAME
+
 OUT = Path(__file__).parent / "out"
 FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter")
 
@@ -38,6 +40,6 @@ def build_mem() -> Path:
 
     Statically linked, so that its own pages are few and the same on every host with this compiler.
     """
-    directory = tempfile.mkdtemp(prefix="zonerss-test-")
+    directory = tempfile.mkdtemp(prefix=f"{NAME}-")
     atexit.register(shutil.rmtree, directory)
     return Path(shutil.copy(build(Path(__file__).with_name("mem.c"), "-static"), directory))

@@ -14,6 +14,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.own import NAME
+
 SETTINGS = {
     "listen_addresses": "",
     "huge_pages": "off",
@@ -49,7 +51,7 @@ class Postgres:
         self._clients: list[subprocess.Popen] = []
         self._server: subprocess.Popen | None = None
         self._user = next(name for name in ("postgres", "nobody") if has_user(name))
-        self._directory = Path(tempfile.mkdtemp(prefix="zonerss-test-"))
+        self._directory = Path(tempfile.mkdtemp(prefix=f"{NAME}-"))
         shutil.chown(self._directory, self._user)
 
     def start(self, clients: int) -> None:

@@ -20,6 +20,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.own import NAME
+
 PROJECT = Path(__file__).resolve().parents[2]
 RULES = (
     PROJECT / "packaging/prometheus/zonerss.rules.yml",
@@ -45,7 +47,7 @@ class Prometheus:
         self._targets, self._rules, self._interval = tuple(targets), rules, interval
         self.time: float | None = None
         """The moment that queries are about, in seconds of Unix time; None: now."""
-        self.directory = Path(tempfile.mkdtemp(prefix="zonerss-test-prometheus-"))
+        self.directory = Path(tempfile.mkdtemp(prefix=f"{NAME}-prometheus-"))
         self.data = self.directory / "data"
 
     def __enter__(self) -> Prometheus:
