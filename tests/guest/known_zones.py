@@ -1,6 +1,7 @@
 """One workload of known sizes, measured by every source of this place: prints what each zone grew by, as JSON.
 
 vm/same-everywhere runs it on the host, in the container and in the guest, and the answers must be the same to the page.
+In a guest whose tests are run test_same_everywhere.py runs it.
 Three zones: a with private memory, a forked child and a memfd; b and c that map parts of that memfd.
 
 With arguments it measures nothing itself: they are a command that is zonerss in some other place, say the container
@@ -16,12 +17,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import TextIO
 
 from tests import oracle
 from tests.live.cgroups import TestCgroups, stopped
 from tests.live.conftest import SOURCES, cannot_serve
 from tests.live.measure import Zone, grown, measure_zones, true_pages
 from tests.oracle import PAGE
+
+Answer = dict[str, dict[str, dict[str, int | str]]]
+"""By source, zone and figure: pages."""
 
 
 @contextmanager
@@ -86,30 +91,14 @@ def plain(number: int | Fraction) -> int | str:
     return number if isinstance(number, int) else str(number)
 
 
-def main(command: list[str]) -> int:
-    cgroups = TestCgroups()
-    zones: dict[str, Zone] = {}
-    cgroups.open()
-    try:
-        for name in "abc":
-            zones[name] = Zone(cgroups, cgroups.make(name))
-            zones[name].spawn()
-        sources = [source for source in SOURCES if not cannot_serve(source)]
-        if command:
-            with huge_pages_on_request():
-                grow(zones)
-            for source in sources:
-                measure_from(command, source, zones)
-            return 0
-        before = {source: measure_zones(list(zones.values()), source) for source in sources}
-        with huge_pages_on_request():
-            grow(zones)
-        after = {source: measure_zones(list(zones.values()), source) for source in sources}
-    finally:
-        for zone in zones.values():
-            zone.end()
-        cgroups.close()
-    answer = {
+def measured(zones: dict[str, Zone]) -> Answer:
+    """By how many pages each figure of each zone grows, by each source that serves here."""
+    sources = [source for source in SOURCES if not cannot_serve(source)]
+    before = {source: measure_zones(list(zones.values()), source) for source in sources}
+    with huge_pages_on_request():
+        grow(zones)
+    after = {source: measure_zones(list(zones.values()), source) for source in sources}
+    return {
         source: {
             name: {
                 figure: plain(pages) for figure, pages in grown(before[source], after[source], zone).items()
@@ -118,8 +107,33 @@ def main(command: list[str]) -> int:
         }
         for source in sources
     }
-    json.dump(answer, sys.stdout, indent=1, sort_keys=True)
-    print()
+
+
+def write(answer: Answer, file: TextIO) -> None:
+    json.dump(answer, file, indent=1, sort_keys=True)
+    file.write("\n")
+
+
+def main(command: list[str]) -> int:
+    cgroups = TestCgroups()
+    zones: dict[str, Zone] = {}
+    cgroups.open()
+    try:
+        for name in "abc":
+            zones[name] = Zone(cgroups, cgroups.make(name))
+            zones[name].spawn()
+        if not command:
+            write(measured(zones), sys.stdout)
+            return 0
+        with huge_pages_on_request():
+            grow(zones)
+        for source in SOURCES:
+            if not cannot_serve(source):
+                measure_from(command, source, zones)
+    finally:
+        for zone in zones.values():
+            zone.end()
+        cgroups.close()
     return 0
 
 

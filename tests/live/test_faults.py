@@ -16,6 +16,8 @@ from tests.workloads.build import build, build_mem
 from zonerss.kernel.namespaces import is_first_namespace
 from zonerss.kernel.roots import HOST
 
+pytestmark = pytest.mark.same_in_container
+
 PROJECT = Path(__file__).parents[2]
 CALLS = {"openat", "read", "pread", "malloc", "calloc", "realloc", "pthread_create"}
 """Some that each question makes."""

@@ -29,6 +29,8 @@ from zonerss.records.mappings import MAPCOUNT_UNKNOWN, VmaPages
 from zonerss.walk import mapcounts
 from zonerss.walk.mapcounts import counts_each_page
 
+pytestmark = pytest.mark.same_in_container
+
 HUGE = 512
 FEW = 20
 """Pages that processes of others map, too: the vdso."""

@@ -35,6 +35,8 @@ from tests.workloads.build import build
 from zonerss.commands import main
 from zonerss.errors import CannotServe
 
+pytestmark = pytest.mark.same_in_container
+
 SNAPSHOTS = int(os.environ.get("ZONERSS_MOTION_SNAPSHOTS", "200"))
 QUIET_PAGES = 3001
 OWN_PAGES = 64

@@ -27,6 +27,8 @@ from zonerss.census.kinds import Kind
 from zonerss.records import Cause
 from zonerss.snapshot import Session, Snapshot
 
+pytestmark = pytest.mark.same_in_container
+
 SECONDS = float(os.environ.get("ZONERSS_FIRE_SECONDS", "6"))
 ALARMS = re.compile(
     r"WARNING:|BUG:|Oops|general protection|bad page|Bad page|Bad rss|rcu:.*stall|kernel panic|KASAN|UBSAN|lockdep"

@@ -25,6 +25,8 @@ from zonerss.views import files, ps, show
 from zonerss.views import zone as zone_view
 from zonerss.views.explain.chain import step_fields
 
+pytestmark = pytest.mark.same_in_container
+
 SHARED_BUFFERS_MIB = 256
 CLIENTS = 20
 

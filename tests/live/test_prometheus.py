@@ -29,7 +29,7 @@ from tests.workloads.prometheus import Prometheus, is_installed, until
 from zonerss.serve.labels import spelled
 from zonerss.views.text import encodable
 
-pytestmark = [pytest.mark.live, pytest.mark.slow]
+pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.same_in_container]
 
 DASHBOARD = Path(__file__).resolve().parents[2] / "packaging/grafana/zonerss.json"
 HOSTILE = os.fsdecode(b"\r\x1b[31m\xff\xfe\t\"\\'\x7f{}=,#\xe2\x80\xae")

@@ -14,6 +14,8 @@ from tests.live.measure import Zone
 from tests.live.test_terminal import STYLE, on_terminal
 from tests.own import NAME
 
+pytestmark = pytest.mark.same_in_container
+
 PAGE = Path(__file__).parents[2] / "docs" / "questions.md"
 RULES = f"""
 [[rule]]

@@ -24,6 +24,8 @@ from zonerss.census.usage import zones_usage
 from zonerss.commands import main
 from zonerss.history.recording import Recording
 
+pytestmark = pytest.mark.same_in_container
+
 PROJECT = Path(__file__).parents[2]
 RECORD = (sys.executable, "-u", "-m", "zonerss", "record", "--no-config")
 KILLS = int(os.environ.get("ZONERSS_KILLS", "20"))

@@ -25,6 +25,8 @@ from zonerss.history.recording import Recording
 from zonerss.history.replay import PastSession
 from zonerss.snapshot import Observer, Session
 
+pytestmark = pytest.mark.same_in_container
+
 OF_THE_MOMENT = (
     "began",
     "ended",

@@ -26,6 +26,8 @@ from zonerss.kernel.privileges import parse_status
 from zonerss.serve.limits import MOST_OF_ONE
 from zonerss.serve.needs import KEPT
 
+pytestmark = pytest.mark.same_in_container
+
 ZONERSS = [sys.executable, "-m", "zonerss"]
 ANYWHERE = ("--listen", "127.0.0.1:0")
 OFTEN = ("--interval", "0.2s", "--max-cpu", "400%")

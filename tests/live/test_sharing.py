@@ -24,6 +24,8 @@ from zonerss.kernel.cgroupfs import charged_bytes, find_memory_hierarchy
 from zonerss.kernel.roots import HOST
 from zonerss.records.files import FileKind
 
+pytestmark = pytest.mark.same_in_container
+
 
 def shares(zones: list[Zone], source: str) -> Sharing:
     with stopped([zone.path for zone in zones]), zonerss.Session(source) as session:

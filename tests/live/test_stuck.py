@@ -33,6 +33,8 @@ from zonerss.kernel.proc import parse_stat
 from zonerss.kernel.roots import HOST
 from zonerss.records import Cause, Task
 
+pytestmark = pytest.mark.same_in_container
+
 FOR_EVER = 120
 PATIENCE = "0.5"
 STEPS = {"pagemap", "maps", "tables", "open"}

@@ -30,6 +30,8 @@ from zonerss.evidence import Evidence
 from zonerss.snapshot import Session, Snapshot
 from zonerss.views.terminal import Style, Terminal
 
+pytestmark = pytest.mark.same_in_container
+
 PROJECT = Path(__file__).parents[2]
 WIDTHS = (60, 80, 120, 200)
 STYLE = re.compile(r"\x1b\[[0-9;]*m")

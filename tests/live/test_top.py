@@ -20,6 +20,8 @@ import pytest
 from tests.live import needs
 from tests.live.test_stuck import a_stuck_process
 
+pytestmark = pytest.mark.same_in_container
+
 ZONERSS = [sys.executable, "-m", "zonerss"]
 ZONES = re.compile(r"\d zones?, ")
 PATIENCE = 60  # seconds; no test depends on it but to fail

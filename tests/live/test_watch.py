@@ -12,6 +12,8 @@ import pytest
 
 from tests.live.measure import Zone
 
+pytestmark = pytest.mark.same_in_container
+
 PROJECT = Path(__file__).parents[2]
 ROUNDS = 50  # within which what was done must show
 OF_A_ZONE = {

@@ -21,6 +21,8 @@ from tests.oracle import PAGE
 from zonerss.answers.whatif import WhatIf
 from zonerss.commands.whatif import measure
 
+pytestmark = pytest.mark.same_in_container
+
 MIB = 1 << 20
 
 
