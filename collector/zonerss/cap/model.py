@@ -76,7 +76,7 @@ class _Layer:
     cold: bool = False
     """At the last look."""
     of_bytes: int = 0
-    """Of what is out: left since the last look."""
+    """Of what is out: left since bits were cleared last."""
 
     @property
     def present_bytes(self) -> int:
@@ -99,7 +99,7 @@ class _Held:
     area: Area
     layers: list[_Layer] = field(default_factory=list)
     came_back_bytes: int = 0
-    """Of what left since the last look."""
+    """Of what left since then."""
 
     @property
     def size_bytes(self) -> int:
@@ -181,8 +181,13 @@ class World:
         self.now_ns = max(now_ns, self.now_ns)
 
     def next_change_ns(self) -> int | None:
-        """When a size changes next, or the machine begins to reclaim, or ends; None: never again."""
-        times = [at for areas in self.zones.values() for area in areas for at, _ in area.sizes]
+        """When a size changes next, what is out is used, or the machine begins to reclaim, or ends; None: never."""
+        periods = {
+            held.area.period_ns for zone in self._zones.values() for held in zone.held if held.out_bytes
+        }
+        touches = [(self.now_ns // period + 1) * period for period in periods if period]
+        times = touches
+        times += [at for areas in self.zones.values() for area in areas for at, _ in area.sizes]
         times += [at for span in self.reclaiming for at in span]
         return min((at for at in times if at > self.now_ns), default=None)
 
@@ -241,6 +246,7 @@ class World:
                 return self._look(action.zone, tells_cold=True)
             case Arm():
                 self.advance(self.now_ns + ARM_NS)
+                _forget(self._zones[action.zone].held)
                 self._zones[action.zone].armed_ns = self.now_ns
                 return Armed(action.zone, self.now_ns)
             case PageOut():
@@ -256,7 +262,8 @@ class World:
     def _look(self, name: str, tells_cold: bool) -> Look:
         zone, began_ns = self._zones[name], self.now_ns
         armed_ns = zone.armed_ns if tells_cold else None
-        _forget(zone.held)
+        for layer in (layer for held in zone.held for layer in held.layers):
+            layer.cold = False
         cold = None if armed_ns is None else ByKind(*(_mark(zone.held, kind, armed_ns) for kind in KINDS))
         seconds = None if armed_ns is None else (began_ns - armed_ns) / SECOND_NS
         classes = _classes(zone.held, cold, seconds)
@@ -311,11 +318,11 @@ class World:
 
 
 def _forget(held: Iterable[_Held]) -> None:
-    """A look forgets what the one before found."""
+    """What has left before bits are cleared is not seen after again."""
     for one in held:
         one.came_back_bytes = 0
         for layer in one.layers:
-            layer.cold, layer.of_bytes = False, 0
+            layer.of_bytes = 0
 
 
 def _mark(held: Iterable[_Held], kind: str, armed_ns: int) -> int:

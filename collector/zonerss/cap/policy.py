@@ -9,7 +9,7 @@ What always holds, whatever is observed:
   known to be cold (memory.reclaim)
 - in a round not more than the excess and 5 % of the cap, and nothing that would leave the zone below its floor
 - nothing while the whole machine reclaims, nor below the threshold of its use, nor without Settings.enforce
-- where half of what left came back, nothing for 10 s, and twice as long each time, up to 5 min
+- where half of what left is back at once, or by the next round, nothing for 10 s, twice as long each time, to 5 min
 - a walk begins when 20 times as long as the last took has passed, but for the one that tells cold pages apart
 """
 
@@ -128,6 +128,8 @@ def _over(given: Given, state: ZoneState) -> Action:
     if _goal(given, look) == 0:
         why = words.below_threshold(given.machine, given.settings.threshold)
         return _wait(given, state, IDLE_NS, why)
+    if state.out_bytes:
+        return CheckBack(state.zone, words.check_again())
     if given.cap.command and (state.ran_ns is None or due(given, state.ran_ns + COMMAND_NS)):
         return RunCommand(state.zone, words.run_command(given.cap, look.rss_bytes), given.cap.command)
     return Arm(state.zone, words.arm(given.cap, look.rss_bytes, given.settings.cold_ns))
@@ -373,7 +375,7 @@ def _after_look(given: Given, state: ZoneState, look: Look) -> ZoneState:
     if look.rss_bytes <= given.cap.cap_bytes:
         return _is_under(given, state, look)
     if not state.over:
-        long_ago = state.last_action_ns is None or given.now_ns - state.last_action_ns > LONGEST_PAUSE_NS
+        long_ago = given.now_ns - state.rested_ns > LONGEST_PAUSE_NS
         state = replace(state, pause_ns=0 if long_ago else state.pause_ns, over=True, nover=state.nover + 1)
     if state.phase in (Phase.ARMED, Phase.TAKING):
         return _looked_cold(given, state, look)
@@ -416,7 +418,7 @@ def _after_arming(given: Given, state: ZoneState, armed: Armed) -> ZoneState:
         return state
     if armed.problem is not None:
         return _pause(given, state, Pause.PROBLEM, words.not_armed(armed.problem))
-    state = replace(state, phase=Phase.ARMED, until_ns=armed.at_ns + given.settings.cold_ns)
+    state = replace(state, phase=Phase.ARMED, until_ns=armed.at_ns + given.settings.cold_ns, out_bytes=0)
     return _says(state, armed.at_ns, words.armed(given.cap, _look_of(state).rss_bytes))
 
 
@@ -430,6 +432,8 @@ def _after_step(given: Given, state: ZoneState, step: Step) -> ZoneState:
         reclaim_bytes=state.reclaim_bytes + (0 if paging else step.asked_bytes),
         reclaim_in_vain=state.reclaim_in_vain or (not paging and 2 * left < step.asked_bytes),
         left=state.left.plus(_first(step.left, left)),
+        out_bytes=state.out_bytes + left,
+        left_ns=step.at_ns,
         pout_bytes=state.pout_bytes + left,
         until_ns=step.at_ns + SETTLE_NS,
         trouble="" if step.problem is None else words.ended_early(step.what, step.problem),
@@ -450,14 +454,29 @@ def _after_step(given: Given, state: ZoneState, step: Step) -> ZoneState:
 def _after_back(given: Given, state: ZoneState, back: Back) -> ZoneState:
     of = max(back.of_bytes, 0)
     again = min(max(back.back_bytes, 0), of)
+    if state.phase is Phase.OVER:
+        return _after_late_back(given, state, of, again)
     state = replace(state, refault_bytes=state.refault_bytes + again)
     if of and 2 * again >= of:
         return _pause(given, state, Pause.REFAULTS, words.came_back(of, again, _next_pause_ns(state)))
     if (fault := _why_still_over(given, state, of, again)) is not None:
         return _pause(given, state, *fault)
-    shorter_ns = state.pause_ns // 2 if state.pause_ns > PAUSE_NS else 0
-    state = replace(state, phase=Phase.UNDER, until_ns=given.now_ns, pause=None, pause_ns=shorter_ns)
+    state = replace(state, phase=Phase.UNDER, until_ns=given.now_ns, pause=None)
     return _says(state, back.at_ns, words.stayed_out(of, again))
+
+
+def _after_late_back(given: Given, state: ZoneState, of: int, again: int) -> ZoneState:
+    """
+    Before the next round: whether the one before has lasted.
+
+    What comes back only after the first check would else go to and fro unseen.
+    """
+    state, ago_ns = replace(state, out_bytes=0), given.now_ns - state.left_ns
+    if of and 2 * again >= of and 0 <= ago_ns <= LONGEST_PAUSE_NS:
+        text = words.came_back_late(of, again, ago_ns, _next_pause_ns(state))
+        return _pause(given, state, Pause.REFAULTS, text)
+    lasted = ago_ns >= 2 * SETTLE_NS
+    return replace(state, pause_ns=_shorter_ns(state) if lasted else state.pause_ns)
 
 
 def _why_still_over(given: Given, state: ZoneState, of: int, again: int) -> tuple[Pause, str] | None:
@@ -495,12 +514,19 @@ def _after_end(state: ZoneState, gone: Gone) -> ZoneState:
 
 def _pause(given: Given, state: ZoneState, why: Pause, text: str) -> ZoneState:
     pause_ns = _next_pause_ns(state)
-    state = replace(state, phase=Phase.PAUSED, pause=why, pause_ns=pause_ns, until_ns=given.now_ns + pause_ns)
+    until_ns = given.now_ns + pause_ns
+    state = replace(
+        state, phase=Phase.PAUSED, pause=why, pause_ns=pause_ns, until_ns=until_ns, rested_ns=until_ns
+    )
     return _says(state, given.now_ns, text)
 
 
 def _next_pause_ns(state: ZoneState) -> int:
     return min(max(2 * state.pause_ns, PAUSE_NS), LONGEST_PAUSE_NS)
+
+
+def _shorter_ns(state: ZoneState) -> int:
+    return state.pause_ns // 2 if state.pause_ns > PAUSE_NS else 0
 
 
 def _says(state: ZoneState, at_ns: int, text: str) -> ZoneState:

@@ -245,7 +245,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Back:
-    """Of the pages that left because of us since the last look: how many are present again."""
+    """Of the pages that left because of us since bits were cleared last (Arm): how many are present again."""
 
     zone: str
     at_ns: int
@@ -411,7 +411,9 @@ class ZoneState:
     pause: Pause | None = None
     """Why it is paused."""
     pause_ns: int = 0
-    """How long the last pause was; the next is twice as long. Halved by each round that went well."""
+    """How long the last pause was; the next is twice as long. Halved by each round that has lasted."""
+    rested_ns: int = 0
+    """When it ended, or will."""
     tried: ByKind = ByKind()
     """Page-out was asked for it since the last look."""
     left: ByKind = ByKind()
@@ -422,6 +424,10 @@ class ZoneState:
     """Asked of memory.reclaim since the last look."""
     reclaim_in_vain: bool = False
     """It took something else: it is not used before the next look."""
+    out_bytes: int = 0
+    """Left because of us since bits were cleared last; 0 also where it was looked at for the last time."""
+    left_ns: int = 0
+    """When the last of that left."""
     trouble: str = ""
     """What went wrong since the last look; empty: nothing."""
     highest_bytes: int = 0

@@ -156,6 +156,11 @@ def check_back() -> str:
     return "seeing what of the pages that left has come back"
 
 
+def check_again() -> str:
+    """Once more before the next round."""
+    return "seeing what of the pages that left in the round before is still out"
+
+
 def run_command(cap: Cap, rss_bytes: int) -> str:
     """The rule's own command."""
     return f"{over(cap, rss_bytes)}: running {cap.command[0] if cap.command else 'nothing'}"
@@ -249,6 +254,14 @@ def came_back(of_bytes: int, back_bytes: int, pause_ns: int) -> str:
     return (
         f"paged out {format_size(of_bytes)}, and {format_size(back_bytes)} of it came back within seconds: "
         f"it is in use, and nothing is taken for {duration(pause_ns)}"
+    )
+
+
+def came_back_late(of_bytes: int, back_bytes: int, ago_ns: int, pause_ns: int) -> str:
+    """Refaults after the round."""
+    return (
+        f"{format_size(back_bytes)} of the {format_size(of_bytes)} that were paged out {duration(ago_ns)} ago are "
+        f"back: they are in use, and nothing is taken for {duration(pause_ns)}"
     )
 
 

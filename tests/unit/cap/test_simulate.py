@@ -115,9 +115,22 @@ def test_a_working_set_above_the_cap_is_not_thrashed() -> None:
 def test_a_zone_that_uses_all_every_few_seconds_is_soon_left_alone() -> None:
     world, found = capped((area(500, period=6 * SECOND),), 400, 3600)
     state = found.states["web"]
-    assert 0.9 * state.pout_bytes < state.refault_bytes <= state.pout_bytes
+    assert 0.8 * state.pout_bytes < state.refault_bytes <= state.pout_bytes
     rounds = sum(isinstance(action, CheckBack) for _, action in world.done)
-    assert rounds <= 5 + 3600 // 300
+    assert rounds <= 2 * (5 + 3600 // 300)
+
+
+@pytest.mark.parametrize("seconds", [4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 20, 30, 60, 120, 240])
+def test_whatever_the_period_nothing_goes_to_and_fro_for_long(seconds: int) -> None:
+    """
+    All of a zone is used every so often: too seldom to be seen hot, so that each round takes what is used again.
+
+    After a few rounds there is one in five minutes at most, however long after the check the pages come back.
+    """
+    world, _ = capped((area(500, period=seconds * SECOND),), 400, 7200)
+    rounds = [at for at, action in world.done if isinstance(action, LookCold)]
+    late = [at for at in rounds if at > 1800 * SECOND]
+    assert len(late) <= 5400 // 300 + 1
 
 
 def test_all_that_is_over_is_shared() -> None:
@@ -171,7 +184,7 @@ AREAS = st.lists(any_area(), min_size=1, max_size=5).map(tuple)
 SPANS = st.lists(st.tuples(TIMES, TIMES).map(sorted).map(tuple), max_size=2).map(tuple)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(AREAS, min_size=1, max_size=3),
     st.integers(1, 500),
@@ -210,7 +223,7 @@ def growing(draw: st.DrawFn) -> tuple[Area, ...]:
     return tuple(found)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(growing(), st.integers(201, 600))
 def test_a_zone_that_has_stopped_growing_gets_under_its_cap(areas: tuple[Area, ...], cap_mib: int) -> None:
     world, found = capped(areas, cap_mib, 720, swap_bytes=4 * G)
