@@ -2,10 +2,10 @@
 
     sudo .venv/bin/python -m tests.benchmarks.bench_large [--gib 10.9] [--processes 1000] [--zones 100]
 
-The processes share 256 MiB and have the rest each for itself, in pages of 4 KiB. Before they write it and after, a
-snapshot is taken by each source: what each zone has grown by is known to the page, and it is printed whether it is
-found. Then each command runs once by each source: wall time, processor time, its largest resident set, how long its
-output is.
+The processes share 256 MiB and have the rest each for itself, in pages of 4 KiB. Before they map it and after, one
+process after the other, a snapshot is taken by each source: what each zone has grown by is known to the page, and it is
+printed whether it is found. Then each command runs once by each source: wall time, processor time, its largest
+resident set, how long its output is.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-// large N OWN SHARED: N children, whose pids it prints, one a line. At the first line of its stdin each of them writes OWN pages
-// of its own and SHARED pages that all of them share; another line is printed when all have. It ends, and they with it, at the
-// end of its stdin. Where the kernel needs memory, they are the first to be killed.
+// large N OWN SHARED: N children, whose pids it prints, one a line. At the first line of its stdin they map their memory, one after
+// the other: OWN pages of its own, which it writes, and SHARED pages that all of them share. Another line is printed when all have.
+// It ends, and they with it, at the end of its stdin. Where the kernel needs memory, they are the first to be killed.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
@@ -20,26 +20,31 @@ static char *map(size_t pages, int flags)
 	return memory;
 }
 
-static void touch(volatile char *memory, size_t pages)
+static void write_pages(volatile char *memory, size_t pages)
 {
 	for (size_t page = 0; page < pages; page++)
 		memory[page * 4096] = 1;
 }
 
-static void child(pid_t parent, int begin, int done, size_t own, char *shared, size_t pages)
+static void read_pages(const volatile char *memory, size_t pages)
+{
+	for (size_t page = 0; page < pages; page++)
+		(void)memory[page * 4096];
+}
+
+static void child(pid_t parent, int turn, int done, size_t own, const char *shared, size_t pages)
 {
 	char byte;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
 	// What is read later of the program is mapped before.
-	for (volatile char *at = &__executable_start; at < &edata; at += 4096)
-		(void)*at;
+	read_pages(&__executable_start, (&edata - &__executable_start) / 4096);
 	char *memory = map(own, MAP_PRIVATE);
-	if (read(begin, &byte, 1)) // its other end is closed
+	if (read(turn, &byte, 1) != 1)
 		_exit(1);
-	touch(shared, pages);
-	touch(memory, own);
+	read_pages(shared, pages);
+	write_pages(memory, own);
 	if (write(done, "", 1) != 1)
 		_exit(1);
 	for (;;)
@@ -50,28 +55,26 @@ int main(int count, char **arguments)
 {
 	if (count != 4)
 		return 2;
-	int children = atoi(arguments[1]), begin[2], done[2];
+	int children = atoi(arguments[1]), turn[2], done[2];
 	size_t own = atol(arguments[2]), pages = atol(arguments[3]);
 	char byte, *shared = map(pages, MAP_SHARED);
 	pid_t parent = getpid();
 	int score = open("/proc/self/oom_score_adj", O_WRONLY);
-	if (pipe(begin) || pipe(done) || score < 0 || write(score, "1000", 4) != 4)
+	if (pipe(turn) || pipe(done) || score < 0 || write(score, "1000", 4) != 4)
 		return 1;
+	write_pages(shared, pages);
 	for (int i = 0; i < children; i++) {
 		pid_t pid = fork();
 		if (pid < 0)
 			return 1;
-		if (!pid) {
-			close(begin[1]);
-			child(parent, begin[0], done[1], own, shared, pages);
-		}
+		if (!pid)
+			child(parent, turn[0], done[1], own, shared, pages);
 		dprintf(1, "%d\n", pid);
 	}
 	if (read(0, &byte, 1) != 1)
 		return 0;
-	close(begin[1]);
 	for (int i = 0; i < children; i++)
-		if (read(done[0], &byte, 1) != 1)
+		if (write(turn[1], "", 1) != 1 || read(done[0], &byte, 1) != 1)
 			return 1;
 	dprintf(1, "\n");
 	while (read(0, &byte, 1) == 1)
