@@ -25,7 +25,7 @@ class Column:
     header: str
     help: str
     value: Callable[[Any], Any]
-    """The value, by which rows are sorted; None: unknown."""
+    """The value, by which rows are sorted, in the unit that help tells, or whole bytes; None: unknown."""
     size: bool = False
     """A size in bytes."""
     left: bool = False
@@ -33,7 +33,7 @@ class Column:
     optional: bool = False
     """Left out of a table where no record has any of it."""
     text: Callable[[Any], str] | None = None
-    """How a known value is shown where it is neither a size nor plain text."""
+    """How a known value is shown to people where it is neither a size nor plain text."""
     prefix: str = ""
     """What stands before a size that is not 0."""
     least: int = 16
@@ -81,14 +81,14 @@ LIMIT = _size("limit", "LIMIT", "limit_bytes", "the smallest limit from its cgro
 USED = Column(
     "used",
     "USED",
-    "charged as a share of the limit",
+    "charged in percent of the limit",
     lambda record: (
-        record.charged_bytes / record.limit_bytes
+        100 * record.charged_bytes / record.limit_bytes
         if record.limit_bytes and record.charged_bytes is not None
         else None
     ),
     optional=True,
-    text=lambda share: format_percent(share, 1),
+    text=lambda percent: format_percent(percent, 100),
 )
 PRESSURE = Column(
     "pressure",
@@ -126,19 +126,19 @@ UNCERTAINTY = Column(
     prefix="±",
 )
 MEMORY = Column(
-    "memory",
-    "MEMORY",
-    "rss as a share of all memory",
-    lambda record: record.rss_bytes,
-    text=lambda rss_bytes: "–",
+    "memory", "MEMORY", "rss in percent of all memory", lambda record: record.rss_bytes, text=lambda _: "–"
 )
 """Of a machine whose memory is not known; see :func:`of_machine`."""
 
 
 def of_machine(columns: Iterable[Column], machine: Machine | None) -> tuple[Column, ...]:
     """The columns for zones of that machine: MEMORY is a share of its memory; None: unknown."""
-    memory = 0 if machine is None else machine.memory_bytes
-    known = replace(MEMORY, text=lambda rss_bytes: format_percent(rss_bytes, memory))
+    memory = None if machine is None else machine.memory_bytes
+    known = replace(
+        MEMORY,
+        value=lambda record: 100 * record.rss_bytes / memory if memory else None,
+        text=lambda percent: format_percent(percent, 100),
+    )
     return tuple(known if column.name == MEMORY.name else column for column in columns)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zonerss.snapshot import Snapshot
-from zonerss.views.columns import Column, cell, of_machine, shown
+from zonerss.views.columns import Column, of_machine, shown
 from zonerss.views.document import time_text
 from zonerss.views.footer import counted, footer
 from zonerss.views.table import lay_table
@@ -57,7 +57,8 @@ def render(
 
 def tsv(layout: Layout, records: Iterable[Any], time: str | None = None) -> list[str]:
     r"""
-    Tab-separated values: sizes in bytes, - where unknown, control characters as backslash escapes (\x09, \x0a).
+    Tab-separated values: sizes in bytes, other numbers without their unit, - where unknown, control characters as
+    backslash escapes (\x09, \x0a).
 
     :param time: the first field of each row
     """
@@ -74,4 +75,11 @@ def _field(column: Column, record: Any) -> str:
         return _UNKNOWN
     if isinstance(value, tuple):
         return ",".join(map(printable, value))
-    return printable(str(value)) if column.size else cell(column, record)
+    return printable(str(value)) if column.left else _number(value)
+
+
+def _number(value: float) -> str:
+    """Three decimals at most, and never an exponent."""
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:z.3f}".rstrip("0").rstrip(".")

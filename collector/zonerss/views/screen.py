@@ -299,6 +299,6 @@ def styles_of(column: Column, usage: Usage, text: str) -> tuple[str, ...]:
         strange = usage.charged_bytes > 2 * usage.rss_bytes or usage.charged_bytes < usage.rss_bytes / 2
         return ("warning",) if strange else ()
     if column.name in (LIMIT.name, USED.name):
-        share = USED.value(usage) or 0
-        return ("alarm",) if share >= 0.9 else ("warning",) if share >= 0.75 else ()
+        percent = USED.value(usage) or 0
+        return ("alarm",) if percent >= 90 else ("warning",) if percent >= 75 else ()
     return ("alarm",) if column.name == "grows" and "▲" in text else ()

@@ -73,7 +73,7 @@ def _render_own(own: Own, limit: int | None, noise: float, in_bytes: bool) -> li
         f"{printable(usage.zone)}: {size(usage.rss_bytes)}, {size(usage.exclusive_bytes)} of it exclusive, "
         f"{size(usage.shared_bytes)} shared with {_count(len(found), 'zone')}"
     )
-    rows = [[size(one.bytes), printable(one.zone), _what(one, in_bytes)] for one in told]
+    rows = [[size(one.bytes), printable(one.zone), _what(one, in_bytes) or "–"] for one in told]
     lines = render_rows(["SHARED", "WITH", "WHAT"], rows, [False, True, True]) if told else []
     left = [one for one in found if one not in told]
     most = max((one.bytes for one in left), default=0)
@@ -136,8 +136,8 @@ def _count(count: int, what: str) -> str:
     return f"{count} {what}{'s' * (count != 1)}"
 
 
-def _what(neighbour: Neighbour, in_bytes: bool) -> str:
-    return "–" if neighbour.holds is None else summary(neighbour.holds, "of a fork", named(), in_bytes)
+def _what(neighbour: Neighbour, in_bytes: bool) -> str | None:
+    return None if neighbour.holds is None else summary(neighbour.holds, "of a fork", named(), in_bytes)
 
 
 def render_pairs(

@@ -35,8 +35,8 @@ _STALL = Column(
     "stall",
     "STALL",
     "the longest that clearing may have held up a process, in ms",
-    lambda record: record.longest_stall_ns,
-    text=lambda stall_ns: f"{stall_ns / 1e6:.1f}",
+    lambda record: None if record.longest_stall_ns is None else record.longest_stall_ns / 1e6,
+    text=lambda stall_ms: f"{stall_ms:.1f}",
     spare=2,
 )
 ZONE_COLUMNS = (ZONE, KIND, NPROC, RSS, TOUCHED, *_KINDS, UNKNOWN, _IDLE, _STALL)

@@ -156,9 +156,9 @@ def _bill(page: Page, width: int | None, style: Style, size: Callable[[int | Non
         says = f"of the latest 10 s some task waited for memory; all waited: {full}"
         rows.append(["PRESSURE", f"{usage.pressure_some:.1f} %", says])
     lines = _facts(rows, width)
-    share = USED.value(usage) or 0
-    if share >= 0.75:
-        lines[0] = style.paint(lines[0], "alarm" if share >= 0.9 else "warning")
+    percent = USED.value(usage) or 0
+    if percent >= 75:
+        lines[0] = style.paint(lines[0], "alarm" if percent >= 90 else "warning")
     return lines
 
 
