@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "marker.h"
 #include "pageflags.h"
 #include "pool.h"
 
@@ -45,3 +46,15 @@ bool job_still_there(struct worker *worker, int dir);
 
 // After the walk: note a gap if the process has changed its cgroup since it was listed.
 void job_check_moved(struct worker *worker, int dir);
+
+// A worker that marks frames for one owner at a time; what a walker of that sort begins with.
+struct marking {
+	struct worker worker;
+	struct marker marker;
+};
+
+// Gives what it has marked to the census.
+static inline int marking_settle(struct worker *worker)
+{
+	return marker_deinit(&((struct marking *)worker)->marker);
+}

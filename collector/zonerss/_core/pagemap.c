@@ -45,12 +45,11 @@ struct file_kind {
 };
 
 struct walker {
-	struct worker worker;
+	struct marking marking;
 	const struct walk_host *host;
 	struct kpages kpageflags;
 	struct mapped_files *files; // NULL, or whose numbers frames are marked for
 
-	struct marker marker;
 	struct walk_job *job;
 	int pagemap_fd;
 	uint64_t huge_zero; // frame of the huge zero page once it was met
@@ -71,7 +70,7 @@ static int ipc_namespace(struct walker *w, uint64_t *space)
 	char path[64];
 	struct stat ipc = { 0 };
 	snprintf(path, sizeof(path), "%d/ns/ipc", w->job->pid);
-	int error = foreign_stat(&w->worker, w->host->proc_fd, path, &ipc) ? -errno : 0;
+	int error = foreign_stat(&w->marking.worker, w->host->proc_fd, path, &ipc) ? -errno : 0;
 	*space = error ? 0 : ipc.st_ino;
 	return error == -ECANCELED ? error : 0;
 }
@@ -163,7 +162,7 @@ static bool row_may_be_hugetlb(const struct walker *w, const struct vma *vma)
 static int still_maps(struct walker *w, uint64_t address, uint64_t word)
 {
 	uint64_t again = 0;
-	ssize_t got = foreign_pread(&w->worker, w->pagemap_fd, &again, sizeof(again),
+	ssize_t got = foreign_pread(&w->marking.worker, w->pagemap_fd, &again, sizeof(again),
 				    address / w->host->page_bytes * sizeof(again));
 	if (got < 0 && errno == ECANCELED)
 		return -errno;
@@ -237,12 +236,12 @@ static void take_present(struct walker *w, struct row *row, uint64_t pfn, bool i
 	int known = is_file ? row->file : row->anon;
 	if (known == PAGE_DEVICE || (!is_file && known == ASK && row_kind(w, row, pfn, false) == PAGE_DEVICE))
 		return;
-	if (!marker_known(&w->marker, pfn)) {
+	if (!marker_known(&w->marking.marker, pfn)) {
 		if (is_huge_zero(w, pfn)) {
 			w->job->zero_pages++;
 			return;
 		}
-		marker_first(&w->marker, pfn, row_kind(w, row, pfn, is_file));
+		marker_first(&w->marking.marker, pfn, row_kind(w, row, pfn, is_file));
 	}
 	w->job->rss_pages++;
 }
@@ -253,7 +252,7 @@ static int second_look(struct walker *w, uint64_t address, uint64_t *word)
 	while ((*word & WORD_SWAP) && !word_is_swap(*word) && word_swap_type(*word) != SWAP_TYPE_MARKER &&
 	       w->second_looks < SECOND_LOOKS) {
 		w->second_looks++;
-		ssize_t got = foreign_pread(&w->worker, w->pagemap_fd, word, sizeof(*word),
+		ssize_t got = foreign_pread(&w->marking.worker, w->pagemap_fd, word, sizeof(*word),
 					    address / w->host->page_bytes * sizeof(*word));
 		if (got != sizeof(*word)) {
 			*word = 0;
@@ -271,7 +270,7 @@ static __attribute__((noinline)) int take_word(struct walker *w, struct row *row
 	if (word & WORD_PRESENT) {
 		take_present(w, row, word & WORD_PFN, word & WORD_FILE);
 	} else if (word_is_swap(word) && !w->files) {
-		marker_mark(&w->marker, word_swap_frame(word), KIND_SWAP);
+		marker_mark(&w->marking.marker, word_swap_frame(word), KIND_SWAP);
 		w->job->swap_pages++;
 	}
 	return 0;
@@ -286,7 +285,7 @@ static int take_words(struct walker *w, struct row *row, const uint64_t *words, 
 	int error = 0;
 	for (uint64_t i = 0; !error && i < count; i++) {
 		uint64_t word = words[i];
-		if (plain && word & WORD_PRESENT && marker_has(&w->marker, word & WORD_PFN))
+		if (plain && word & WORD_PRESENT && marker_has(&w->marking.marker, word & WORD_PFN))
 			rss_pages++;
 		else if (word & (WORD_PRESENT | WORD_SWAP))
 			error = take_word(w, row, word, address + i * w->host->page_bytes);
@@ -307,7 +306,7 @@ static int read_words(struct walker *w, uint64_t address, uint64_t count)
 	char *to = (char *)w->words;
 	uint64_t left = count * sizeof(*w->words), at = address / w->host->page_bytes * sizeof(*w->words);
 	while (left) {
-		ssize_t got = foreign_pread(&w->worker, w->pagemap_fd, to, left, at);
+		ssize_t got = foreign_pread(&w->marking.worker, w->pagemap_fd, to, left, at);
 		if (got <= 0)
 			return got ? errno : WALK_EXITED;
 		to += got;
@@ -321,7 +320,7 @@ static int read_words(struct walker *w, uint64_t address, uint64_t count)
 static int take_row_words(struct walker *w, struct row *row, const uint64_t *words, uint64_t count, uint64_t address)
 {
 	uint64_t before = w->job->rss_pages;
-	marker_owner(&w->marker, row->owner);
+	marker_owner(&w->marking.marker, row->owner);
 	int error = row->file == ASK && vma_has_file(&w->vmas, row->vma) ? row_learn(w, row, words, count, address) : 0;
 	if (!error)
 		error = take_words(w, row, words, count, address);
@@ -361,7 +360,7 @@ static int take_huge(struct walker *w, struct row *row, uint64_t word, uint64_t 
 	if (job->rss_pages + job->hugetlb_pages == rss_pages + hugetlb_pages)
 		return 0;
 	uint64_t pfn = word & WORD_PFN;
-	marker_run(&w->marker, pfn + 1, count - 1, row_kind(w, row, pfn, word & WORD_FILE),
+	marker_run(&w->marking.marker, pfn + 1, count - 1, row_kind(w, row, pfn, word & WORD_FILE),
 		   word & WORD_ALONE && !w->job->twice);
 	*(job->rss_pages > rss_pages ? &job->rss_pages : &job->hugetlb_pages) += count - 1;
 	return 0;
@@ -402,7 +401,7 @@ static bool stretch_wants_scan(const struct walker *w, uint64_t count)
 static int walk_scanned(struct walker *w, struct row *row, uint64_t *at, uint64_t end, uint64_t *dense_pages)
 {
 	uint64_t page = w->host->page_bytes, found = 0, from = *at;
-	int64_t regions = scan_pages(&w->worker, w->pagemap_fd, at, end, w->regions, REGIONS, SCAN_PAGES);
+	int64_t regions = scan_pages(&w->marking.worker, w->pagemap_fd, at, end, w->regions, REGIONS, SCAN_PAGES);
 	if (regions < 0)
 		return regions == -ESRCH ? WALK_EXITED : (int)-regions;
 	for (int64_t i = 0; i < regions; i++) {
@@ -507,7 +506,7 @@ static int walk_vmas(struct walker *w, size_t count)
 		if (error)
 			return error;
 	}
-	return -w->marker.error;
+	return -w->marking.marker.error;
 }
 
 // ---- a job ----
@@ -519,21 +518,21 @@ static int walk_once(struct walker *w, int dir)
 	char path[64];
 	struct walk_job *job = w->job;
 	snprintf(path, sizeof(path), "task/%d/pagemap", job->pid);
-	job_step(&w->worker, STEP_OPEN);
-	w->pagemap_fd = foreign_openat(&w->worker, dir, path, O_RDONLY);
+	job_step(&w->marking.worker, STEP_OPEN);
+	w->pagemap_fd = foreign_openat(&w->marking.worker, dir, path, O_RDONLY);
 	if (w->pagemap_fd < 0) {
-		job_gap(&w->worker, STEP_OPEN, job_cause(-errno));
+		job_gap(&w->marking.worker, STEP_OPEN, job_cause(-errno));
 		return 0;
 	}
-	job_step(&w->worker, STEP_MAPS);
-	int64_t rows = vmas_read(&w->vmas, &w->worker, dir, job->pid);
+	job_step(&w->marking.worker, STEP_MAPS);
+	int64_t rows = vmas_read(&w->vmas, &w->marking.worker, dir, job->pid);
 	int error = 0;
 	if (rows < 0) {
-		job_gap(&w->worker, STEP_MAPS, job_cause(rows));
+		job_gap(&w->marking.worker, STEP_MAPS, job_cause(rows));
 	} else {
 		job->rss_pages = job->hugetlb_pages = job->swap_pages = job->zero_pages = 0;
 		job->vmas = rows;
-		job_step(&w->worker, STEP_PAGEMAP);
+		job_step(&w->marking.worker, STEP_PAGEMAP);
 		error = walk_vmas(w, rows);
 	}
 	close(w->pagemap_fd);
@@ -578,15 +577,10 @@ static int walker_init(struct worker *worker)
 	w->job = &worker->job;
 	w->huge_zero = UINT64_MAX / 2;
 	w->words = malloc(WORDS * sizeof(*w->words));
-	int error = w->words ? marker_init(&w->marker, worker->request->census) : -ENOMEM;
+	int error = w->words ? marker_init(&w->marking.marker, worker->request->census) : -ENOMEM;
 	if (error)
 		free(w->words);
 	return error;
-}
-
-static int walker_settle(struct worker *worker)
-{
-	return marker_deinit(&((struct walker *)worker)->marker);
 }
 
 static void walker_dispose(struct worker *worker)
@@ -604,7 +598,7 @@ int pagemap_walk(const struct walk_request *request, struct mapped_files *files,
 		.walker_bytes = sizeof(struct walker),
 		.init = walker_init,
 		.walk = walk_job,
-		.settle = walker_settle,
+		.settle = marking_settle,
 		.dispose = walker_dispose,
 	};
 	return walk_begin(request, &methods, files, ret);

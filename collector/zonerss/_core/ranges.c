@@ -46,12 +46,11 @@ struct ranges {
 };
 
 struct walker {
-	struct worker worker;
+	struct marking marking;
 	struct ranges *ranges;
 	const struct walk_host *host;
 	struct kpages kpageflags;
 	struct walk_job *job;
-	struct marker marker;
 	int dir, pagemap_fd;
 	struct vmas vmas;
 	struct note *notes;
@@ -155,7 +154,7 @@ static bool is_ours(int error)
 // A file that could not be asked: what is mapped of it counts, and it is said. A stranger's file system may answer anything.
 static void file_gap(struct walker *w, int error)
 {
-	job_gap(&w->worker, STEP_PAGEMAP, is_ours(error) ? EIO : error);
+	job_gap(&w->marking.worker, STEP_PAGEMAP, is_ours(error) ? EIO : error);
 }
 
 // The mounts of the job's process are read when they are first asked for. 0 or an errno.
@@ -163,8 +162,8 @@ static int read_mounts(struct walker *w)
 {
 	mounts_forget(w->mounts);
 	w->knows_mounts = true;
-	int fd = foreign_openat(&w->worker, w->dir, "mountinfo", O_RDONLY);
-	int error = fd < 0 ? -errno : mounts_read(w->mounts, &w->worker, fd);
+	int fd = foreign_openat(&w->marking.worker, w->dir, "mountinfo", O_RDONLY);
+	int error = fd < 0 ? -errno : mounts_read(w->mounts, &w->marking.worker, fd);
 	if (fd >= 0)
 		close(fd);
 	if (is_ours(-error) || error == -ECANCELED)
@@ -193,9 +192,9 @@ static int open_again(struct walker *w, int there)
 {
 	char path[32];
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", there);
-	int fd = foreign_openat(&w->worker, AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOATIME);
+	int fd = foreign_openat(&w->marking.worker, AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOATIME);
 	if (fd < 0 && errno == EPERM)
-		fd = foreign_openat(&w->worker, AT_FDCWD, path, O_RDONLY | O_NONBLOCK);
+		fd = foreign_openat(&w->marking.worker, AT_FDCWD, path, O_RDONLY | O_NONBLOCK);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -203,10 +202,10 @@ static int open_again(struct walker *w, int there)
 static int open_file(struct walker *w, const char *path, const struct range_file *wanted, bool system_v)
 {
 	struct statx found = { 0 };
-	int there = foreign_openat(&w->worker, w->dir, path, O_PATH);
+	int there = foreign_openat(&w->marking.worker, w->dir, path, O_PATH);
 	if (there < 0)
 		return -errno;
-	int fd = foreign_look(&w->worker, there, "", &found) ? -errno : 0;
+	int fd = foreign_look(&w->marking.worker, there, "", &found) ? -errno : 0;
 	struct range_file same = file_of(&found, system_v);
 	if (!fd)
 		fd = file_same(&same, 0, wanted) ? open_again(w, there) : -ENOENT;
@@ -227,7 +226,7 @@ static bool may_open_more(void)
 static int ask_rootfs(struct walker *w, struct range_file *file)
 {
 	struct statfs system = { 0 };
-	int failed = FOREIGN(&w->worker, fstatfs(file->fd, &system)) ? errno : 0;
+	int failed = FOREIGN(&w->marking.worker, fstatfs(file->fd, &system)) ? errno : 0;
 	file->fs_kind = system.f_type == TMPFS_MAGIC_ ? FS_TMPFS : FS_RAMFS;
 	return failed == ECANCELED ? failed : 0;
 }
@@ -310,7 +309,7 @@ static int file_of_row(struct walker *w, const struct vma *vma, int64_t *number)
 	if (known || !(vma->inode || vma_system_v(&w->vmas, vma)))
 		return 0;
 	snprintf(path, sizeof(path), "map_files/%lx-%lx", (long)vma->start, (long)vma->end);
-	if (foreign_look(&w->worker, w->dir, path, &found)) {
+	if (foreign_look(&w->marking.worker, w->dir, path, &found)) {
 		if (errno == ECANCELED)
 			return errno;
 		*number = errno == ENOENT ? PASS_OVER : NOT_A_FILE;
@@ -361,11 +360,11 @@ static void take_frames(struct walker *w, const uint64_t *words, uint64_t count)
 	for (uint64_t i = 0; i < count; i++) {
 		uint64_t pfn = words[i] & WORD_PFN;
 		if (!(words[i] & WORD_PRESENT) || !(words[i] & WORD_FILE) || pfn == w->host->zero_pfn ||
-		    pfn >= SWAP_FRAMES || marker_known(&w->marker, pfn))
+		    pfn >= SWAP_FRAMES || marker_known(&w->marking.marker, pfn))
 			continue;
 		int kind = kind_of_frame(&w->kpageflags, pfn, SAYS_FILE);
 		if (kind == KIND_FILE || kind == KIND_SHMEM)
-			marker_first(&w->marker, pfn, kind);
+			marker_first(&w->marking.marker, pfn, kind);
 	}
 }
 
@@ -376,7 +375,7 @@ static int take_words(struct walker *w, const struct vma *vma, int64_t file, uin
 	uint64_t page = w->host->page_bytes;
 	while (at < end) {
 		uint64_t count = (end - at) / page < WORDS ? (end - at) / page : WORDS;
-		ssize_t got = foreign_pread(&w->worker, w->pagemap_fd, w->words, count * sizeof(*w->words),
+		ssize_t got = foreign_pread(&w->marking.worker, w->pagemap_fd, w->words, count * sizeof(*w->words),
 					    at / page * sizeof(*w->words));
 		if (got <= 0)
 			return got ? errno : WALK_EXITED;
@@ -398,7 +397,7 @@ static int take_scanned(struct walker *w, const struct vma *vma, int64_t file, u
 {
 	uint64_t at = vma->start;
 	while (at < vma->end) {
-		int64_t found = scan_pages(&w->worker, w->pagemap_fd, &at, vma->end, w->regions, REGIONS, 0);
+		int64_t found = scan_pages(&w->marking.worker, w->pagemap_fd, &at, vma->end, w->regions, REGIONS, 0);
 		if (found < 0)
 			return found == -ESRCH ? WALK_EXITED : (int)-found;
 		for (int64_t i = 0; i < found; i++) {
@@ -444,19 +443,19 @@ static int collect_rows(struct walker *w, int64_t rows)
 // The pagemap of the job is open.
 static int collect(struct walker *w)
 {
-	marker_owner(&w->marker, w->job->owner);
+	marker_owner(&w->marking.marker, w->job->owner);
 	w->note_count = 0;
 	w->knows_mounts = false;
 	w->kpageflags = (struct kpages){ .fd = w->host->kpageflags_fd };
-	job_step(&w->worker, STEP_MAPS);
-	int64_t rows = vmas_read(&w->vmas, &w->worker, w->dir, w->job->pid);
+	job_step(&w->marking.worker, STEP_MAPS);
+	int64_t rows = vmas_read(&w->vmas, &w->marking.worker, w->dir, w->job->pid);
 	if (rows < 0)
-		job_gap(&w->worker, STEP_MAPS, job_cause(rows));
-	job_step(&w->worker, STEP_PAGEMAP);
+		job_gap(&w->marking.worker, STEP_MAPS, job_cause(rows));
+	job_step(&w->marking.worker, STEP_PAGEMAP);
 	int error = rows > 0 ? collect_rows(w, rows) : 0;
 	if (error)
-		job_gap(&w->worker, STEP_PAGEMAP, error);
-	job_kpages(&w->worker, &w->kpageflags);
+		job_gap(&w->marking.worker, STEP_PAGEMAP, error);
+	job_kpages(&w->marking.worker, &w->kpageflags);
 	return error;
 }
 
@@ -495,15 +494,10 @@ static int walker_init(struct worker *worker)
 	w->host = worker->request->host;
 	w->job = &worker->job;
 	int error = mounts_create(&w->mounts);
-	error = error ? error : marker_init(&w->marker, worker->request->census);
+	error = error ? error : marker_init(&w->marking.marker, worker->request->census);
 	if (error)
 		mounts_destroy(w->mounts);
 	return error;
-}
-
-static int walker_settle(struct worker *worker)
-{
-	return marker_deinit(&((struct walker *)worker)->marker);
 }
 
 static void walker_dispose(struct worker *worker)
@@ -520,7 +514,7 @@ int ranges_walk(struct ranges *ranges, const struct walk_request *request, struc
 		.walker_bytes = sizeof(struct walker),
 		.init = walker_init,
 		.walk = walk_job,
-		.settle = walker_settle,
+		.settle = marking_settle,
 		.dispose = walker_dispose,
 	};
 	struct walk_request own = *request;
