@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
+from operator import attrgetter, itemgetter
 from typing import Any, Protocol, TypeVar
 
 from zonerss.census.kinds import Kind
 from zonerss.census.parts import Parts, PartsBuilder
 from zonerss.census.usage import Member
 from zonerss.history.figures import Key, Malformed, Table, inflate
-from zonerss.history.moment import GROUPINGS, Moment, member_order
+from zonerss.history.moment import GROUPINGS, Moment
 from zonerss.kernel.boot import Uptime
 from zonerss.records import Cause, Caveat, Gap, Grouping, ProcessUsage, Task, Usage, Zone
 from zonerss.records.bills import Bill, Billed
@@ -46,6 +48,7 @@ BILL_FIGURES = ("version", "charged_bytes", "kernel_bytes", "swap_bytes", "dying
 _ALWAYS = ("processes", "process_rss_bytes", *_SIZES, "swap_bytes")
 """Of a zone: what is never unknown."""
 _HUNDREDTHS = ("pressure_some", "pressure_full")
+_ALWAYS_AT, _PRESSURE_AT = (tuple(map(ZONE_FIGURES.index, fields)) for fields in (_ALWAYS, _HUNDREDTHS))
 _KINDS = len(Kind)
 
 SHAPES: Mapping[str, tuple[tuple[int, int], ...]] = {
@@ -89,10 +92,13 @@ class Things(Protocol):
 
     def zone(self, number: int) -> Zone: ...
     def owner(self, number: int) -> OwnerKey: ...
-    def process(self, number: int) -> Task: ...
+    def process(self, number: int, cgroup: str, size_bytes: int) -> Task: ...
     def owner_set(self, number: int) -> tuple[int, ...]: ...
     def text(self, number: int) -> str: ...
-    def file(self, number: int) -> MappedFile: ...
+    def file(self, number: int, size_bytes: int | None) -> MappedFile: ...
+
+    def fetch(self, table: str, numbers: Iterable[int]) -> None:
+        """Many of a table will be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +116,13 @@ class Frame:
 
 
 def sections_of(moment: Moment, numbers: Numbers) -> Sections:
-    """The tables of a moment."""
+    """
+    The tables of a moment.
+
+    :raises Malformed: its sets have more owners than are read
+    """
     writer = _Writer(moment, numbers)
-    return {
+    sections: Sections = {
         "zones": writer.zones(),
         "parts": writer.parts(),
         "processes": writer.processes(),
@@ -120,19 +130,8 @@ def sections_of(moment: Moment, numbers: Numbers) -> Sections:
         "holdings": writer.holdings(),
         "payers": writer.payers(),
     }
-
-
-def require_readable(moment: Moment) -> None:
-    """
-    Let nothing be kept that a reader refuses.
-
-    :raises Malformed: its sets have more owners than are read
-    """
-    parts = moment.snapshot.parts
-    sets = set(parts.members(parts.filled()))
-    sets.update(row.owners for row in moment.billed or ())
-    if sum(map(len, sets)) > MOST_OWNERS:
-        raise Malformed(f"its sets have more than {MOST_OWNERS:,} owners")
+    writer.demand_readable()
+    return sections
 
 
 def other_of(moment: Moment) -> bytes:
@@ -162,12 +161,22 @@ def other_of(moment: Moment) -> bytes:
     )
 
 
-def _row(record: object, fields: Sequence[str]) -> list[int | None]:
-    row = []
-    for field in fields:
-        value = getattr(record, field)
-        row.append(round(value * 100) if field in _HUNDREDTHS and value is not None else value)
+def _rows_of(fields: Sequence[str]) -> Callable[[object], list[int | None]]:
+    """What takes these fields of a record."""
+    take = attrgetter(*fields)
+    hundredths = [fields.index(field) for field in _HUNDREDTHS if field in fields]
+
+    def row(record: object) -> list[int | None]:
+        figures = list(take(record))
+        for at in hundredths:
+            if figures[at] is not None:
+                figures[at] = round(figures[at] * 100)
+        return figures
+
     return row
+
+
+_zone_row, _mapped_row, _machine_row = map(_rows_of, (ZONE_FIGURES, _MAPPED, MACHINE_FIGURES))
 
 
 class _Writer:
@@ -178,33 +187,39 @@ class _Writer:
             if member.owner not in self._owner:
                 one, other = member.zones
                 self._owner[member.owner] = numbers.owner((one, other))
-        self._sets: dict[tuple[int, ...], int] = {}
+        filled = self._snapshot.parts.filled()
+        members = self._snapshot.parts.members(filled)
+        self._sets = {owners: self._given(owners) for owners in members}
+        self._parts = [
+            (self._sets[owners], pages) for owners, pages in zip(members, filled.values(), strict=True)
+        ]
+        self._set_of = {number: self._sets[owners] for number, owners in zip(filled, members, strict=True)}
 
     def zones(self) -> list[Table]:
         def zone(usage: Usage) -> int:
             return self._numbers.zone(Zone(usage.zone, usage.cgroup, usage.id, usage.kind))
 
         usages = [
-            ((position, zone(usage)), _row(usage, ZONE_FIGURES))
+            ((position, zone(usage)), _zone_row(usage))
             for position, grouping in enumerate(self._snapshot.groupings)
             for usage in grouping.zones
         ]
         total, machine = self._snapshot.total, self._snapshot.machine
         return [
             Table.of(usages, 2, len(ZONE_FIGURES)),
-            Table.of([((zone(total),), _row(total, ZONE_FIGURES))], 1, len(ZONE_FIGURES)),
-            Table.of([((0,), _row(machine, MACHINE_FIGURES))] if machine else [], 1, len(MACHINE_FIGURES)),
+            Table.of([((zone(total),), _zone_row(total))], 1, len(ZONE_FIGURES)),
+            Table.of([((0,), _machine_row(machine))] if machine else [], 1, len(MACHINE_FIGURES)),
         ]
 
     def parts(self) -> list[Table]:
-        return [Table.of((((self._set(p.owners),), p.pages) for p in self._snapshot.parts), 1, _KINDS)]
+        return [Table.of((((number,), pages) for number, pages in self._parts), 1, _KINDS)]
 
     def processes(self) -> list[Table]:
         shown = {usage.pid: usage for usage in self._snapshot.processes or ()}
         rows = []
         for member in self._snapshot.members:
             usage = shown.get(member.task.pid)
-            mapped = _row(usage, _MAPPED) if usage else [None] * len(_MAPPED)
+            mapped = _mapped_row(usage) if usage else [None] * len(_MAPPED)
             row = [self._owner[member.owner], member.mm, member.rss_pages, member.task.size_bytes, *mapped]
             rows.append(((self._numbers.process(member.task),), row))
         text = self._numbers.text
@@ -237,12 +252,11 @@ class _Writer:
         if self._moment.holdings is None:
             return None
         rows, sizes = [], {}
-        for owners, held in zip(
-            self._snapshot.parts.members(self._moment.holdings), self._moment.holdings.values(), strict=True
-        ):
+        for set_number, held in self._moment.holdings.items():
+            owner_set = self._set_of[set_number]
             for file, pages in held:
                 number = self._numbers.file(file) if file else 0
-                rows.append(((self._set(owners), number), pages))
+                rows.append(((owner_set, number), pages))
                 if file:
                     sizes[number] = file.size_bytes
         return [Table.of(rows, 2, _KINDS), Table.of((((n,), (size,)) for n, size in sizes.items()), 1, 1)]
@@ -254,11 +268,18 @@ class _Writer:
         paths = [((self._numbers.text(path),), (inode,)) for inode, path in self._moment.cgroups.items()]
         return [Table.of(rows, 2, _KINDS), Table.of(paths, 1, 1)]
 
+    def demand_readable(self) -> None:
+        if sum(map(len, self._sets)) > MOST_OWNERS:
+            raise Malformed(f"its sets have more than {MOST_OWNERS:,} owners")
+
     def _set(self, owners: tuple[int, ...]) -> int:
         if owners not in self._sets:
-            numbers = sorted(self._owner[owner] for owner in owners if owner in self._owner)
-            self._sets[owners] = self._numbers.owner_set(tuple(numbers))
+            self._sets[owners] = self._given(owners)
         return self._sets[owners]
+
+    def _given(self, owners: tuple[int, ...]) -> int:
+        numbers = sorted(self._owner[owner] for owner in owners if owner in self._owner)
+        return self._numbers.owner_set(tuple(numbers))
 
 
 # ---- and back --------------------------------------------------------------------------------------------
@@ -296,6 +317,7 @@ class _Reader:
 
     def moment(self) -> Moment:
         other, frame = self._other, self._frame
+        self._fetch()
         members, processes = self._processes()
         groupings, total, machine = self._zones()
         parts = self._parts()
@@ -339,9 +361,30 @@ class _Reader:
             uptime=frame.uptime,
         )
 
-    def _rows(self, section: str, table: int) -> Iterable[tuple[Key, tuple[int | None, ...]]]:
+    def _fetch(self) -> None:
+        """What the tables refer to, at once."""
+        fetch = self._things.fetch
+        fetch("zones", (key[-1] for table in (0, 1) for key in self._keys("zones", table)))
+        fetch("owners", self._columns("processes", 0, 0))
+        fetch("processes", (number for (number,) in self._keys("processes", 0)))
+        fetch("sets", (key[0] for name in ("parts", "holdings", "payers") for key in self._keys(name, 0)))
+        fetch("files", (number for _, number in self._keys("holdings", 0) if number))
+        texts = [key for table in range(4) for key in self._keys("bills", table)]
+        texts += [*self._keys("processes", 3), *self._keys("payers", 1)]
+        fetch("texts", chain(*texts, self._columns("processes", 2, 0), self._columns("processes", 3, 0)))
+
+    def _table(self, section: str, table: int) -> Table:
         tables = self._sections[section]
-        return tables[table].rows() if tables else ()
+        return tables[table] if tables else Table((), ((),) * SHAPES[section][table][1])
+
+    def _keys(self, section: str, table: int) -> Sequence[Key]:
+        return self._table(section, table).keys
+
+    def _columns(self, section: str, table: int, column: int) -> Iterable[int]:
+        return map(_int, self._table(section, table).columns[column])
+
+    def _rows(self, section: str, table: int) -> Iterable[tuple[Key, tuple[int | None, ...]]]:
+        return self._table(section, table).rows()
 
     def _zones(self) -> tuple[tuple[Grouping, ...], Usage, Machine | None]:
         of: dict[int, list[Usage]] = {position: [] for position in range(len(GROUPINGS))}
@@ -356,29 +399,23 @@ class _Reader:
         return groupings, _usage(self._things.zone(key[0]), figures), machines[0] if machines else None
 
     def _processes(self) -> tuple[tuple[Member, ...], tuple[ProcessUsage, ...]]:
-        members, usages = [], []
+        placed, usages = [], []
         for (number,), (owner, mm, pages, size, *mapped) in self._rows("processes", 0):
-            one, other = self._things.owner(_int(owner))
-            task = replace(self._things.process(number), cgroup=other.cgroup or "/", size_bytes=_int(size))
-            members.append(Member(task, _int(mm), (one, other), _int(owner), _int(pages)))
+            one, other = zones = self._things.owner(_int(owner))
+            task = self._things.process(number, other.cgroup or "/", _int(size))
+            placed.append((one.name, task.pid, task, zones, _int(mm), _int(owner), _int(pages)))
             if mapped[0] is not None:
-                usages.append(
-                    ProcessUsage(
-                        pid=task.pid,
-                        zone=one.name,
-                        uid=task.uid,
-                        command=task.command,
-                        rss_bytes=_int(pages) * PAGE_BYTES,
-                        size_bytes=task.size_bytes,
-                        mapcounts=None,
-                        **dict(zip(_MAPPED, map(_int, mapped), strict=True)),
-                    )
-                )
-        members.sort(key=member_order)
-        for member in members:
-            self._owners.setdefault(member.owner, len(self._owners))
+                sizes: list[Any] = [_int(pages) * PAGE_BYTES, *map(_int, mapped), task.size_bytes]
+                usages.append(ProcessUsage(task.pid, one.name, task.uid, task.command, *sizes))
+        placed.sort(key=itemgetter(0, 1))
+        for *_, owner, _ in placed:
+            self._owners.setdefault(owner, len(self._owners))
         usages.sort(key=lambda usage: (-usage.rss_bytes, usage.pid))
-        return tuple(replace(member, owner=self._owners[member.owner]) for member in members), tuple(usages)
+        members = (
+            Member(task, mm, zones, self._owners[owner], pages)
+            for _, _, task, zones, mm, owner, pages in placed
+        )
+        return tuple(members), tuple(usages)
 
     def _parts(self) -> Parts:
         builder = PartsBuilder(len(self._owners))
@@ -402,11 +439,11 @@ class _Reader:
         number_of = dict(zip(parts.members(filled), filled, strict=True))
         sizes = dict(self._rows("holdings", 1))
         found: dict[int, list[Holding]] = {}
-        files: dict[int, MappedFile] = {}
+        files: dict[int, MappedFile | None] = {0: None}
         for (owner_set, number), pages in self._rows("holdings", 0):
-            if number and number not in files:
-                files[number] = replace(self._things.file(number), size_bytes=sizes[number,][0])
-            row = (files[number] if number else None, tuple(map(_int, pages)))
+            if number not in files:
+                files[number] = self._things.file(number, sizes[number,][0])
+            row = (files[number], tuple(map(_int, pages)))
             found.setdefault(number_of[self._set(owner_set)], []).append(row)
         return {number: tuple(sorted(rows, key=holding_order)) for number, rows in found.items()}
 
@@ -448,26 +485,24 @@ class _Reader:
 
 
 def _usage(zone: Zone, row: Sequence[int | None]) -> Usage:
-    figures: dict[str, Any] = dict(zip(ZONE_FIGURES, row, strict=True))
-    _in_percent(figures)
-    for field in _ALWAYS:
-        _int(figures[field])
-    return Usage(zone.name, zone.cgroup, zone.id, zone.kind, **figures)
+    if None in itemgetter(*_ALWAYS_AT)(row):
+        raise Malformed("an unknown figure that must be known")
+    figures: list[Any] = list(row)
+    for at in _PRESSURE_AT:
+        if figures[at] is not None:
+            figures[at] /= 100
+    return Usage(zone.name, zone.cgroup, zone.id, zone.kind, *figures)
 
 
 def _machine(host_name: str, row: Sequence[int | None]) -> Machine:
     figures: dict[str, Any] = dict(zip(MACHINE_FIGURES, row, strict=True))
-    _in_percent(figures)
+    for field in _HUNDREDTHS:
+        if figures[field] is not None:
+            figures[field] /= 100
     for field in MACHINE_FIGURES:
         if field not in (*_HUNDREDTHS, "available_bytes"):
             _int(figures[field])
     return Machine(host_name=host_name, **figures)
-
-
-def _in_percent(figures: dict[str, Any]) -> None:
-    for field in _HUNDREDTHS:
-        if figures[field] is not None:
-            figures[field] /= 100
 
 
 def _int(value: int | None) -> int:

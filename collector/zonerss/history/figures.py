@@ -15,10 +15,15 @@ Blobs may be a stranger's: their length, and that of what they hold, is bounded.
 
 from __future__ import annotations
 
+import gc
+import re
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import reduce
+from itertools import accumulate, pairwise
+from operator import itemgetter, le, or_, sub
 
 MOST_BYTES = 1 << 24
 """Of the blobs of a snapshot together, inflated."""
@@ -27,6 +32,8 @@ MOST_ROWS = 1 << 20
 MOST_FIGURES = 1 << 23
 """Of a table."""
 _MOST = 1 << 66
+_MOST_LENGTH = 10
+"""Of a number below that, in bytes."""
 _LEVEL = 6
 _MOST_SHIFT = 30
 _UNCHANGED = 31
@@ -56,14 +63,28 @@ class Table:
         :param keys: how many columns the key has
         :param columns: how many others there are
         """
-        ordered = sorted(rows, key=lambda row: row[0])
-        assert all(len(key) == keys for key, _ in ordered)
-        table = cls(tuple(key for key, _ in ordered), tuple(zip(*(row for _, row in ordered), strict=True)))
-        return table if ordered else cls((), ((),) * columns)
+        ordered = sorted(rows, key=itemgetter(0))
+        if not ordered:
+            return cls((), ((),) * columns)
+        named, figures = zip(*ordered, strict=True)
+        assert set(map(len, named)) == {keys}
+        return cls(named, tuple(zip(*figures, strict=True)))
 
     def rows(self) -> Iterable[tuple[Key, tuple[int | None, ...]]]:
         """Each key with its figures."""
         return zip(self.keys, zip(*self.columns, strict=True), strict=True)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Tables are tuples of numbers without cycles: to look through them for cycles again and again takes a fifth."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class Budget:
@@ -150,10 +171,9 @@ def inflate(blob: bytes, most_bytes: int = MOST_BYTES) -> bytes:
 
 def pack_numbers(ascending: Iterable[int]) -> bytes:
     """Ascending numbers as differences, not deflated."""
-    out, last = bytearray(), 0
-    for number in ascending:
-        _put(out, number - last)
-        last = number
+    numbers = tuple(ascending)
+    out = bytearray()
+    _put_all(out, [*numbers[:1], *(after - before for before, after in pairwise(numbers))])
     return bytes(out)
 
 
@@ -163,15 +183,10 @@ def unpack_numbers(data: bytes) -> tuple[int, ...]:
 
     :raises Malformed: they do not ascend
     """
-    reader, last = _Reader(data, Budget()), 0
-    found: list[int] = []
-    while reader.more:
-        step = reader.number()
-        if found and not step:
-            raise Malformed("numbers that do not ascend")
-        last += step
-        found.append(last)
-    return tuple(found)
+    steps = _Reader(data, Budget()).all_numbers()
+    if 0 in steps[1:]:
+        raise Malformed("numbers that do not ascend")
+    return tuple(accumulate(steps))
 
 
 def _put(out: bytearray, value: int) -> None:
@@ -179,6 +194,33 @@ def _put(out: bytearray, value: int) -> None:
         out.append(value & 0x7F | 0x80)
         value >>= 7
     out.append(value)
+
+
+_TWO_BYTES = 1 << 14
+_SPELLED: list[bytes] = []
+"""The LEB128 of what takes two bytes at the most; made when it is first needed."""
+
+
+def _put_all(out: bytearray, values: Sequence[int]) -> None:
+    """Each of them; the same as :func:`_put` for one after the other."""
+    if not values:
+        return
+    most = max(values)
+    if most < 0x80:
+        out += bytes(values)
+        return
+    if not _SPELLED:
+        _SPELLED.extend(
+            bytes((n,)) if n < 0x80 else bytes((n & 0x7F | 0x80, n >> 7)) for n in range(_TWO_BYTES)
+        )
+    if most < _TWO_BYTES:
+        out += b"".join([_SPELLED[value] for value in values])
+        return
+    for value in values:
+        if value < _TWO_BYTES:
+            out += _SPELLED[value]
+        else:
+            _put(out, value)
 
 
 def _zigzag(value: int) -> int:
@@ -191,14 +233,12 @@ def _put_table(out: bytearray, table: Table, base: Table | None) -> None:
     for count in (len(table.keys), width, len(table.columns), int(known)):
         _put(out, count)
     for position in () if known else range(width):
-        last = 0
-        for key in table.keys:
-            step = key[position] - last
-            _put(out, step if position == 0 else _zigzag(step))
-            last = key[position]
+        column = list(map(itemgetter(position), table.keys))
+        steps = list(map(sub, column, [0, *column]))
+        _put_all(out, steps if position == 0 else list(map(_zigzag, steps)))
     bases = _bases(table.keys, len(table.columns), base)
-    for column, before in zip(table.columns, bases, strict=True):
-        _put_column(out, column, before)
+    for figures, before in zip(table.columns, bases, strict=True):
+        _put_column(out, figures, before)
 
 
 def _bases(keys: tuple[Key, ...], columns: int, base: Table | None) -> Sequence[Column]:
@@ -215,23 +255,58 @@ def _bases(keys: tuple[Key, ...], columns: int, base: Table | None) -> Sequence[
 def _put_column(out: bytearray, column: Column, before: Column) -> None:
     if column == before:
         return out.append(_UNCHANGED)
-    steps = [None if v is None else v - (b or 0) for v, b in zip(column, before, strict=True)]
+    steps: Sequence[int | None]
+    try:
+        steps = list(map(sub, column, before))
+    except TypeError:  # some are unknown
+        steps = [None if v is None else v - (b or 0) for v, b in zip(column, before, strict=True)]
     shift = _shift(steps)
     out.append(shift)
-    for step in steps:
-        if step == 0:
-            out.append(1)
-        else:
-            _put(out, 0 if step is None else 1 + _zigzag(step >> shift))
+    # 1 + zigzag(step >> shift); 0: unknown
+    _put_all(
+        out,
+        [
+            0 if step is None else (step >> shift << 1) + 1 if step >= 0 else -(step >> shift) << 1
+            for step in steps
+        ],
+    )
     return None
 
 
-def _shift(steps: Iterable[int | None]) -> int:
+def _shift(steps: Sequence[int | None]) -> int:
     """How many zero bits all of them end with, 30 at most: sizes are multiples of a page."""
     bits = 1 << _MOST_SHIFT
-    for step in steps:
-        bits |= step or 0
+    try:
+        bits = reduce(or_, steps, bits)
+    except TypeError:
+        for step in steps:
+            bits |= step or 0
     return (bits & -bits).bit_length() - 1
+
+
+_NUMBERS = re.compile(rb"[\x80-\xff]*[\x00-\x7f]")
+_PART = 1 << 16
+"""Of numbers, so many are taken at once: each takes some memory until it is read."""
+
+
+class _Read(dict[bytes, int]):
+    """The numbers of LEB128 that were met so far, of three bytes at the most."""
+
+    def __missing__(self, spelled: bytes) -> int:
+        if len(spelled) > _MOST_LENGTH:
+            raise Malformed("a number that is too large")
+        value = 0
+        for byte in reversed(spelled):
+            value = value << 7 | byte & 0x7F
+        if value >= _MOST:
+            raise Malformed("a number that is too large")
+        if len(spelled) < 3 or (len(spelled) == 3 and len(self) < _MOST_READ):
+            self[spelled] = value
+        return value
+
+
+_MOST_READ = 1 << 15
+_READ = _Read()
 
 
 class _Reader:
@@ -249,6 +324,13 @@ class _Reader:
     def number(self) -> int:
         return self.numbers(1)[0]
 
+    def all_numbers(self) -> list[int]:
+        """Up to the end."""
+        found: list[int] = []
+        while self.more:
+            found += self._some(len(self._data) - self._at)
+        return found
+
     def numbers(self, count: int) -> list[int]:
         data, at = self._data, self._at
         if count > len(data) - at:  # each takes a byte at least
@@ -256,26 +338,21 @@ class _Reader:
         if count and max(small := data[at : at + count]) < 0x80:
             self._at = at + count
             return list(small)
-        found = []
-        try:
-            for _ in range(count):
-                byte = data[at]
-                at += 1
-                if byte > 0x7F:
-                    value, shift = byte & 0x7F, 7
-                    while byte > 0x7F:
-                        byte = data[at]
-                        at += 1
-                        value |= (byte & 0x7F) << shift
-                        shift += 7
-                        if value >= _MOST:
-                            raise Malformed("a number that is too large")
-                    byte = value
-                found.append(byte)
-        except IndexError:
-            raise Malformed("figures that end too early") from None
-        self._at = at
+        found: list[int] = []
+        while len(found) < count:
+            found += self._some(count - len(found))
         return found
+
+    def _some(self, most: int) -> list[int]:
+        """The next ones, one at the least and at most so many."""
+        most = min(most, _PART)
+        end = self._at + 2 * most + _MOST_LENGTH
+        spelled = _NUMBERS.findall(self._data, self._at, end)[:most]
+        if not spelled:
+            ends = end >= len(self._data)
+            raise Malformed("figures that end too early" if ends else "a number that is too large")
+        self._at += sum(map(len, spelled))
+        return [_READ[one] for one in spelled]
 
     def table(self, keys: int, columns: int, base: Table | None) -> Table:
         rows, *shape, known = self.numbers(4)
@@ -296,13 +373,10 @@ class _Reader:
     def _keys(self, rows: int, keys: int) -> tuple[Key, ...]:
         columns = []
         for position in range(keys):
-            column, last = [], 0
-            for code in self.numbers(rows):
-                last += code if position == 0 else _unzigzag(code)
-                column.append(last)
-            columns.append(column)
+            codes = self.numbers(rows)
+            columns.append(list(accumulate(codes if position == 0 else map(_unzigzag, codes))))
         found = tuple(zip(*columns, strict=True))
-        if any(one >= other for one, other in pairwise(found)):
+        if any(map(le, found[1:], found)):
             raise Malformed("keys that do not ascend")
         return found
 
@@ -312,9 +386,20 @@ class _Reader:
             return before
         if shift > _MOST_SHIFT:
             raise Malformed("a shift that is too large")
+        codes = self.numbers(len(before))
+        try:
+            if 0 not in codes:
+                return tuple(
+                    [
+                        base + (code >> 1 << shift if code & 1 else -(code >> 1 << shift))  # type: ignore[operator]
+                        for code, base in zip(codes, before, strict=True)
+                    ]
+                )
+        except TypeError:  # some bases are unknown
+            pass
         return tuple(
-            None if code == 0 else (base or 0) + (_unzigzag(code - 1) << shift) if code > 1 else base or 0
-            for code, base in zip(self.numbers(len(before)), before, strict=True)
+            None if code == 0 else (base or 0) + (_unzigzag(code - 1) << shift)
+            for code, base in zip(codes, before, strict=True)
         )
 
 

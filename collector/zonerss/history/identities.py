@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from zonerss.history.content import OwnerKey
 from zonerss.history.figures import Malformed, pack_numbers, unpack_numbers
@@ -28,8 +29,19 @@ _MOST_CACHED_OWNERS = 1 << 21
 _MOST_SET_BYTES = 1 << 20
 """An owner takes one at least."""
 _ROW_BYTES = 128
+_AT_ONCE = 500
+"""Rows that are asked for by one statement: SQLite takes 999 values at the least."""
 Row = tuple[Any, ...]
-_T = TypeVar("_T")
+
+
+class _Entry:
+    """A row that is there."""
+
+    __slots__ = ("number", "segment")
+
+    def __init__(self, number: int, segment: int) -> None:
+        self.number, self.segment = number, segment
+        """The last segment that refers to it."""
 
 
 class Given:
@@ -41,8 +53,11 @@ class Given:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._known: dict[str, dict[Hashable, tuple[int, int]]] = {}
-        self._used: dict[str, dict[Hashable, tuple[int, Row | None]]] = {}
+        self._known: dict[str, dict[Hashable, _Entry]] = {}
+        self._used: dict[str, dict[Hashable, _Entry]] = {}
+        """Of those, what the next moment refers to."""
+        self._new: dict[str, dict[Hashable, tuple[int, Row]]] = {}
+        """What else it refers to."""
         self._next: dict[str, int] = {}
 
     def load(self) -> None:
@@ -61,57 +76,57 @@ class Given:
                 f"SELECT id, segment, {', '.join(_COLUMNS[table])} FROM {table} WHERE segment >= ?", (newest,)
             )
             key_of = _KEYS[table]
-            self._known[table] = {key_of(tuple(row)): (number, segment) for number, segment, *row in found}
+            self._known[table] = {
+                key_of(tuple(row)): _Entry(number, segment) for number, segment, *row in found
+            }
         self.begin()
 
     def begin(self) -> None:
         """Nothing is used so far by the next moment."""
         self._used = {table: {} for table in IDENTITIES}
+        self._new = {table: {} for table in IDENTITIES}
 
     def written_bytes(self, segment: int) -> tuple[int, int]:
         """What write() will add, and how much of what is there it will change: about, and rather more than that."""
-        new = changed = 0
-        for table, used in self._used.items():
-            known = self._known[table]
-            for key, (_, row) in used.items():
-                if row is not None:
-                    new += 32 + sum(2 * len(f) if isinstance(f, (str, bytes)) else 9 for f in row)
-                elif known[key][1] != segment:
-                    changed += _ROW_BYTES
-        return new, changed
+        new = sum(
+            32 + sum(2 * len(f) if isinstance(f, (str, bytes)) else 9 for f in row)
+            for rows in self._new.values()
+            for _, row in rows.values()
+        )
+        return new, _ROW_BYTES * sum(len(self._others(table, segment)) for table in IDENTITIES)
 
     def touch(self, segment: int) -> None:
         """Write which rows of other segments this one uses, too."""
-        for table, used in self._used.items():
-            known = self._known[table]
+        for table in IDENTITIES:
             self._connection.executemany(
                 f"UPDATE {table} SET segment = ? WHERE id = ?",
-                [
-                    (segment, number)
-                    for key, (number, row) in used.items()
-                    if row is None and known[key][1] != segment
-                ],
+                [(segment, entry.number) for entry in self._others(table, segment)],
             )
+
+    def _others(self, table: str, segment: int) -> list[_Entry]:
+        return [entry for entry in self._used[table].values() if entry.segment != segment]
 
     def write(self, segment: int) -> None:
         """Write the rows that are new."""
-        for table, used in self._used.items():
+        for table, rows in self._new.items():
             names = _COLUMNS[table]
             marks = ", ".join("?" * (2 + len(names)))
             self._connection.executemany(
                 f"INSERT INTO {table} (id, segment, {', '.join(names)}) VALUES ({marks})",
-                [(number, segment, *row) for number, row in used.values() if row is not None],
+                [(number, segment, *row) for number, row in rows.values()],
             )
 
     def written(self, segment: int) -> None:
         """What was written is there to stay."""
-        for table, used in self._used.items():
-            self._known[table].update((key, (number, segment)) for key, (number, _) in used.items())
+        for table, rows in self._new.items():
+            for entry in self._others(table, segment):
+                entry.segment = segment
+            self._known[table].update((key, _Entry(number, segment)) for key, (number, _) in rows.items())
 
     def keep_from(self, segment: int) -> None:
         """Forget what earlier segments refer to."""
         for table, known in self._known.items():
-            self._known[table] = {key: entry for key, entry in known.items() if entry[1] >= segment}
+            self._known[table] = {key: entry for key, entry in known.items() if entry.segment >= segment}
 
     def zone(self, zone: Zone) -> int:
         return self._number(
@@ -143,16 +158,14 @@ class Given:
         return self._number("files", _file_key(file), row)
 
     def _number(self, table: str, key: Hashable, row: Callable[[], Row]) -> int:
-        used = self._used[table]
-        if (entry := used.get(key)) is not None:
-            return entry[0]
         if (known := self._known[table].get(key)) is not None:
-            used[key] = known[0], None
-            return known[0]
-        number = self._next[table]
-        self._next[table] += 1
-        used[key] = number, row()
-        return number
+            self._used[table][key] = known
+            return known.number
+        new = self._new[table]
+        if (entry := new.get(key)) is None:
+            entry = new[key] = self._next[table], row()
+            self._next[table] += 1
+        return entry[0]
 
 
 class Found:
@@ -164,62 +177,98 @@ class Found:
 
     def __init__(self) -> None:
         self._connection: sqlite3.Connection | None = None
-        self._cache: dict[tuple[str, int], Any] = {}
+        self._cached: dict[str, dict[int, Any]] = {}
+        self._cached_owners = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        self._cached = {table: {} for table in IDENTITIES}
         self._cached_owners = 0
 
     def begin(self, connection: sqlite3.Connection) -> Found:
         """The same, asking this connection."""
         self._connection = connection
-        if len(self._cache) > _MOST_CACHED or self._cached_owners > _MOST_CACHED_OWNERS:
-            self._cache.clear()
-            self._cached_owners = 0
+        if sum(map(len, self._cached.values())) > _MOST_CACHED or self._cached_owners > _MOST_CACHED_OWNERS:
+            self._forget()
         return self
 
+    def fetch(self, table: str, numbers: Iterable[int]) -> None:
+        """Find many at once. Those that are not there are missed when they are asked for."""
+        cached, wanted = self._cached[table], {*numbers}
+        missing = list(wanted.difference(cached))
+        for at in range(0, len(missing), _AT_ONCE):
+            self._find(table, missing[at : at + _AT_ONCE])
+
     def zone(self, number: int) -> Zone:
-        return self._thing("zones", number, _zone)
+        found: Zone = self._thing("zones", number)
+        return found
 
     def owner(self, number: int) -> OwnerKey:
-        return self._thing("owners", number, lambda row: (self.zone(row[0]), self.zone(row[1])))
+        found: OwnerKey = self._thing("owners", number)
+        return found
 
-    def process(self, number: int) -> Task:
-        return self._thing("processes", number, _task)
+    def process(self, number: int, cgroup: str, size_bytes: int) -> Task:
+        task: Task = self._thing("processes", number)
+        if task.cgroup != cgroup or task.size_bytes != size_bytes:
+            task = self._cached["processes"][number] = replace(task, cgroup=cgroup, size_bytes=size_bytes)
+        return task
 
     def owner_set(self, number: int) -> tuple[int, ...]:
-        return self._thing("sets", number, self._owners)
+        found: tuple[int, ...] = self._thing("sets", number)
+        return found
 
-    def _owners(self, row: Row) -> tuple[int, ...]:
+    def text(self, number: int) -> str:
+        found: str = self._thing("texts", number)
+        return found
+
+    def file(self, number: int, size_bytes: int | None) -> MappedFile:
+        file: MappedFile = self._thing("files", number)
+        if file.size_bytes != size_bytes:
+            file = self._cached["files"][number] = replace(file, size_bytes=size_bytes)
+        return file
+
+    def _thing(self, table: str, number: int) -> Any:
+        cached = self._cached[table]
+        if number not in cached:
+            self._find(table, [number])
+            if number not in cached:
+                raise Malformed(f"there is no number {number} in {table}")
+        return cached[number]
+
+    def _find(self, table: str, numbers: Sequence[int]) -> None:
+        assert self._connection is not None
+        make, cached = self._makers[table], self._cached[table]
+        for number, *row in self._connection.execute(
+            f"SELECT id, {', '.join(_COLUMNS[table])} FROM {table} WHERE id IN ({', '.join('?' * len(numbers))})",
+            numbers,
+        ).fetchall():
+            cached[number] = make(row)
+
+    @property
+    def _makers(self) -> Mapping[str, Callable[[Sequence[Any]], Any]]:
+        return {
+            "zones": _zone,
+            "owners": lambda row: (self.zone(row[0]), self.zone(row[1])),
+            "processes": _task,
+            "sets": self._owners,
+            "texts": lambda row: _text(row[0]),
+            "files": _file,
+        }
+
+    def _owners(self, row: Sequence[Any]) -> tuple[int, ...]:
         if len(row[0]) > _MOST_SET_BYTES:
             raise Malformed(f"a set of owners of more than {_MOST_SET_BYTES:,} bytes")
         found = unpack_numbers(row[0])
         self._cached_owners += len(found)
         return found
 
-    def text(self, number: int) -> str:
-        return self._thing("texts", number, lambda row: _text(row[0]))
 
-    def file(self, number: int) -> MappedFile:
-        return self._thing("files", number, _file)
-
-    def _thing(self, table: str, number: int, make: Callable[[Row], _T]) -> _T:
-        key = (table, number)
-        if key not in self._cache:
-            assert self._connection is not None
-            row = self._connection.execute(
-                f"SELECT {', '.join(_COLUMNS[table])} FROM {table} WHERE id = ?", (number,)
-            ).fetchone()
-            if row is None:
-                raise Malformed(f"there is no number {number} in {table}")
-            self._cache[key] = make(row)
-        found: _T = self._cache[key]
-        return found
-
-
-def _zone(row: Row) -> Zone:
+def _zone(row: Sequence[Any]) -> Zone:
     name, cgroup, container, kind = row
     return Zone(_text(name), _text_or_none(cgroup), _text_or_none(container), _text(kind))
 
 
-def _task(row: Row) -> Task:
+def _task(row: Sequence[Any]) -> Task:
     pid, start_ticks, uid, euid, command = row
     return Task(
         pid=_number(pid),
@@ -233,7 +282,7 @@ def _task(row: Row) -> Task:
     )
 
 
-def _file(row: Row) -> MappedFile:
+def _file(row: Sequence[Any]) -> MappedFile:
     name, kind, lasts, major, minor, inode, ipc_namespace, aliases = row
     return MappedFile(
         name=_text(name),
@@ -247,6 +296,8 @@ def _file(row: Row) -> MappedFile:
 
 
 def _aliases(text: Any) -> Iterator[str]:
+    if text == "[]":
+        return
     found = json.loads(_text(text))
     if not isinstance(found, list):
         raise Malformed("aliases that are no list")

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zonerss.errors import CannotServe, StoreFull, StoreTooLarge, UsageError
-from zonerss.history.content import Sections, other_of, require_readable, sections_of
-from zonerss.history.figures import Budget, Malformed, Table, pack
+from zonerss.history.content import Sections, other_of, sections_of
+from zonerss.history.figures import Budget, Malformed, Table, pack, uncollected
 from zonerss.history.identities import Given
 from zonerss.history.moment import Moment
 from zonerss.history.schema import (
@@ -109,7 +109,7 @@ class Keeper:
         """
         self._given.begin()
         try:
-            with self._sentences():
+            with self._sentences(), uncollected():
                 size = self._add_readable(moment)
         except BaseException:
             self._forget_state()
@@ -209,7 +209,6 @@ class Keeper:
 
     def _add_readable(self, moment: Moment) -> int:
         try:
-            require_readable(moment)
             return self._add(moment)
         except Malformed as err:
             raise StoreTooLarge(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from zonerss.errors import CannotServe
 
@@ -57,7 +58,7 @@ def check_schema(connection: sqlite3.Connection, path: str) -> int:
 
     :raises CannotServe: it is none, or one that we cannot read
     """
-    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")  # damaged text is text
+    connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")  # damaged text is text
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     found = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master LIMIT 100").fetchall()
