@@ -44,6 +44,10 @@ class NotKept(CannotServe):
     """It was asked about a moment of the past, and is not in the recording."""
 
 
+class Damaged(CannotServe):
+    """A snapshot of a recording cannot be read; others may be whole."""
+
+
 class FramesHidden(CannotServe):
     """Pages are present but every frame number reads as 0: the reader lacks CAP_SYS_ADMIN.
 

@@ -66,6 +66,8 @@ class Past:
     """Of the machine that was recorded."""
     asked: datetime | None = None
     """The time that was asked for; None: the last moment of the recording."""
+    is_lean: bool = False
+    """It was recorded without the files that are mapped and without who is charged for frames."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,57 @@ def begin(terminal: Terminal, *more: str) -> None:
     terminal.wait(lambda: "RSS" in terminal.screen() and ZONES.search(terminal.screen()), "the zones")
 
 
+def moment_line(terminal: Terminal) -> list[str]:
+    """Of the screen of a recording: the place, how many there are, the state."""
+    found = re.search(
+        r"(\d+) of (\d+)  (PAUSED|▶) +(\S+)x", terminal.screen()
+    )
+    return [part for part in found.groups() if part] if found else []
+
+
+def test_a_recording_is_played(terminal: Terminal, tmp_path: Path):
+    """Arrows, Home and End, the speed, space; the zone's page at a moment; q."""
+    file = tmp_path / "x.zrec"
+    record = [*ZONERSS, "record", "--no-config", "--lean", "-o", str(file), "-i", "0.3"]
+    subprocess.run([*record, "--for", "2.5s"], check=True, capture_output=True)
+    terminal.keys(
+        f"cd {os.getcwd()} && {' '.join(ZONERSS)} top --no-config --from {file}; echo left=$?", "Enter"
+    )
+
+    def is_at(place: int, state: str, speed: str) -> bool:
+        return moment_line(terminal) == [str(place), str(count), state, speed]
+
+    terminal.wait(lambda: bool(moment_line(terminal) and ZONES.search(terminal.screen())), "the moment")
+    count = int(moment_line(terminal)[1])
+    assert count >= 3
+    assert is_at(count, "PAUSED", "8")
+    for key, place, speed in (
+        ("Left", count - 1, "8"),
+        ("Left", count - 2, "8"),
+        ("Right", count - 1, "8"),
+        ("Home", 1, "8"),
+        ("Left", 1, "8"),
+        ("-", 1, "4"),
+        ("-", 1, "2"),
+        ("+", 1, "4"),
+        ("End", count, "4"),
+    ):
+        terminal.keys(key)
+        terminal.wait(lambda at=(place, "PAUSED", speed): is_at(*at), f"{key}: {place} at {speed}")
+    terminal.keys("Space")  # from the beginning to the end
+    terminal.wait(lambda: not is_at(count, "PAUSED", "4"), "that it plays")
+    terminal.wait(lambda: is_at(count, "PAUSED", "4"), "the end")
+    terminal.keys("Home")
+    terminal.wait(lambda: is_at(1, "PAUSED", "4"), "the first one")
+    terminal.keys("Enter")
+    terminal.wait(lambda: "EXCL" not in terminal.screen() and "1 of" in terminal.screen(), "a zone's page")
+    terminal.keys("Escape")
+    time.sleep(0.3)
+    terminal.keys("q")
+    terminal.wait(lambda: "left=0" in terminal.screen(), "the end")
+    assert is_sane(terminal)
+
+
 def is_sane(terminal: Terminal) -> bool:
     """Not on the other screen, no mouse reports, the cursor visible."""
     return [terminal.state(name) for name in ("alternate_on", "mouse_any_flag", "cursor_flag")] == [

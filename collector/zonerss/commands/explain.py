@@ -260,7 +260,10 @@ def _payers(session: Observer, by: str, args: argparse.Namespace) -> _Shown:
     matrix = pay_matrix(session, by)
     if matrix is None:
         raise CannotServe(
-            "the kernel does not tell which cgroup a frame is charged to: it has no /proc/kpagecgroup (CONFIG_MEMCG)"
+            "this recording was made without who is charged for frames (record --lean), or its kernel does not tell"
+            if args.recording is not None
+            else "the kernel does not tell which cgroup a frame is charged to: it has no /proc/kpagecgroup "
+            "(CONFIG_MEMCG)"
         )
     zone = args.zone
     if zone is not None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from zonerss.answers.growth import LEAST_POINTS, LOOKS, Growth
-from zonerss.errors import CannotServe, UsageError
+from zonerss.errors import CannotServe, Damaged, UsageError
 from zonerss.history.recording import Recording
 from zonerss.history.replay import PastSession
 from zonerss.kernel.patience import PATIENCE_SECONDS
@@ -60,7 +60,11 @@ def opened(args: argparse.Namespace) -> Iterator[PastSession]:
     """
     check_past(args)
     with Recording(args.recording) as recording:
-        yield PastSession(recording, args.at, args.recording)
+        try:
+            session = PastSession(recording, args.at, args.recording)
+        except Damaged as err:
+            raise CannotServe(f"{err}; name another time by --at") from err
+        yield session
 
 
 @contextmanager

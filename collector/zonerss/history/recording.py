@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from zonerss.errors import CannotServe
+from zonerss.errors import CannotServe, Damaged
 from zonerss.history.content import SHAPES, Frame, moment_of
-from zonerss.history.figures import Budget, Malformed, Table, unpack
+from zonerss.history.figures import Budget, Malformed, Table, uncollected, unpack
 from zonerss.history.identities import Found
 from zonerss.history.moment import Moment
 from zonerss.history.schema import BESIDE, SECTIONS, check_schema, nanoseconds_of, time_of
@@ -92,7 +92,8 @@ class Recording:
         """
         The last moment that began at or before this time.
 
-        :raises CannotServe: there is none, or it is damaged; says what there is
+        :raises CannotServe: there is none; says what there is
+        :raises Damaged: it cannot be read
         """
         rows = self._rows(
             f"SELECT {_FRAME} FROM snapshots WHERE {_TIMED} AND began_ns <= ? ORDER BY began_ns DESC, id DESC LIMIT 1",
@@ -106,7 +107,7 @@ class Recording:
         try:
             return self._moment(rows[0])
         except Malformed as err:
-            raise CannotServe(f"{self._sentence(rows[0], err)}; name another time") from None
+            raise Damaged(self._sentence(rows[0], err)) from None
 
     def before(self, when: datetime, count: int) -> Sequence[int]:
         """The numbers of those that were kept before that of :meth:`at`, the last of them, in the order of keeping."""
@@ -121,13 +122,14 @@ class Recording:
         """
         The moment of a number of :meth:`before`.
 
-        :raises CannotServe: it is damaged, or was forgotten meanwhile
+        :raises CannotServe: it was forgotten meanwhile
+        :raises Damaged: it cannot be read
         """
         for row in self._rows(f"SELECT {_FRAME} FROM snapshots WHERE {_TIMED} AND id = ?", (number,)):
             try:
                 return self._moment(row)
             except Malformed as err:
-                raise CannotServe(self._sentence(row, err)) from None
+                raise Damaged(self._sentence(row, err)) from None
         raise CannotServe(f"{self._path} has no snapshot {number} any more")
 
     def moments(self, start: datetime | None = None, end: datetime | None = None) -> Iterator[Moment]:
@@ -179,7 +181,8 @@ class Recording:
                 tables = self._sections(connection, number, segment)
                 return moment_of(frame, tables, self._found.begin(connection))
 
-            moment = self._read(ask)
+            with uncollected():
+                moment = self._read(ask)
             return moment if not step else replace(moment, snapshot=_told(moment, step))
         except (TypeError, ValueError, OverflowError) as err:
             self._found, self._key = Found(), None  # what is refused is not remembered

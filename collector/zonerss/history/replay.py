@@ -57,7 +57,7 @@ class PastSession(Observer):
         self.moment: Moment = (
             recording.at(when or recording.latest()) if number is None else recording.numbered(number)
         )
-        self._past = Past(file, self.moment.host_name, when)
+        self._past = Past(file, self.moment.host_name, when, self.moment.holdings is None)
 
     def look(self, asked: Asked) -> Snapshot:
         """

@@ -26,6 +26,8 @@ class Player:
         """
         self.times, self.at = times, at
         self.is_playing, self.speed = False, USUAL_SPEED
+        self._way = 1
+        self._damaged: set[int] = set()
 
     @property
     def time(self) -> datetime:
@@ -39,7 +41,25 @@ class Player:
 
     def step(self, count: int) -> None:
         """So many snapshots on, or back, as far as there are any."""
+        self._way = 1 if count > 0 else -1
         self.at = min(max(self.at + count, 0), len(self.times) - 1)
+
+    def edge(self, index: int) -> None:
+        """To the first one, 0, or the last one, -1."""
+        self._way = 1 if index == 0 else -1
+        self.at = index % len(self.times)
+
+    def skip(self) -> bool:
+        """This one cannot be shown: on in the way that it went, or else back; False: there is none left."""
+        self._damaged.add(self.at)
+        for way in (self._way, -self._way):
+            at = self.at + way
+            while at in self._damaged:
+                at += way
+            if 0 <= at < len(self.times):
+                self.at = at
+                return True
+        return False
 
     def toggle(self) -> None:
         """Play, from the beginning where it is at the end; or pause."""

@@ -260,7 +260,7 @@ def lay_out(
     :param marks: have a sign behind the figure that they are about
     """
     signs = signs_of(marks)
-    wanted = {column.name: column for column in columns or shown(SHOWN, rows)}
+    wanted = {column.name: column for column in columns or _ours(SHOWN, rows)}
     texts = {
         name: texts_of(column, rows, False, signs) for name, column in wanted.items() if name != BARS.name
     }
@@ -284,6 +284,12 @@ def lay_out(
         tuple(tuple(painted(column, number) for column in chosen) for number in range(len(rows))),
         tuple(wanted[name].header for name in first if name in wanted and name not in widths),
     )
+
+
+def _ours(columns: Sequence[Column], rows: Sequence[Row]) -> Sequence[Column]:
+    """Without the optional ones of which no row has anything, and without the uncertainty where nobody asked for it."""
+    is_known = any(row.usage.uncertainty_bytes is not None for row in rows)
+    return shown([column for column in columns if is_known or column.name != UNCERTAINTY.name], rows)
 
 
 def _width(column: Column, texts: Sequence[str], signs: Mapping[tuple[str, str], str]) -> int:
@@ -432,7 +438,7 @@ def batch_lines(
     left_out: Sequence[str] = ()
     columns = columns and of_machine(columns, snapshot.machine)
     if width is None:
-        wanted = [column for column in columns or BATCH if column.name != BARS.name]
+        wanted = [column for column in columns or _ours(BATCH, rows) if column.name != BARS.name]
         lines = render_table(shown(wanted, rows), rows)
     else:
         table = lay_out(rows, sort, width + GAP, columns, style, first=first, marks=marks)

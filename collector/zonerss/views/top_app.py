@@ -24,7 +24,7 @@ from textual.coordinate import Coordinate
 from textual.message import Message
 from textual.widgets import DataTable, Footer, Input, Static
 
-from zonerss.errors import ZonerssError
+from zonerss.errors import Damaged, ZonerssError
 from zonerss.snapshot import Snapshot
 from zonerss.views.columns import RSS, Column, of_machine
 from zonerss.views.player import Player
@@ -86,6 +86,14 @@ class Failed(Message):
     def __init__(self, error: Exception, view: View) -> None:
         super().__init__()
         self.error, self.view = error, view
+
+
+class LeftOut(Message):
+    """A snapshot of a recording cannot be shown."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__()
+        self.sentence = sentence
 
 
 class ZonesTable(DataTable[Text]):
@@ -528,6 +536,7 @@ class ReplayApp(TopApp):
         """
         super().__init__(camera, player.wait_seconds, *args)
         self.player = player
+        self._said: set[str] = set()
         self._follow()
 
     def compose(self) -> ComposeResult:
@@ -551,6 +560,24 @@ class ReplayApp(TopApp):
     def _follow(self) -> None:
         """Take over what the player says."""
         self.paused, self.interval = not self.player.is_playing, self.player.wait_seconds
+
+    def _take_one(self, view: View) -> Message:
+        """Of what is damaged that is said, once, and the next one is taken."""
+        while True:
+            message = super()._take_one(view)
+            if not (isinstance(message, Failed) and isinstance(message.error, Damaged)):
+                return message
+            sentence = str(message.error)
+            if sentence not in self._said:
+                self._said.add(sentence)
+                self._tell(LeftOut(sentence))
+            if not self.player.skip():
+                return message
+            self._follow()
+
+    def on_left_out(self, message: LeftOut) -> None:
+        """Say it."""
+        self.notify(f"left out: {printable(message.sentence)}", severity="warning", markup=False)
 
     def interval_over(self) -> None:
         """One snapshot on."""
@@ -576,7 +603,7 @@ class ReplayApp(TopApp):
     def action_edge(self, index: int) -> None:
         """To the first or the last snapshot."""
         self.player.is_playing = self.player.is_playing and index == 0
-        self.player.at = index % len(self.player.times)
+        self.player.edge(index)
         self._jump()
 
     def action_speed(self, count: int) -> None:

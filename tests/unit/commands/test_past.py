@@ -16,7 +16,7 @@ from tests.unit.fake_machine import PAGE, Frame, Machine, Process
 from zonerss.census.kinds import Kind
 from zonerss.commands import main
 from zonerss.commands.top import PastCamera
-from zonerss.errors import CannotServe
+from zonerss.errors import CannotServe, Damaged
 from zonerss.history.moment import Moment, take_moment
 from zonerss.records import Names
 from zonerss.records.bills import Bill
@@ -90,7 +90,7 @@ class FakeRecording:
 
     def _whole(self, moment: Moment) -> Moment:
         if moment.boot_id == DAMAGED:
-            raise CannotServe(f"the snapshot of {moment.snapshot.began} in f.zrec cannot be read: \x1b")
+            raise Damaged(f"the snapshot of {moment.snapshot.began} in f.zrec cannot be read: \x1b")
         return moment
 
     def at(self, when: datetime) -> Moment:
@@ -265,6 +265,12 @@ def test_top_leaves_out_what_is_damaged_and_names_it(
     assert capsys.readouterr().err.count("left out: ") == 5
 
 
+def test_the_hint_to_another_time(recording: type[FakeRecording], capsys: pytest.CaptureFixture[str]) -> None:
+    damage(recording, 4)
+    assert main(["--from", "f.zrec"]) == 1
+    assert "cannot be read: \\x1b; name another time by --at" in capsys.readouterr().err
+
+
 def damage(recording: type[FakeRecording], *numbers: int) -> None:
     recording.kept = [
         replace(moment, boot_id=DAMAGED) if number in numbers else moment
@@ -293,7 +299,12 @@ def test_without_files(recording: type[FakeRecording], capsys: pytest.CaptureFix
     assert json.loads(capsys.readouterr().out)["zones"][0]["largest_files"] is None
     for words in (["share"], ["share", "web"], ["explain", "web"]):
         assert main([*words, "--from", "f.zrec"]) == 0
-    for words in (["files"], ["whatif", "web"]):
+        out = capsys.readouterr().out
+        assert "kernel does not tell" not in out
+        assert ("It was not recorded which cgroup a frame is charged to (record --lean)" in out) == (
+            words[0] == "explain"
+        )
+    for words in (["files"], ["whatif", "web"], ["explain", "--payers"]):
         assert main([*words, "--from", "f.zrec"]) == 1
         assert "record --lean" in capsys.readouterr().err
 
@@ -303,6 +314,7 @@ def test_top_prints_a_table_for_each_look(capsys: pytest.CaptureFixture[str]) ->
     out = capsys.readouterr().out
     rows = [line.split() for line in out.splitlines() if line.startswith("web")]
     assert [row[3] for row in rows] == ["1.0M", "2.0M", "3.0M", "4.0M", "5.0M"]
+    assert "±" not in out  # nobody recorded it
     assert "As of" in out
     at = (BEGAN + timedelta(seconds=31)).isoformat()
     assert main(["top", "--from", "f.zrec", "--at", at, "--json"]) == 0

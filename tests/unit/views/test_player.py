@@ -24,6 +24,19 @@ def test_it_stays_within_the_recording() -> None:
     assert played.is_at_end
 
 
+def test_what_is_damaged_is_skipped_in_the_way_that_it_went() -> None:
+    played = player(0, 0, 1, 2, 3, 4)
+    played.step(1)
+    assert (played.skip(), played.at) == (True, 2)
+    assert (played.skip(), played.at) == (True, 3)
+    played.step(-1)
+    assert (played.skip(), played.at) == (True, 0)
+    played.edge(-1)
+    assert (played.skip(), played.at) == (True, 3)
+    assert (played.skip(), played.at) == (True, 0)  # back, for there is none further on
+    assert (played.skip(), played.at) == (False, 0)
+
+
 def test_it_pauses_after_the_last_one_and_then_begins_anew() -> None:
     played = player(2)
     played.toggle()

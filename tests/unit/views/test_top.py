@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ from tests.unit.builders import BEGAN, KIB, MIB, process, snapshot, usage
 from zonerss.answers.growth import Growth
 from zonerss.answers.marks import Mark, Why
 from zonerss.census.tree import TreeNode
-from zonerss.errors import CannotServe
+from zonerss.errors import CannotServe, Damaged
 from zonerss.records import Caveat
 from zonerss.views.columns import CHARGED, EXCLUSIVE, LIMIT, RSS, ZONE, cell
 from zonerss.views.screen import BARS
@@ -144,7 +144,7 @@ def test_columns_leave_as_room_shrinks() -> None:
     assert shown(60) == ["zone", "rss", "kinds", "exclusive", "grows"]
     assert shown(80) == ["zone", "rss", "kinds", "exclusive", "charged", "grows", "trend"]
     assert set(shown(60)) < set(shown(80)) < set(shown(120))
-    assert shown(170) == [column.name for column in SHOWN if not column.optional]
+    assert shown(170) == [c.name for c in SHOWN if not c.optional and c.name != "uncertainty"]
     limited = [Row(usage("libpod_payload", limit_bytes=MIB))]
     assert LIMIT in lay_out(limited, RSS, 80).columns
 
@@ -709,7 +709,7 @@ def test_the_interface_answers_while_a_walk_takes_long() -> None:
 # ---- the screen of a recording ----
 
 
-def replayed(script: Callable, at: int = 0):
+def replayed(script: Callable, at: int = 0, damaged: Sequence[int] = ()):
     """Drive the screen of a recording of four snapshots, a tenth of a second apart."""
     from zonerss.views.player import Player
     from zonerss.views.top_app import ReplayApp
@@ -717,6 +717,8 @@ def replayed(script: Callable, at: int = 0):
     class PastCamera(Camera):
         def take(self, mode: Mode, zone: str | None) -> Look:
             self.asked.append((mode, zone))
+            if player.at in damaged:
+                raise Damaged(f"{player.at} of x\x1b cannot be read")
             return Look(
                 of_two(100 + player.at, began=player.time), rows_of(of_two(100 + player.at), Growth())
             )
@@ -732,6 +734,40 @@ def replayed(script: Callable, at: int = 0):
                 await script(app, pilot, player)
             finally:
                 app.stop(0)
+
+    asyncio.run(run())
+
+
+def test_a_damaged_snapshot_is_left_out_and_told_of() -> None:
+    async def script(app, pilot, player):
+        told = []
+        app.notify = lambda sentence, **how: told.append((sentence, how["severity"]))
+        await pilot.press("right")
+        await until(pilot, lambda: shown_at(app) == 3)
+        await pilot.press("left")
+        await until(pilot, lambda: shown_at(app) == 0)
+        await pilot.press("end", "left")
+        await until(pilot, lambda: shown_at(app) == 0)
+        assert told == [(f"left out: {n} of x\\x1b cannot be read", "warning") for n in (1, 2)]
+        assert app.error is None
+
+    replayed(script, damaged=(1, 2))
+
+
+def test_a_recording_that_is_all_damaged_ends_with_the_sentence() -> None:
+    from zonerss.views.player import Player
+    from zonerss.views.top_app import ReplayApp
+
+    class Broken(Camera):
+        def take(self, mode: Mode, zone: str | None) -> Look:
+            raise Damaged("it cannot be read")
+
+    async def run():
+        app = ReplayApp(Broken(), Player([BEGAN, BEGAN + timedelta(seconds=1)], 0))
+        async with app.run_test(size=(80, 24)) as pilot:
+            await until(pilot, lambda: app.error is not None)
+            app.stop(0)
+        assert isinstance(app.error, Damaged)
 
     asyncio.run(run())
 

@@ -75,9 +75,13 @@ def _remarks(account: Account) -> list[str]:
     if account.bill is None:
         lines.append("This zone has no cgroup of its own that is charged, so the chain ends at its RSS.")
     if account.shares is None:
-        lines.append(
-            "The kernel does not tell which cgroup a frame is charged to (no /proc/kpagecgroup): steps are missing."
+        past = account.snapshot.past
+        why = (
+            "It was not recorded which cgroup a frame is charged to (record --lean)"
+            if past is not None and past.is_lean
+            else "The kernel does not tell which cgroup a frame is charged to (no /proc/kpagecgroup)"
         )
+        lines.append(f"{why}: steps are missing.")
     drift = account.drift
     if drift is not None and (drift.processes_changed or drift.charged_bytes):
         lines.append(
