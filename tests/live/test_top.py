@@ -87,9 +87,7 @@ def begin(terminal: Terminal, *more: str) -> None:
 
 def moment_line(terminal: Terminal) -> list[str]:
     """Of the screen of a recording: the place, how many there are, the state."""
-    found = re.search(
-        r"(\d+) of (\d+)  (PAUSED|▶) +(\S+)x", terminal.screen()
-    )
+    found = re.search(r"(\d+) of (\d+)  (PAUSED|▶) +(\S+)x", terminal.screen())
     return [part for part in found.groups() if part] if found else []
 
 

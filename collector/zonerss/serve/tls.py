@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import Any
 
@@ -16,6 +17,7 @@ LOOK_AGAIN_SECONDS = 1.0
 """The files are looked at for a change no more often."""
 _VERIFY = {
     "NoClientCert": ssl.CERT_NONE,
+    "RequestClientCert": ssl.CERT_NONE,
     "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
@@ -46,17 +48,31 @@ def make_context(config: TlsConfig) -> ssl.SSLContext:
     except (ssl.SSLError, ValueError) as err:
         raise UsageError(f"OpenSSL does not take these ciphers or this curve: {err}") from err
     try:
-        context.load_cert_chain(config.cert_file, config.key_file, password=_no_password)
+        with _file_of(config.cert_file, config.cert) as cert, _file_of(config.key_file, config.key) as key:
+            context.load_cert_chain(cert, key, password=_no_password)
     except (OSError, ValueError) as err:
-        names = f"{config.cert_file} and key {config.key_file}"
+        names = f"{config.cert_name} and key {config.key_file or config.cert_name}"
         raise UsageError(f"cannot use certificate {names}: {_said(err)}") from err
     context.verify_mode = _VERIFY[config.client_auth_type]
-    if config.client_ca_file:
+    if config.client_ca_file or config.client_ca:
         try:
-            context.load_verify_locations(config.client_ca_file)
+            context.load_verify_locations(config.client_ca_file, cadata=config.client_ca)
         except (OSError, ValueError) as err:
-            raise UsageError(f"cannot use client_ca_file {config.client_ca_file}: {_said(err)}") from err
+            name = f"client_ca_file {config.client_ca_file}" if config.client_ca_file else "client_ca"
+            raise UsageError(f"cannot use {name}: {_said(err)}") from err
     return context
+
+
+@contextmanager
+def _file_of(path: str | None, text: str | None) -> Iterator[str]:
+    """A file with this text, in memory, that goes again; OpenSSL's own functions for text are not Python's."""
+    if path is not None:
+        yield path
+        return
+    with open(os.memfd_create("zonerss-pem"), "w", encoding="utf-8") as file:
+        file.write(text or "")
+        file.flush()
+        yield f"/dev/fd/{file.fileno()}"
 
 
 def _no_password() -> str:
@@ -102,7 +118,7 @@ class Certificates:
         except UsageError as err:
             self._say(f"{err}; the certificate of before is still used")
         else:
-            self._say(f"certificate {self.config.cert_file} was read again")
+            self._say(f"certificate {self.config.cert_name} was read again")
 
     def _look(self) -> _Stamp:
         return tuple(map(_stamp_of, self.config.files))

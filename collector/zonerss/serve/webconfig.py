@@ -11,7 +11,7 @@ import os.path
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -34,8 +34,10 @@ _CIPHERS = {
 _CIPHERS_13 = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
 _CURVES = {"CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "secp521r1", "X25519": None}
 """Those that ssl.SSLContext.set_ecdh_curve() takes by the name that OpenSSL has for them."""
-_UNVERIFIED = ("RequestClientCert", "RequireAnyClientCert", "RequireClientCert")
-_CLIENT_AUTH = ("NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
+_UNVERIFIED = ("RequireAnyClientCert", "RequireClientCert")
+_OPEN = ("NoClientCert", "RequestClientCert")
+"""Certificates are looked at by nobody."""
+_CLIENT_AUTH = (*_OPEN, "VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
 _HEADERS = {
     "Content-Security-Policy": None,
     "X-Frame-Options": ("deny", "sameorigin"),
@@ -57,8 +59,14 @@ _MOST_USERS = 1000
 class TlsConfig:
     """tls_server_config."""
 
-    cert_file: str
-    key_file: str
+    cert_file: str | None = None
+    """None: what the server shows is ``cert``."""
+    key_file: str | None = None
+    """None: it is ``key``."""
+    cert: str | None = None
+    """In PEM, as client_ca is."""
+    key: str | None = field(default=None, repr=False)
+    client_ca: str | None = None
     client_auth_type: str = "NoClientCert"
     client_ca_file: str | None = None
     client_allowed_sans: frozenset[str] | None = None
@@ -75,7 +83,12 @@ class TlsConfig:
     @property
     def files(self) -> tuple[str, ...]:
         """What is to be read anew when it changes."""
-        return (self.cert_file, self.key_file, *([self.client_ca_file] if self.client_ca_file else ()))
+        return tuple(filter(None, (self.cert_file, self.key_file, self.client_ca_file)))
+
+    @property
+    def cert_name(self) -> str:
+        """What its certificate is called."""
+        return self.cert_file or "of the web configuration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,19 +235,17 @@ def _said(err: yaml.YAMLError | RecursionError) -> str:
 
 
 def _tls(section: _Section, say: Callable[[str], None]) -> TlsConfig | None:
-    for key in ("cert", "key", "client_ca"):
-        if section.take(key, str):
-            raise section.wrong(key, f"is not taken from within this file: name a file by {key}_file")
-    cert, key = section.take("cert_file", str), section.take("key_file", str)
+    cert, key, authority = (_here_or_there(section, name) for name in ("cert", "key", "client_ca"))
     auth = str(section.take("client_auth_type", str, "NoClientCert"))
     if auth in _UNVERIFIED:
         raise section.wrong(
             "client_auth_type",
-            f"is {auth}, which lets any certificate pass: say RequireAndVerifyClientCert, or VerifyClientCertIfGiven",
+            f"is {auth}: Python's ssl requires no certificate without verifying it; say RequireAndVerifyClientCert, or "
+            "VerifyClientCertIfGiven",
         )
     if auth not in _CLIENT_AUTH:
         raise section.wrong("client_auth_type", f"is {auth!r}: {_say_one_of(auth, _CLIENT_AUTH)}")
-    authority, sans = section.take("client_ca_file", str), section.texts("client_allowed_sans")
+    sans = section.texts("client_allowed_sans")
     minimum = section.choice("min_version", _VERSIONS, "TLS12")
     maximum = section.choice("max_version", _VERSIONS, "TLS13")
     if list(_VERSIONS).index(minimum) > list(_VERSIONS).index(maximum):
@@ -243,26 +254,31 @@ def _tls(section: _Section, say: Callable[[str], None]) -> TlsConfig | None:
     prefer = bool(section.take("prefer_server_cipher_suites", bool, True))
     curve = _curve(section, say)
     section.end()
-    if not (cert or key or authority or auth != "NoClientCert"):
+    if not (cert.is_given or key.is_given or authority.is_given or auth != "NoClientCert"):
         return None
     for name, value in (("cert_file", cert), ("key_file", key)):
-        if not value:
+        if not value.is_given:
             raise section.wrong(name, "is missing")
-    if authority and auth == "NoClientCert":
+    if auth == "RequestClientCert":
+        say(f"{section.path}: client_auth_type is {auth}: anybody is let in; no certificate is asked for")
+    if authority.is_given and auth == "NoClientCert":
         raise section.wrong(
             "client_auth_type", "is missing: client_ca_file alone asks no client for a certificate"
         )
-    if auth != "NoClientCert" and not authority:
+    if auth not in _OPEN and not authority.is_given:
         raise section.wrong(
             "client_ca_file", f"is missing: {auth} needs to know who signs certificates of clients"
         )
     if sans is not None and auth != "RequireAndVerifyClientCert":
         raise section.wrong("client_allowed_sans", "needs client_auth_type: RequireAndVerifyClientCert")
     return TlsConfig(
-        cert_file=_beside(section.path, cert),
-        key_file=_beside(section.path, key),
+        cert_file=cert.file,
+        key_file=key.file,
+        cert=cert.text,
+        key=key.text,
+        client_ca=authority.text,
         client_auth_type=auth,
-        client_ca_file=_beside(section.path, authority) if authority else None,
+        client_ca_file=authority.file,
         client_allowed_sans=None if sans is None else frozenset(sans),
         min_version=_VERSIONS[minimum],
         max_version=_VERSIONS[maximum],
@@ -270,6 +286,27 @@ def _tls(section: _Section, say: Callable[[str], None]) -> TlsConfig | None:
         prefer_server_ciphers=prefer,
         curve=curve,
     )
+
+
+class _Pem(NamedTuple):
+    """A certificate or a key: where it is, or itself."""
+
+    file: str | None
+    text: str | None
+
+    @property
+    def is_given(self) -> bool:
+        """One of them is there."""
+        return self.file is not None or self.text is not None
+
+
+def _here_or_there(section: _Section, name: str) -> _Pem:
+    text, file = section.take(name, str), section.take(f"{name}_file", str)
+    if text and file:
+        raise section.wrong(name, f"is there, and so is {name}_file: one of them is enough")
+    if text and "-----BEGIN " not in text:
+        raise section.wrong(name, f"is no PEM, which begins with -----BEGIN; a file is named by {name}_file")
+    return _Pem(_beside(section.path, file) if file else None, text or None)
 
 
 def _ciphers(section: _Section, say: Callable[[str], None]) -> tuple[str, ...]:

@@ -46,6 +46,41 @@ def test_a_context_is_as_the_configuration_has_it(config: TlsConfig) -> None:
     assert len(other.get_ca_certs()) == 1
 
 
+def test_certificates_that_are_no_files(config: TlsConfig, tmp_path: Path) -> None:
+    """A handshake with them, in memory; nothing of them is left open."""
+    cert, key = (Path(name).read_text() for name in config.files)
+    inline = TlsConfig(cert=cert, key=key, client_ca=cert, client_auth_type="RequireAndVerifyClientCert")
+    before = os.listdir("/proc/self/fd")
+    serving = make_context(inline)
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+    asking = ssl.create_default_context(cadata=cert)
+    asking.check_hostname = False
+    asking.load_cert_chain(*config.files)
+    shake_hands(serving, asking)
+    stranger = self_signed(tmp_path, "stranger")
+    asking.load_cert_chain(stranger.cert, stranger.key)
+    with pytest.raises(ssl.SSLError):
+        shake_hands(serving, asking)
+    shake_hands(make_context(replace(inline, client_auth_type="RequestClientCert")), asking)
+    for broken, said in (
+        ({"key": cert}, "certificate of the web configuration"),
+        ({"client_ca": "x"}, "client_ca:"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            make_context(replace(inline, **broken))
+
+
+def shake_hands(serving: ssl.SSLContext, asking: ssl.SSLContext) -> None:
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    sides = [serving.wrap_bio(there, back, server_side=True), asking.wrap_bio(back, there)]
+    for _ in range(8):
+        for side in sides:
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+
+
 def test_each_curve_and_cipher_is_one_of_openssls(config: TlsConfig) -> None:
     from zonerss.serve.webconfig import _CIPHERS, _CURVES
 

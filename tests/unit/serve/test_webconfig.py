@@ -72,6 +72,24 @@ def test_all_of_it() -> None:
 CERT = "cert_file: a, key_file: b"
 
 
+def test_certificates_within_the_file() -> None:
+    pem = {name: f"-----BEGIN {name}" for name in ("cert", "key", "client_ca")}
+    auth = "client_auth_type: RequireAndVerifyClientCert"
+    tls = parse(f"tls_server_config: {{{', '.join(f'{k}: {v}' for k, v in pem.items())}, {auth}}}").tls
+    assert tls == TlsConfig(**pem, client_auth_type="RequireAndVerifyClientCert")
+    assert tls.files == ()
+    assert "BEGIN key" not in repr(tls)
+
+
+def test_certificates_that_are_asked_for_and_not_needed() -> None:
+    config = parse(f"tls_server_config: {{{CERT}, client_auth_type: RequestClientCert}}")
+    assert config.tls is not None
+    assert config.tls.client_auth_type == "RequestClientCert"
+    assert config.words == (
+        "/etc/zonerss/web.yml: client_auth_type is RequestClientCert: anybody is let in; no certificate is asked for",
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -90,7 +108,9 @@ CERT = "cert_file: a, key_file: b"
         (f"basic_auth_users:\n  a: {HASH}\n  a: {HASH}", "a key is there twice, line 2, column 3"),
         ("tls_server_config: {cert_file: a}", "tls_server_config.key_file is missing"),
         ("tls_server_config: {key_file: a}", "tls_server_config.cert_file is missing"),
-        ("tls_server_config: {cert: '-----BEGIN'}", "name a file by cert_file"),
+        ("tls_server_config: {cert: server.crt}", "cert is no PEM.*; a file is named by cert_file"),
+        ("tls_server_config: {key: '-----BEGIN x', key_file: a}", "one of them is enough"),
+        ("tls_server_config: {cert: '-----BEGIN x'}", "tls_server_config.key_file is missing"),
         (f"tls_server_config: {{{CERT}, client_ca_file: c}}", "client_auth_type is missing"),
         (
             f"tls_server_config: {{{CERT}, client_auth_type: RequireAndVerifyClientCert}}",
@@ -98,7 +118,7 @@ CERT = "cert_file: a, key_file: b"
         ),
         (
             f"tls_server_config: {{{CERT}, client_auth_type: RequireAnyClientCert}}",
-            "lets any certificate pass",
+            "requires no certificate without verifying it",
         ),
         (
             f"tls_server_config: {{{CERT}, client_auth_type: RequireAndVerify}}",
