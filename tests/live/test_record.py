@@ -186,6 +186,35 @@ def finished(path: Path) -> list:
         return list(recording.times())
 
 
+@pytest.mark.slow
+def test_the_size_holds_at_each_look(begin: Callable[..., Running], tmp_path: Path):
+    """From outside, all the time: the file with its log and index, until it has forgotten its oldest some times."""
+    path, most = tmp_path / "x.zrec", 1 << 20
+    recorder = begin("-o", str(path), "--interval", "0.1", "--max-size", "1M")
+    recorder.line_with("recording ")
+    firsts, largest, looks = set(), 0, 0
+    while len(firsts) < 4:
+        assert recorder.process.poll() is None
+        for _ in range(100):
+            # What moves out of the log is in the file before it leaves the log.
+            largest = max(largest, sum(map(size_of, (f"{path}-wal", f"{path}-shm", path))))
+            assert largest <= most
+            looks += 1
+            time.sleep(0.001)
+        firsts.add(finished(path)[0])
+    status, rest = recorder.end()
+    assert status == 0, rest
+    assert "not kept" not in rest
+    assert demand_whole(path)[0] >= max(firsts)
+    print(f"\nat most {largest:,} of {most:,} bytes, looked at {looks} times; {rest.splitlines()[-2]}")
+
+
+def size_of(path: str | Path) -> int:
+    with suppress(FileNotFoundError):
+        return os.stat(path).st_size
+    return 0
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 8 MB."""
