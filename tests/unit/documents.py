@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.unit import builders
+from tests.unit.answers import reports as hand_made
 from tests.unit.builders import KIB, MIB, ONE_OF_EACH, mapping, process, usage
 from tests.unit.cap.recorded import growing
+from zonerss.answers.conditions import outcomes, parse_conditions
 from zonerss.answers.explain.chain import chain, payments, shares_of
 from zonerss.answers.explain.difference import changed
 from zonerss.answers.explain.getvmusage import HowMapped
@@ -42,6 +44,7 @@ from zonerss.answers.files import files_usage
 from zonerss.answers.frames import count_pages
 from zonerss.answers.images import ImageSharing, group_by_image, images_usage, named
 from zonerss.answers.recording import Recorded
+from zonerss.answers.report import Report, Reporter, compared
 from zonerss.answers.run import Looks, Run
 from zonerss.answers.share import Own, Sharing, neighbours, pairs, shared_parts, with_any
 from zonerss.answers.whatif import whatif
@@ -77,6 +80,7 @@ from zonerss.views import (
     tree,
     wss,
 )
+from zonerss.views import report as report_view
 from zonerss.views import whatif as whatif_view
 from zonerss.views import zone as zone_view
 from zonerss.views.columns import RSS, ZONE
@@ -626,6 +630,37 @@ def nothing_recorded() -> Recorded:
 
 # ---- the documents ---------------------------------------------------------------------------------------
 
+
+def watched(count: int = 30, leak: int = MIB) -> Report:
+    """A zone that leaks towards its limit, one whose log grows, one that shares less and less, a saw, a steady one."""
+    reporter = Reporter("zone", processors=2)
+    for n in range(count):
+        grown, copied = n * leak, n * MIB
+        zones = [
+            hand_made.zone(ODD, 20 * MIB + grown, limit_bytes=99 * MIB),
+            hand_made.zone("log", 12 * MIB, charged_bytes=12 * MIB + copied, cache_unmapped_bytes=copied),
+            hand_made.zone("pool", 80 * MIB + 2 * copied),
+            hand_made.zone("saw", (20 + n % 6) * MIB),
+            replace(hand_made.zone("steady", 7 * MIB), cgroup=None),
+        ]
+        workers = [
+            hand_made.process(pid, "pool", 70 * MIB, exclusive_bytes=2 * MIB + copied) for pid in (21, 22)
+        ]
+        leaker = hand_made.process(11, ODD, 20 * MIB + grown, command=ODD)
+        reporter.add(
+            hand_made.look(10 * n, zones, [leaker, hand_made.process(12, "log", 12 * MIB), *workers])
+        )
+        reporter.opened("log", (8, 1, 7), f"/var/log/{ODD}", 12, copied)
+    damaged = [f"the snapshot of 2026-11-22 12:00:07+00:00 in {ODD} cannot be read: {ODD}"]
+    return reporter.report(ODD, "vm", count + 7, damaged=damaged)
+
+
+def report_compared_text() -> str:
+    before, after = watched(leak=0), watched()
+    found = outcomes(parse_conditions("growth(*)>1M/min, verdict(steady)=grows"), after)
+    return printed(report_view.document(after, found, before, compared(before, after), 2))
+
+
 DOCUMENTS: dict[str, Callable[[], str]] = {
     "snapshot": lambda: show_text(snapshot()),
     "snapshot-groupings": lambda: show_text(groupings()),
@@ -702,6 +737,9 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "frames-nothing": lambda: frames_text((), False),
     "run": lambda: printed(run.document(run_of(looks()))),
     "run-unseen": lambda: printed(run.document(run_of(Looks("web"), **UNSEEN))),
+    "report": lambda: printed(report_view.document(watched())),
+    "report-compared": lambda: report_compared_text(),
+    "report-too-short": lambda: printed(report_view.document(watched(3), limit=1)),
     "recording": lambda: printed(record.document(recorded())),
     "recording-nothing": lambda: printed(record.document(nothing_recorded())),
     "cap-simulation": lambda: printed(cap_simulation.document(cap_simulated())),

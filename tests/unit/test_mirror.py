@@ -50,6 +50,7 @@ ELSEWHERE = {
     "walk/sources.py": "tests/unit/walk/test_pagetable.py",
     "motion/window.py": "tests/live/test_motion.py",
     "answers/explain/account.py": "tests/live/test_explain.py",
+    "answers/verdict.py": "tests/unit/answers/test_report.py",
     "answers/explain/records.py": "tests/unit/views/test_explain.py",
     "zones/plan.py": "tests/unit/census/test_both_ways.py",
     "commands/__init__.py": "tests/unit/commands/test_main.py",

@@ -60,27 +60,36 @@ def slope(points: Sequence[Point]) -> Slope | None:
     span = points[-1].seconds - points[0].seconds
     if span <= 0:
         return None
-    doubt = 2 * _median(sorted(point.uncertainty_bytes for point in points)) / span
+    doubt = 2 * median(sorted(point.uncertainty_bytes for point in points)) / span
+    slopes = slopes_of(points)
+    aside = ranks_aside(len(points), len(slopes))
+    return Slope(median(slopes), slopes[aside] - doubt, slopes[-1 - aside] + doubt)
+
+
+def slopes_of(points: Sequence[Point]) -> Sequence[float]:
+    """The slopes of all pairs of points of different times, in order; of points of one size only one 0 for all."""
     if len({point.size_bytes for point in points}) == 1:
-        return Slope(0.0, -doubt, doubt)
-    slopes = sorted(
+        return [0.0] if points[-1].seconds > points[0].seconds else []
+    return sorted(
         (late.size_bytes - early.size_bytes) / (late.seconds - early.seconds)
         for early, late in combinations(points, 2)
         if late.seconds > early.seconds
     )
-    aside = _ranks_aside(len(points), len(slopes))
-    return Slope(_median(slopes), slopes[aside] - doubt, slopes[-1 - aside] + doubt)
 
 
-def _median(ordered: Sequence[float]) -> float:
+def median(ordered: Sequence[float]) -> float:
     """Without the module statistics, whose import takes long."""
     middle = len(ordered) // 2
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
-def _ranks_aside(points: int, slopes: int) -> int:
-    """How many of the slopes lie below the lower bound, and above the upper one."""
-    spread = _NORMAL_95 * math.sqrt(points * (points - 1) * (2 * points + 5) / 18)
+def ranks_aside(points: int, slopes: int, deviations: float = _NORMAL_95) -> int:
+    """
+    How many of the slopes lie below the lower bound, and above the upper one.
+
+    :param deviations: how many standard deviations of Kendall's statistic are allowed by chance
+    """
+    spread = deviations * math.sqrt(points * (points - 1) * (2 * points + 5) / 18)
     return max(0, math.floor((slopes - spread) / 2))
 
 

@@ -164,13 +164,18 @@ def default_file() -> str:
 
     :raises CannotServe: the directory cannot be made, or is not ours alone
     """
-    host = re.sub(r"[^A-Za-z0-9._-]", "_", os.uname().nodename).lstrip(".") or "host"
     try:
         make_private_directory(DIRECTORY)
     except OSError as err:
         raise CannotServe(
             f"cannot keep recordings in {DIRECTORY}: {err.strerror or err}; name a file by -o"
         ) from err
+    return own_file()
+
+
+def own_file() -> str:
+    """Where the recording of this host is."""
+    host = re.sub(r"[^A-Za-z0-9._-]", "_", os.uname().nodename).lstrip(".") or "host"
     return os.path.join(DIRECTORY, f"{host}{SUFFIX}")
 
 

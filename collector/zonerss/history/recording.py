@@ -24,6 +24,8 @@ from zonerss.records import Caveat
 _MOST_FIELD_BYTES = 1 << 25
 """Of one value of the file."""
 _FRAME = "id, segment, began_ns, ended_ns, monotonic_ns, boottime_ns, clock_step_ns, other"
+_DETAILS = ("holdings", "payers")
+"""Sections that a moment can do without."""
 _TIMED = "typeof(began_ns) = 'integer'"
 """A column of SQLite may hold anything. 64 bits of nanoseconds are a time, whatever they are."""
 _Tables = Mapping[str, Sequence[Table] | None]
@@ -42,7 +44,8 @@ class Recording:
         self._is_still = False
         self._mark: tuple[int, ...] = ()
         self._found = Found()
-        self._key: tuple[int, _Tables] | None = None
+        self._key: tuple[int, bool, _Tables] | None = None
+        """Number, whether it is lean, and tables of the key snapshot that was read last."""
         self.damaged: list[str] = []
         """Sentences about snapshots that were left out because they could not be read, so far."""
         self._version = 0
@@ -118,16 +121,25 @@ class Recording:
         )
         return [number for (number,) in reversed(rows)]
 
-    def numbered(self, number: int) -> Moment:
-        """
-        The moment of a number of :meth:`before`.
+    def between(self, start: datetime | None = None, end: datetime | None = None) -> Sequence[int]:
+        """The numbers of those that began from start to end, both included, in the order of time."""
+        rows = self._rows(
+            f"SELECT id FROM snapshots WHERE {_TIMED} AND began_ns >= ? AND began_ns <= ? ORDER BY began_ns, id",
+            _range(start, end),
+        )
+        return [number for (number,) in rows]
 
+    def numbered(self, number: int, lean: bool = False) -> Moment:
+        """
+        The moment of a number of :meth:`before` or :meth:`between`.
+
+        :param lean: leave out which files parts hold and who pays, as if they had not been kept: half of the time
         :raises CannotServe: it was forgotten meanwhile
         :raises Damaged: it cannot be read
         """
         for row in self._rows(f"SELECT {_FRAME} FROM snapshots WHERE {_TIMED} AND id = ?", (number,)):
             try:
-                return self._moment(row)
+                return self._moment(row, lean)
             except Malformed as err:
                 raise Damaged(self._sentence(row, err)) from None
         raise CannotServe(f"{self._path} has no snapshot {number} any more")
@@ -138,16 +150,10 @@ class Recording:
 
         Those that are damaged are left out, and :attr:`damaged` has a sentence about each.
         """
-        rows = self._rows(
-            f"SELECT id FROM snapshots WHERE {_TIMED} AND began_ns >= ? AND began_ns <= ? ORDER BY began_ns, id",
-            (
-                -(2**63) if start is None else nanoseconds_of(start),
-                2**63 - 1 if end is None else nanoseconds_of(end),
-            ),
-        )
+        numbers = self.between(start, end)
         for (number,) in self._rows(f"SELECT id FROM snapshots WHERE NOT {_TIMED} ORDER BY id"):
             self.damaged.append(f"the snapshot {number} in {self._path} cannot be read: its time is none")
-        for (number,) in rows:
+        for number in numbers:
             for row in self._rows(f"SELECT {_FRAME} FROM snapshots WHERE id = ?", (number,)):
                 try:
                     moment = self._moment(row)
@@ -170,7 +176,7 @@ class Recording:
 
     # ---- one moment --------------------------------------------------------------------------------------
 
-    def _moment(self, row: tuple[Any, ...]) -> Moment:
+    def _moment(self, row: tuple[Any, ...], lean: bool = False) -> Moment:
         number, segment, began, ended, monotonic, boottime, step, other = row
         if not all(isinstance(figure, int) for figure in (ended, monotonic, boottime, step)):
             raise Malformed("a time that is none")
@@ -178,7 +184,7 @@ class Recording:
             frame = Frame(time_of(began), time_of(ended), Uptime(monotonic, boottime), other)
 
             def ask(connection: sqlite3.Connection) -> Moment:
-                tables = self._sections(connection, number, segment)
+                tables = self._sections(connection, number, segment, lean)
                 return moment_of(frame, tables, self._found.begin(connection))
 
             with uncollected():
@@ -188,17 +194,18 @@ class Recording:
             self._found, self._key = Found(), None  # what is refused is not remembered
             raise err if isinstance(err, Malformed) else Malformed(str(err)) from err
 
-    def _sections(self, connection: sqlite3.Connection, number: int, segment: int) -> _Tables:
-        if number == segment:
-            self._key = number, self._tables(connection, number, None)
-            return self._key[1]
-        if self._key is None or self._key[0] != segment:
-            self._key = segment, self._tables(connection, segment, None)
-        return self._tables(connection, number, self._key[1])
+    def _sections(self, connection: sqlite3.Connection, number: int, segment: int, lean: bool) -> _Tables:
+        if self._key is None or self._key[0] != segment or self._key[1] != lean or number == segment:
+            self._key = segment, lean, self._tables(connection, segment, None, lean)
+        tables = self._key[2]
+        return tables if number == segment else self._tables(connection, number, tables, lean)
 
-    def _tables(self, connection: sqlite3.Connection, number: int, key: _Tables | None) -> _Tables:
+    def _tables(
+        self, connection: sqlite3.Connection, number: int, key: _Tables | None, lean: bool
+    ) -> _Tables:
+        names = ("NULL" if lean and name in _DETAILS else name for name in SECTIONS)
         row = connection.execute(
-            f"SELECT {', '.join(SECTIONS)} FROM snapshots WHERE id = ? AND (? OR segment = id)",
+            f"SELECT {', '.join(names)} FROM snapshots WHERE id = ? AND (? OR segment = id)",
             (number, key is not None),
         ).fetchone()
         if row is None:
@@ -317,6 +324,14 @@ class Recording:
             connection.close()
             raise
         return connection
+
+
+def _range(start: datetime | None, end: datetime | None) -> tuple[int, int]:
+    """In nanoseconds; None: from the beginning, to the end."""
+    return (
+        -(2**63) if start is None else nanoseconds_of(start),
+        2**63 - 1 if end is None else nanoseconds_of(end),
+    )
 
 
 def _told(moment: Moment, step_ns: int) -> Any:

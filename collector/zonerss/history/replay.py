@@ -47,15 +47,17 @@ class PastSession(Observer):
         when: datetime | None = None,
         file: str = "",
         number: int | None = None,
+        lean: bool = False,
     ) -> None:
         """
         :param when: the last moment that began by then; None: the one that was kept last
         :param file: what the recording is called
         :param number: the moment of this number instead, see :meth:`zonerss.history.recording.Recording.before`
+        :param lean: of the latter, leave out files and payers
         :raises CannotServe: there is no such moment; says what there is
         """
         self.moment: Moment = (
-            recording.at(when or recording.latest()) if number is None else recording.numbered(number)
+            recording.at(when or recording.latest()) if number is None else recording.numbered(number, lean)
         )
         self._past = Past(file, self.moment.host_name, when, self.moment.holdings is None)
 

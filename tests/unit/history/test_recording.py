@@ -10,6 +10,7 @@ import sqlite3
 import zlib
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,19 @@ def test_the_moments_between_two_times(made: tuple[Path, list[Moment]]) -> None:
         found = list(recording.moments(added[2].snapshot.began, added[4].snapshot.began))
     for one, other in zip(added[2:5], found, strict=True):
         same(one, other)
+
+
+def test_numbers_of_those_between_two_times_and_a_lean_moment(made: tuple[Path, list[Moment]]) -> None:
+    path, moments = made
+    with Recording(path) as recording:
+        began = [moment.snapshot.began for moment in moments]
+        numbers = recording.between(began[1], began[2])
+        assert len(numbers) == 2
+        for number, moment in zip(numbers, moments[1:3], strict=True):
+            lean = replace(moment, holdings=None, billed=None, cgroups={})
+            same(recording.numbered(number, lean=True), lean)
+            same(recording.numbered(number), moment)
+        assert len(recording.between()) == len(moments)
 
 
 def test_reading_leaves_nothing_beside_the_file(made: tuple[Path, list[Moment]]) -> None:

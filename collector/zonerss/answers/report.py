@@ -1,0 +1,471 @@
+"""What a recording tells of its zones and processes: their courses, and a verdict on each. Pure.
+
+Snapshots are taken in one after the other; of each only figures are kept, eight bytes each, so that a day of a thousand
+zones fits into memory.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from zonerss.answers.files import FileUsage
+from zonerss.answers.growth import Point
+from zonerss.answers.trend import Shape, Trend, trend_of
+from zonerss.answers.verdict import (
+    Cause,
+    Courses,
+    Room,
+    Verdict,
+    Word,
+    Worker,
+    growing_bill,
+    growing_kind,
+    judged,
+)
+from zonerss.records import ProcessUsage, Usage
+from zonerss.records.bills import Bill
+from zonerss.records.machine import Machine
+from zonerss.snapshot import Snapshot
+from zonerss.units import PAGE_BYTES, format_size, pages_to_bytes
+
+_KINDS = ("anon", "file", "shmem", "hugetlb", "swap")
+_BILLS = ("cache", "slab", "sockets", "kernel")
+_ZONE = ("look", "rss", *_KINDS, "charged", *_BILLS, "uncertainty", "processes")
+_PROCESS = ("look", "rss", *_KINDS, "exclusive")
+_NONE = -1
+"""Stands for unknown in an array."""
+_BATCH_BYTES = pages_to_bytes(64)
+"""Charged in advance for each processor (MEMCG_CHARGE_BATCH)."""
+_WORKER_PART = 0.8
+"""A process is one of the workers of a zone if it was there in so many of the zone's looks."""
+_COUNTED = 1 << 20
+"""What a process more stands for, so that a number of processes has a course."""
+
+ProcessKey = tuple[str, int, int]
+"""Boot id, pid, start ticks: what identifies a process."""
+
+
+class Rows:
+    """Figures of one zone or process, one row for each look that it was in."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = {name: array("q") for name in columns}
+
+    def add(self, **figures: int | None) -> None:
+        """A row; every column is named."""
+        for name, column in self._columns.items():
+            figure = figures[name]
+            column.append(_NONE if figure is None else figure)
+
+    def __len__(self) -> int:
+        return len(self._columns["look"])
+
+    def column(self, name: str) -> Sequence[int | None]:
+        """Its figures."""
+        return [None if figure == _NONE else figure for figure in self._columns[name]]
+
+    def points(self, seconds: Sequence[float], *names: str, less: Collection[str] = ()) -> list[Point]:
+        """The sum of some columns, without some others; rows in which one of them is unknown are left out."""
+        found = []
+        uncertain = self._columns.get("uncertainty")
+        for row, look in enumerate(self._columns["look"]):
+            plus = [self._columns[name][row] for name in names]
+            minus = [self._columns[name][row] for name in less]
+            if _NONE not in plus and _NONE not in minus:
+                doubt = max(uncertain[row], 0) if uncertain else 0
+                found.append(Point(seconds[look], sum(plus) - sum(minus), doubt))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class MachineLook:
+    """The whole machine at one look."""
+
+    began: datetime
+    machine: Machine | None
+    total: Usage
+    gaps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What became of a zone or a process."""
+
+    first: Point
+    last: Point
+    peak: Point
+    """By rss; seconds since the first look of the recording."""
+    looks: int
+    trend: Trend
+    """Of what is mapped, with its swap."""
+    verdict: Verdict
+    rows: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneReport(Course):
+    """A zone."""
+
+    usage: Usage
+    """At its last look."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessReport(Course):
+    """A process."""
+
+    usage: ProcessUsage
+    """At its last look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a recording tells."""
+
+    file: str
+    host_name: str
+    by: str
+    looks: Sequence[MachineLook]
+    seconds: Sequence[float]
+    """Of each look, since the first one."""
+    snapshots: int
+    """In the range; those that were looked at are no more."""
+    zones: Sequence[ZoneReport]
+    """Those that grow first, then the largest."""
+    processes: Sequence[ProcessReport]
+    """Likewise."""
+    damaged: Sequence[str] = ()
+    """Sentences about snapshots that could not be read."""
+    snapshot: Snapshot | None = None
+    """The last one."""
+
+
+@dataclass(slots=True)
+class _Cached:
+    """An open file of a zone."""
+
+    name: str
+    pid: int
+    first: int
+    last: int
+
+
+class Reporter:
+    """Takes in the snapshots of a recording, the oldest first."""
+
+    def __init__(self, by: str, processors: int = 1) -> None:
+        """
+        :param by: the grouping
+        :param processors: of the machine
+        """
+        self._by = by
+        self._doubt = 2 * processors * _BATCH_BYTES
+        self._looks: list[MachineLook] = []
+        self._seconds: list[float] = []
+        self._zones: dict[str, Rows] = {}
+        self._usages: dict[str, Usage] = {}
+        self._processes: dict[ProcessKey, Rows] = {}
+        self._process_usages: dict[ProcessKey, ProcessUsage] = {}
+        self._opened: dict[str, dict[tuple[object, ...], _Cached]] = {}
+        self._snapshot: Snapshot | None = None
+
+    def add(
+        self,
+        snapshot: Snapshot,
+        boot_id: str = "",
+        bill: Callable[[str], Bill | None] = lambda cgroup: None,
+    ) -> None:
+        """
+        A look, with processes and the files of the memory controller.
+
+        :param bill: of a cgroup
+        """
+        look = len(self._looks)
+        self._looks.append(MachineLook(snapshot.began, snapshot.machine, snapshot.total, len(snapshot.gaps)))
+        self._seconds.append((snapshot.began - self._looks[0].began).total_seconds())
+        for usage in snapshot.zones:
+            found = None if usage.cgroup is None else bill(usage.cgroup)
+            self._add_zone(look, usage, found)
+        start_of = {member.task.pid: member.task.start_ticks for member in snapshot.members}
+        for process in snapshot.processes or ():
+            key = boot_id, process.pid, start_of.get(process.pid, 0)
+            self._add_process(look, key, process)
+        self._snapshot = snapshot
+
+    def opened(self, zone: str, key: tuple[object, ...], name: str, pid: int, cached_bytes: int) -> None:
+        """What of a file that a zone holds open is in the page cache, at the look that was added last."""
+        seen = self._opened.setdefault(zone, {}).setdefault(
+            key, _Cached(name, pid, cached_bytes, cached_bytes)
+        )
+        seen.name, seen.pid, seen.last = name, pid, cached_bytes
+
+    def _add_zone(self, look: int, usage: Usage, bill: Bill | None) -> None:
+        rows = self._zones.setdefault(usage.zone, Rows(_ZONE))
+        stat = {} if bill is None else bill.stat
+        rows.add(
+            look=look,
+            rss=usage.rss_bytes,
+            **{kind: getattr(usage, f"{kind}_bytes") for kind in _KINDS},
+            charged=usage.charged_bytes,
+            cache=usage.cache_unmapped_bytes,
+            slab=stat.get("slab"),
+            sockets=stat.get("sock"),
+            kernel=None if bill is None else bill.kernel_bytes,
+            uncertainty=usage.uncertainty_bytes,
+            processes=usage.processes,
+        )
+        self._usages[usage.zone] = usage
+
+    def _add_process(self, look: int, key: ProcessKey, process: ProcessUsage) -> None:
+        rows = self._processes.setdefault(key, Rows(_PROCESS))
+        kinds = {kind: getattr(process, f"{kind}_bytes") for kind in _KINDS}
+        rows.add(look=look, rss=process.rss_bytes, exclusive=process.exclusive_bytes, **kinds)
+        self._process_usages[key] = process
+
+    # ---- and what they tell ------------------------------------------------------------------------------
+
+    def report(
+        self,
+        file: str,
+        host_name: str,
+        snapshots: int,
+        files: Callable[[str], tuple[Sequence[FileUsage], Sequence[FileUsage]]] | None = None,
+        damaged: Sequence[str] = (),
+    ) -> Report:
+        """
+        The report.
+
+        :param snapshots: how many the range has
+        :param files: the files of a zone at the first and at the last look; None: not kept
+        """
+        of_zone: dict[str, list[ProcessKey]] = {}
+        for key, usage in self._process_usages.items():
+            of_zone.setdefault(usage.zone, []).append(key)
+        zones = [self._zone(name, of_zone.get(name, ()), files) for name in self._zones]
+        unsharing = {zone.usage.zone for zone in zones if zone.verdict.word is Word.UNSHARING}
+        processes = [self._process(key, unsharing) for key in self._processes]
+        return Report(
+            file,
+            host_name,
+            self._by,
+            self._looks,
+            self._seconds,
+            snapshots,
+            sorted(zones, key=lambda zone: (*_order(zone), zone.usage.zone)),
+            sorted(processes, key=lambda process: (*_order(process), process.usage.pid)),
+            damaged,
+            self._snapshot,
+        )
+
+    def _zone(
+        self,
+        name: str,
+        keys: Sequence[ProcessKey],
+        files: Callable[[str], tuple[Sequence[FileUsage], Sequence[FileUsage]]] | None,
+    ) -> ZoneReport:
+        rows, usage = self._zones[name], self._usages[name]
+        rss, used = self._points(rows, "rss"), self._used(rows)
+        charged = self._points(rows, "charged")
+        courses = Courses(
+            used=_trend(used),
+            kinds=self._by_kind(rows),
+            charged=trend_of(charged, self._doubt),
+            beside=trend_of(rows.points(self._seconds, "charged", less=("rss",)), self._doubt),
+            billed={
+                part: trend
+                for part in _BILLS
+                if (trend := trend_of(self._points(rows, part), self._doubt)) is not None
+            },
+            workers=self._workers(rows, keys),
+            seconds=used[-1].seconds - used[0].seconds,
+        )
+        cause = self._cause(courses, keys, usage, files) if courses.used.shape is Shape.GROWS else None
+        billed = self._billed(courses, name)
+        found = judged(courses, cause, billed, self._room(usage))
+        return ZoneReport(*_ends(rss), courses.used, found, rows, usage)
+
+    def _process(self, key: ProcessKey, unsharing: Collection[str]) -> ProcessReport:
+        rows, usage = self._processes[key], self._process_usages[key]
+        used = self._used(rows)
+        trend = _trend(used)
+        grows = trend.shape is Shape.GROWS
+        courses = Courses(
+            used=trend,
+            kinds=self._by_kind(rows) if grows else {},
+            seconds=used[-1].seconds - used[0].seconds,
+        )
+        cause = Cause(growing_kind(courses), trend.grown_bytes) if grows else None
+        zone = self._usages.get(usage.zone)
+        found = judged(courses, cause, None, None if zone is None else self._room(zone))
+        worker = self._worker(key)
+        if usage.zone in unsharing and worker.worn_bytes and found.word is not Word.GROWS:
+            found = _wears_off(worker, found)
+        return ProcessReport(*_ends(self._points(rows, "rss")), courses.used, found, rows, usage)
+
+    def _by_kind(self, rows: Rows) -> dict[str, Trend]:
+        return {kind: _trend(self._points(rows, kind)) for kind in _KINDS if any(rows.column(kind))}
+
+    def _points(self, rows: Rows, name: str) -> list[Point]:
+        return rows.points(self._seconds, name)
+
+    def _used(self, rows: Rows) -> list[Point]:
+        return rows.points(self._seconds, "rss", "hugetlb", "swap")
+
+    def _workers(self, rows: Rows, keys: Iterable[ProcessKey]) -> list[Worker]:
+        least = _WORKER_PART * len(rows)
+        return [self._worker(key) for key in keys if len(self._processes[key]) >= least]
+
+    def _worker(self, key: ProcessKey) -> Worker:
+        rows, usage = self._processes[key], self._process_usages[key]
+        rss, shared = self._points(rows, "rss"), rows.points(self._seconds, "rss", less=("exclusive",))
+        return Worker(
+            usage.pid,
+            usage.command,
+            rss[-1].size_bytes - rss[0].size_bytes,
+            shared[0].size_bytes,
+            shared[-1].size_bytes,
+        )
+
+    def _cause(
+        self,
+        courses: Courses,
+        keys: Sequence[ProcessKey],
+        usage: Usage,
+        files: Callable[[str], tuple[Sequence[FileUsage], Sequence[FileUsage]]] | None,
+    ) -> Cause:
+        kind = growing_kind(courses)
+        grown = courses.kinds[kind].grown_bytes or courses.used.grown_bytes
+        gained = {key: self._gained(key, kind, usage.zone) for key in keys}
+        key = max(gained, key=lambda key: (gained[key], -key[1]), default=None)
+        more = self._more_processes(usage.zone)
+        if key is None or (gained[key] * 2 < grown and more > 1):
+            return Cause("processes", grown, processes=more)
+        process = self._process_usages[key]
+        file = None
+        if kind in ("file", "shmem", "hugetlb") and files is not None:
+            file = _grown_file(*files(usage.zone))
+        return Cause(kind, grown, process.pid, process.command, file)
+
+    def _gained(self, key: ProcessKey, kind: str, zone: str) -> int:
+        """By how much a process grew of a kind; all that it has, if it began later than its zone."""
+        names = ("anon", "swap") if kind in ("anon", "swap") else (kind,)
+        points = self._processes[key].points(self._seconds, *names)
+        began = points[0].seconds <= self._used(self._zones[zone])[0].seconds
+        return points[-1].size_bytes - (points[0].size_bytes if began else 0)
+
+    def _more_processes(self, zone: str) -> int:
+        counts = [count or 0 for count in self._zones[zone].column("processes")]
+        seconds = [point.seconds for point in self._used(self._zones[zone])]
+        points = [Point(when, count * _COUNTED) for when, count in zip(seconds, counts, strict=True)]
+        return counts[-1] - counts[0] if _trend(points).shape is Shape.GROWS else 0
+
+    def _billed(self, courses: Courses, zone: str) -> Cause | None:
+        kind = growing_bill(courses)
+        if kind is None:
+            return None
+        trend = courses.billed.get(kind)
+        grown = 0 if trend is None else trend.last.size_bytes - trend.first.size_bytes
+        files = sorted(
+            self._opened.get(zone, {}).values(), key=lambda file: (file.last - file.first, file.last)
+        )
+        if kind != "cache" or not files:
+            charged = courses.charged.grown_bytes if courses.charged else 0
+            return Cause(kind, grown or charged)
+        file = files[-1]
+        command = next(
+            (usage.command for key, usage in self._process_usages.items() if key[1] == file.pid), None
+        )
+        return Cause(kind, grown, file.pid, command, file.name)
+
+    def _room(self, usage: Usage) -> Room:
+        machine = self._looks[-1].machine
+        limit = None
+        if usage.limit_bytes is not None and usage.charged_bytes is not None:
+            limit = usage.limit_bytes - usage.charged_bytes
+        return Room(
+            None if limit is None else limit + (usage.cache_unmapped_bytes or 0),
+            limit,
+            None if machine is None else machine.available_bytes,
+        )
+
+
+def _trend(points: Sequence[Point]) -> Trend:
+    found = trend_of(points)
+    assert found is not None  # who is in a report was in a look
+    return found
+
+
+def _ends(points: Sequence[Point]) -> tuple[Point, Point, Point, int]:
+    return points[0], points[-1], max(points, key=lambda point: point.size_bytes), len(points)
+
+
+def _order(course: Course) -> tuple[float, int]:
+    """Those that grow fastest first, then the largest."""
+    return -(course.verdict.bytes_per_second or 0.0), -course.last.size_bytes
+
+
+def _grown_file(before: Sequence[FileUsage], after: Sequence[FileUsage]) -> str | None:
+    """The name of the file of which there is more than before, most of all."""
+    had = {usage.file: usage.bytes for usage in before}
+    names = {(file.device, file.inode, file.kind): size for file, size in had.items() if file is not None}
+    gained = {
+        usage.file.name: usage.bytes - names.get((usage.file.device, usage.file.inode, usage.file.kind), 0)
+        for usage in after
+        if usage.file is not None
+    }
+    most = max(gained, key=lambda name: gained[name], default=None)
+    return None if most is None or gained[most] < PAGE_BYTES else most
+
+
+def _wears_off(worker: Worker, found: Verdict) -> Verdict:
+    return Verdict(
+        Word.UNSHARING,
+        f"of what it maps it shared {format_size(worker.shared_first_bytes)} with others at first and "
+        f"{format_size(worker.shared_last_bytes)} in the end, while its rss stayed: it writes to memory that it "
+        "inherited",
+        "it ends when all that is written to has been copied",
+        Cause("anon", worker.worn_bytes, worker.pid, worker.command),
+        found.slope,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A zone in two reports. None: it is not in one of them."""
+
+    zone: str
+    before: ZoneReport | None
+    after: ZoneReport | None
+
+    @property
+    def growth_change(self) -> float | None:
+        """By how many bytes a second it grows faster; None: not known of both."""
+        paces = [None if one is None else one.verdict.bytes_per_second for one in (self.before, self.after)]
+        return None if paces[0] is None or paces[1] is None else paces[1] - paces[0]
+
+    @property
+    def peak_change(self) -> int | None:
+        """By how many bytes its peak is higher; None: it is in one of them only."""
+        if self.before is None or self.after is None:
+            return None
+        return self.after.peak.size_bytes - self.before.peak.size_bytes
+
+
+def compared(before: Report, after: Report) -> list[Compared]:
+    """The zones of two reports, worst growth first: how much faster, then how much more at the peak."""
+    sides: tuple[Mapping[str, ZoneReport], ...] = tuple(
+        {zone.usage.zone: zone for zone in report.zones} for report in (before, after)
+    )
+    names = dict.fromkeys([*sides[1], *sides[0]])
+    rows = [Compared(name, sides[0].get(name), sides[1].get(name)) for name in names]
+
+    def order(row: Compared) -> tuple[float, int, str]:
+        pace = row.growth_change
+        if pace is None and row.after is not None:
+            pace = row.after.verdict.bytes_per_second
+        return -(pace or 0.0), -(row.peak_change or 0), row.zone
+
+    return sorted(rows, key=order)

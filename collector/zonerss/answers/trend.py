@@ -1,0 +1,272 @@
+"""What the course of a size is: it stays, it grows, or it rises and falls again. Pure.
+
+The slope is that of Theil and Sen, the median of the slopes of all pairs of points, and its bounds are those of Sen's
+confidence interval, the slopes of the ranks that Kendall's test allows by chance in one case of a thousand. Memory has
+a memory: a point is near the one before it, so there is less to be learnt from each. What is left when the slope is
+taken off tells how near (its correlation with itself, one point later), and the bounds are widened by as much.
+
+A slope alone takes the rise of a saw's tooth for growth. So the course is cut where it turns: where it goes back by
+more than its noise, and by a good part of all that it moved.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+
+from zonerss.answers.growth import Point, Slope, median, ranks_aside, slopes_of
+
+LEAST_POINTS = 8
+"""With fewer, nothing is said: eight even points are in rising order by chance in one case of 40,320."""
+MOST_POINTS = 120
+"""Of more, so many are looked at, at even distances: the pairs of all would take too long."""
+MATERIAL_BYTES = 256 << 10
+_MATERIAL_PART = 0.002
+_TURN_PART = 0.35
+"""It has turned where it went back by so much of all that it moved."""
+_NOISES = 6.0
+"""And by so many standard deviations of its noise."""
+_NORMAL_999 = 3.29
+_MOST_CORRELATION = 0.9
+_TAIL_PART = 0.75
+"""So much of the course must lie after the last fall for its rise to count as growth."""
+_FALLING_PART = 0.05
+"""What falls by no more than this part of what it rises never fell."""
+_EVEN_PART = 0.1
+"""What grows does so from each third of the time to the next, and in the last half: by this part of all or more."""
+_BLOCKS = 6
+_TROUGHS = 5
+"""So many troughs, each above the one before, are growth."""
+_RISES = 4
+_STEP_PART = 0.5
+"""What never fell grows if it rose at least four times, and no one rise is more than this part of all."""
+_TOOTH_POINTS = 3.0
+"""A tooth of fewer points is not seen."""
+_STRAIGHT_PART = 0.6
+"""A tooth rises: what it gains is this part of all its steps, at the least. What wanders has no teeth."""
+
+
+class Shape(StrEnum):
+    """What a course is."""
+
+    STEADY = "steady"
+    GROWS = "grows"
+    SAW_TOOTH = "saw-tooth"
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """The course of a size."""
+
+    first: Point
+    last: Point
+    peak: Point
+    count: int
+    """Points, before they were thinned."""
+    slope: Slope | None
+    """None: all points are of one time."""
+    shape: Shape | None
+    """None: there are too few points to tell."""
+    why: str = ""
+    """In a clause, for people."""
+    grown_bytes: int = 0
+    """Where it grows: from its floor in the beginning to its floor in the end, or since it fell."""
+    since_seconds: float | None = None
+    """Where it grows since it fell: when that was, by the clock of the points."""
+    period_seconds: float | None = None
+    """Of a saw: from one peak to the next. None: there was one fall only."""
+    amplitude_bytes: int = 0
+    """Of a saw: how far it falls, the median."""
+    least_bytes: int = MATERIAL_BYTES
+    """Less is not taken for a change: what is material, and its noise."""
+
+
+def thinned(points: Sequence[Point], most: int = MOST_POINTS) -> Sequence[Point]:
+    """The first, the last, and others between them at even distances; no more than ``most``."""
+    if len(points) <= most:
+        return points
+    last = len(points) - 1
+    return [points[round(number * last / (most - 1))] for number in range(most)]
+
+
+def trend_of(points: Sequence[Point], doubt_bytes: int = 0) -> Trend | None:
+    """
+    The course of some points, the oldest first.
+
+    :param doubt_bytes: a change of no more than this is none, as by what the kernel counts in batches
+    :return: None where there is no point
+    """
+    if not points:
+        return None
+    peak = max(points, key=lambda point: point.size_bytes)
+    ends = points[0], points[-1], peak, len(points)
+    few = thinned(points)
+    whole = sure_slope(few)
+    if len(few) < LEAST_POINTS or whole is None:
+        return Trend(*ends, whole, None, f"{len(points)} snapshots are too few to tell")
+    course = _Course(few, doubt_bytes)
+    if course.range_bytes < course.material_bytes:
+        return Trend(*ends, whole, Shape.STEADY, "it hardly moved", least_bytes=course.least_bytes)
+    return _judged(course, whole, ends)
+
+
+def sure_slope(points: Sequence[Point]) -> Slope | None:
+    """
+    The slope, with bounds in which it is in 999 of 1,000 cases.
+
+    :return: None where there are no two points of different times
+    """
+    slopes = slopes_of(points)
+    if not slopes:
+        return None
+    span = points[-1].seconds - points[0].seconds
+    doubt = 2 * median(sorted(point.uncertainty_bytes for point in points)) / span if span > 0 else 0.0
+    middle = median(slopes)
+    aside = ranks_aside(len(points), len(slopes), _NORMAL_999 * _widened(points, middle))
+    return Slope(middle, slopes[aside] - doubt, slopes[-1 - aside] + doubt)
+
+
+def _widened(points: Sequence[Point], bytes_per_second: float) -> float:
+    """By how much bounds are wider because a point is near the one before it."""
+    rest = [point.size_bytes - bytes_per_second * (point.seconds - points[0].seconds) for point in points]
+    mean = sum(rest) / len(rest)
+    rest = [one - mean for one in rest]
+    square = sum(one * one for one in rest)
+    if square <= len(rest):  # less than a byte: rounding
+        return 1.0
+    correlation = sum(one * other for one, other in pairwise(rest)) / square
+    correlation = min(max(correlation, 0.0), _MOST_CORRELATION)
+    return math.sqrt((1 + correlation) / (1 - correlation))
+
+
+class _Course:
+    """Points, how noisy they are, and where they turn."""
+
+    def __init__(self, points: Sequence[Point], doubt_bytes: int) -> None:
+        self.points = points
+        self.sizes = [point.size_bytes for point in points]
+        self.range_bytes = max(self.sizes) - min(self.sizes)
+        ordered = sorted(self.sizes)
+        doubt_bytes += 2 * round(median(sorted(point.uncertainty_bytes for point in points)))
+        self.material_bytes = max(MATERIAL_BYTES, doubt_bytes, median(ordered) * _MATERIAL_PART)
+        self.noise_bytes = _noise(self.sizes)
+        self.turns = _turns(
+            self.sizes, max(self.material_bytes, self.range_bytes * _TURN_PART, self.noise_bytes * _NOISES)
+        )
+
+    @property
+    def least_bytes(self) -> int:
+        """What is taken for a change, at the least."""
+        return round(max(self.material_bytes, self.noise_bytes))
+
+    @property
+    def falls(self) -> list[tuple[int, int]]:
+        """Where it fell: the numbers of the peak and of the trough after it."""
+        return [(start, end) for start, end in pairwise(self.turns) if self.sizes[end] < self.sizes[start]]
+
+    @property
+    def is_toothed(self) -> bool:
+        """Whether what lies between its turns are the teeth of a saw: long enough to be seen, and rising straight."""
+        rises = [self.sizes[a : b + 1] for a, b in pairwise(self.turns) if self.sizes[b] > self.sizes[a]]
+        straight = sorted(
+            (rise[-1] - rise[0]) / sum(abs(late - early) for early, late in pairwise(rise)) for rise in rises
+        )
+        is_long = len(self.points) >= _TOOTH_POINTS * len(self.falls)
+        return bool(straight) and is_long and median(straight) >= _STRAIGHT_PART
+
+
+def _noise(sizes: Sequence[int]) -> float:
+    """The standard deviation of what is neither trend nor tooth, by how far points are off between their neighbours."""
+    off = sorted(abs(b - (a + c) / 2) for a, b, c in zip(sizes, sizes[1:], sizes[2:], strict=False))
+    return 1.4826 / math.sqrt(1.5) * median(off) if off else 0.0
+
+
+def _turns(sizes: Sequence[int], least: float) -> list[int]:
+    """The numbers of the points at which it turned by ``least`` or more, the first one, and where it got to last."""
+    turns = [0]
+    way = low = high = far = 0
+    for number, size in enumerate(sizes):
+        if way == 0:
+            low, high = (number if size < sizes[low] else low), (number if size > sizes[high] else high)
+            if sizes[high] - sizes[low] >= least:
+                way, begin, far = (1, low, high) if low < high else (-1, high, low)
+                turns += [begin] if begin else []
+        elif (size - sizes[far]) * way >= 0:
+            far = number
+        elif (sizes[far] - size) * way >= least:
+            turns.append(far)
+            way, far = -way, number
+    end = far if way else len(sizes) - 1
+    return turns if end == turns[-1] else [*turns, end]
+
+
+def _judged(course: _Course, whole: Slope, ends: tuple[Point, Point, Point, int]) -> Trend:
+    falls, sizes, points = course.falls, course.sizes, course.points
+    begin = falls[-1][1] if falls else 0
+    if len(points) - begin >= max(_TAIL_PART * len(points), LEAST_POINTS):
+        tail = points[begin:] if begin else points
+        slope = (whole if begin == 0 else sure_slope(tail)) or whole
+        why, grown = _grown(tail, slope, whole, course)
+        if why:
+            since = points[begin].seconds if begin else None
+            return Trend(*ends, slope, Shape.GROWS, why, grown, since)
+    if len(falls) >= 2 and course.is_toothed:
+        amplitude = round(median(sorted(sizes[start] - sizes[end] for start, end in falls)))
+        troughs = [sizes[end] for _, end in falls]
+        climbed = troughs[-1] - troughs[0]
+        if (
+            len(falls) >= _TROUGHS
+            and climbed >= max(course.material_bytes, amplitude * _EVEN_PART)
+            and all(early < late for early, late in pairwise(troughs))
+        ):
+            why = f"it rises and falls, and each of its {len(falls)} troughs is above the one before"
+            return Trend(*ends, whole, Shape.GROWS, why, climbed)
+        peaks = [points[start].seconds for start, _ in falls]
+        period = median(sorted(late - early for early, late in pairwise(peaks)))
+        why = f"it rose and fell {len(falls)} times"
+        return Trend(*ends, whole, Shape.SAW_TOOTH, why, period_seconds=period, amplitude_bytes=amplitude)
+    if len(falls) == 1 and course.turns[-1] > falls[0][1] and falls[0][0] > 0 and course.is_toothed:
+        start, end = falls[0]
+        why = "it rose, fell once, and rose again"
+        return Trend(*ends, whole, Shape.SAW_TOOTH, why, amplitude_bytes=sizes[start] - sizes[end])
+    return Trend(*ends, whole, Shape.STEADY, _steady(course), least_bytes=course.least_bytes)
+
+
+def _grown(points: Sequence[Point], slope: Slope, whole: Slope, course: _Course) -> tuple[str, int]:
+    """Why it grows, and by how much its floor rose; an empty text: it is not sure that it does."""
+    sizes = [point.size_bytes for point in points]
+    third = max(len(sizes) // 3, 2)
+    floors = min(sizes[:third]), min(sizes[third:-third] or sizes[third : third + 1]), min(sizes[-third:])
+    half = len(sizes) // 2
+    grown = floors[2] - floors[0]
+    late = min(sizes[-third:]) - min(sizes[half - third // 2 : half + third // 2 + 1])
+    total = sizes[-1] - sizes[0]
+    if max(grown, total) < course.least_bytes or min(
+        floors[1] - floors[0], floors[2] - floors[1], late
+    ) < _EVEN_PART * max(grown, 1):
+        return "", 0
+    steps = [b - a for a, b in pairwise(sizes)]
+    ups, downs = sum(step for step in steps if step > 0), -sum(step for step in steps if step < 0)
+    rises = sum(step > 0 for step in steps)
+    if downs <= _FALLING_PART * ups and rises >= _RISES and max(steps) <= _STEP_PART * ups:
+        return "it rose again and again and never fell", max(total, grown)
+    if slope.least > 0 and whole.least > 0:  # what begins where it was least has a slope by that alone
+        return "its slope is above 0 in 999 of 1,000 cases", max(total, grown)
+    blocks = [sizes[n * len(sizes) // _BLOCKS : (n + 1) * len(sizes) // _BLOCKS] for n in range(_BLOCKS)]
+    if all(blocks) and all(min(a) < min(b) and max(a) < max(b) for a, b in pairwise(blocks)):
+        return "each sixth of the time lies above the one before", max(total, grown)
+    return "", 0
+
+
+def _steady(course: _Course) -> str:
+    sizes, falls = course.sizes, course.falls
+    if len(falls) == 1:
+        start, _ = falls[0]
+        return "it rose once and came back" if start > 0 else "it fell and stayed there"
+    early = max(sizes[: len(sizes) // 2])
+    if early - sizes[0] >= course.material_bytes and max(sizes) - early < course.material_bytes:
+        return "it rose in the beginning and not since"
+    return "it moved up and down and is not sure to grow"

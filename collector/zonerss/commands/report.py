@@ -1,0 +1,206 @@
+"""Is it a leak? What became of each zone and process over the time of a recording, and a verdict on each.
+
+The verdict is steady, grows, saw-tooth, bill-only (what the kernel charges grows, what is mapped does not) or unsharing
+(processes write to memory that they inherited at fork). Each says what it rests on, and what would change it. Two
+recordings are compared: the worst growth first.
+
+--fail-on makes it a test: the exit status is 3 where a condition holds, as in --fail-on 'growth(web)>1M/min',
+'rss(web)>80M' (its peak) or 'verdict(*)=grows'.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+
+from zonerss.answers.conditions import Condition, Held, outcomes, parse_conditions
+from zonerss.answers.files import FileUsage, files_usage
+from zonerss.answers.report import Compared, Report, Reporter, compared
+from zonerss.census.usage import zone_names
+from zonerss.commands.options import count
+from zonerss.commands.quantities import moment_of
+from zonerss.commands.record import DIRECTORY, SUFFIX, own_file
+from zonerss.errors import CannotServe, NotKept, UsageError
+from zonerss.history.recording import Recording
+from zonerss.history.replay import PastSession
+from zonerss.snapshot import Snapshot
+from zonerss.views.document import render_json
+from zonerss.views.report import (
+    condition_lines,
+    document,
+    markdown_compared,
+    render,
+    render_compared,
+    render_markdown,
+)
+from zonerss.views.terminal import find_terminal, printing_to
+from zonerss.views.text import fit
+
+MOST_LOOKS = 240
+"""Of a longer range so many snapshots are looked at, at even distances."""
+HOLDS = 3
+"""The exit status where a condition of --fail-on holds."""
+
+
+def prepare(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this verb."""
+    parser.add_argument(
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help=f"a recording (default: {DIRECTORY}/HOST{SUFFIX}); two: the second is compared with the first",
+    )
+    parser.add_argument(
+        "--by", metavar="WAY", help="how to group processes: zone (default), cgroup, depth=N, slice, session"
+    )
+    parser.add_argument(
+        "--since", type=moment_of, metavar="TIME", help="only snapshots from then on: 20:55, -1d, 2026-05-31"
+    )
+    parser.add_argument("--until", type=moment_of, metavar="TIME", help="only snapshots until then")
+    parser.add_argument(
+        "--fail-on",
+        action="append",
+        default=[],
+        metavar="CONDITION",
+        help="end with status 3 if it holds: 'growth(ZONE)>1M/min', 'rss(ZONE)>80M', 'verdict(*)=grows'; may be "
+        "repeated (docs/report.md)",
+    )
+    parser.add_argument("--limit", type=count, metavar="N", help="show the first N zones, and processes")
+    parser.add_argument("--bytes", action="store_true", help="whole bytes instead of K, M and G")
+    forms = parser.add_mutually_exclusive_group()
+    forms.add_argument("--json", action="store_true", help="print JSON (docs/json.md)")
+    forms.add_argument("--markdown", action="store_true", help="print Markdown, for a comment on a change")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read the recordings and print what they tell."""
+    conditions = [one for text in args.fail_on for one in parse_conditions(text)]
+    files = args.files or [own_file()]
+    if len(files) > 2:
+        raise UsageError("report takes two recordings at the most: the second is compared with the first")
+    if args.since and args.until and args.since > args.until:
+        raise UsageError("--since is later than --until")
+    reports = [read(file, args.by or "zone", args.since, args.until) for file in files]
+    report, before = reports[-1], reports[0] if len(reports) == 2 else None
+    found = _tested(conditions, report)
+    rows = None if before is None else compared(before, report)
+    _print(args, report, before, rows, found)
+    for line in condition_lines(found):
+        print(f"zonerss: {line}", file=sys.stderr)
+    return HOLDS if any(held.holding for held in found) else 0
+
+
+def read(file: str, by: str, since: datetime | None = None, until: datetime | None = None) -> Report:
+    """
+    What a recording tells of a range of time.
+
+    :raises UsageError: it cannot be grouped so
+    :raises CannotServe: it is no recording, or has nothing of that time
+    """
+    with Recording(file) as recording:
+        numbers = recording.between(since, until)
+        if not numbers:
+            first, last = recording.span()
+            raise CannotServe(
+                f"{file} has no snapshot in this range: it goes from {first:%Y-%m-%d %H:%M:%S} to "
+                f"{last:%Y-%m-%d %H:%M:%S} UTC"
+            )
+        reporter: Reporter | None = None
+        damaged: list[str] = []
+        chosen: list[int] = []
+        for number in _thinned(numbers):
+            try:
+                past = PastSession(recording, number=number, lean=True)
+            except CannotServe as err:
+                damaged.append(str(err))
+                continue
+            moment = past.moment
+            reporter = reporter or Reporter(by, moment.processors)
+            reporter.add(past.take(by, processes=True, controls=True), moment.boot_id, moment.bills.get)
+            chosen.append(number)
+        if reporter is None:
+            raise CannotServe(f"of {file} no snapshot of this range can be read: {damaged[0]}")
+        files = _Files(recording, by, chosen[0], chosen[-1])
+        return reporter.report(file, recording.host_name, len(numbers), files.of, damaged)
+
+
+def _thinned(numbers: Sequence[int]) -> list[int]:
+    if len(numbers) <= MOST_LOOKS:
+        return list(numbers)
+    last = len(numbers) - 1
+    return [numbers[round(at * last / (MOST_LOOKS - 1))] for at in range(MOST_LOOKS)]
+
+
+class _Files:
+    """The files of zones at the first and the last look; read when somebody asks."""
+
+    def __init__(self, recording: Recording, by: str, *numbers: int) -> None:
+        self._recording, self._by, self._numbers = recording, by, numbers
+        self._snapshots: list[Snapshot] | None = None
+
+    def of(self, zone: str) -> tuple[Sequence[FileUsage], Sequence[FileUsage]]:
+        """None at a moment of which they were not kept, or cannot be read."""
+        if self._snapshots is None:
+            self._snapshots = self._read()
+        if not self._snapshots:
+            return (), ()
+        before, after = (self._files(snapshot, zone) for snapshot in self._snapshots)
+        return before, after
+
+    def _read(self) -> list[Snapshot]:
+        try:
+            return [PastSession(self._recording, number=number).take(self._by) for number in self._numbers]
+        except CannotServe:
+            return []
+
+    def _files(self, snapshot: Snapshot, zone: str) -> Sequence[FileUsage]:
+        try:
+            holdings, _ = snapshot.ask().holdings()
+        except NotKept:
+            return ()
+        return files_usage(snapshot.parts, zone_names(snapshot.members), holdings, zone)
+
+
+def _tested(conditions: Sequence[Condition], report: Report) -> list[Held]:
+    """
+    What comes of the conditions.
+
+    :raises CannotServe: it cannot be told of a zone
+    :raises UnknownZone: there is no such zone
+    """
+    found = outcomes(conditions, report)
+    for held in found:
+        if not held.asked and held.condition.is_name:
+            raise CannotServe(
+                f"--fail-on {held.condition.text}: there is no zone {held.condition.zones!r} in {report.file}"
+            )
+        if held.unknown and not held.holding:
+            zone = held.unknown[0]
+            raise CannotServe(
+                f"--fail-on {held.condition.text} cannot be told of {zone.usage.zone}: {zone.verdict.because}"
+            )
+    return found
+
+
+def _print(
+    args: argparse.Namespace,
+    report: Report,
+    before: Report | None,
+    rows: Sequence[Compared] | None,
+    found: Sequence[Held],
+) -> None:
+    if args.json:
+        print(render_json(document(report, found, before, rows, args.limit)))
+        return
+    terminal = find_terminal()
+    with printing_to(terminal):
+        if args.markdown:
+            lines = [] if rows is None else [*markdown_compared(rows, args.limit, args.bytes), ""]
+            lines += render_markdown(report, args.limit, args.bytes)
+        else:
+            lines = [] if rows is None else [*render_compared(rows, args.limit, args.bytes), ""]
+            lines += render(report, args.limit, args.bytes)
+            lines = list(fit(lines, terminal.width))
+    print("\n".join(lines))

@@ -1,0 +1,213 @@
+"""zonerss report: what it reads of recordings, with which status it ends, and what it says of files that are none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.history.moments import Host
+
+from zonerss.commands import main, report
+from zonerss.history.keeper import Keeper
+
+NAMES = ["leaking", "other", "still"]
+LOOKS = 24
+
+
+def record(path: Path, pages: int, seconds: int = 10) -> None:
+    """Three zones, of which the first one grows by so many pages a look."""
+    host = Host(3, 2, names=NAMES, processes=2)
+    with Keeper(path) as keeper:
+        for number in range(LOOKS):
+            keeper.add(host.moment(seconds * number))
+            host.grow(0, pages)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "a.zrec"
+    record(path, 256)
+    return path
+
+
+@pytest.fixture(scope="module")
+def still(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "b.zrec"
+    record(path, 0)
+    return path
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: object) -> dict[str, Any]:
+    assert main(["report", "--no-config", "--json", *map(str, words)]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str]:
+    status = main(["report", "--no-config", *map(str, words)])
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    return status, err
+
+
+def test_each_zone_has_its_verdict(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = told(capsys, made)
+    words = {zone["zone"]: zone["verdict"] for zone in found["zones"]}
+    assert words == {"leaking": "grows", "other": "steady", "still": "steady"}
+    leaking = found["zones"][0]
+    assert leaking["growth_bytes_per_second"] == pytest.approx(256 * 4096 / 10, rel=0.01)
+    assert leaking["last_bytes"] - leaking["first_bytes"] == (LOOKS - 1) * 256 * 4096
+    assert leaking["peak_time"] == found["ended"]
+    assert (found["snapshots"], found["snapshots_read"]) == (LOOKS, LOOKS)
+    assert len(found["processes"]) == 6
+
+
+def test_text_and_markdown_say_the_same(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for option in ((), ("--markdown",)):
+        assert main(["report", "--no-config", str(made), *option]) == 0
+        text = capsys.readouterr().out
+        assert "leaking" in text
+        assert "grows" in text
+        assert "6.0M/min" in text
+
+
+def test_a_range_and_a_grouping(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = told(
+        capsys, made, "--since", "2026-11-22T12:01:00Z", "--until", "2026-11-22T12:02:30Z", "--by", "cgroup"
+    )
+    assert (found["snapshots"], found["by"]) == (9, "cgroup")
+    assert found["began"] == "2026-11-22T12:01:00.000250Z"
+    assert [zone["verdict"] for zone in found["zones"]] == ["grows", "steady", "steady"]
+
+
+def test_a_long_range_is_thinned(
+    made: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "MOST_LOOKS", 10)
+    found, all_of_it = told(capsys, made), LOOKS
+    assert (found["snapshots"], found["snapshots_read"]) == (all_of_it, 10)
+    assert found["ended"] == "2026-11-22T12:03:50.000250Z"
+    assert found["zones"][0]["verdict"] == "grows"
+
+
+def test_two_are_compared(made: Path, still: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = told(capsys, still, made)
+    assert (found["compared_with"], found["file"]) == (str(still), str(made))
+    first = found["compared"][0]
+    assert (first["zone"], first["before"]["verdict"], first["after"]["verdict"]) == (
+        "leaking",
+        "steady",
+        "grows",
+    )
+    assert first["growth_change_bytes_per_second"] == pytest.approx(256 * 4096 / 10, rel=0.01)
+    for option in ((), ("--markdown",)):
+        assert main(["report", "--no-config", str(still), str(made), *option]) == 0
+        assert "leaking" in capsys.readouterr().out.splitlines()[2 if option else 1]
+
+
+@pytest.mark.parametrize(
+    ("condition", "status"),
+    [
+        ("growth(leaking)>5M/min", 3),
+        ("growth(leaking)>7M/min", 0),
+        ("verdict(*)=grows", 3),
+        ("verdict(*)=bill-only", 0),
+        ("rss(still)>1", 3),
+    ],
+)
+def test_a_condition_that_holds_is_status_3(
+    made: Path, capsys: pytest.CaptureFixture[str], condition: str, status: int
+) -> None:
+    assert main(["report", "--no-config", str(made), "--fail-on", condition]) == status
+    assert ("holds of" in capsys.readouterr().err) == (status == 3)
+
+
+def test_one_of_several_conditions_is_enough(made: Path) -> None:
+    words = ["--fail-on", "rss(still)>9P", "--fail-on", "rss(still)>9P, verdict(leaking)=grows"]
+    assert main(["report", "--no-config", str(made), *words]) == 3
+
+
+def test_what_cannot_be_told_is_status_1(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert refused(capsys, made, "--fail-on", "rss(none)>1") == (
+        1,
+        f"zonerss: --fail-on rss(none)>1: there is no zone 'none' in {made}\n",
+    )
+    status, said = refused(
+        capsys, made, "--until", "2026-11-22T12:00:20Z", "--fail-on", "growth(still)>1M/min"
+    )
+    assert (status, "cannot be told of still: 2 snapshots are too few to tell" in said) == (1, True)
+
+
+def test_a_wrong_condition_is_status_2_before_anything_is_read(capsys: pytest.CaptureFixture[str]) -> None:
+    status, said = refused(capsys, "/nonexistent", "--fail-on", "growth(web)>1M")
+    assert (status, "at character 15 there must be /" in said) == (2, True)
+
+
+def test_a_range_without_snapshots(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, said = refused(capsys, made, "--since", "2026-11-23")
+    assert status == 1
+    assert (
+        "has no snapshot in this range: it goes from 2026-11-22 12:00:00 to 2026-11-22 12:03:50 UTC" in said
+    )
+    assert refused(capsys, made, "--since", "2026-11-23", "--until", "2026-11-22")[0] == 2
+
+
+def test_three_files_are_too_many(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert refused(capsys, made, made, made)[0] == 2
+
+
+def test_files_that_are_no_recording(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "there is no" in refused(capsys, tmp_path / "none")[1]
+    (tmp_path / "text").write_text("no database\n" * 99)
+    assert "is no recording of zonerss" in refused(capsys, tmp_path / "text")[1]
+    newer = tmp_path / "newer.zrec"
+    shutil.copy(made, newer)
+    with sqlite3.connect(newer) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    status, said = refused(capsys, newer)
+    assert (status, "recorded by a newer zonerss" in said) == (1, True)
+
+
+def test_half_of_it_overwritten(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A sentence, or what is whole: never a traceback, and never a figure of what was overwritten."""
+    whole = told(capsys, made)
+    raw = made.read_bytes()
+    for at, size in ((len(raw) // 2, len(raw) // 2), (0, len(raw) // 2), (len(raw) // 3, 4096)):
+        path = tmp_path / f"{at}.zrec"
+        path.write_bytes(raw[:at] + b"\xa5" * size + raw[at + size :])
+        status = main(["report", "--no-config", "--json", str(path)])
+        out, err = capsys.readouterr()
+        assert status in (0, 1)
+        if status:
+            assert err.startswith("zonerss: ")
+            assert err.count("\n") == 1
+        else:
+            found = json.loads(out)
+            assert found["damaged"] or found["zones"] == whole["zones"]
+
+
+def test_damaged_snapshots_are_left_out_and_said(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.zrec"
+    shutil.copy(made, path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE snapshots SET parts = x'00' WHERE id IN (5, 6)")
+    connection.close()
+    found = told(capsys, path)
+    assert len(found["damaged"]) == 2
+    assert found["snapshots_read"] == LOOKS - 2
+    assert found["zones"][0]["verdict"] == "grows"
+
+
+def test_the_recording_of_this_host_is_the_default(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(report, "own_file", lambda: str(made))
+    assert told(capsys)["file"] == str(made)
