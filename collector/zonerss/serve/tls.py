@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from zonerss.errors import UsageError
+from zonerss.kernel.private import memory_file
 from zonerss.serve.webconfig import TlsConfig
 
 LOOK_AGAIN_SECONDS = 1.0
@@ -69,10 +70,8 @@ def _file_of(path: str | None, text: str | None) -> Iterator[str]:
     if path is not None:
         yield path
         return
-    with open(os.memfd_create("zonerss-pem"), "w", encoding="utf-8") as file:
-        file.write(text or "")
-        file.flush()
-        yield f"/dev/fd/{file.fileno()}"
+    with memory_file(text or "") as made:
+        yield made
 
 
 def _no_password() -> str:

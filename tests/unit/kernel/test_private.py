@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zonerss.kernel.private import make_private_directory
+from zonerss.kernel.private import make_private_directory, memory_file
 from zonerss.kernel.safely import Unfit
 
 
@@ -50,3 +50,9 @@ def test_a_strangers_directory_is_refused(tmp_path: Path) -> None:
 def test_above_it_nothing_is_made(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         make_private_directory(str(tmp_path / "a" / "b"))
+
+
+def test_a_file_in_memory_has_the_text_and_goes() -> None:
+    with memory_file("a key\n") as path:
+        assert Path(path).read_text("utf-8") == "a key\n"
+    assert not Path(path).exists()
