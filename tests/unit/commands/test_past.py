@@ -85,7 +85,7 @@ class FakeRecording:
     def before(self, when: datetime, count: int) -> list[int]:
         return [n for n, time in enumerate(self.times()) if time <= when][:-1][-count:]
 
-    def numbered(self, number: int) -> Moment:
+    def numbered(self, number: int, lean: bool = False) -> Moment:
         return self._whole(self.kept[number])
 
     def _whole(self, moment: Moment) -> Moment:
