@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from zonerss.cap import words
-from zonerss.cap.forecast import can_be_had, goal, obtainable, reclaimable
+from zonerss.cap.forecast import can_be_had, goal, obtainable, reclaimable, swap_room
 from zonerss.cap.records import (
     Action,
     Arm,
@@ -180,7 +180,8 @@ def next_step(given: Given, state: ZoneState) -> PageOut | Reclaim | None:
     rss = max(look.rss_bytes - state.left.total_bytes - _shrunk(state), 0)
     rest = look.classes.cold.less(state.tried)
     if not state.used_up:
-        pages = _first(obtainable(cap, rest, given.machine), min(wanted, STEP_BYTES))
+        can = obtainable(cap, rest, _room(given, state, look))
+        pages = _first(can, min(wanted, STEP_BYTES))
         if pages.total_bytes:
             return PageOut(state.zone, words.page_out(cap, rss, pages, wanted), pages)
     if state.reclaim_in_vain or rss <= cap.cap_bytes:
@@ -188,6 +189,14 @@ def next_step(given: Given, state: ZoneState) -> PageOut | Reclaim | None:
     cold = reclaimable(cap, look, given.machine, rest) - state.reclaim_bytes
     nbytes = _whole_pages(min(wanted, rss - cap.cap_bytes, cold, RECLAIM_BYTES))
     return Reclaim(state.zone, words.reclaim(cap, rss, nbytes), nbytes) if nbytes else None
+
+
+def _room(given: Given, state: ZoneState, look: Look) -> int:
+    """In swap. The machine is asked before each step; what the cgroup's limit leaves was seen at the look."""
+    room = swap_room(look, given.machine)
+    if look.swap_room_bytes is None:
+        return room
+    return max(min(room, look.swap_room_bytes - state.left.swap_backed_bytes), 0)
 
 
 def _goal(given: Given, look: Look, done_bytes: int = 0) -> int:
@@ -333,7 +342,7 @@ def _after_bound(given: Given, state: ZoneState, bound: Bound) -> ZoneState:
     if first:
         state = replace(state, highest_bytes=max(state.highest_bytes, bound.bytes))
     if given.machine.reclaiming and state.phase in (Phase.ARMED, Phase.TAKING):
-        return _leave(state, Phase.OVER)  # reclaim clears accessed bits, too: what looks cold may be in use
+        return _interrupted(given, state)
     if bound.bytes > given.cap.cap_bytes:
         return state
     state = replace(state, over=state.over and bound.bytes > _line(given.cap))
@@ -345,6 +354,17 @@ def _after_bound(given: Given, state: ZoneState, bound: Bound) -> ZoneState:
     if state.phase is Phase.PAUSED and due(given, state.until_ns):
         return replace(state, phase=Phase.UNDER, until_ns=0, pause=None)
     return state
+
+
+def _interrupted(given: Given, state: ZoneState) -> ZoneState:
+    """
+    The machine reclaims, which clears accessed bits, too: what looks cold may be in use.
+
+    Clearing them again and again would take from reclaim what it goes by: so that comes later each time.
+    """
+    if state.left.total_bytes:
+        return replace(state, phase=Phase.SETTLING)
+    return _pause(given, state, Pause.PROBLEM, words.interrupted())
 
 
 def _leave(state: ZoneState, phase: Phase) -> ZoneState:
@@ -408,7 +428,7 @@ def _looked_cold(given: Given, state: ZoneState, look: Look) -> ZoneState:
         return replace(state, phase=Phase.OVER, until_ns=given.now_ns + STALE_NS)
     if next_step(given, state) is None:
         return _pause(given, state, Pause.NOTHING, words.nothing(given.cap, look, given.machine))
-    can = obtainable(given.cap, cold, given.machine)
+    can = obtainable(given.cap, cold, swap_room(look, given.machine))
     state = replace(state, phase=Phase.TAKING, until_ns=given.now_ns)
     return _says(state, given.now_ns, words.found_cold(given.cap, look, can, _goal(given, look)))
 
@@ -428,7 +448,7 @@ def _after_step(given: Given, state: ZoneState, step: Step) -> ZoneState:
     state = replace(
         state,
         tried=state.tried.plus(step.tried) if paging else state.tried,
-        used_up=state.used_up or (paging and step.tried.total_bytes < step.asked_bytes),
+        used_up=state.used_up or (paging and (not left or step.tried.total_bytes < step.asked_bytes)),
         reclaim_bytes=state.reclaim_bytes + (0 if paging else step.asked_bytes),
         reclaim_in_vain=state.reclaim_in_vain or (not paging and 2 * left < step.asked_bytes),
         left=state.left.plus(_first(step.left, left)),

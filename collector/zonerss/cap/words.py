@@ -207,19 +207,26 @@ def obstacles(cap: Cap, look: Look, machine: Machine) -> list[str]:
         several -= (classes.cold_several or ByKind()).total_bytes
     own = ByKind(*(classes.own.of(kind) if kind in cap.may else 0 for kind in KINDS))
     room = "swap is full" if machine.swap_bytes else "there is no swap"
+    if machine.swap_bytes and look.swap_room_bytes is not None and look.swap_room_bytes <= 0:
+        room = "its cgroup may not use more swap"
     found = {
         f"is shared with {names(classes.shared_with)}": classes.shared_bytes,
         "is locked": classes.locked_bytes,
         f"is mapped by several of its processes ({why_not or 'in use'})": several,
         "may not be paged out by its rule": classes.own.total_bytes - own.total_bytes,
     }
-    if not swap_room(machine):
+    if not swap_room(look, machine):
         found[f"is anon or shmem ({room})"] = own.swap_backed_bytes
         own = ByKind(0, own.file_bytes, 0)
     if classes.cold is not None:
         found["is in use"] = own.less(classes.cold).total_bytes
     rows = sorted(((size, text) for text, size in found.items() if size > 0), key=lambda row: -row[0])
     return [f"{format_size(size)} {text}" for size, text in rows]
+
+
+def interrupted() -> str:
+    """Reclaim while bits are watched."""
+    return "the whole machine has reclaimed memory meanwhile, which clears accessed bits: what is cold is not known"
 
 
 def not_armed(problem: str) -> str:
