@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
+import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pytest
 from tests.live.cgroups import Hierarchy, unescape
 from tests.own import NAME
 
+PATIENCE_SECONDS = 2.0
 Things = dict[object, str]
 """By what tells one from another: what a person is told of it."""
 
@@ -133,6 +135,13 @@ class Leftovers:
             pytest.fail(f"left behind: {', '.join(sorted(left.values()))}", pytrace=False)
 
     def _left(self) -> Things:
+        """What was begun and has not ended; a thread that was told to end may take a moment."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        while (left := self._begun()) and time.monotonic() < until:
+            time.sleep(0.01)
+        return left
+
+    def _begun(self) -> Things:
         known = self._before.keys() | {one for things in self._wide.values() for one in things}
         return {one: text for one, text in self.watch.things().items() if one not in known}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import Any
 
 import bcrypt
@@ -48,6 +48,13 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return found
 
 
+@pytest.fixture
+def passwords() -> Iterator[Passwords]:
+    made = Passwords()
+    yield made
+    made.close()
+
+
 def run(passwords: Passwords, *headers: str | None, clients: str = "") -> list[Verdict]:
     async def ask() -> list[Verdict]:
         asked: list[Coroutine[Any, Any, Verdict]] = [
@@ -58,14 +65,15 @@ def run(passwords: Passwords, *headers: str | None, clients: str = "") -> list[V
     return asyncio.run(ask())
 
 
-def test_without_users_everybody_may_ask() -> None:
-    passwords = Passwords()
+def test_without_users_everybody_may_ask(passwords: Passwords) -> None:
     assert not passwords.asks
     assert run(passwords, None, "Basic !", header("a", "b")) == [Verdict.RIGHT] * 3
 
 
-def test_right_wrong_and_unknown_cost_the_same_the_first_time(checked: list[bytes]) -> None:
-    passwords, right = Passwords(), hashed(b"secret")
+def test_right_wrong_and_unknown_cost_the_same_the_first_time(
+    passwords: Passwords, checked: list[bytes]
+) -> None:
+    right = hashed(b"secret")
     passwords.use({"alice": right})
     assert passwords.asks
     verdicts = run(passwords, header("alice", "secret"), header("alice", "Secret"), header("bob", "secret"))
@@ -79,10 +87,11 @@ def test_right_wrong_and_unknown_cost_the_same_the_first_time(checked: list[byte
     assert len(checked) == 4
 
 
-def test_new_users_are_used_without_a_hash_being_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_users_are_used_without_a_hash_being_made(
+    passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
     right = hashed(b"secret")
     monkeypatch.delattr(bcrypt, "hashpw")
-    passwords = Passwords()
     passwords.use({"alice": right, "bob": right.replace("$04$", "$05$")})
     assert passwords._dummy[:7] == b"$2b$05$"
     assert run(passwords, header("carol", "")) == [Verdict.WRONG]
@@ -94,8 +103,7 @@ def test_a_dummy_is_a_hash_of_its_cost(cost: int) -> None:
     assert not bcrypt.checkpw(b"", dummy(cost))
 
 
-def test_a_password_that_was_changed_is_not_remembered(checked: list[bytes]) -> None:
-    passwords = Passwords()
+def test_a_password_that_was_changed_is_not_remembered(passwords: Passwords, checked: list[bytes]) -> None:
     passwords.use({"alice": hashed(b"old")})
     assert run(passwords, header("alice", "old")) == [Verdict.RIGHT]
     passwords.use({"alice": hashed(b"new")})
@@ -104,8 +112,7 @@ def test_a_password_that_was_changed_is_not_remembered(checked: list[bytes]) -> 
     assert run(passwords, header("alice", "new")) == [Verdict.WRONG]
 
 
-def test_as_much_of_a_password_counts_as_bcrypt_looks_at() -> None:
-    passwords = Passwords()
+def test_as_much_of_a_password_counts_as_bcrypt_looks_at(passwords: Passwords) -> None:
     passwords.use({"alice": hashed(b"x" * 72)})
     assert run(passwords, header("alice", "x" * 80), header("alice", "x" * 71)) == [
         Verdict.RIGHT,
@@ -114,8 +121,7 @@ def test_as_much_of_a_password_counts_as_bcrypt_looks_at() -> None:
     assert run(passwords, header("alice", b"x" * 72 + b"\0"), header("alice", b"\xff")) == [Verdict.WRONG] * 2
 
 
-def test_one_client_cannot_make_others_wait(checked: list[bytes]) -> None:
-    passwords = Passwords()
+def test_one_client_cannot_make_others_wait(passwords: Passwords, checked: list[bytes]) -> None:
     passwords.use({"alice": hashed(b"secret")})
     flood = [header("alice", str(number)) for number in range(10)]
     verdicts = run(passwords, *flood, header("alice", "secret"), clients="f" * 10 + "g")
@@ -125,8 +131,7 @@ def test_one_client_cannot_make_others_wait(checked: list[bytes]) -> None:
     assert run(passwords, flood[0]) == [Verdict.WRONG]
 
 
-def test_a_few_clients_cannot_make_others_wait(checked: list[bytes]) -> None:
-    passwords = Passwords()
+def test_a_few_clients_cannot_make_others_wait(passwords: Passwords, checked: list[bytes]) -> None:
     passwords.use({"alice": hashed(b"secret")})
     crowd = "abcd" * MOST_WAITING_OF_ONE
     assert len(crowd) == MOST_WAITING
@@ -140,15 +145,14 @@ def test_a_few_clients_cannot_make_others_wait(checked: list[bytes]) -> None:
     assert not passwords._waiting
 
 
-def test_as_many_clients_as_may_wait_leave_no_room() -> None:
-    passwords = Passwords()
+def test_as_many_clients_as_may_wait_leave_no_room(passwords: Passwords) -> None:
     passwords.use({"alice": hashed(b"secret")})
     flood = [header("alice", str(number)) for number in range(MOST_WAITING + 1)]
     verdicts = run(passwords, *flood, clients="abcdefghijklmnopq")
     assert verdicts == [Verdict.WRONG] * MOST_WAITING + [Verdict.BUSY]
 
 
-def test_a_request_that_is_cancelled_waits_no_more() -> None:
+def test_a_request_that_is_cancelled_waits_no_more(passwords: Passwords) -> None:
     async def leave() -> None:
         asked = asyncio.ensure_future(passwords.verdict(header("alice", "secret"), "c"))
         await asyncio.sleep(0)
@@ -158,13 +162,11 @@ def test_a_request_that_is_cancelled_waits_no_more() -> None:
             await asked
         assert not passwords._waiting
 
-    passwords = Passwords()
     passwords.use({"alice": hashed(b"secret")})
     asyncio.run(leave())
 
 
-def test_what_is_remembered_is_bounded() -> None:
-    passwords = Passwords()
+def test_what_is_remembered_is_bounded(passwords: Passwords) -> None:
     passwords.use({"alice": hashed(b"secret"), "bob": hashed(b"secret")})
     run(passwords, header("alice", "secret"))
     for number in range(3 * MOST_REMEMBERED):
@@ -199,8 +201,7 @@ def test_any_header_is_credentials_or_none(text: str) -> None:
     credentials("Basic " + text)
 
 
-def test_what_waits_is_dropped_at_the_end() -> None:
-    passwords = Passwords()
+def test_what_waits_is_dropped_at_the_end(passwords: Passwords) -> None:
     passwords.use({"alice": hashed(b"secret")})
     passwords.close()
     with pytest.raises(RuntimeError):
