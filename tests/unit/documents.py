@@ -63,6 +63,7 @@ from zonerss.records.bills import Bill, Billed
 from zonerss.records.facts import Fact, Probe
 from zonerss.records.files import FileKind, Holdings, MappedFile, OpenFile, OpenFiles
 from zonerss.records.images import Image
+from zonerss.records.kills import BoxTally
 from zonerss.records.mappings import PAGE_DEVICE, PAGE_ZERO, VmaPages
 from zonerss.records.shmem import Shmem, ShmemKind
 from zonerss.snapshot import Snapshot
@@ -741,6 +742,13 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "report-compared": lambda: report_compared_text(),
     "report-too-short": lambda: printed(report_view.document(watched(3), limit=1)),
     "recording": lambda: printed(record.document(recorded())),
+    "recording-black-box": lambda: printed(
+        record.document(
+            recorded(
+                box=BoxTally(300.0, 2.0, 31, 0.25, 16 << 20, 217_000, kills=2, kills_lost=1, looks_kept=29)
+            )
+        )
+    ),
     "recording-nothing": lambda: printed(record.document(nothing_recorded())),
     "cap-simulation": lambda: printed(cap_simulation.document(cap_simulated())),
     "check": lambda: check_text(PROBES, f"6.18 {ODD}"),

@@ -31,6 +31,7 @@ ELSEWHERE = {
     "records/bills.py": "tests/unit/kernel/test_memcg.py",
     "records/files.py": "tests/unit/walk/test_files.py",
     "records/shmem.py": "tests/unit/kernel/test_shmem.py",
+    "records/kills.py": "tests/unit/history/test_blackbox.py",
     "records/facts.py": "tests/unit/walk/test_probe.py",
     "records/machine.py": "tests/unit/kernel/test_meminfo.py",
     "records/images.py": "tests/unit/kernel/test_images.py",

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from zonerss.answers.growth import LOOKS, Growth
 from zonerss.errors import StoreFull, StoreTooLarge
 from zonerss.records import Usage
+from zonerss.records.kills import BoxTally
 from zonerss.snapshot import Snapshot
 
 _CANDIDATES = 5
@@ -114,6 +115,8 @@ class Recorded:
     latest: Snapshot | None = None
     """Without its frames."""
     growth: Growth = field(default_factory=Growth)
+    box: BoxTally | None = None
+    """Of --black-box."""
 
     def note(self, snapshot: Snapshot, took_bytes: int) -> None:
         """A snapshot was kept."""

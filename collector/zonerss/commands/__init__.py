@@ -71,6 +71,7 @@ LATE_IMPORTS = {
     ("snapshot", "flight"): 2,  # and threading
     ("kernel.compiler", "bcc"): 69,
     ("snapshot", "motion.window"): 11,
+    ("history.blackbox", "motion.victims"): 3,
     ("snapshot", "walk.arming"): 1,
     ("snapshot", "walk.mapcounts"): 1,
     ("snapshot", "walk.incore"): 2,

@@ -133,6 +133,26 @@ def since(text: str) -> float | datetime:
     return moment_of(text) if seconds is None else seconds
 
 
+def black_box(text: str) -> tuple[float, float]:
+    """
+    How long a black box remembers, and how often it looks, in seconds: 5m/2s; 5m is every 2 s.
+
+    :raises argparse.ArgumentTypeError: it is none, or too long or too short
+    """
+    span_text, slash, interval_text = text.partition("/")
+    span, interval = _seconds(span_text), _seconds(interval_text) if slash else 2.0
+    if (
+        span is None
+        or interval is None
+        or not (10 <= span <= 3600 and 0.1 <= interval <= 60 and interval <= span)
+    ):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no black box: say how long it remembers (10s to 1h) and how often it looks (0.1s to 1m), "
+            "as in 5m/2s"
+        )
+    return span, interval
+
+
 def _clock(text: str, now: datetime, coming: bool, zone: tzinfo | None) -> datetime | None:
     """The nearest moment at which local clocks show it, before now or after it."""
     match = re.fullmatch(_CLOCK, text)

@@ -24,13 +24,15 @@ from typing import TYPE_CHECKING, TextIO
 from zonerss.answers.recording import ClockWatch, Pace, Recorded, Refusals
 from zonerss.commands.ending import Ending, Leave
 from zonerss.commands.options import Collect, add_walk_options, read_rules
-from zonerss.commands.quantities import duration_within, moment_of, size
+from zonerss.commands.quantities import black_box, duration_within, moment_of, size
 from zonerss.commands.running import run_command
 from zonerss.commands.watching import interval
 from zonerss.errors import EXHAUSTED, CannotServe, StoreFull, UnknownZone, UsageError
+from zonerss.history.blackbox import BlackBox, Kills, opening_sentences
 from zonerss.history.keeper import Keeper
 from zonerss.history.moment import Moment, take_moment
 from zonerss.history.recording import Recording
+from zonerss.history.ring import Ring
 from zonerss.kernel.private import make_private_directory
 from zonerss.snapshot import Session
 from zonerss.views.document import render_json
@@ -101,6 +103,13 @@ def prepare(parser: Parser) -> None:
         help="leave out which files are mapped and who is charged: a cheaper look, of which files, whatif and explain "
         "cannot be asked later",
     )
+    parser.add_argument(
+        "--black-box",
+        type=black_box,
+        metavar="SPAN/INTERVAL",
+        help="look more often, as in 5m/2s, and keep these looks in memory only, but for what was before the kernel "
+        "killed a process for want of memory",
+    )
     add_walk_options(parser, by=False)
     parser.add_argument(
         "--json",
@@ -138,18 +147,33 @@ def run(args: argparse.Namespace) -> int:
             keeper = stack.enter_context(Keeper(path, args.keep, args.max_size))
         except Leave:
             return 0
-        recorder = Recorder(session, keeper, Progress(args.json), args, path)
+        progress = Progress(args.json)
+        box = _black_box(args, keeper, progress, stack)
+        recorder = Recorder(session, keeper, progress, args, path, box=box)
         recorder.record(ending)
     recorder.tell()
     return 0
 
 
+def _black_box(
+    args: argparse.Namespace, keeper: Keeper, progress: Progress, stack: ExitStack
+) -> BlackBox | None:
+    if args.black_box is None:
+        return None
+    span, interval = args.black_box
+    ring, kills = stack.enter_context(Ring(span)), Kills()
+    stack.callback(kills.close)
+    for sentence in opening_sentences(ring, kills):
+        progress.say(sentence)
+    return BlackBox(keeper, ring, kills, interval, progress.say)
+
+
 def _run_command(args: argparse.Namespace) -> int:
     if not args.command:
         raise UsageError("there is no command after --: zonerss record -- COMMAND")
-    for option in ("span", "until", "zone"):
+    for option in ("span", "until", "zone", "black_box"):
         if getattr(args, option):
-            name = "for" if option == "span" else option
+            name = "for" if option == "span" else option.replace("_", "-")
             raise UsageError(f"--{name} is not for a command: it is looked at until it ends, with all zones")
     if args.output is None:
         return run_command(args, None)
@@ -303,6 +327,7 @@ class Recorder:
         look: Callable[[Session, bool, Sequence[str]], Moment] = take_moment,
         sleep: Callable[[float], None] = time.sleep,
         clocks: Clocks | None = None,
+        box: BlackBox | None = None,
     ) -> None:
         self._session, self._keeper, self._progress, self._args = session, keeper, progress, args
         self._look_at, self._sleep, self._clocks = look, sleep, clocks or Clocks()
@@ -310,11 +335,14 @@ class Recorder:
         self._began, self._processor = self._clocks.monotonic(), processor_seconds()
         self._refusals = Refusals()
         self._is_blind = False
+        self._box = box
+        self._box_pace = Pace(box.tally.interval_seconds, self._began) if box else None
         self.recorded = Recorded(
             file=path,
             host_name=os.uname().nodename,
             interval_seconds=args.interval or _INTERVAL,
             began=self._clocks.now(),
+            box=box.tally if box else None,
         )
 
     def record(self, ending: Ending) -> None:
@@ -336,14 +364,15 @@ class Recorder:
                 if self._is_over(pace.due):
                     self.recorded.ended_by = "until"
                     break
-                with ending.interruptible():
-                    self._sleep(max(pace.due - self._clocks.monotonic(), 0))
+                self._wait(pace.due, ending)
         except Leave:
             assert ending.signal is not None
             self.recorded.ended_by = ending.signal.name
         except BaseException:
             self._progress.clear()  # what is said of it gets a line of its own
             raise
+        if self._box is not None:
+            self._box.keep_kills()
         self._measure()
 
     def tell(self) -> None:
@@ -360,6 +389,26 @@ class Recorder:
         until: datetime = self._args.until
         return self._clocks.now() + timedelta(seconds=due - self._clocks.monotonic()) > until
 
+    def _wait(self, due: float, ending: Ending) -> None:
+        """Until the next round; meanwhile the black box looks."""
+        box, pace = self._box, self._box_pace
+        while box and pace and pace.due < due:
+            with ending.interruptible():
+                self._sleep(max(pace.due - self._clocks.monotonic(), 0))
+                self._box_look(box)
+            pace.done(self._clocks.monotonic())
+            self._measure()
+        with ending.interruptible():
+            self._sleep(max(due - self._clocks.monotonic(), 0))
+
+    def _box_look(self, box: BlackBox) -> None:
+        try:
+            box.look(self._session, processor_seconds)
+        except (OSError, MemoryError) as err:
+            if not self._is_blind:
+                self._progress.say(f"cannot look, and goes on: {str(err) or EXHAUSTED[errno.ENOMEM]}")
+            self._is_blind = True
+
     def _round(self, ending: Ending) -> None:
         if jump := self._clock_watch.look(self._clocks.now(), self._clocks.boot()):
             self.recorded.clock_jumps += 1
@@ -367,6 +416,8 @@ class Recorder:
         with ending.interruptible():
             moment = self._try_to_look()
         if moment is not None:
+            if self._box is not None:
+                self._box.seen(moment)
             self._keep(moment)
         self._measure()
         self._progress.show(self.recorded)

@@ -14,7 +14,7 @@ import signal
 from typing import TYPE_CHECKING, NoReturn
 
 from zonerss.commands.options import add_walk_options, read_rules
-from zonerss.commands.quantities import duration, duration_within, size
+from zonerss.commands.quantities import black_box, duration, duration_within, size
 from zonerss.errors import CannotServe, UsageError
 from zonerss.kernel.privileges import close_files_but
 from zonerss.serve.addresses import DEFAULT, parse_address
@@ -79,6 +79,13 @@ def prepare(parser: argparse.ArgumentParser) -> None:
         help="with --record: forget the oldest beyond a size, as in 1G",
     )
     parser.add_argument(
+        "--black-box",
+        type=black_box,
+        metavar="SPAN/INTERVAL",
+        help="with --record: look more often, as in 5m/2s, for half of --max-cpu, and keep these looks in memory only, "
+        "but for what was before the kernel killed a process for want of memory",
+    )
+    parser.add_argument(
         "--check",
         action="store_true",
         help="open and load everything, say which capabilities are kept and why, and end",
@@ -130,6 +137,8 @@ def _settings(args: argparse.Namespace) -> Settings:
         )
     if args.record is None and (args.keep is not None or args.max_size is not None):
         raise UsageError("--keep and --max-size are for a recording: they need --record FILE")
+    if args.record is None and args.black_box is not None:
+        raise UsageError("--black-box needs --record FILE: there it keeps what was before a kill")
     addresses = [parse_address(text) for text in args.listen or ()]
     if not addresses and not passed_count(os.environ, os.getpid()):
         addresses = [parse_address(DEFAULT)]
@@ -153,6 +162,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         record=args.record,
         keep_seconds=args.keep,
         max_bytes=args.max_size,
+        black_box=args.black_box,
     )
 
 

@@ -265,7 +265,7 @@ class Found:
 
 def _zone(row: Sequence[Any]) -> Zone:
     name, cgroup, container, kind = row
-    return Zone(_text(name), _text_or_none(cgroup), _text_or_none(container), _text(kind))
+    return Zone(_text(name), text_or_none(cgroup), text_or_none(container), _text(kind))
 
 
 def _task(row: Sequence[Any]) -> Task:
@@ -318,7 +318,12 @@ def _text(value: Any) -> str:
     return value
 
 
-def _text_or_none(value: Any) -> str | None:
+def text_or_none(value: Any) -> str | None:
+    """
+    Text of a column, whose bytes may be no UTF-8.
+
+    :raises Malformed: it holds something else
+    """
     return None if value is None else _text(value)
 
 

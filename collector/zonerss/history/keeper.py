@@ -26,15 +26,20 @@ from zonerss.history.schema import (
     SCHEMA,
     SCHEMA_VERSION,
     SECTIONS,
+    SINCE_2,
     check_schema,
     nanoseconds_of,
+    sql_text,
 )
 from zonerss.kernel.keeping import Taken, hold_file
 from zonerss.kernel.safely import Unfit
+from zonerss.records.kills import Kill
 
 LEAST_BYTES = 1 << 20
 """How much --max-size must leave at the least."""
 SEGMENT_SNAPSHOTS = 64
+MOST_WORDS = 8192
+"""Characters of the kernel's words about a kill."""
 _FORGOTTEN_PART = 16
 """A segment is no larger, and spans no longer, than this part of what is kept."""
 _PAYS = 0.75
@@ -100,7 +105,7 @@ class Keeper:
 
     def add(self, moment: Moment) -> int:
         """
-        Keep a moment. It is on the disk when this returns.
+        Keep a moment. It is on the disk when this returns. It may be older than the last one, if both are of one boot.
 
         :return: how many bytes it took, those of names and of other identities that are new included
         :raises StoreFull: there is no room; what was kept is whole, and the next may fit
@@ -117,6 +122,32 @@ class Keeper:
         with suppress(StoreFull), self._sentences():  # it is kept in the log, and the next one tells
             self._write_back()
         return size
+
+    def add_kill(self, kill: Kill) -> None:
+        """
+        Keep that a process was killed. It goes with the snapshots that were kept at that time.
+
+        :raises StoreFull: there is no room
+        :raises CannotServe: the file cannot be written
+        """
+        row = (
+            *(self._segment, nanoseconds_of(kill.time), kill.pid),
+            *map(sql_text, (kill.command, kill.zone, kill.cgroup, kill.limit_cgroup)),
+            *(kill.limit_bytes, kill.constraint, str(kill.told_by), sql_text(kill.words[:MOST_WORDS])),
+        )
+        names = (
+            "segment, time_ns, pid, command, zone, cgroup, limit_cgroup, limit_bytes, reason, told_by, words"
+        )
+        try:
+            with self._sentences():
+                self._shorten_log(_SLACK_BYTES)
+                with self._transaction():
+                    self._connection.execute(
+                        f"INSERT INTO kills ({names}) VALUES ({', '.join('?' * len(row))})", row
+                    )
+        except BaseException:
+            self._forget_state()
+            raise
 
     def close(self) -> None:
         """Give the file back. What was added stays."""
@@ -151,13 +182,16 @@ class Keeper:
         connection = sqlite3.connect(self._path, timeout=5, isolation_level=None, check_same_thread=False)
         try:
             with self._sentences():
-                if check_schema(connection, self._path) == 0:
+                version = check_schema(connection, self._path)
+                if version == 0:
                     _create(connection)
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA wal_autocheckpoint = 0")
                 connection.execute(f"PRAGMA journal_size_limit = {self._wal_bytes}")
                 connection.execute("PRAGMA trusted_schema = OFF")
+                if version == 1:
+                    _upgrade(connection)
         except BaseException:
             connection.close()
             raise
@@ -167,7 +201,7 @@ class Keeper:
         """What is remembered of the file: the last snapshot. The next one begins a segment."""
         self._given.load()
         row = self._connection.execute(
-            "SELECT ended_ns, boottime_ns, age_ns FROM snapshots ORDER BY id DESC LIMIT 1"
+            "SELECT ended_ns, boottime_ns, age_ns FROM snapshots ORDER BY age_ns DESC, id DESC LIMIT 1"
         ).fetchone()
         boot = self._connection.execute("SELECT value FROM properties WHERE name = 'boot_id'").fetchone()
         self._last: tuple[int, int, int] | None = row
@@ -246,7 +280,9 @@ class Keeper:
             self._key_age_ns = age_ns
         self._segment_bytes += size
         self._count += 1
-        self._last, self._boot_id = (times[1], uptime[1], age_ns), moment.boot_id
+        if self._last is None or moment.boot_id != self._boot_id or age_ns >= self._last[2]:
+            self._last = times[1], uptime[1], age_ns
+        self._boot_id = moment.boot_id
         return size + added
 
     def _packed(self, sections: Sections, age_ns: int) -> tuple[list[bytes | None], bool]:
@@ -277,7 +313,9 @@ class Keeper:
         if moment.boot_id != self._boot_id:
             return age_ns + moment.uptime.boottime_ns, 0  # how long the host was off is not sure
         step = by_day - by_boot
-        return age_ns + max(by_boot, 0), step if abs(step) >= _CLOCK_STEP_NS else 0
+        if by_boot < 0:  # it was looked at before the last one
+            return max(age_ns + by_boot, 0), 0
+        return age_ns + by_boot, step if abs(step) >= _CLOCK_STEP_NS else 0
 
     def _now(self, moment: Moment, age_ns: int, step_ns: int) -> _Now:
         boottime_ns = moment.uptime.boottime_ns
@@ -380,7 +418,7 @@ class Keeper:
             return False
         execute = self._connection.execute
         execute("DELETE FROM snapshots WHERE id <= ?", (self._last_of(oldest, "id"),))
-        for table in IDENTITIES:
+        for table in (*IDENTITIES, "kills"):
             execute(f"DELETE FROM {table} WHERE segment <= ?", (oldest,))
         self._given.keep_from(oldest + 1)
         return True
@@ -434,6 +472,15 @@ def _create(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute("COMMIT")
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """From schema version 1 to 2, which has one table more."""
+    connection.execute("BEGIN IMMEDIATE")
+    for name in SINCE_2:
+        connection.execute(SCHEMA[name])
+    connection.execute("PRAGMA user_version = 2")
     connection.execute("COMMIT")
 
 

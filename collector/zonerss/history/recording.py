@@ -14,12 +14,13 @@ from urllib.parse import quote
 from zonerss.errors import CannotServe, Damaged
 from zonerss.history.content import SHAPES, Frame, moment_of
 from zonerss.history.figures import Budget, Malformed, Table, uncollected, unpack
-from zonerss.history.identities import Found
+from zonerss.history.identities import Found, text_or_none
 from zonerss.history.moment import Moment
 from zonerss.history.schema import BESIDE, SECTIONS, check_schema, nanoseconds_of, time_of
 from zonerss.kernel.boot import Uptime
 from zonerss.kernel.keeping import demand_regular
 from zonerss.records import Caveat
+from zonerss.records.kills import Kill, ToldBy
 
 _MOST_FIELD_BYTES = 1 << 25
 """Of one value of the file."""
@@ -28,6 +29,11 @@ _DETAILS = ("holdings", "payers")
 """Sections that a moment can do without."""
 _TIMED = "typeof(began_ns) = 'integer'"
 """A column of SQLite may hold anything. 64 bits of nanoseconds are a time, whatever they are."""
+_LAST = "age_ns DESC, id DESC"
+"""Snapshots of a black box are kept later than they were taken."""
+_KILL = "time_ns, pid, command, zone, cgroup, limit_cgroup, limit_bytes, reason, told_by, words"
+MOST_KILLS = 10_000
+"""Read of one recording."""
 _Tables = Mapping[str, Sequence[Table] | None]
 _T = TypeVar("_T")
 
@@ -79,11 +85,11 @@ class Recording:
 
     def latest(self) -> datetime:
         """
-        When the one that was kept last began. Where the clock was set back, others have later times.
+        When the last one began. Where the clock was set back, others have later times.
 
         :raises CannotServe: there is none
         """
-        rows = self._rows(f"SELECT began_ns FROM snapshots WHERE {_TIMED} ORDER BY id DESC LIMIT 1")
+        rows = self._rows(f"SELECT began_ns FROM snapshots WHERE {_TIMED} ORDER BY {_LAST} LIMIT 1")
         return time_of(rows[0][0]) if rows else self.span()[1]
 
     def times(self) -> Sequence[datetime]:
@@ -113,10 +119,10 @@ class Recording:
             raise Damaged(self._sentence(rows[0], err)) from None
 
     def before(self, when: datetime, count: int) -> Sequence[int]:
-        """The numbers of those that were kept before that of :meth:`at`, the last of them, in the order of keeping."""
+        """The numbers of those that were looked at before that of :meth:`at`, the last of them, in this order."""
         rows = self._rows(
-            f"SELECT id FROM snapshots WHERE {_TIMED} AND id < (SELECT id FROM snapshots WHERE {_TIMED} AND "
-            "began_ns <= ? ORDER BY began_ns DESC, id DESC LIMIT 1) ORDER BY id DESC LIMIT ?",
+            f"SELECT id FROM snapshots WHERE {_TIMED} AND (age_ns, id) < (SELECT age_ns, id FROM snapshots WHERE "
+            f"{_TIMED} AND began_ns <= ? ORDER BY began_ns DESC, id DESC LIMIT 1) ORDER BY {_LAST} LIMIT ?",
             (nanoseconds_of(when), count),
         )
         return [number for (number,) in reversed(rows)]
@@ -161,6 +167,24 @@ class Recording:
                     self.damaged.append(self._sentence(row, err))
                 else:
                     yield moment
+
+    def kills(self) -> Sequence[Kill]:
+        """
+        Processes that were killed for want of memory, in the order of time; the last 10,000 of them.
+
+        Those that are damaged are left out, and :attr:`damaged` has a sentence about each.
+        """
+        if self._version < 2:
+            return ()
+        found = []
+        for row in self._rows(
+            f"SELECT {_KILL} FROM kills ORDER BY time_ns DESC, id DESC LIMIT ?", (MOST_KILLS,)
+        ):
+            try:
+                found.append(_kill(row))
+            except (Malformed, ValueError, OverflowError) as err:
+                self.damaged.append(f"a kill in {self._path} cannot be read: {err}")
+        return found[::-1]
 
     def close(self) -> None:
         """Give the file back."""
@@ -331,6 +355,29 @@ def _range(start: datetime | None, end: datetime | None) -> tuple[int, int]:
     return (
         -(2**63) if start is None else nanoseconds_of(start),
         2**63 - 1 if end is None else nanoseconds_of(end),
+    )
+
+
+def _kill(row: tuple[Any, ...]) -> Kill:
+    """:raises Malformed: a column holds something else than it is for"""
+    time_ns, pid, command, zone, cgroup, limit_cgroup, limit_bytes, reason, told_by, words = row
+    for number in (pid, limit_bytes):
+        if number is not None and not isinstance(number, int):
+            raise Malformed(f"{type(number).__name__} in place of a number")
+    if not isinstance(time_ns, int):
+        raise Malformed("a time that is none")
+    texts = [text_or_none(text) for text in (command, zone, cgroup, limit_cgroup, reason)]
+    return Kill(
+        time=time_of(time_ns),
+        pid=pid,
+        command=texts[0],
+        zone=texts[1],
+        cgroup=texts[2],
+        limit_cgroup=texts[3],
+        limit_bytes=limit_bytes,
+        constraint=texts[4],
+        told_by=ToldBy(text_or_none(told_by) or ""),
+        words=text_or_none(words) or "",
     )
 
 

@@ -15,7 +15,7 @@ from zonerss.errors import CannotServe
 SUFFIX = ".zrec"
 APPLICATION_ID = 0x7A726563
 """zrec."""
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BESIDE = ("-wal", "-shm", "-journal")
 """What SQLite may keep beside the file."""
 PAGE_SIZE = 4096
@@ -38,8 +38,12 @@ SCHEMA = {
     "clock_step_ns INTEGER NOT NULL, other BLOB NOT NULL, zones BLOB NOT NULL, parts BLOB NOT NULL, "
     "processes BLOB NOT NULL, bills BLOB NOT NULL, holdings BLOB, payers BLOB)",
     "snapshots_by_time": "CREATE INDEX snapshots_by_time ON snapshots (began_ns)",
+    "kills": f"CREATE TABLE kills ({_ID}, time_ns INTEGER NOT NULL, pid INTEGER, command, zone, cgroup, limit_cgroup, "
+    "limit_bytes INTEGER, reason TEXT, told_by TEXT NOT NULL, words NOT NULL)",
 }
 """Name and statement of each."""
+SINCE_2 = ("kills",)
+"""Those that schema version 1 did not have."""
 IDENTITIES = ("zones", "owners", "processes", "sets", "texts", "files")
 """Tables of what figures refer to; segment: the last one that refers to it."""
 
@@ -49,6 +53,7 @@ _IN_THE_FILE = {
     ("table", "sqlite_sequence", "sqlite_sequence", "CREATE TABLE sqlite_sequence(name,seq)"),
 }
 """Rows of sqlite_master: SQLite itself makes the last one, for AUTOINCREMENT."""
+_OF_VERSION = {1: {row for row in _IN_THE_FILE if row[1] not in SINCE_2}, 2: _IN_THE_FILE}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -71,7 +76,8 @@ def check_schema(connection: sqlite3.Connection, path: str) -> int:
             f"{path} was recorded by a newer zonerss: its schema version is {version}, and this one reads up to "
             f"{SCHEMA_VERSION}; upgrade zonerss"
         )
-    if set(found) != _IN_THE_FILE or len(found) != len(_IN_THE_FILE):
+    expected = _OF_VERSION.get(version, set())
+    if set(found) != expected or len(found) != len(expected):
         raise CannotServe(
             f"{path} is no recording of zonerss: its tables are not those of schema version {version}"
         )

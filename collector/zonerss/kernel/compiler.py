@@ -1,4 +1,4 @@
-"""Compiles and loads bpf/churn.c by bcc, in a process of its own, and hands over what it loaded.
+"""Compiles and loads programs of bpf/ by bcc, in a process of its own, and hands over what it loaded.
 
 bcc brings clang, which takes some 100 MiB: in a small memory cgroup the kernel ends this process for it, and not the
 one that asked. What is loaded is nothing but descriptors, and those can be sent (unix(7), SCM_RIGHTS). This file is
@@ -33,20 +33,22 @@ def load(
     programs: Sequence[str],
     maps: Sequence[str],
     keep: Sequence[int],
+    file: str = "churn.c",
 ) -> dict[str, int]:
     """
     The descriptors of programs and maps, by name; whoever calls closes them.
 
-    :param source: the directory of churn.c and the stand-ins for kernel headers
+    :param source: the directory of the file and the stand-ins for kernel headers
     :param definitions: options of the compiler
     :param programs: tracepoints; the program of each is on_NAME
     :param keep: descriptors that the definitions name
+    :param file: the program's source
     :raises CannotLoad: bcc is missing, or cannot do it, or was ended
     """
     here, there = socket.socketpair()
     with here:
         with there:
-            wanted = json.dumps([str(source), list(definitions), list(programs), list(maps)])
+            wanted = json.dumps([str(source), list(definitions), list(programs), list(maps), file])
             child = subprocess.Popen(
                 [sys.executable, __file__, str(there.fileno()), wanted],
                 stdin=subprocess.DEVNULL,
@@ -78,7 +80,7 @@ def _how_it_ended(status: int) -> str:
 
 
 def _compile(
-    source: str, definitions: list[str], programs: list[str], maps: list[str]
+    source: str, definitions: list[str], programs: list[str], maps: list[str], file: str
 ) -> dict[str, int] | str:
     """What to answer: the descriptors by name, or why there are none."""
     os.environ["BCC_KERNEL_SOURCE"] = source
@@ -87,9 +89,9 @@ def _compile(
     except ImportError:
         return "bcc is missing: install Debian's python3-bpfcc"
     try:
-        bpf = BPF(src_file=f"{source}/churn.c".encode(), cflags=[*definitions, "-w"])
+        bpf = BPF(src_file=f"{source}/{file}".encode(), cflags=[*definitions, "-w"])
     except Exception as err:  # bcc raises nothing finer
-        return f"bcc cannot compile or load churn.c here: {err}"
+        return f"bcc cannot compile or load {file} here: {err}"
     found = {name: bpf[name.encode()].map_fd for name in maps}
     for name in programs:
         try:

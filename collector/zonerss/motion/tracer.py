@@ -28,7 +28,7 @@ from zonerss.units import PAGE_BYTES
 
 # In a checkout, or as bpf/build has laid it into the wheel.
 _PACKAGE = Path(__file__).resolve().parents[1]
-_SOURCE = next(
+SOURCE = next(
     (
         path
         for path in (_PACKAGE.parents[1] / "bpf", _PACKAGE / "_core" / "churn")
@@ -156,7 +156,7 @@ class ChurnTracer:
             programs = ("calibrate", *_HOT, *((_HELD,) if holds else ()), *_RARE, *_OPTIONAL)
             maps = (*_MAPS, "threads") if holds else _MAPS
             try:
-                self._files = load(_SOURCE, definitions, programs, maps, (calibration,))
+                self._files = load(SOURCE, definitions, programs, maps, (calibration,))
             except CannotLoad as err:
                 raise CannotServe(str(err)) from None
             self._libbpf.run_raw_tracepoint(self._files["calibrate"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zonerss.schemas.words import count, document, number, one_of, or_null, size, text, time
+from zonerss.schemas.words import count, document, number, one_of, or_null, record, size, text, time
 
 _NONE = "no snapshot was taken"
 SCHEMA = document(
@@ -28,5 +28,21 @@ SCHEMA = document(
         "processor_seconds": number("of all of it; seconds"),
         "processor_seconds_a_snapshot": or_null(number("the mean of those that were taken; seconds"), _NONE),
         "wall_seconds": number("how long it took; seconds"),
+    },
+    {
+        "black_box": record(
+            "with --black-box: what it has done",
+            {
+                "span_seconds": number("how old a look in it may be; seconds"),
+                "interval_seconds": number("from one look to the next; seconds"),
+                "looks": count("that were taken"),
+                "looks_kept": count("in the recording because of kills"),
+                "kills": count("that were kept"),
+                "kills_lost": count("that were too many, or for which there was no room"),
+                "ring_bytes": size("memory that it holds, full or not"),
+                "used_bytes": size("of it: what the looks take that are in it"),
+                "processor_seconds": number("that its looks took; seconds"),
+            },
+        ),
     },
 )

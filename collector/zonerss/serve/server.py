@@ -22,8 +22,10 @@ from aiohttp import web
 from zonerss import __version__
 from zonerss.answers.recording import Refusals
 from zonerss.errors import UsageError, ZonerssError
+from zonerss.history.blackbox import BlackBox, Kills, opening_sentences
 from zonerss.history.keeper import Keeper
 from zonerss.history.moment import Moment, take_moment
+from zonerss.history.ring import Ring
 from zonerss.kernel.malloc import map_large_blocks
 from zonerss.kernel.patience import retire_threads
 from zonerss.kernel.privileges import CAPABILITIES, allow_files, drop_privileges, open_files, privileges
@@ -78,6 +80,8 @@ class Settings:
     record: str | None = None
     keep_seconds: float | None = None
     max_bytes: int | None = None
+    black_box: tuple[float, float] | None = None
+    """How long it remembers, and how often it looks, in seconds; with a recording only."""
 
 
 def read_web_config(path: str | None) -> WebConfig:
@@ -98,6 +102,8 @@ def read_web_config(path: str | None) -> WebConfig:
 class Server:
     """All that serve needs, opened in the constructor, while there is still every privilege."""
 
+    _box: BlackBox | None = None
+
     def __init__(self, settings: Settings, log: Log) -> None:
         """
         :raises UsageError: an error in the rules or in the web configuration
@@ -111,7 +117,10 @@ class Server:
         clock.leave_out()  # this thread is that of the event loop
         self._passwords = Passwords(clock.leave_out)
         self._certificates: Certificates | None = None
-        self._pace = Pace(settings.interval_seconds, settings.share)
+        # Each of the two stays within its own half: so both together do within what is allowed.
+        share = settings.share if settings.black_box is None else settings.share / 2
+        self._pace = Pace(settings.interval_seconds, share)
+        self._clock = clock
         self._executor = ThreadPoolExecutor(1, "render", clock.leave_out)
         self._app = App(
             self._traffic,
@@ -121,6 +130,7 @@ class Server:
             lambda sentence: log.say_once("answer", sentence, ERROR),
         )
         self._loop: asyncio.AbstractEventLoop | None = None
+        ring, kills = _begin_black_box(settings, log)  # while we may lock memory, and read the kernel's log
         map_large_blocks()  # asyncio takes 256 KiB for each TLS connection
         drop_privileges(LOADING, executed=LOADING)
         # As many again for walks, and for the files of others that they read.
@@ -135,6 +145,14 @@ class Server:
             if settings.record is not None:
                 self._keeper = Keeper(settings.record, settings.keep_seconds, settings.max_bytes)
                 stack.callback(self._keeper.close)
+            if self._keeper is not None and settings.black_box and ring and kills:
+                stack.callback(kills.close)
+                stack.callback(ring.close)
+                interval = settings.black_box[1]
+                self._box_pace = Pace(interval, share)
+                self._box = BlackBox(
+                    self._keeper, ring, kills, interval, lambda sentence: log.say(sentence, WARNING)
+                )
             self._session = Session(
                 settings.source,
                 settings.read_rules(),
@@ -151,7 +169,8 @@ class Server:
         camera = Camera(
             self._take, self._pace, settings.pairs, _build(), self._found, self._failed, clock.seconds
         )
-        self._ticker = Ticker(camera.walk, self._pace)
+        more = ((self._box_look, self._box_pace),) if self._box else ()
+        self._ticker = Ticker((camera.walk, self._pace), *more)
 
     def report(self) -> list[str]:
         """What it may still do, as the kernel tells of this thread, and why."""
@@ -180,6 +199,9 @@ class Server:
         if not ended:  # a walk is under way: the kernel takes back all that it holds
             sys.stderr.flush()
             os._exit(0)
+        if self._box is not None:
+            with contextlib.suppress(ZonerssError):  # nobody is left who could be told
+                self._box.keep_kills()
         self.close()
         if self._ticker.error is not None:
             raise self._ticker.error
@@ -206,6 +228,8 @@ class Server:
     def _keep(self, keeper: Keeper, moment: Moment) -> None:
         """What goes wrong with that is said, and ends nothing."""
         try:
+            if self._box is not None:
+                self._box.seen(moment)
             keeper.add(moment)
         except ZonerssError as err:
             if self._refusals.refused(err):
@@ -213,6 +237,19 @@ class Server:
         else:
             if over := self._refusals.kept():
                 self._log.say(over, NOTICE)
+
+    def _box_look(self) -> None:
+        assert self._box is not None
+        before = self._clock.seconds()
+        try:
+            self._box.look(self._session, self._clock.seconds)
+        except (ZonerssError, OSError, MemoryError) as err:
+            self._log.say_once("box", f"the black box could not look: {err}", WARNING)
+        else:
+            self._log.say_once("box", "")
+        pace = self._box_pace
+        pace.spend(self._clock.seconds() - before)
+        self._log.say_once("box pace", box_pace_sentence(pace, self._settings.share), NOTICE)
 
     def _found(self, look: Look) -> None:
         self._log.say_once("walk", "")
@@ -233,8 +270,8 @@ class Server:
             factor *= 2
         self._log.say_once(
             "pace",
-            f"a walk takes so much processor time that with --max-cpu {100 * self._pace.share:.3g}% there is one every "
-            f"{stretched:.0f} s rather than every {wanted:g} s"
+            f"a walk takes so much processor time that with --max-cpu {100 * self._settings.share:.3g}% there is one "
+            f"every {stretched:.0f} s rather than every {wanted:g} s"
             if factor > 1
             else "",
             NOTICE,
@@ -327,6 +364,34 @@ class Server:
     def _complain(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         """What asyncio has to say, about clients mostly: each sentence once."""
         self._log.say_once("asyncio", f"{context.get('message')}: {context.get('exception')!r}", WARNING)
+
+
+def _begin_black_box(settings: Settings, log: Log) -> tuple[Ring | None, Kills | None]:
+    if settings.black_box is None:
+        return None, None
+    ring, kills = Ring(settings.black_box[0]), Kills()
+    for sentence in opening_sentences(ring, kills):
+        log.say(sentence, NOTICE)
+    return ring, kills
+
+
+def box_pace_sentence(pace: Pace, share: float) -> str:
+    """
+    What the black box may do where it may not look as often as it was asked to; empty: it may. By doublings.
+
+    :param share: of a processor's time, for it and the other walks together
+    """
+    factor = 1
+    while pace.interval_seconds * factor < pace.stretched_seconds:
+        factor *= 2
+    if factor == 1:
+        return ""
+    enough = 100 * share * pace.stretched_seconds / pace.interval_seconds
+    return (
+        f"half of --max-cpu {100 * share:.3g}% allows the black box a look about every "
+        f"{pace.interval_seconds * factor:g} s rather than every {pace.interval_seconds:g} s; --max-cpu "
+        f"{enough:.2g}% would do"
+    )
 
 
 def _listen_all(addresses: Sequence[Address], stack: ExitStack) -> Iterator[socket.socket]:

@@ -1,4 +1,4 @@
-"""One walk an interval, in a thread of its own, as seldom as the limit on processor time asks for.
+"""Walks at their intervals, in a thread of its own, as seldom as the limit on processor time asks for.
 
 A walk is paid for by the pause behind it: after one that took 0.6 s of processor time, with 1 % of a processor
 allowed, the next begins 60 s after it began, though every 30 s was asked for.
@@ -49,9 +49,9 @@ class Pace:
 class Ticker:
     """The thread that walks."""
 
-    def __init__(self, walk: Callable[[], None], pace: Pace) -> None:
-        """:param walk: walks once, and spends on the pace what that cost"""
-        self._walk, self._pace = walk, pace
+    def __init__(self, *walks: tuple[Callable[[], None], Pace]) -> None:
+        """:param walks: each walks once, and spends on its pace what that cost; the first that is due goes first"""
+        self._walks = walks
         self._stop = threading.Event()
         self._walking_since: float | None = None
         self.error: BaseException | None = None
@@ -77,11 +77,18 @@ class Ticker:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        due = [time.monotonic()] * len(self._walks)
         try:
             while not self._stop.is_set():
-                self._walking_since = began = time.monotonic()
-                self._walk()
+                now = time.monotonic()
+                next_one = next((n for n, at in enumerate(due) if at <= now), due.index(min(due)))
+                if due[next_one] > now:
+                    self._stop.wait(due[next_one] - now)
+                    continue
+                walk, pace = self._walks[next_one]
+                self._walking_since = now
+                walk()
                 self._walking_since = None
-                self._stop.wait(max(began + self._pace.stretched_seconds - time.monotonic(), 0.0))
+                due[next_one] = now + pace.stretched_seconds
         except BaseException as err:
             self.error = err

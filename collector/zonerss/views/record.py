@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from zonerss.answers.recording import Recorded
+from zonerss.records.kills import BoxTally
 from zonerss.units import format_percent, format_size
 from zonerss.views.document import time_text
 from zonerss.views.footer import counted
@@ -66,13 +67,29 @@ def closing_lines(recorded: Recorded) -> list[str]:
         return [f"no snapshot was kept in {printable(recorded.file)}", *_troubles(recorded)]
     each = recorded.added_bytes / recorded.snapshots
     taken = recorded.snapshots + recorded.not_kept
+    looking = recorded.processor_seconds - (recorded.box.processor_seconds if recorded.box else 0.0)
     return [
         f"kept {counted(recorded.snapshots, 'snapshot')} of {seconds_text(recorded.wall_seconds)} in "
         f"{printable(recorded.file)}: {_bytes_text(each)} each, {format_size(recorded.file_bytes)} in all",
-        f"cost {recorded.processor_seconds / taken:.3f} processor seconds a snapshot, "
-        f"{format_percent(recorded.processor_seconds, recorded.wall_seconds)} of a processor",
+        f"cost {looking / taken:.3f} processor seconds a snapshot, "
+        f"{format_percent(looking, recorded.wall_seconds)} of a processor",
+        *_of_the_box(recorded),
         *_troubles(recorded),
     ]
+
+
+def _of_the_box(recorded: Recorded) -> list[str]:
+    box = recorded.box
+    if box is None:
+        return []
+    each = box.processor_seconds / box.looks if box.looks else 0.0
+    lines = [
+        f"black box: {counted(box.looks, 'look')} of {each:.3f} processor seconds, "
+        f"{format_percent(box.processor_seconds, recorded.wall_seconds)} of a processor; "
+        f"{format_size(box.used_bytes)} of {format_size(box.ring_bytes)} used",
+        f"{counted(box.kills, 'kill')} kept, with {counted(box.looks_kept, 'look')} that were before",
+    ]
+    return [*lines, *([f"{counted(box.kills_lost, 'kill')} not kept"] if box.kills_lost else [])]
 
 
 def _bytes_text(size_bytes: float) -> str:
@@ -101,6 +118,7 @@ def _troubles(recorded: Recorded) -> list[str]:
 def document(recorded: Recorded) -> dict[str, Any]:
     """``zonerss.recording/1`` (docs/record.md)."""
     count, taken = recorded.snapshots, recorded.snapshots + recorded.not_kept
+    looking = recorded.processor_seconds - (recorded.box.processor_seconds if recorded.box else 0.0)
     return {
         "schema": "zonerss.recording/1",
         "file": encodable(recorded.file),
@@ -119,6 +137,21 @@ def document(recorded: Recorded) -> dict[str, Any]:
         "snapshot_bytes": round(recorded.added_bytes / count) if count else None,
         "file_bytes": recorded.file_bytes,
         "processor_seconds": round(recorded.processor_seconds, 6),
-        "processor_seconds_a_snapshot": round(recorded.processor_seconds / taken, 6) if taken else None,
+        "processor_seconds_a_snapshot": round(looking / taken, 6) if taken else None,
         "wall_seconds": round(recorded.wall_seconds, 6),
+        **({} if recorded.box is None else {"black_box": _box_fields(recorded.box)}),
+    }
+
+
+def _box_fields(box: BoxTally) -> dict[str, Any]:
+    return {
+        "span_seconds": box.span_seconds,
+        "interval_seconds": box.interval_seconds,
+        "looks": box.looks,
+        "looks_kept": box.looks_kept,
+        "kills": box.kills,
+        "kills_lost": box.kills_lost,
+        "ring_bytes": box.ring_bytes,
+        "used_bytes": box.used_bytes,
+        "processor_seconds": round(box.processor_seconds, 6),
     }

@@ -19,6 +19,7 @@ from zonerss.commands import main, parse, record
 from zonerss.commands.ending import Ending
 from zonerss.commands.record import Progress, Recorder, default_file
 from zonerss.errors import CannotServe, StoreFull, StoreTooLarge, UnknownZone
+from zonerss.records.kills import BoxTally
 from zonerss.snapshot import Snapshot
 
 
@@ -29,10 +30,35 @@ class Moment:
     snapshot: Snapshot
 
 
+class Box:
+    """A black box that notes when it looks."""
+
+    def __init__(self, interval: float, takes: float = 0.0) -> None:
+        self.tally = BoxTally(60.0, interval)
+        self.takes = takes
+        self.bench: Bench
+        self.looked: list[float] = []
+        self.seen_at: list[float] = []
+        self.asked = 0
+        self.fails = False
+
+    def look(self, session: object, clock: Callable[[], float]) -> None:
+        if self.fails:
+            raise MemoryError
+        self.looked.append(self.bench.time - 100.0)
+        self.bench.time += self.takes
+
+    def seen(self, moment: object) -> None:
+        self.seen_at.append(self.bench.time - 100.0)
+
+    def keep_kills(self) -> None:
+        self.asked += 1
+
+
 class Bench:
     """A recorder whose time goes by only as it sleeps and as its looks take."""
 
-    def __init__(self, *words: str, takes: float = 0.0) -> None:
+    def __init__(self, *words: str, takes: float = 0.0, box: Box | None = None) -> None:
         self.args = parse("record", ["--no-config", *words])
         self.time, self.takes, self.slept, self.set_by = 100.0, takes, 0, 0.0
         self.kept: list[float] = []
@@ -49,7 +75,10 @@ class Bench:
             look=self.look,  # type: ignore[arg-type]
             sleep=self.sleep,
             clocks=self,  # type: ignore[arg-type]
+            box=box,  # type: ignore[arg-type]
         )
+        if box is not None:
+            box.bench = self
 
     def look(self, session: object, lean: bool, zones: Sequence[str]) -> Moment:
         self.asked.append(list(zones))
@@ -389,3 +418,65 @@ def test_a_directory_that_others_can_write_to_is_refused(
     monkeypatch.setattr(record, "DIRECTORY", str(tmp_path))
     with pytest.raises(CannotServe, match=r"can be written to by others; name a file by -o"):
         default_file()
+
+
+# ---- the black box ---------------------------------------------------------------------------------------
+
+
+def test_the_black_box_looks_between_the_rounds_and_delays_none() -> None:
+    bench = Bench("--for", "20s", box=(box := Box(3.0)))
+    assert bench.run().recorded.skipped == 0
+    assert bench.kept == [0, 10, 20]
+    assert box.looked == [0, 3, 6, 9, 12, 15, 18]
+    assert box.seen_at == bench.kept
+    assert box.asked == 1  # in the end: what was killed since the last look
+
+
+def test_a_black_box_that_takes_long_skips_its_own_looks() -> None:
+    bench = Bench("--for", "20s", box=(box := Box(1.0, takes=4.0)))
+    bench.run()
+    assert box.looked == [0, 5, 10, 15]
+    assert bench.kept == [0, 10, 20]
+
+
+def test_a_black_box_that_cannot_look_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    box = Box(3.0)
+    box.fails = True
+    bench = Bench("--for", "20s", box=box)
+    bench.run()
+    assert bench.kept == [0, 10, 20]
+    assert (
+        capsys.readouterr().out.count("cannot look, and goes on") == 2
+    )  # it could look in the round between
+
+
+def test_what_the_black_box_cost_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    box = Box(3.0)
+    box.tally.looks, box.tally.processor_seconds, box.tally.kills = 7, 0.7, 1
+    box.tally.ring_bytes, box.tally.used_bytes, box.tally.looks_kept = 16 << 20, 50 << 10, 5
+    bench = Bench("--for", "20s", box=box)
+    bench.run().tell()
+    out = capsys.readouterr().out
+    assert "black box: 7 looks of 0.100 processor seconds, 3.5% of a processor; 50K of 16M used" in out
+    assert "1 kill kept, with 5 looks that were before" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--black-box", "5m/0s"], "'5m/0s' is no black box: say how long it remembers (10s to 1h)"),
+        (["--black-box", "2h"], "is no black box"),
+        (["--black-box", "10s/20s"], "is no black box"),
+        (["--black-box", "often"], "is no black box"),
+        (["--black-box", "5m/2s", "--", "true"], "--black-box is not for a command"),
+    ],
+)
+def test_a_wrong_black_box(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["record", "--no-config", *words]) == 2
+    err = capsys.readouterr().err
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+def test_a_black_box_of_a_span_looks_every_two_seconds() -> None:
+    assert parse("record", ["--no-config", "--black-box", "5m"]).black_box == (300.0, 2.0)

@@ -31,6 +31,8 @@ def test_a_share_is_in_percent_of_one_processor(text: str, share: float) -> None
         (("--basis", "all"), "there is no basis 'all'"),
         (("--keep", "7d"), "need --record FILE"),
         (("--max-size", "1G"), "need --record FILE"),
+        (("--black-box", "5m/2s"), "needs --record FILE"),
+        (("--black-box", "5s/2s", "--record", "x"), "is no black box"),
         (("--lisen", ":1"), "did you mean --listen?"),
     ],
 )

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from tests.unit import builders
-from tests.unit.history.moments import Host, same
+from tests.unit.history.moments import SECOND_NS, Host, same
 
 from zonerss.errors import CannotServe, Damaged
 from zonerss.history import content
@@ -27,6 +27,8 @@ from zonerss.history.moment import Moment
 from zonerss.history.recording import Recording
 from zonerss.history.replay import PastSession
 from zonerss.history.schema import BESIDE, SECTIONS
+from zonerss.kernel.boot import Uptime
+from zonerss.records.kills import Kill, ToldBy
 
 DAMAGES = int(os.environ.get("ZONERSS_DAMAGES", "60"))
 
@@ -63,8 +65,10 @@ def test_what_was_the_last_at_a_time(made: tuple[Path, list[Moment]]) -> None:
 def test_the_last_one_kept_is_not_the_latest_where_the_clock_was_set_back(tmp_path: Path) -> None:
     path, host, added = tmp_path / "a.zrec", Host(3, 3), []
     with Keeper(path) as keeper:
-        for seconds in (0, 3600, 10, 20):
-            added.append(host.moment(seconds))
+        for at, seconds in enumerate((0, 3600, 10, 20)):
+            moment = host.moment(seconds)
+            uptime = Uptime(at * 10 * SECOND_NS, at * 10 * SECOND_NS)  # which nobody sets
+            added.append(replace(moment, uptime=uptime))
             keeper.add(added[-1])
             host.drift()
     with Recording(path) as recording:
@@ -433,3 +437,119 @@ def test_pages_of_another_size_are_refused(copied: Path) -> None:
     in_json(copied, lambda other: other.update(page_size=65536))
     with Recording(copied) as recording, pytest.raises(CannotServe, match="its pages have 65536 bytes"):
         recording.at(builders.BEGAN)
+
+
+# ---- kills, and what is kept late ------------------------------------------------------------------------
+
+
+def kill(second: float, **fields: Any) -> Kill:
+    at = builders.BEGAN + timedelta(seconds=second)
+    told = Kill(
+        at,
+        7,
+        "w\udcff",
+        "web",
+        "/a",
+        "/a/b",
+        4096,
+        "CONSTRAINT_MEMCG",
+        ToldBy.TRACEPOINT,
+        "oom-kill:\nKilled",
+    )
+    return replace(told, **fields)
+
+
+def nothing_told(second: float) -> Kill:
+    fields = ("pid", "command", "zone", "cgroup", "limit_cgroup", "limit_bytes", "constraint")
+    return kill(second, **dict.fromkeys(fields), told_by=ToldBy.COUNTER, words="")
+
+
+def test_kills_are_kept_and_read_in_the_order_of_time(tmp_path: Path) -> None:
+    path, host = tmp_path / "a.zrec", Host(2, 2)
+    kills = [kill(5), nothing_told(3), kill(9, words="x" * 100_000)]
+    with Keeper(path) as keeper:
+        keeper.add(host.moment(0))
+        for one in kills:
+            keeper.add_kill(one)
+    with Recording(path) as recording:
+        found = recording.kills()
+    assert list(found[:2]) == [kills[1], kills[0]]
+    assert len(found[2].words) == 8192
+    assert recording.damaged == []
+
+
+def test_kills_go_with_the_snapshots_of_their_time(tmp_path: Path) -> None:
+    path, host = tmp_path / "a.zrec", Host(2, 2)
+    with Keeper(path, keep_seconds=60) as keeper:
+        for number in range(200):
+            keeper.add(host.moment(number))
+            keeper.add_kill(kill(number))
+    with Recording(path) as recording:
+        first = recording.times()[0]
+        assert first > builders.BEGAN + timedelta(seconds=100)
+        assert recording.kills()[0].time >= first
+
+
+def as_version_1(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE kills")
+        connection.execute("DELETE FROM sqlite_sequence WHERE name = 'kills'")
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+
+
+def test_version_1_is_read_and_becomes_2_when_it_is_continued(copied: Path) -> None:
+    as_version_1(copied)
+    with Recording(copied) as recording:
+        times = recording.times()
+        assert (recording.schema_version, list(recording.kills())) == (1, [])
+    with Keeper(copied) as keeper:
+        keeper.add_kill(kill(55))
+    with Recording(copied) as recording:
+        assert (recording.schema_version, recording.times()) == (2, times)
+        assert [one.pid for one in recording.kills()] == [7]
+
+
+def test_a_version_1_with_tables_of_version_2_is_refused(copied: Path) -> None:
+    with sqlite3.connect(copied) as connection:
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    for opener in (Recording, Keeper):
+        with pytest.raises(CannotServe, match="not those of schema version 1"):
+            opener(copied)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("pid", "x"), ("limit_bytes", b"\0"), ("told_by", "nobody"), ("time_ns", "soon"), ("command", 7)],
+)
+def test_a_damaged_kill_is_left_out_and_named(copied: Path, column: str, value: Any) -> None:
+    with Keeper(copied) as keeper:
+        keeper.add_kill(kill(3))
+        keeper.add_kill(kill(4))
+    with sqlite3.connect(copied) as connection:
+        connection.execute(f"UPDATE kills SET {column} = ? WHERE id = 1", (value,))
+    connection.close()
+    with Recording(copied) as recording:
+        assert [one.time for one in recording.kills()] == [kill(4).time]
+        assert "a kill in" in recording.damaged[-1]
+
+
+def test_what_is_kept_late_has_its_place_in_time(tmp_path: Path) -> None:
+    """Looks of a black box are older than the snapshot that was kept last."""
+    path, host = tmp_path / "a.zrec", Host(3, 3)
+    at = {seconds: host.moment(seconds, lean=seconds % 10 != 0) for seconds in (0, 2, 4, 6, 10, 12, 20)}
+    with Keeper(path) as keeper:
+        for seconds in (0, 10, 2, 4, 6, 12, 20):
+            keeper.add(at[seconds])
+    with Recording(path) as recording:
+        began = {moment.snapshot.began: seconds for seconds, moment in at.items()}
+        assert [began[time] for time in recording.times()] == sorted(at)
+        assert began[recording.latest()] == 20
+        before = recording.before(recording.latest(), 9)
+        assert [began[recording.numbered(n).snapshot.began] for n in before] == [0, 2, 4, 6, 10, 12]
+        assert not any(caveat.name == "clock" for m in recording.moments() for caveat in m.snapshot.warnings)
+    with Keeper(path) as keeper:  # what it remembers of the file is the last one by time
+        keeper.add(host.moment(30))
+    with Recording(path) as recording:
+        assert recording.latest() == builders.BEGAN + timedelta(seconds=30)

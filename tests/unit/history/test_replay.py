@@ -115,8 +115,8 @@ NOT_KEPT_OF_DERIVED = (
     *("cache_unmapped_bytes", "dead_cgroups_bytes", "dying_cgroups", "uncertainty_bytes"),
 )
 """What the machine's controller says besides: it is kept of zones and cgroups, not of slices and the like."""
-NOT_KEPT_OTHERWISE = ("largest_files", "bytes")
-"""Of a lean recording, and of getvmusage among explain's numbers."""
+NOT_KEPT_OTHERWISE = ("largest_files", "bytes", "open_files")
+"""Of a lean recording, of getvmusage among explain's numbers, and of zonerss.difference/1."""
 
 
 def forget(value: Any, keys: Collection[str]) -> Any:

@@ -17,6 +17,7 @@ from zonerss.serve import server
 from zonerss.serve.addresses import Address, TcpAddress, UnixAddress
 from zonerss.serve.logs import Log
 from zonerss.serve.sockets import listen
+from zonerss.serve.ticker import Pace
 from zonerss.serve.webconfig import TlsConfig
 
 
@@ -141,3 +142,13 @@ def test_a_service_manager_hears_the_end_of_each_reading_and_no_secret(error: Ex
         one._reload()
     assert told.manager == ["reloading", "not read again: see the log"]
     assert told.log == ([f"{error}; the configuration of before still holds"] * isinstance(error, UsageError))
+
+
+def test_what_a_budget_allows_the_black_box_is_said() -> None:
+    pace = Pace(2.0, 0.005)
+    pace.spend(0.01)
+    assert server.box_pace_sentence(pace, 0.01) == ""
+    pace.spend(0.07)
+    assert server.box_pace_sentence(pace, 0.01) == (
+        "half of --max-cpu 1% allows the black box a look about every 16 s rather than every 2 s; --max-cpu 7% would do"
+    )

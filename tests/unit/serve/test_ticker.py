@@ -47,7 +47,7 @@ def test_the_thread_walks_until_it_is_told_to_end() -> None:
         if len(walked) == 3:
             enough.set()
 
-    ticker = Ticker(walk, Pace(0.001, 1.0))
+    ticker = Ticker((walk, Pace(0.001, 1.0)))
     assert not ticker.lives
     ticker.start()
     assert enough.wait(60)
@@ -65,7 +65,7 @@ def test_a_walk_that_takes_long_is_not_waited_for() -> None:
         walking.set()
         end.wait()
 
-    ticker = Ticker(walk, Pace(0.001, 1.0))
+    ticker = Ticker((walk, Pace(0.001, 1.0)))
     ticker.start()
     assert walking.wait(60)
     assert not ticker.stop(0.01)
@@ -74,7 +74,7 @@ def test_a_walk_that_takes_long_is_not_waited_for() -> None:
 
 
 def test_an_error_of_ours_ends_it_and_is_kept() -> None:
-    ticker = Ticker(lambda: [][0], Pace(0.001, 1.0))
+    ticker = Ticker((lambda: [][0], Pace(0.001, 1.0)))
     ticker.start()
     while ticker.lives:
         pass
@@ -83,4 +83,23 @@ def test_an_error_of_ours_ends_it_and_is_kept() -> None:
 
 
 def test_one_that_was_never_started_ends_at_once() -> None:
-    assert Ticker(lambda: None, Pace(1.0, 1.0)).stop(0)
+    assert Ticker((lambda: None, Pace(1.0, 1.0))).stop(0)
+
+
+def test_two_walks_have_a_pace_each() -> None:
+    """The seldom one costs the frequent one nothing but its turn."""
+    counts, enough = {"often": 0, "seldom": 0}, threading.Event()
+
+    def often() -> None:
+        counts["often"] += 1
+        if counts["often"] == 5:
+            enough.set()
+
+    def seldom() -> None:
+        counts["seldom"] += 1
+
+    ticker = Ticker((seldom, Pace(3600, 1.0)), (often, Pace(0.001, 1.0)))
+    ticker.start()
+    assert enough.wait(60)
+    assert ticker.stop(60)
+    assert counts["seldom"] == 1

@@ -1,0 +1,270 @@
+"""The black box: the last minutes in memory, and in the recording when the kernel kills a process for want of memory.
+
+    every 2 s, say                          look, lean, into the ring              BlackBox.look()
+    whom did the kernel kill meanwhile?     tracepoint, log, or counters           Kills.since_last()
+    if anybody                              the ring and the kernel's words        Keeper.add(), Keeper.add_kill()
+                                            into the recording
+
+A kill that follows while another one is being kept is found by the next asking: the tracepoint remembers 256, the log
+as much as it holds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Protocol
+
+from zonerss.errors import CannotServe, StoreFull
+from zonerss.history.keeper import Keeper
+from zonerss.history.moment import Moment, take_moment
+from zonerss.history.ring import Ring, RingTooSmall
+from zonerss.kernel.oom import MEMCG, KernelLog, LoggedKill, parse_kills
+from zonerss.kernel.roots import HOST, Roots
+from zonerss.records.kills import BoxTally, Kill, ToldBy
+from zonerss.snapshot import Session
+
+if TYPE_CHECKING:
+    from zonerss.motion.victims import Victim
+
+MOST_KILLS = 256
+"""Kept at once: the rest is counted."""
+_LOG_LAGS_SECONDS = 0.05
+"""The log has a victim's last line a little after the tracepoint."""
+
+
+class _Tracer(Protocol):
+    def read(self) -> tuple[list[Victim], int]: ...
+    def close(self) -> None: ...
+
+
+class Kills:
+    """Tells whom the kernel has killed. What of it cannot be had here is said in :attr:`missing`."""
+
+    def __init__(self, roots: Roots = HOST) -> None:
+        self.missing: list[str] = []
+        """Sentences: what cannot be had, and what follows."""
+        self._tracer: _Tracer | None = None
+        self._log: KernelLog | None = None
+        try:
+            from zonerss.motion.victims import VictimTracer
+
+            self._tracer = VictimTracer(roots)
+        except CannotServe as err:
+            self.missing.append(f"oom:mark_victim cannot be traced: {err}")
+        try:
+            self._log = KernelLog()
+        except OSError as err:
+            self.missing.append(
+                f"the kernel's log cannot be read ({err.strerror}): of a kill limit and constraint are not known"
+            )
+        if self._tracer is None:
+            how = "the kernel's log" if self._log else "a cgroup's count of kills, at each look"
+            self.missing.append(f"kills are told by {how}")
+        self._counts: dict[str, int] = {}
+        self._last_ns = time.monotonic_ns()
+
+    def close(self) -> None:
+        """Give back what is held."""
+        for one in (self._tracer, self._log):
+            if one is not None:
+                one.close()
+
+    def since_last(self, latest: Moment | None) -> tuple[list[Kill], int]:
+        """
+        The kills since the last time, and how many more there were.
+
+        :param latest: the last look before them, which tells the victims' zones
+        """
+        after_ns, victims, lost = self._last_ns, *self._traced()
+        if victims and self._log is not None:
+            time.sleep(_LOG_LAGS_SECONDS)
+        logged = parse_kills(self._log.read()) if self._log else []
+        self._last_ns = now_ns = time.monotonic_ns()
+        found = joined(victims, logged, (after_ns, now_ns), datetime.now(UTC), latest)
+        if self._tracer is None and self._log is None and latest is not None:
+            found = self._counted(latest)
+        return found[:MOST_KILLS], lost + max(len(found) - MOST_KILLS, 0)
+
+    def _traced(self) -> tuple[list[Victim], int]:
+        if self._tracer is None:
+            return [], 0
+        try:
+            return self._tracer.read()
+        except CannotServe:
+            return [], 0
+
+    def _counted(self, latest: Moment) -> list[Kill]:
+        """By the counts of kills of its cgroups: those that have risen since the look before."""
+        found, counts = [], {}
+        for usage in latest.snapshot.groupings[-1].zones:
+            if usage.cgroup is None or usage.oom_kills is None:
+                continue
+            counts[usage.cgroup] = usage.oom_kills
+            more = usage.oom_kills - self._counts.get(usage.cgroup, usage.oom_kills)
+            kill = Kill(
+                latest.snapshot.ended, None, None, None, usage.cgroup, None, None, None, ToldBy.COUNTER
+            )
+            found += [_placed(kill, latest)] * max(more, 0)
+        self._counts = counts
+        return found
+
+
+def joined(
+    victims: Sequence[Victim],
+    logged: Sequence[LoggedKill],
+    between_ns: tuple[int, int],
+    now: datetime,
+    latest: Moment | None,
+) -> list[Kill]:
+    """
+    The kills that the tracepoint and the log tell, each once, in the order of time. Pure.
+
+    :param between_ns: when it was last asked, and now, by CLOCK_MONOTONIC
+    :param now: the second of them by the time of day
+    :param latest: the last look before
+    """
+
+    def moment_of(at_ns: int) -> datetime:
+        return now - timedelta(
+            microseconds=(between_ns[1] - min(max(at_ns, between_ns[0]), between_ns[1])) // 1000
+        )
+
+    rest, found = list(logged), []
+    for victim in victims:
+        told = next((kill for kill in rest if kill.pid == victim.pid), None)
+        if told is not None:
+            rest.remove(told)
+        found.append(_kill(moment_of(victim.at_ns), victim.pid, victim.command, told, ToldBy.TRACEPOINT))
+    found += [_kill(moment_of(kill.at_ns), kill.pid, kill.command, kill, ToldBy.LOG) for kill in rest]
+    placed = [_placed(kill, latest) for kill in found]
+    return sorted(placed, key=lambda kill: kill.time)
+
+
+def _kill(at: datetime, pid: int, command: str | None, told: LoggedKill | None, told_by: ToldBy) -> Kill:
+    if told is None:
+        return Kill(at, pid, command, None, None, None, None, None, told_by)
+    return Kill(
+        time=at,
+        pid=pid,
+        command=told.command,
+        zone=None,
+        cgroup=told.cgroup,
+        limit_cgroup=told.limit_cgroup,
+        limit_bytes=told.limit_bytes,
+        constraint=told.constraint,
+        told_by=told_by,
+        words=told.words,
+    )
+
+
+def _placed(kill: Kill, latest: Moment | None) -> Kill:
+    """With the victim's zone, as the last look had it, or as the zone that its cgroup lies in."""
+    if latest is None:
+        return kill
+    for member in latest.snapshot.members:
+        if member.task.pid == kill.pid:
+            return replace(
+                kill,
+                zone=member.zones[0].name,
+                cgroup=kill.cgroup or member.task.cgroup,
+                command=kill.command or member.task.command,
+            )
+    if kill.cgroup is None:
+        return kill
+    path = PurePosixPath(kill.cgroup)
+    zones = [usage for usage in latest.snapshot.zones if usage.cgroup and path.is_relative_to(usage.cgroup)]
+    inner = max(zones, key=lambda usage: len(usage.cgroup or ""), default=None)
+    return kill if inner is None else replace(kill, zone=inner.zone)
+
+
+class BlackBox:
+    """Looks, asks whom the kernel has killed, and keeps what was before; use it as a context manager."""
+
+    def __init__(
+        self, keeper: Keeper, ring: Ring, kills: Kills, interval_seconds: float, say: Callable[[str], None]
+    ) -> None:
+        """
+        :param keeper: of the recording that looks go to at a kill
+        :param kills: tells whom the kernel has killed
+        :param interval_seconds: from one look to the next, as it was asked for
+        :param say: takes a sentence
+        """
+        self._keeper, self._ring, self._kills, self._say = keeper, ring, kills, say
+        self._latest: Moment | None = None
+        self.tally = BoxTally(ring.span_seconds, interval_seconds, ring_bytes=ring.size_bytes)
+
+    def look(self, session: Session, clock: Callable[[], float]) -> None:
+        """
+        Look once, into the ring. What was before a kill is kept first.
+
+        :param clock: processor time, in seconds
+        :raises CannotServe: nothing can be walked, or the recording cannot be written for another reason than room
+        """
+        before = clock()
+        moment = take_moment(session, lean=True)
+        self.seen(moment)
+        try:
+            self._ring.add(moment)
+        except RingTooSmall as err:
+            self._say(str(err))
+        self.tally.looks += 1
+        self.tally.used_bytes = self._ring.used_bytes
+        self.tally.processor_seconds += clock() - before
+
+    def seen(self, moment: Moment) -> None:
+        """
+        A look was taken that is in the recording: keep what was before if anything was killed since the look before it.
+
+        :raises CannotServe: the recording cannot be written for another reason than room
+        """
+        self.keep_kills()
+        self._latest = moment
+
+    def keep_kills(self) -> None:
+        """
+        Keep the ring if anything was killed since the last time.
+
+        :raises CannotServe: the recording cannot be written for another reason than room
+        """
+        kills, lost = self._kills.since_last(self._latest)
+        self.tally.kills_lost += lost
+        if not kills:
+            return
+        left = len(kills)
+        try:
+            for moment in self._ring.not_kept():
+                self._keeper.add(moment)
+                self.tally.looks_kept += 1
+            for kill in kills:
+                self._keeper.add_kill(kill)
+                left -= 1
+                self.tally.kills += 1
+                self._say(kill_sentence(kill))
+        except StoreFull as err:
+            self.tally.kills_lost += left
+            self._say(f"a kill is not kept, or not all that was before it: {err}")
+
+
+def opening_sentences(ring: Ring, kills: Kills) -> list[str]:
+    """What is to be said of a black box at its beginning: what it lacks here."""
+    locked = (
+        [] if ring.why_not_locked is None else [f"the black box can be swapped out: {ring.why_not_locked}"]
+    )
+    return [*locked, *kills.missing]
+
+
+def kill_sentence(kill: Kill) -> str:
+    """Who was killed, and why as far as it was told."""
+    who = "a process" if kill.pid is None else f"pid {kill.pid}{f', {kill.command},' if kill.command else ''}"
+    where = f" of {kill.zone or kill.cgroup}" if kill.zone or kill.cgroup else ""
+    if kill.limit_cgroup:
+        why = f": the limit of {kill.limit_cgroup}"
+    elif kill.constraint == MEMCG:
+        why = ": the limit of its cgroup"
+    else:
+        why = f": {kill.constraint}" if kill.constraint else ""
+    return f"the kernel has killed {who}{where} for want of memory{why}"

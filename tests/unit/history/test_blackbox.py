@@ -1,0 +1,217 @@
+"""The black box: who was killed, told once, and what was before is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.history.moments import Host
+
+from zonerss.errors import CannotServe, StoreFull
+from zonerss.history import blackbox
+from zonerss.history.blackbox import BlackBox, Kills, joined, kill_sentence, opening_sentences
+from zonerss.history.keeper import Keeper
+from zonerss.history.moment import Moment
+from zonerss.history.recording import Recording
+from zonerss.history.ring import Ring
+from zonerss.kernel.oom import LoggedKill
+from zonerss.motion.victims import Victim
+from zonerss.records.kills import Kill, ToldBy
+
+NOW = datetime(2026, 11, 28, 12, 0, 10, tzinfo=UTC)
+SECOND = 1_000_000_000
+
+
+def logged(pid: int = 100, at_ns: int = 3 * SECOND, **fields: Any) -> LoggedKill:
+    told = LoggedKill(at_ns, pid, "worker", "CONSTRAINT_MEMCG", "/docker/5f", "/docker", 96 << 20, "words")
+    return replace(told, **fields)
+
+
+def kill(pid: int = 100, second: int = 3) -> Kill:
+    at = NOW + timedelta(seconds=second)
+    return Kill(at, pid, "x", "zone-0000", "/a", "/a", 1, "CONSTRAINT_MEMCG", ToldBy.LOG, "words")
+
+
+class Told:
+    """Tells the kills that it was given, and of which look it was asked with each."""
+
+    def __init__(self, *rounds: Sequence[Kill]) -> None:
+        self._rounds = list(rounds)
+        self.asked: list[Moment | None] = []
+
+    def since_last(self, latest: Moment | None) -> tuple[list[Kill], int]:
+        self.asked.append(latest)
+        return (list(self._rounds.pop(0)) if self._rounds else []), 0
+
+    def close(self) -> None:
+        pass
+
+
+@contextmanager
+def box_of(
+    path: Path, told: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[BlackBox, Keeper, list[str]]]:
+    host, said, seconds = Host(2, 2), [], iter(range(1000))
+    monkeypatch.setattr(blackbox, "take_moment", lambda _, lean: host.moment(next(seconds), lean=lean))
+    with Keeper(path) as keeper, Ring(300, 1 << 18) as ring:
+        yield BlackBox(keeper, ring, told, 2.0, said.append), keeper, said
+
+
+def look(box: BlackBox, times: int = 1) -> None:
+    for _ in range(times):
+        box.look(None, lambda: 0.0)  # type: ignore[arg-type]
+
+
+# ---- who was killed --------------------------------------------------------------------------------------
+
+
+def test_the_tracepoint_and_the_log_tell_of_one_kill() -> None:
+    (found,) = joined([Victim(4 * SECOND, 100, "worker")], [logged()], (0, 10 * SECOND), NOW, None)
+    assert found.told_by is ToldBy.TRACEPOINT
+    assert found.time == NOW - timedelta(seconds=6)
+    assert (found.limit_cgroup, found.limit_bytes, found.words) == ("/docker", 96 << 20, "words")
+
+
+def test_each_may_know_of_kills_that_the_other_does_not() -> None:
+    found = joined(
+        [Victim(7 * SECOND, 5, None), Victim(2 * SECOND, 6, "b")], [logged(9)], (0, 10 * SECOND), NOW, None
+    )
+    assert [(one.pid, one.command, one.told_by) for one in found] == [
+        (6, "b", ToldBy.TRACEPOINT),
+        (9, "worker", ToldBy.LOG),
+        (5, None, ToldBy.TRACEPOINT),
+    ]
+
+
+def test_the_logs_clock_may_be_off() -> None:
+    """A kill was between the last asking and now, whatever its time stamp says."""
+    early, late = joined([], [logged(1, 1), logged(2, 99 * SECOND)], (8 * SECOND, 10 * SECOND), NOW, None)
+    assert (early.time, late.time) == (NOW - timedelta(seconds=2), NOW)
+
+
+def test_the_victims_zone_is_that_of_the_last_look() -> None:
+    latest = Host(3, 3).moment()
+    pid = latest.snapshot.members[0].task.pid
+    there, below, gone = joined(
+        [],
+        [
+            logged(pid, 1),
+            logged(9999, 2, cgroup=f"{latest.snapshot.zones[1].cgroup}/inner"),
+            logged(9998, 3, cgroup="/nowhere"),
+        ],
+        (0, SECOND),
+        NOW,
+        latest,
+    )
+    assert there.zone == latest.snapshot.members[0].zones[0].name
+    assert below.zone == latest.snapshot.zones[1].zone
+    assert gone.zone is None
+
+
+def bare(monkeypatch: pytest.MonkeyPatch) -> Kills:
+    """Where neither bcc nor the log serve."""
+
+    def refuse(*_: object) -> None:
+        raise CannotServe("bcc is missing: install Debian's python3-bpfcc")
+
+    def forbid(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("zonerss.motion.victims.VictimTracer", refuse)
+    monkeypatch.setattr(blackbox, "KernelLog", forbid)
+    return Kills()
+
+
+def counted(second: int, kills: int) -> Moment:
+    moment = Host(2, 2).moment(second)
+    groupings = list(moment.snapshot.groupings)
+    one, *rest = groupings[-1].zones
+    groupings[-1] = replace(groupings[-1], zones=(replace(one, oom_kills=kills), *rest))
+    return replace(moment, snapshot=replace(moment.snapshot, groupings=tuple(groupings)))
+
+
+def test_without_both_a_cgroups_counter_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    kills = bare(monkeypatch)
+    assert kills.since_last(None) == ([], 0)
+    assert kills.since_last(counted(0, 7)) == ([], 0)  # those were before
+    found, lost = kills.since_last(counted(2, 9))
+    assert ([(one.pid, one.told_by) for one in found], lost) == ([(None, ToldBy.COUNTER)] * 2, 0)
+    assert found[0].cgroup == counted(2, 9).snapshot.groupings[-1].zones[0].cgroup
+    assert kills.since_last(counted(4, 9)) == ([], 0)
+
+
+def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    kills = bare(monkeypatch)
+    with Ring(300, 4096) as ring:
+        said = [line for line in opening_sentences(ring, kills) if "swapped" not in line]
+    assert said == [
+        "oom:mark_victim cannot be traced: bcc is missing: install Debian's python3-bpfcc",
+        "the kernel's log cannot be read (Operation not permitted): of a kill limit and constraint are not known",
+        "kills are told by a cgroup's count of kills, at each look",
+    ]
+
+
+def test_more_kills_than_are_kept_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    kills = bare(monkeypatch)
+    kills.since_last(counted(0, 0))
+    found, lost = kills.since_last(counted(2, blackbox.MOST_KILLS + 5))
+    assert (len(found), lost) == (blackbox.MOST_KILLS, 5)
+
+
+# ---- what is kept ----------------------------------------------------------------------------------------
+
+
+def test_nothing_is_kept_while_nothing_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with box_of(tmp_path / "a.zrec", told := Told(), monkeypatch) as (box, _, said):
+        look(box, 5)
+        assert (box.tally.looks, box.tally.looks_kept, box.tally.kills) == (5, 0, 0)
+    assert said == []
+    assert len(told.asked) == 5
+    with Recording(tmp_path / "a.zrec") as recording:
+        assert recording.times() == recording.kills() == [] or not recording.times()
+
+
+def test_what_was_before_a_kill_is_kept_and_a_second_kill_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one comes while the first is being kept: the next asking finds it."""
+    told = Told([], [], [kill(7)], [kill(8)], [])
+    with box_of(tmp_path / "a.zrec", told, monkeypatch) as (box, keeper, said):
+        look(box, 2)
+        keeper.add(regular := Host(2, 2).moment(1.5))
+        look(box, 3)
+        box.keep_kills()
+        assert (box.tally.looks_kept, box.tally.kills, box.tally.kills_lost) == (3, 2, 0)
+    with Recording(tmp_path / "a.zrec") as recording:
+        assert [one.pid for one in recording.kills()] == [7, 8]
+        assert recording.kills()[0] == kill(7)
+        seconds = [(at - regular.snapshot.began).total_seconds() for at in recording.times()]
+        assert seconds == [-1.5, -0.5, 0, 0.5]
+        assert recording.latest() == recording.times()[-1]
+    assert said == [kill_sentence(kill(7)), kill_sentence(kill(8))]
+
+
+def test_where_there_is_no_room_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with box_of(tmp_path / "a.zrec", Told([], [kill(), kill(9)]), monkeypatch) as (box, keeper, said):
+        look(box)
+        monkeypatch.setattr(
+            keeper, "add_kill", lambda _: (_ for _ in ()).throw(StoreFull("the disk is full"))
+        )
+        look(box)
+        assert (box.tally.kills, box.tally.kills_lost) == (0, 2)
+    assert said == ["a kill is not kept, or not all that was before it: the disk is full"]
+
+
+def test_the_sentence_of_a_kill() -> None:
+    assert kill_sentence(kill()) == (
+        "the kernel has killed pid 100, x, of zone-0000 for want of memory: the limit of /a"
+    )
+    unknown = Kill(NOW, None, None, None, "/a", None, None, None, ToldBy.COUNTER)
+    assert "has killed a process of /a for want of memory" in kill_sentence(unknown)
+    whole = replace(kill(), limit_cgroup=None, constraint="CONSTRAINT_NONE", zone=None, cgroup=None)
+    assert "has killed pid 100, x, for want of memory: CONSTRAINT_NONE" in kill_sentence(whole)
