@@ -7,7 +7,7 @@ Nothing in it is drawn by lot.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from zonerss.cap.records import (
@@ -118,6 +118,11 @@ class _Held:
         area = self.area
         return area.shared_with is None and area.processes == 1 and not area.locked
 
+    @property
+    def is_several(self) -> bool:
+        area = self.area
+        return area.shared_with is None and area.processes > 1 and not area.locked
+
     def advance(self, since_ns: int, now_ns: int) -> None:
         self._resize(self.area.size_at(now_ns), now_ns)
         period = self.area.period_ns
@@ -150,6 +155,7 @@ class _Held:
 class _Zone:
     held: list[_Held]
     armed_ns: int | None = None
+    cache_taken_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -162,6 +168,11 @@ class World:
     used_elsewhere_bytes: int = 0
     """What the machine uses but for these zones."""
     swap_used_elsewhere_bytes: int = 0
+    knows_several: bool = False
+    """What is mapped more than once is known to be cold where it is: nothing else has cleared bits. Then there is a
+    memory.reclaim, too, and what a zone maps is charged to it."""
+    cache_bytes: int = 0
+    """Page cache that each zone is charged for and nobody maps: memory.reclaim takes it first."""
     reclaiming: tuple[tuple[int, int], ...] = ()
     """When the whole machine reclaims: from, to."""
     now_ns: int = 0
@@ -264,9 +275,17 @@ class World:
         armed_ns = zone.armed_ns if tells_cold else None
         for layer in (layer for held in zone.held for layer in held.layers):
             layer.cold = False
-        cold = None if armed_ns is None else ByKind(*(_mark(zone.held, kind, armed_ns) for kind in KINDS))
+        cold = None if armed_ns is None else _mark(zone.held, armed_ns, lambda held: held.is_own)
         seconds = None if armed_ns is None else (began_ns - armed_ns) / SECOND_NS
         classes = _classes(zone.held, cold, seconds)
+        if armed_ns is not None and self.knows_several:
+            several = _mark(zone.held, armed_ns, lambda held: held.is_several)
+            classes = replace(
+                classes,
+                cold_several_anon_bytes=several.anon_bytes,
+                cold_several_file_bytes=several.file_bytes,
+                cold_several_shmem_bytes=several.shmem_bytes,
+            )
         self.advance(self.now_ns + WALK_NS)
         return Look(
             zone=name,
@@ -276,8 +295,8 @@ class World:
             classes=classes,
             charged_bytes=None,
             swap_bytes=sum(held.out_bytes for held in zone.held if held.area.kind != "file"),
-            billed_here_mapped_elsewhere_bytes=None,
-            reclaimable=False,
+            billed_here_mapped_elsewhere_bytes=classes.shared_bytes if self.knows_several else None,
+            reclaimable=self.knows_several,
         )
 
     def _page_out(self, name: str, wanted: ByKind) -> Step:
@@ -305,8 +324,31 @@ class World:
         )
 
     def _reclaim(self, name: str, nbytes: int) -> Step:
+        """Cache that nobody maps first, then what is cold, then what is not: whoever maps it."""
+        began_ns, left, zone = self.now_ns, dict.fromkeys(KINDS, 0), self._zones[name]
+        goes = min(nbytes, self.cache_bytes - zone.cache_taken_bytes)
+        zone.cache_taken_bytes += goes
+        rest = nbytes - goes
+        layers = [
+            (held.area.kind, layer) for held in zone.held if not held.area.locked for layer in held.layers
+        ]
+        for kind, layer in sorted(layers, key=lambda row: not row[1].cold):
+            size = min(layer.present_bytes, rest)
+            if kind != "file":
+                size = min(size, self.machine().swap_free_bytes)
+            layer.out_bytes += size
+            layer.of_bytes += size
+            left[kind] += size
+            rest -= size
+        self.advance(self.now_ns + int(nbytes * PAGE_OUT_NS_PER_BYTE))
         return Step(
-            name, "reclaim", self.now_ns, 0, nbytes, ByKind(), ByKind(), "the model has no memory.reclaim"
+            zone=name,
+            what="reclaim",
+            at_ns=self.now_ns,
+            took_ns=self.now_ns - began_ns,
+            asked_bytes=nbytes,
+            tried=ByKind(),
+            left=ByKind(*(left[kind] for kind in KINDS)),
         )
 
     def _back(self, name: str) -> Back:
@@ -325,14 +367,14 @@ def _forget(held: Iterable[_Held]) -> None:
             layer.of_bytes = 0
 
 
-def _mark(held: Iterable[_Held], kind: str, armed_ns: int) -> int:
-    """Which of the zone's own of a kind are cold, and how much."""
-    total = 0
-    for one in (one for one in held if one.area.kind == kind and one.is_own):
+def _mark(held: Iterable[_Held], armed_ns: int, counts: Callable[[_Held], bool]) -> ByKind:
+    """Which pages of these areas are cold, and how much."""
+    total = dict.fromkeys(KINDS, 0)
+    for one in filter(counts, held):
         for layer in one.layers:
             layer.cold = layer.touched_ns <= armed_ns
-            total += layer.present_bytes if layer.cold else 0
-    return total
+            total[one.area.kind] += layer.present_bytes if layer.cold else 0
+    return ByKind(*(total[kind] for kind in KINDS))
 
 
 def _by_kind(held: Iterable[_Held]) -> ByKind:
