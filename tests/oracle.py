@@ -260,6 +260,7 @@ def read_system(
     zone_of: Callable[[int], Zone | None],
     shares: Mapping[int, int] | None = None,
     others_by_count: bool = False,
+    among: Iterable[int] | None = None,
 ) -> Truth:
     """Walk every process of this host.
 
@@ -267,6 +268,7 @@ def read_system(
     :param shares: pid by pid, of processes that share an address space with another: which one
     :param others_by_count: a frame that the kernel says is mapped more often than was seen is mapped by the zone
         OTHERS, too. It is the same as to walk those who were left out, and takes a moment however many they are
+    :param among: the pids of all that have a zone, where they are known: nobody else is looked at
     """
     kernel = Kernel()
     marks: list[Mark] = []
@@ -277,7 +279,7 @@ def read_system(
     unreadable: dict[int, str] = {}
     seen: dict[int, list[PageAt]] = {}
     try:
-        for pid in processes():
+        for pid in processes() if among is None else sorted(among):
             try:
                 zone = zone_of(pid)
                 pages = list(pages_of(kernel, pid)) if zone is not None else []

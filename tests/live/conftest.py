@@ -168,16 +168,16 @@ def mounted_image(path: Path) -> Iterator[Path]:
 def pages_are_files(directory: Path) -> bool:
     file = directory / "probe"
     file.write_bytes(bytes(PAGE))
-    mem = Mem()
+    mem, kernel = Mem(), Kernel()
     try:
         where = mem.map(f"file {file} 1 shared write")
-        kernel = Kernel()
         (page,) = pages_of(kernel, mem.pid, where.start, where.end)
         return not kernel.flags(page.number) & SWAP_BACKED
     except MemError:
         return False
     finally:
         mem.end()
+        kernel.close()
         file.unlink()
 
 

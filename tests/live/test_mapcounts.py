@@ -67,7 +67,8 @@ class Expected:
 
 
 def expected(zones: Iterable[Zone]) -> Expected:
-    truth, kernel = read_zones({zone.name for zone in zones}), Kernel()
+    zones = list(zones)
+    truth, kernel = read_zones(zones), Kernel()
     frames: dict[int | str, set[int]] = {
         pid: {page.number for page in pages if page.kind in RSS_KINDS} for pid, pages in truth.pages.items()
     }
