@@ -113,7 +113,7 @@ def prometheus(served: Served) -> Iterator[Prometheus]:
 
     All queries are about one such moment: on a busy machine later scrapes may come too late, and their series go.
     """
-    with Prometheus([(served.address, "/metrics")]) as server:
+    with Prometheus([(served.address, "/metrics")], interval="1s") as server:
 
         def is_full() -> bool:
             server.time = time.time()

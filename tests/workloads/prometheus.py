@@ -35,7 +35,7 @@ def is_installed() -> bool:
 
 
 class Prometheus:
-    """Scrapes the targets every other second and evaluates the project's rules as often, while it is open."""
+    """Scrapes the targets at an interval and evaluates the project's rules as often, while it is open."""
 
     def __init__(
         self,
