@@ -27,7 +27,7 @@ from zonerss.views.explain.chain import step_fields
 
 pytestmark = pytest.mark.same_in_container
 
-SHARED_BUFFERS_MIB = 96
+SHARED_BUFFERS_MIB = 128
 CLIENTS = 20
 
 
