@@ -45,13 +45,14 @@ from zonerss.walk.jobs import Walked, walk
 from zonerss.walk.sources import Sources
 from zonerss.zones.labels import find_names
 from zonerss.zones.paths import nested
-from zonerss.zones.plan import Plan, make_plan, place_tasks
+from zonerss.zones.plan import Placed, Plan, make_plan, place_tasks
 from zonerss.zones.rules import Rule
 from zonerss.zones.ways import WAYS, By, parse_by, zoner
 
 if TYPE_CHECKING:
     from zonerss.motion.window import Windows
     from zonerss.walk.arming import Armed
+    from zonerss.walk.cold import ColdRanges
 
 BASES = ("mapped", "incore")
 
@@ -279,8 +280,22 @@ class Session(Observer):
         with self._windows or nullcontext():
             return self._look(asked)
 
+    def place(self, by: str = "zone") -> tuple[TaskList, list[Placed]]:
+        """
+        List the processes, and say which zone each is in.
+
+        :raises UsageError: an unknown by
+        """
+        listed = self._roster.read(find_memory_hierarchy(self._roots))
+        return listed, place_tasks(listed.tasks, [zoner(parse_by(by), host_names(self._roots), self._rules)])
+
     def arm(
-        self, by: str = "zone", zone: Sequence[str] = (), method: str = "cold", stall: float = STALL_SECONDS
+        self,
+        by: str = "zone",
+        zone: Sequence[str] = (),
+        method: str = "cold",
+        stall: float = STALL_SECONDS,
+        rest: int = 1,
     ) -> Armed:
         """
         Clear the accessed bits of the processes of some zones, so that a later :meth:`take` tells what they touched.
@@ -288,14 +303,14 @@ class Session(Observer):
         :param zone: names of zones; none: all
         :param method: cold or clear_refs (:mod:`zonerss.kernel.clearing`)
         :param stall: for how many seconds clear_refs may hold up a process, as far as can be told before
+        :param rest: cold: how often as long as it works it sleeps
         :raises UnknownZone: there is no zone of that name
         :raises CannotServe: this host cannot tell what is touched; the sentence says why
         """
         from zonerss.walk.arming import arm, require_bits
 
         require_bits(self._source)
-        listed = self._roster.read(find_memory_hierarchy(self._roots))
-        placed = place_tasks(listed.tasks, [zoner(parse_by(by), host_names(self._roots), self._rules)])
+        listed, placed = self.place(by)
         names = find_names(tuple(zone), {zones[0].name for _, zones in placed})
         wanted = [task for task, zones in placed if not names or zones[0].name in names]
         return arm(
@@ -306,6 +321,27 @@ class Session(Observer):
             shared_mm_leaders(listed, self._host.our_pids),
             method,
             stall,
+            rest,
+        )
+
+    def find_cold(self, snapshot: Snapshot, zone: Collection[str]) -> ColdRanges:
+        """
+        Where the pages are that a snapshot has found to be cold, mapped once, and what may be paged out.
+
+        :param snapshot: of this session, of processes that were armed for their classes
+        :param zone: names of its zones whose pages are wanted
+        """
+        from zonerss.walk.cold import find_cold
+
+        if snapshot.touches is None or not isinstance(snapshot.evidence, Live):
+            raise ValueError("the processes of this snapshot were not armed, or it has not kept its frames")
+        members = [member for member in snapshot.members if member.zones[0].name in zone]
+        return find_cold(
+            self._sources.choose("pagetable", 0),
+            self._host,
+            snapshot.evidence.frames,
+            members,
+            snapshot.touches.apart,
         )
 
     def _look(self, asked: Asked) -> Snapshot:

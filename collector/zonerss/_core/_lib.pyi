@@ -1,4 +1,4 @@
-"""Made by stubs.py from kinds.h, census.h, parts.h, overlap.h, payers.h, mapcounts.h, ram.h, tasks.h, maps.h, mapped_files.h, walk.h, slices.h, clear.h, mounts.h, pages.h, ranges.h, incore.h, open_below.h, pagetable_source.h."""
+"""Made by stubs.py from kinds.h, census.h, parts.h, overlap.h, payers.h, mapcounts.h, ram.h, tasks.h, maps.h, mapped_files.h, walk.h, slices.h, clear.h, pageout.h, mounts.h, pages.h, ranges.h, incore.h, open_below.h, pagetable_source.h."""
 
 from __future__ import annotations
 
@@ -188,6 +188,9 @@ class slice:
     job: int
     start: int
     end: int
+    pfn: int
+    kind: int
+    huge: int
     def __getitem__(self, index: int) -> slice: ...
 
 class cleared:
@@ -196,6 +199,27 @@ class cleared:
     longest_ns: int
     took_ns: int
     def __getitem__(self, index: int) -> cleared: ...
+
+class page_run:
+    start: int
+    end: int
+    def __getitem__(self, index: int) -> page_run: ...
+
+class page_files:
+    pidfd: int
+    pagemap_fd: int
+    kpageflags_fd: int
+    def __getitem__(self, index: int) -> page_files: ...
+
+class paged_out:
+    slices: int
+    cut: int
+    tried_pages: int
+    left_pages: int
+    large_pages: int
+    longest_ns: int
+    runs: int
+    def __getitem__(self, index: int) -> paged_out: ...
 
 class mounts:
     def __getitem__(self, index: int) -> mounts: ...
@@ -305,6 +329,10 @@ class Lib:
     WALK_UNREACHED: int
     CLEARED_BY_COLD: int
     CLEARED_BY_CLEAR_REFS: int
+    APART_NOT: int
+    APART_BY_TOUCH: int
+    APART_BY_CLASS: int
+    PAGEOUT_PAGES: int
     FS_UNKNOWN: int
     FS_ORDINARY: int
     FS_TMPFS: int
@@ -377,9 +405,11 @@ class Lib:
     def slices_create(self, ret: CData) -> int: ...
     def slices_destroy(self, slices: slices) -> None: ...
     def slices_add(self, slices: slices, rows: slice, count: int) -> int: ...
-    def slices_of(self, slices: slices, job: int, ret: CData) -> int: ...
-    def clear_by_cold(self, pidfd: int, slices: slice, count: int, stop: CData, ret: cleared) -> int: ...
+    def slices_of(self, slices: slices, job: int, kind: int, ret: CData) -> int: ...
+    def clear_by_cold(self, pidfd: int, slices: slice, count: int, rest: int, stop: CData, ret: cleared) -> int: ...
     def clear_by_clear_refs(self, clear_refs_fd: int, patience_ns: int, ret: cleared) -> int: ...
+    def page_out(self, files: page_files, slices: slice, count: int, cut: int, most_pages: int, runs: page_run, ret: paged_out) -> int: ...
+    def pages_present(self, pagemap_fd: int, runs: page_run, count: int, ret: CData) -> int: ...
     def mounts_create(self, ret: CData) -> int: ...
     def mounts_destroy(self, mounts: mounts) -> None: ...
     def mounts_forget(self, mounts: mounts) -> None: ...

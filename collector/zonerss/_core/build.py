@@ -22,7 +22,17 @@ HEADERS = (
         "maps.h",
         "mapped_files.h",
     ),
-    *("walk.h", "slices.h", "clear.h", "mounts.h", "pages.h", "ranges.h", "incore.h", "open_below.h"),
+    *(
+        "walk.h",
+        "slices.h",
+        "clear.h",
+        "pageout.h",
+        "mounts.h",
+        "pages.h",
+        "ranges.h",
+        "incore.h",
+        "open_below.h",
+    ),
 )
 SOURCES = (
     *("census.c", "parts.c", "overlap.c", "payers.c", "mapcounts.c", "ram.c", "tasks.c"),
@@ -35,6 +45,7 @@ SOURCES = (
         "jobs.c",
         "slices.c",
         "clear.c",
+        "pageout.c",
         "pagemap.c",
         "pages.c",
         "ranges.c",

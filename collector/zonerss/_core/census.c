@@ -237,6 +237,12 @@ static uint32_t marker_next(struct marker *marker, uint32_t set)
 	return next;
 }
 
+uint32_t marker_alone(struct marker *marker)
+{
+	uint32_t alone = marker_next(marker, 0);
+	return alone ? marker->base + alone : MARK_NONE;
+}
+
 // The frame may be moved by another thread meanwhile: then start again from where it is now.
 bool marker_move(struct marker *marker, frame_word *slot, uint32_t word)
 {

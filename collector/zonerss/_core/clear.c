@@ -19,7 +19,7 @@
 #include "slices.h"
 
 #define WORK_NS UINT64_C(1000000)
-#define MOST_PAUSE_NS UINT64_C(100000000)
+#define MOST_PAUSE_NS UINT64_C(999999999)
 
 #ifndef MADV_COLD
 #define MADV_COLD 20
@@ -66,13 +66,14 @@ static void urgent_end(const struct urgency *before)
 		sched_setscheduler(0, before->policy, &before->param);
 }
 
-// At most half of a processor is taken from others: once much has been done, as long a sleep.
-static void give_way(uint64_t *worked_ns, uint64_t ns)
+// Once much has been done, a sleep of rest times as long.
+static void give_way(uint64_t *worked_ns, uint64_t ns, uint32_t rest)
 {
 	*worked_ns += ns;
 	if (*worked_ns < WORK_NS)
 		return;
-	struct timespec pause = { .tv_nsec = *worked_ns < MOST_PAUSE_NS ? *worked_ns : MOST_PAUSE_NS };
+	uint64_t sleep_ns = *worked_ns * rest;
+	struct timespec pause = { .tv_nsec = sleep_ns < MOST_PAUSE_NS ? sleep_ns : MOST_PAUSE_NS };
 	clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 	*worked_ns = 0;
 }
@@ -97,7 +98,8 @@ static int cold_slice(int pidfd, const struct slice *slice, struct cleared *ret)
 	}
 }
 
-int clear_by_cold(int pidfd, const struct slice *slices, size_t count, const int32_t *stop, struct cleared *ret)
+int clear_by_cold(int pidfd, const struct slice *slices, size_t count, uint32_t rest, const int32_t *stop,
+		  struct cleared *ret)
 {
 	uint64_t worked_ns = 0;
 	int error = 0;
@@ -108,7 +110,7 @@ int clear_by_cold(int pidfd, const struct slice *slices, size_t count, const int
 	for (size_t i = 0; !error && i < count; i++) {
 		uint64_t took_ns = ret->took_ns;
 		error = __atomic_load_n(stop, __ATOMIC_RELAXED) ? -ECANCELED : cold_slice(pidfd, &slices[i], ret);
-		give_way(&worked_ns, ret->took_ns - took_ns);
+		give_way(&worked_ns, ret->took_ns - took_ns, rest);
 	}
 	urgent_end(&before);
 	return error;

@@ -71,6 +71,8 @@ int marker_init(struct marker *marker, struct census *census);
 // Adds what the marker counted to the census; returns the first error that it met.
 int marker_deinit(struct marker *marker);
 void marker_owner(struct marker *marker, uint32_t owner);
+// What word_mark() says of frames that the marker's owner has and no other one; MARK_NONE: no memory.
+uint32_t marker_alone(struct marker *marker);
 
 // Slow paths.
 frame_word *census_chunk_create(struct census *census, uint64_t chunk);

@@ -44,7 +44,9 @@ struct side {
 	struct streak streak;
 };
 
-// The ranges of the job at hand that have accessed bits to clear.
+#define MOST_COLD (1 << 20) // ranges that one thread notes; the others are found by another walk
+
+// The ranges of the job at hand: those that have accessed bits to clear, or those that are cold.
 struct gathering {
 	struct slice *rows;
 	size_t count, room;
@@ -52,6 +54,7 @@ struct gathering {
 	struct slice open; // the last one, which may go on; its end is 0: there is none
 	uint64_t number;   // of it, among all that could be
 	bool wanted;	   // there is something to clear in it
+	uint32_t alone;	   // what the census says of frames that are the job's own and cold
 	int error;
 };
 
@@ -387,6 +390,12 @@ static bool copy_keeps(const struct pagetable_copy *copy, uint32_t cleared_by)
 static void take_apart(struct walker *w, const struct pagetable_copy *copy, const uint64_t *entries)
 {
 	bool kept = copy_keeps(copy, w->job->cleared_by);
+	if (kept && w->worker.request->apart == APART_BY_CLASS) {
+		side_swap(w, &w->kept);
+		take_copy(w, copy, entries);
+		side_swap(w, &w->kept);
+		return;
+	}
 	uint64_t idle[SEEN_ENTRIES], others[SEEN_ENTRIES], any_idle = 0, any_other = 0;
 	for (uint32_t i = 0; i < copy->entries; i++) {
 		bool is_idle = entry_is_idle(entries[i]);
@@ -459,6 +468,69 @@ static void gather_copy(struct walker *w, const struct pagetable_copy *copy, con
 	}
 }
 
+// The kind of the frame of a cold entry: not touched since its bit was cleared, and the frame is mapped by nothing else. KINDS: it
+// is none such.
+static uint32_t cold_kind(struct walker *w, uint64_t pfn)
+{
+	uint32_t word = is_ram(w, pfn) ? census_word(w->marker.census, pfn) : 0;
+	return word && word_mark(word) == w->gathering.alone ? word_kind(word) : KINDS;
+}
+
+static void cold_leaf(struct walker *w, const struct pagetable_copy *copy, uint64_t entry)
+{
+	struct gathering *g = &w->gathering;
+	uint64_t bytes = UINT64_C(1) << copy->shift, pages = bytes >> PAGE_SHIFT;
+	uint64_t pfn = leaf_pfn(w, entry, copy->shift);
+	uint32_t kind = pfn ? cold_kind(w, pfn) : KINDS;
+	gather_close(g);
+	if (kind == KINDS || copy->address % bytes || !entry_is_idle(entry) || entry & ENTRY_SPECIAL)
+		return;
+	for (uint64_t i = 1; i < pages; i++)
+		if (cold_kind(w, pfn + i) != kind)
+			return;
+	g->open = (struct slice){ w->worker.number, copy->address, copy->address + bytes, pfn, kind, 1 };
+	g->wanted = true;
+	gather_close(g);
+}
+
+static void cold_page(struct walker *w, uint64_t number, uint64_t address, uint64_t pfn, uint32_t kind)
+{
+	struct gathering *g = &w->gathering;
+	if (g->open.end != address || g->number != number || g->open.kind != kind) {
+		gather_close(g);
+		g->open = (struct slice){ .job = w->worker.number, .start = address, .pfn = pfn, .kind = kind };
+		g->number = number;
+		g->wanted = true;
+	}
+	g->open.end = address + (UINT64_C(1) << PAGE_SHIFT);
+}
+
+static void gather_cold(struct walker *w, const struct pagetable_copy *copy, const uint64_t *entries)
+{
+	if (w->gathering.count >= MOST_COLD || copy_keeps(copy, CLEARED_BY_COLD))
+		return;
+	if (copy->shift != PAGE_SHIFT) {
+		cold_leaf(w, copy, *entries);
+		return;
+	}
+	for (uint32_t i = 0; i < copy->entries; i++) {
+		uint64_t address = copy->address + ((uint64_t)i << PAGE_SHIFT), pfn = entry_pfn(w, entries[i]);
+		if (!entry_is_idle(entries[i]) || entries[i] & ENTRY_SPECIAL)
+			continue;
+		uint32_t kind = cold_kind(w, pfn);
+		if (kind != KINDS)
+			cold_page(w, ((address >> PAGE_SHIFT) + copy->skew) / SEEN_ENTRIES, address, pfn, kind);
+	}
+}
+
+static void gather(struct walker *w, const struct pagetable_copy *copy, const uint64_t *entries)
+{
+	if (w->worker.request->apart)
+		gather_cold(w, copy, entries);
+	else
+		gather_copy(w, copy, entries);
+}
+
 static void drain(struct walker *w)
 {
 	const struct walk_request *request = w->worker.request;
@@ -467,10 +539,10 @@ static void drain(struct walker *w)
 		const struct pagetable_copy *copy = (const struct pagetable_copy *)at;
 		const uint64_t *entries = (const uint64_t *)(copy + 1);
 		w->job->entries += copy->entries;
-		if (__builtin_expect(request->apart, 0))
+		if (__builtin_expect(request->slices != NULL, 0))
+			gather(w, copy, entries);
+		else if (__builtin_expect(request->apart, 0))
 			take_apart(w, copy, entries);
-		else if (__builtin_expect(request->slices != NULL, 0))
-			gather_copy(w, copy, entries);
 		else
 			take_copy(w, copy, entries);
 		at = (const char *)(entries + copy->entries);
@@ -583,6 +655,7 @@ static int walk_job(struct worker *worker)
 		streak_begin(&w->idle.streak, &w->idle.marker);
 		marker_owner(&w->kept.marker, worker->job.kept_owner);
 		streak_begin(&w->kept.streak, &w->kept.marker);
+		w->gathering.alone = worker->request->slices ? marker_alone(&w->idle.marker) : MARK_NONE;
 	}
 	int cause = walk_tables(w, dir, &fatal);
 	if (cause)

@@ -1,4 +1,4 @@
-// Ranges with accessed bits to clear: see slices.h.
+// Ranges of processes: see slices.h.
 
 #include "slices.h"
 
@@ -48,21 +48,27 @@ int slices_add(struct slices *slices, const struct slice *rows, size_t count)
 	return error;
 }
 
+static int compare(const struct slice *x, uint64_t job, uint32_t kind)
+{
+	if (x->job != job)
+		return x->job < job ? -1 : 1;
+	return x->kind < kind ? -1 : x->kind > kind;
+}
+
 static int by_job(const void *a, const void *b)
 {
 	const struct slice *x = a, *y = b;
-	if (x->job != y->job)
-		return x->job < y->job ? -1 : 1;
-	return x->start < y->start ? -1 : x->start > y->start;
+	int found = compare(x, y->job, y->kind);
+	return found ? found : x->start < y->start ? -1 : x->start > y->start;
 }
 
-// The first of a job, or where it would be.
-static size_t first_of(const struct slices *slices, uint64_t job)
+// The first of a job and a kind, or where it would be.
+static size_t first_of(const struct slices *slices, uint64_t job, uint32_t kind)
 {
 	size_t low = 0, high = slices->count;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		if (slices->rows[middle].job < job)
+		if (compare(&slices->rows[middle], job, kind) < 0)
 			low = middle + 1;
 		else
 			high = middle;
@@ -70,12 +76,12 @@ static size_t first_of(const struct slices *slices, uint64_t job)
 	return low;
 }
 
-size_t slices_of(struct slices *slices, uint64_t job, const struct slice **ret)
+size_t slices_of(struct slices *slices, uint64_t job, uint32_t kind, const struct slice **ret)
 {
 	if (!slices->sorted && slices->count)
 		qsort(slices->rows, slices->count, sizeof(*slices->rows), by_job);
 	slices->sorted = true;
-	size_t first = first_of(slices, job);
+	size_t first = first_of(slices, job, kind);
 	*ret = slices->rows ? slices->rows + first : NULL;
-	return first_of(slices, job + 1) - first;
+	return first_of(slices, job, kind + 1) - first;
 }

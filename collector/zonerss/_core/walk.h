@@ -27,6 +27,10 @@ enum walk_cause {
 // How accessed bits were cleared: each way leaves those of some mappings as they are.
 enum walk_cleared { CLEARED_BY_COLD, CLEARED_BY_CLEAR_REFS };
 
+// How entries are told apart. BY_TOUCH: by their accessed bits; those that are set in a mapping that keeps its bits are for
+// kept_owner. BY_CLASS: likewise, but for kept_owner is all that such a mapping maps: no page-out may touch it.
+enum walk_apart { APART_NOT, APART_BY_TOUCH, APART_BY_CLASS };
+
 // One address space to walk for one owner. The lower half is filled by the walk, in base pages.
 struct walk_job {
 	int32_t pid;	// a thread of it that lives
@@ -75,8 +79,10 @@ struct walk_request {
 	uint32_t threads;	       // that work side by side, at most
 	const struct task_list *tasks; // for cgroup texts; NULL: do not look whether tasks moved
 	// For page tables only; pagemap tells no accessed bits.
-	uint32_t apart;	       // 1: entries are marked for one of three owners of their job, by their accessed bits
-	struct slices *slices; // NULL, or nothing is marked, but it is noted which ranges have accessed bits to clear
+	uint32_t apart; // enum walk_apart: entries are marked for one of three owners of their job
+	// NULL, or nothing is marked, but ranges are noted: those that have accessed bits to clear; where entries are told apart, those
+	// whose bit is clear and whose frames the census has for idle_owner alone.
+	struct slices *slices;
 };
 
 // Begin a walk by /proc/PID/pagemap, in threads of its own. files: NULL, or the frames of mapped files only are marked, each

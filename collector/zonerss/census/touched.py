@@ -1,8 +1,9 @@
 """What was touched since accessed bits were cleared: pure arithmetic over the parts of a walk that tells entries apart.
 
-Such a walk has three owners in the place of each: one for entries whose accessed bit is set, one for those whose bit is
-clear, and one for those whose bit is set where that says nothing, because it could not be cleared. One owner more,
-several, stands for nobody: it is in the set of each frame that is mapped more than once on the whole machine.
+Such a walk has four owners in the place of each: one for entries whose accessed bit is set, one for those whose bit is
+clear, and one for those whose bit is set where that says nothing, because it could not be cleared; the fourth is for
+what no page-out may touch, where that is asked for. One owner more, several, stands for nobody: it is in the set of
+each frame that is mapped more than once on the whole machine.
 
 A frame of a zone is then touched, unknown or idle, by its set alone: each once, however many of its processes map it.
 """
@@ -27,6 +28,20 @@ class Apart:
     """The processes whose bits were not cleared."""
     cleared_by: int = 0
     """enum walk_cleared of the core: which mappings keep their bits, however they were cleared."""
+    by_class: bool = False
+    """
+    What no page-out may touch is for owners of its own; of processes whose bits were not cleared nothing is known.
+    """
+
+    def of(self, pid: int, owner: int) -> tuple[int, int, int]:
+        """
+        Of a process: the owner of entries whose bit is set, of those whose bit is clear, and of mappings that keep
+        it.
+        """
+        kept = self.kept_owner(owner)
+        is_set = kept if pid in self.kept else owner
+        idle = kept if self.by_class and pid in self.kept else self.idle_owner(owner)
+        return is_set, idle, self.locked_owner(owner) if self.by_class else kept
 
     def idle_owner(self, owner: int) -> int:
         """That of entries whose bit is clear."""
@@ -36,19 +51,23 @@ class Apart:
         """That of entries whose bit is set, which says nothing."""
         return 2 * self.owners + owner
 
+    def locked_owner(self, owner: int) -> int:
+        """That of what no page-out may touch."""
+        return 3 * self.owners + owner
+
     @property
     def several(self) -> int:
         """That of frames that are mapped more than once."""
-        return 3 * self.owners
+        return 4 * self.owners
 
     @property
     def count(self) -> int:
         """How many owners there are."""
-        return 3 * self.owners + 1
+        return 4 * self.owners + 1
 
     def without(self, parts: Parts) -> Parts:
         """The parts as they would be if entries had not been told apart."""
-        return parts.project([*range(self.owners)] * 3 + [NO_GROUP], self.owners)
+        return parts.project([*range(self.owners)] * 4 + [NO_GROUP], self.owners)
 
 
 class State(Enum):

@@ -73,6 +73,7 @@ LATE_IMPORTS = {
     ("snapshot", "motion.window"): 11,
     ("history.blackbox", "motion.victims"): 3,
     ("snapshot", "walk.arming"): 1,
+    ("snapshot", "walk.cold"): 4,  # and walk.arming
     ("snapshot", "walk.mapcounts"): 1,
     ("snapshot", "walk.incore"): 2,
     ("evidence", "walk.files"): 3,

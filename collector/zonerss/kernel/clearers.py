@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from zonerss.kernel.roots import Roots
@@ -44,14 +44,18 @@ def _reads(path: Path, wanted: str) -> bool:
         return False
 
 
-def scanned_pages(roots: Roots) -> int | None:
-    """How many pages reclaim has looked at since the machine began; None: it cannot be told."""
+def scanned_pages(roots: Roots, scans: Sequence[str] = _SCANS) -> int | None:
+    """
+    How many pages reclaim has looked at since the machine began; None: it cannot be told.
+
+    :param scans: the counters that are of interest. None of them has what MADV_PAGEOUT looks at
+    """
     try:
         text = (roots.proc / "vmstat").read_text("ascii", "replace")
     except OSError:
         return None
     counts = dict(line.split(" ", 1) for line in text.splitlines() if line.startswith("pgscan_"))
-    found = [int(counts[name]) for name in _SCANS if name in counts]
+    found = [int(counts[name]) for name in scans if name in counts]
     return sum(found) if found else None
 
 

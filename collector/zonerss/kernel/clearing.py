@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from zonerss._core import ffi, lib
 from zonerss.errors import CannotServe
 from zonerss.kernel.patience import PATIENCE_SECONDS, Busy, patiently
+from zonerss.kernel.pidfds import opened, require_same
 from zonerss.kernel.proc import gap_of_errno, parse_stat, read_tables
 from zonerss.kernel.roots import Roots
 from zonerss.records import Cause, Gap, Task
@@ -58,7 +59,7 @@ class Clearing:
 
 
 def clear_by_cold(
-    roots: Roots, task: Task, slices: Any, count: int, patience: float = PATIENCE_SECONDS
+    roots: Roots, task: Task, slices: Any, count: int, patience: float = PATIENCE_SECONDS, rest: int = 1
 ) -> Clearing | Gap:
     """
     Clear the bits of pages of a process that are mapped once, by MADV_COLD.
@@ -66,6 +67,7 @@ def clear_by_cold(
     :param slices: struct slice *, of the process's address space
     :param count: how many
     :param patience: seconds that the kernel may take, beyond what the size of the process explains
+    :param rest: how often as long as it works it sleeps
     :return: what was done; or the gap where the process is not the one that was listed, ended, or could not be cleared
         in time
     :raises CannotServe: no thread can be started to do it
@@ -73,10 +75,10 @@ def clear_by_cold(
     stop = ffi.new("int32_t *")
 
     def clear(row: core.cleared) -> int:
-        with _pidfd(roots, task) as pidfd:
-            return lib.clear_by_cold(pidfd, slices, count, stop, row)
+        with opened(roots, task) as pidfd:
+            return lib.clear_by_cold(pidfd, slices, count, rest, stop, row)
 
-    return _clear(clear, task, patience, stop)
+    return _clear(clear, task, patience + task.rss_pages * _SECONDS_PER_PAGE * rest, stop)
 
 
 def clear_by_clear_refs(
@@ -133,17 +135,6 @@ def _clear(clear: Callable[[core.cleared], int], task: Task, patience: float, st
 
 
 @contextmanager
-def _pidfd(roots: Roots, task: Task) -> Iterator[int]:
-    """The process, whoever gets its pid later. :raises ProcessLookupError: it is gone"""
-    fd = os.pidfd_open(task.pid)
-    try:
-        _require_same(roots, task)
-        yield fd
-    finally:
-        os.close(fd)
-
-
-@contextmanager
 def _clear_refs(roots: Roots, task: Task) -> Iterator[int]:
     """
     Its clear_refs: that of the thread that it is walked through. Writing to that of a first thread that has ended does
@@ -156,14 +147,8 @@ def _clear_refs(roots: Roots, task: Task) -> Iterator[int]:
         stack.callback(os.close, directory)
         fd = os.open(f"task/{task.walk_tid}/clear_refs", os.O_WRONLY | os.O_CLOEXEC, dir_fd=directory)
         stack.callback(os.close, fd)
-        _require_same(roots, task)
+        require_same(roots, task)
         yield fd
-
-
-def _require_same(roots: Roots, task: Task) -> None:
-    """:raises ProcessLookupError: the pid belongs to another process by now"""
-    if parse_stat((roots.proc / str(task.pid) / "stat").read_bytes()).start_ticks != task.start_ticks:
-        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
 
 
 def _require_memory(roots: Roots, task: Task) -> None:
@@ -181,7 +166,7 @@ def require_process_madvise(roots: Roots) -> None:
     own = ffi.new("struct cleared *")
     pidfd = os.pidfd_open(os.getpid())
     try:
-        if lib.clear_by_cold(pidfd, _nothing(), 1, ffi.new("int32_t *"), own) == -errno.ENOSYS:
+        if lib.clear_by_cold(pidfd, _nothing(), 1, 1, ffi.new("int32_t *"), own) == -errno.ENOSYS:
             raise CannotServe("the kernel has no process_madvise(2): it needs Linux 5.10 or later")
     finally:
         os.close(pidfd)

@@ -154,7 +154,7 @@ def last_lines(found: WorkingSets, in_bytes: bool = False) -> list[str]:
         "A huge page is touched as a whole. Pages that only read(2) and the like have used are not seen."
     )
     lines += [printable(caveat.text) for caveat in found.snapshot.warnings]
-    lines += [_unarmed(found.unarmed)] if found.unarmed else []
+    lines += [_unarmed(found.unarmed, found.method)] if found.unarmed else []
     missing = gap_sentence(found.gaps)
     return [*lines, *([missing] if missing else [])]
 
@@ -173,10 +173,12 @@ _SAYS = {
     Cause.BUSY: "not cleared in time",
     Cause.EXITED: "gone by then",
 }
+_REFUSED_BY_COLD = "refused, as all are whose first thread has ended"
 
 
-def _unarmed(gaps: Iterable[Gap]) -> str:
-    causes = Counter(_SAYS.get(gap.cause, "not readable") for gap in gaps)
+def _unarmed(gaps: Iterable[Gap], method: str) -> str:
+    says = _SAYS | ({Cause.REFUSED: _REFUSED_BY_COLD} if method == "cold" else {})
+    causes = Counter(says.get(gap.cause, "not readable") for gap in gaps)
     said = "; ".join(
         f"{counted(number, 'process', 'processes')} {why}" for why, number in causes.most_common()
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from zonerss._core import check, ffi, lib
@@ -19,6 +19,7 @@ from zonerss.errors import CannotServe, UsageError
 from zonerss.kernel.clearers import caveats, note_clearing, others_cleared, running_damon, scanned_pages
 from zonerss.kernel.clearing import (
     STALL_SECONDS,
+    STEP,
     Clearing,
     clear_by_clear_refs,
     clear_by_cold,
@@ -60,6 +61,10 @@ class Armed:
     """What of DAMON ran then."""
     noted: int | None = None
     """How many notes there were that bits were cleared, by whomever; None: it cannot be told."""
+    notes: int = _NOTES
+    """How many of them are ours."""
+    by_class: bool = False
+    """A walk is to tell what may be paged out from what may not; see :func:`for_classes`."""
 
     @property
     def sees_several(self) -> bool:
@@ -71,9 +76,10 @@ class Armed:
         kept = {
             task.pid
             for task in tasks
-            if (task.pid, task.start_ticks) in self.seen and (task.pid, task.start_ticks) not in self.cleared
+            if (task.pid, task.start_ticks) not in self.cleared
+            and (self.by_class or (task.pid, task.start_ticks) in self.seen)
         }
-        return Apart(owners, frozenset(kept), _CLEARED_BY[self.method])
+        return Apart(owners, frozenset(kept), _CLEARED_BY[self.method], self.by_class)
 
     def longest_stall_ns(self, task: Task) -> int | None:
         """For how long this process may have been held up at once; None: its bits were not cleared."""
@@ -89,7 +95,22 @@ class Armed:
         now = scanned_pages(roots)
         between = None if now is None or self.scanned is None else now - self.scanned
         damon = dict.fromkeys((*self.damon, *running_damon(roots)))
-        return caveats(tuple(damon), between, others_cleared(roots, self.noted, _NOTES))
+        return caveats(tuple(damon), between, others_cleared(roots, self.noted, self.notes))
+
+
+def for_classes(armed: Sequence[Armed]) -> Armed:
+    """
+    How a walk is to tell the pages of all processes apart by what can be done about them.
+
+    :param armed: by MADV_COLD; of all processes that are in none of these nothing is known, nor of those that have
+        begun since. None: nothing is known of any process
+    """
+    if not armed:
+        return Armed("cold", time.monotonic_ns(), frozenset(), {}, (), None, by_class=True)
+    first = min(armed, key=lambda one: one.done_ns)
+    cleared = {process: clearing for one in armed for process, clearing in one.cleared.items()}
+    gaps = tuple(gap for one in armed for gap in one.gaps)
+    return replace(first, cleared=cleared, gaps=gaps, by_class=True)
 
 
 def arm(
@@ -100,6 +121,7 @@ def arm(
     mm_of: Mapping[int, int],
     method: str = "cold",
     stall: float = STALL_SECONDS,
+    rest: int = 1,
 ) -> Armed:
     """
     Clear the accessed bits of processes.
@@ -110,6 +132,7 @@ def arm(
     :param mm_of: pid -> the lowest pid that has its address space; each is cleared once
     :param method: one of METHODS
     :param stall: for how many seconds clear_refs may hold up a process, as far as can be told before
+    :param rest: cold: how often as long as it works it sleeps
     :raises UsageError: an unknown method
     :raises CannotServe: the kernel or our privileges do not allow it
     """
@@ -118,7 +141,9 @@ def arm(
     scanned, damon, noted = scanned_pages(host.roots), running_damon(host.roots), note_clearing(host.roots)
     one_of_each = list({mm_of[task.pid]: task for task in wanted}.values())
     found = (
-        _by_cold(source, host, one_of_each) if method == "cold" else _by_clear_refs(host, one_of_each, stall)
+        _by_cold(source, host, one_of_each, rest)
+        if method == "cold"
+        else _by_clear_refs(host, one_of_each, stall)
     )
     of_mm = {mm_of[task.pid]: one for task, one in zip(one_of_each, found, strict=True)}
     cleared = {}
@@ -148,29 +173,44 @@ def _by_clear_refs(host: Host, tasks: Sequence[Task], stall: float) -> list[Clea
     return found
 
 
-def _by_cold(source: Source, host: Host, tasks: Sequence[Task]) -> list[Clearing | Gap]:
+_NO_FIRST_THREAD = "its first thread has ended, and process_madvise(2) takes no such process"
+
+
+def _by_cold(source: Source, host: Host, tasks: Sequence[Task], rest: int) -> list[Clearing | Gap]:
     """One for each process: the ranges that have bits to clear are found by a walk, which changes nothing."""
     require_process_madvise(host.roots)
-    ret = ffi.new("struct slices **")
-    check(lib.slices_create(ret), "collecting ranges")
-    slices: core.slices = ffi.gc(ret[0], lib.slices_destroy)
+    slices = make_slices()
     walked, gaps = walk(source.begin, Census(1), None, [(task, 0) for task in tasks], host, slices=slices)
     failed = {gap.pid: gap for gap in gaps}
     found: list[Clearing | Gap] = []
     for number, (task, seen) in enumerate(zip(tasks, walked, strict=True)):
+        if task.walk_tid != task.pid:
+            found.append(Gap(task.pid, STEP, Cause.REFUSED, _NO_FIRST_THREAD))
+            continue
         if task.pid in failed or not seen.vmas:
             found.append(failed.get(task.pid) or Gap(task.pid, "tables", Cause.EXITED))
             continue
         first = ffi.new("struct slice **")
-        count = lib.slices_of(slices, number, first)
-        found.append(clear_by_cold(host.roots, task, first[0], count, host.patience_seconds))
+        count = lib.slices_of(slices, number, 0, first)
+        found.append(clear_by_cold(host.roots, task, first[0], count, host.patience_seconds, rest))
     return found
 
 
-def require_bits(source: str) -> None:
-    """:raises CannotServe: this source of frames, which was named, does not tell accessed bits"""
+def make_slices() -> core.slices:
+    """Ranges that a walk is to collect: none yet."""
+    ret = ffi.new("struct slices **")
+    check(lib.slices_create(ret), "collecting ranges")
+    slices: core.slices = ffi.gc(ret[0], lib.slices_destroy)
+    return slices
+
+
+def require_bits(source: str, who: str = "wss") -> None:
+    """
+    :param who: needs them
+    :raises CannotServe: this source of frames, which was named, does not tell accessed bits
+    """
     if source == "pagemap":
         raise CannotServe(
             "pagemap does not tell which pages were touched (it has no accessed bits): "
-            "wss needs the page tables, --source pagetable"
+            f"{who} needs the page tables, --source pagetable"
         )

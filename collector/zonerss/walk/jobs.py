@@ -41,6 +41,7 @@ _CAUSES = {
     lib.WALK_LEFT: Cause.BUSY,
     lib.WALK_UNREACHED: Cause.EXITED,
 }
+_APART = {None: lib.APART_NOT, False: lib.APART_BY_TOUCH, True: lib.APART_BY_CLASS}
 _LOOK_MS = 250
 
 Begin = Callable[[Any, Any], int]
@@ -105,7 +106,7 @@ def walk(
     :param again: of the source, too; None: what it cannot see is a gap
     :param apart: by page tables only: tell entries apart by their accessed bits. What only pagemap sees is kept
     :param slices: by page tables only: mark nothing, but collect the ranges of each assignment that have accessed bits
-        to clear
+        to clear; with apart, those that are cold, and whose frames the census has for them alone
     :return: one Walked per assignment, in their order, and the gaps; of a process that made us wait for too long what
         was met until then, and a gap
     :raises OSError: the walk as a whole failed
@@ -164,7 +165,8 @@ def _walk_once(
         request.census, request.jobs, request.count = census.handle, jobs, len(assigned)
         request.host, request.threads = opened, host.threads_for(sum(task.rss_pages for task, _ in assigned))
         request.tasks = listed.handle if listed else ffi.NULL
-        request.apart, request.slices = apart is not None, slices or ffi.NULL
+        request.apart = _APART[apart.by_class if apart else None]
+        request.slices = slices or ffi.NULL
         try:  # from before it begins: a signal's handler may raise as soon as it has
             begun = begin(request, ret)
             if begun == -errno.EAGAIN:
@@ -216,8 +218,7 @@ def _jobs(assigned: Sequence[tuple[Task, int]], twice: Collection[int], apart: A
         job.cgroup, job.start_ticks, job.expected_pages = task.cgroup_text, task.start_ticks, task.rss_pages
         job.twice = task.pid in twice
         if apart:
-            job.idle_owner, job.kept_owner = apart.idle_owner(owner), apart.kept_owner(owner)
-            job.owner = job.kept_owner if task.pid in apart.kept else owner
+            job.owner, job.idle_owner, job.kept_owner = apart.of(task.pid, owner)
             job.cleared_by = apart.cleared_by
     return jobs
 

@@ -18,13 +18,13 @@ def slices() -> Iterator[Any]:
     lib.slices_destroy(ret[0])
 
 
-def add(slices: Any, *rows: tuple[int, int, int]) -> None:
+def add(slices: Any, *rows: tuple[int, ...]) -> None:
     assert lib.slices_add(slices, ffi.new("struct slice[]", list(rows)), len(rows)) == 0
 
 
-def of(slices: Any, job: int) -> list[tuple[int, int]]:
+def of(slices: Any, job: int, kind: int = 0) -> list[tuple[int, int]]:
     first = ffi.new("struct slice **")
-    count = lib.slices_of(slices, job, first)
+    count = lib.slices_of(slices, job, kind, first)
     return [(first[0][at].start, first[0][at].end) for at in range(count)]
 
 
@@ -40,3 +40,10 @@ def test_those_of_a_job_are_in_order_whoever_found_them(slices: Any) -> None:
     assert of(slices, 3) == of(slices, 9) == []
     add(slices, (3, 1, 2))
     assert of(slices, 3) == [(1, 2)]
+
+
+def test_those_of_a_kind_are_apart(slices: Any) -> None:
+    add(slices, (3, 50, 60, 7, 1), (3, 10, 20, 8, 2), (3, 30, 40, 9, 1), (4, 0, 1, 5, 1))
+    assert of(slices, 3, 1) == [(30, 40), (50, 60)]
+    assert of(slices, 3, 2) == [(10, 20)]
+    assert of(slices, 3, 0) == of(slices, 4, 2) == []

@@ -138,7 +138,7 @@ def test_it_is_stopped_between_two_calls(child: Task) -> None:
     row = ffi.new("struct cleared *")
     pidfd = os.pidfd_open(child.pid)
     try:
-        assert lib.clear_by_cold(pidfd, none(), 1, ffi.new("int32_t *", 1), row) == -errno.ECANCELED
+        assert lib.clear_by_cold(pidfd, none(), 1, 1, ffi.new("int32_t *", 1), row) == -errno.ECANCELED
     finally:
         os.close(pidfd)
     assert row.slices == 0
@@ -159,7 +159,7 @@ def test_the_thread_is_scheduled_afterwards_as_it_was_before(child: Task, policy
             found.append((policy, priority))
             return
         pidfd = os.pidfd_open(child.pid)
-        lib.clear_by_cold(pidfd, none(), 1, ffi.new("int32_t *"), ffi.new("struct cleared *"))
+        lib.clear_by_cold(pidfd, none(), 1, 1, ffi.new("int32_t *"), ffi.new("struct cleared *"))
         os.close(pidfd)
         found.append((os.sched_getscheduler(0), os.sched_getparam(0).sched_priority))
 

@@ -56,8 +56,12 @@ def test_the_last_lines_say_how_wrong_it_can_be() -> None:
 
 def test_what_was_not_cleared_is_counted_by_cause() -> None:
     gaps = (Gap(1, "clear", Cause.REFUSED), Gap(2, "clear", Cause.REFUSED), Gap(3, "clear", Cause.EXITED))
-    line = last_lines(replace(FOUND, unarmed=gaps))[-1]
+    line = last_lines(replace(FOUND, unarmed=gaps, method="clear_refs"))[-1]
     assert line.endswith(": 2 processes refused, or too large for --stall; 1 process gone by then.")
+    line = last_lines(replace(FOUND, unarmed=gaps, method="cold"))[-1]
+    assert line.endswith(
+        ": 2 processes refused, as all are whose first thread has ended; 1 process gone by then."
+    )
 
 
 def test_tables_of_processes_and_files() -> None:

@@ -1,0 +1,40 @@
+"""A process is held on to as long as it is the one that was listed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.unit.builders import members
+
+from zonerss.kernel.pidfds import opened, require_same
+from zonerss.kernel.proc import parse_stat
+from zonerss.kernel.roots import HOST
+from zonerss.records import Task
+
+(MEMBER,) = members("a")
+
+
+@pytest.fixture
+def own() -> Task:
+    ticks = parse_stat(Path("/proc/self/stat").read_bytes()).start_ticks
+    return replace(MEMBER.task, pid=os.getpid(), start_ticks=ticks)
+
+
+def test_it_is_open_for_as_long_as_it_is_needed(own: Task) -> None:
+    with opened(HOST, own) as fd:
+        assert os.readlink(f"/proc/self/fd/{fd}")
+    with pytest.raises(OSError, match="Bad file"):
+        os.fstat(fd)
+
+
+def test_another_process_with_its_pid_is_another_one(own: Task) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    later = replace(own, start_ticks=own.start_ticks - 1)
+    with pytest.raises(ProcessLookupError), opened(HOST, later):
+        pass
+    with pytest.raises(ProcessLookupError):
+        require_same(HOST, later)
+    assert len(os.listdir("/proc/self/fd")) == before
