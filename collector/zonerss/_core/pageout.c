@@ -139,12 +139,10 @@ static int batch_fill(struct batch *b, const struct page_files *files, const str
 	while (!error && ret->slices < count && b->pages < room) {
 		const struct slice *slice = &slices[ret->slices];
 		uint64_t start = cut ? cut : slice->start, left = room - b->pages, pages = pages_of(start, slice->end);
-		if (pages > left && room == PAGEOUT_PAGES)
+		if (pages > left && (slice->huge || room == PAGEOUT_PAGES))
 			break;
-		if (pages <= left || !slice->huge) {
-			pages = pages < left ? pages : left;
-			error = batch_add_pages(b, files, slice, start, pages, ret);
-		}
+		pages = pages < left ? pages : left;
+		error = batch_add_pages(b, files, slice, start, pages, ret);
 		cut = start + (pages << PAGE_SHIFT);
 		ret->slices += cut == slice->end;
 		cut = cut == slice->end ? 0 : cut;

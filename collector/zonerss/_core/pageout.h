@@ -33,7 +33,7 @@ struct paged_out {
 };
 
 // process_madvise(2), MADV_PAGEOUT (Linux 5.10), of slices of one kind from their beginning on: at most PAGEOUT_PAGES and at most
-// most_pages. Slices are cut only where most_pages is less than that, huge pages never. What is advised is what pagemap tells just
+// most_pages. Slices are cut only where most_pages is less than that; it ends before a huge page that is too much. What is advised is what pagemap tells just
 // before: present, mapped once on the whole machine (PM_MMAP_EXCLUSIVE, Linux 4.2), of the kind that was found; a slice whose first
 // page is in another frame than it was is passed over. Large folios are advised whole or not at all.
 //

@@ -59,6 +59,8 @@ static int by_job(const void *a, const void *b)
 {
 	const struct slice *x = a, *y = b;
 	int found = compare(x, y->job, y->kind);
+	if (!found && x->huge != y->huge)
+		found = x->huge < y->huge ? -1 : 1;
 	return found ? found : x->start < y->start ? -1 : x->start > y->start;
 }
 

@@ -30,6 +30,6 @@ void slices_destroy(struct slices *slices);
 // Add some, from any thread. 0 or -ENOMEM.
 int slices_add(struct slices *slices, const struct slice *rows, size_t count);
 
-// Those of a job and a kind (0 where they are not cold), in order of address: how many, and *ret, the first. To be called once the
-// walk is over.
+// Those of a job and a kind (0 where they are not cold), huge pages last, and else in order of address: how many, and *ret, the
+// first. To be called once the walk is over.
 size_t slices_of(struct slices *slices, uint64_t job, uint32_t kind, const struct slice **ret);

@@ -42,6 +42,11 @@ def test_those_of_a_job_are_in_order_whoever_found_them(slices: Any) -> None:
     assert of(slices, 3) == [(1, 2)]
 
 
+def test_huge_pages_are_the_last(slices: Any) -> None:
+    add(slices, (3, 0, 512, 7, 0, 1), (3, 600, 700, 8, 0, 0))
+    assert of(slices, 3) == [(600, 700), (0, 512)]
+
+
 def test_those_of_a_kind_are_apart(slices: Any) -> None:
     add(slices, (3, 50, 60, 7, 1), (3, 10, 20, 8, 2), (3, 30, 40, 9, 1), (4, 0, 1, 5, 1))
     assert of(slices, 3, 1) == [(30, 40), (50, 60)]
