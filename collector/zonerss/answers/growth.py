@@ -11,7 +11,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import pairwise
 from typing import NamedTuple
 
 from zonerss.snapshot import Snapshot
@@ -70,10 +70,14 @@ def slopes_of(points: Sequence[Point]) -> Sequence[float]:
     """The slopes of all pairs of points of different times, in order; of points of one size only one 0 for all."""
     if len({point.size_bytes for point in points}) == 1:
         return [0.0] if points[-1].seconds > points[0].seconds else []
+    seen = [(point.seconds, point.size_bytes) for point in points]
     return sorted(
-        (late.size_bytes - early.size_bytes) / (late.seconds - early.seconds)
-        for early, late in combinations(points, 2)
-        if late.seconds > early.seconds
+        [
+            (late - early) / (then - before)
+            for place, (before, early) in enumerate(seen, 1)
+            for then, late in seen[place:]
+            if then > before
+        ]
     )
 
 

@@ -1,6 +1,6 @@
 """The metrics of one look, in Prometheus' text format and in OpenMetrics. Pure.
 
-prometheus_client is the registry and the encoder. What a look does not know is no series, never 0. The names are our
+What a look does not know is no series, never 0. The names are our
 own: container_memory_rss and the like mean something else (docs/prometheus.md).
 
 Source: prometheus.io/docs/instrumenting/exposition_formats; OpenMetrics 1.0 (RFC draft), "Metric Types".
@@ -13,10 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
-from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
-from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from zonerss.records import Cause, Usage
@@ -372,37 +369,69 @@ FAMILIES: tuple[Family, ...] = (*_ZONES, *_MACHINE, *_WALK)
 
 # ---- encoding --------------------------------------------------------------------------------------------
 
+_SUFFIX = {"counter": "_total", "info": "_info"}
+"""What a type adds to the name."""
+_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
+
 
 def exposition(look: Look, openmetrics: bool) -> bytes:
     """
     The metrics of a look, as a scrape gets them.
 
+    Byte for byte what prometheus_client makes of :func:`metrics_of`, in a fraction of the time: what is spelled the
+    same in many lines is spelled once.
+
     :param openmetrics: in OpenMetrics, which ends with ``# EOF``; else in the classic text format
     """
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_OfLook(look))
-    encode = generate_openmetrics if openmetrics else generate_latest
-    text: bytes | str = encode(registry)
-    return text if isinstance(text, bytes) else text.encode()
+    read, text = _Read(look), _Text()
+    lines: list[str] = []
+    for family in FAMILIES:
+        lines += _head(family, openmetrics)
+        for suffix, labels, value in family.samples(read):
+            lines.append(f"{family.name}{suffix}{text.labels(labels)} {text.value(value)}\n")
+    if openmetrics:
+        lines.append("# EOF\n")
+    return "".join(lines).encode()
 
 
-class _OfLook(Collector):
-    """The families of one look, for the registry."""
-
-    def __init__(self, look: Look) -> None:
-        self._read = _Read(look)
-
-    def collect(self) -> Iterator[Metric]:
-        for family in FAMILIES:
-            yield metric(family, family.samples(self._read))
+def _head(family: Family, openmetrics: bool) -> tuple[str, str]:
+    name, type = family.name, family.type
+    if openmetrics:
+        name = name.removesuffix(_SUFFIX.get(type, ""))
+    elif type == "info":
+        type = "gauge"
+    return f"# HELP {name} {family.help}\n", f"# TYPE {name} {type}\n"
 
 
-_SUFFIX = {"counter": "_total", "info": "_info"}
+class _Text:
+    """Spells labels and values, each once."""
+
+    def __init__(self) -> None:
+        self._labels: dict[int, tuple[Labels, str]] = {}
+        """By identity, for as long as they are kept here: the same labels are in most lines of a zone."""
+        self._values: dict[float, str] = {}
+
+    def labels(self, labels: Labels) -> str:
+        if not labels:
+            return ""
+        known = self._labels.get(id(labels))
+        if known is None:
+            pairs = ",".join([f'{name}="{labels[name].translate(_ESCAPES)}"' for name in sorted(labels)])
+            known = self._labels[id(labels)] = labels, f"{{{pairs}}}"
+        return known[1]
+
+    def value(self, value: float) -> str:
+        if value not in self._values:
+            self._values[value] = floatToGoString(value)
+        return self._values[value]
 
 
-def metric(family: Family, samples: Iterable[Sample]) -> Metric:
-    """A family with its samples, as prometheus_client has it: its name without what the type adds to it."""
-    found = Metric(family.name.removesuffix(_SUFFIX.get(family.type, "")), family.help, family.type)
-    for suffix, labels, value in samples:
-        found.add_sample(family.name + suffix, labels, value)
-    return found
+def metrics_of(look: Look) -> Iterator[Metric]:
+    """The families of a look as prometheus_client has them: their names without what the type adds."""
+    read = _Read(look)
+    for family in FAMILIES:
+        name = family.name.removesuffix(_SUFFIX.get(family.type, ""))
+        found = Metric(name, family.help, family.type)
+        for suffix, labels, value in family.samples(read):
+            found.add_sample(family.name + suffix, labels, value)
+        yield found

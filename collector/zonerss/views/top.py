@@ -310,6 +310,11 @@ def _header(column: Column, width: int, sort: Column, style: Style) -> str:
 # ---- the line above ----
 
 
+def _size_and_doubt(total: Usage) -> str:
+    size = format_size(total.rss_bytes)
+    return size if total.uncertainty_bytes is None else f"{size} {cell(UNCERTAINTY, total)}"
+
+
 def headline(
     snapshot: Snapshot,
     width: int | None = None,
@@ -327,7 +332,7 @@ def headline(
     parts = [  # what it is worth, and it
         (3, counted(len(snapshot.zones), "zone")),
         (5, counted(total.processes, "process", "processes")),
-        (2, f"{format_size(total.rss_bytes)} {cell(UNCERTAINTY, total)}"),
+        (2, _size_and_doubt(total)),
         (4, f"{format_percent(total.rss_bytes, memory)} of memory" if memory else ""),
         (7, f"{took(snapshot.ended - snapshot.began)} by {snapshot.source}"),
         (6, counted(len(snapshot.gaps), "gap") if snapshot.gaps else ""),

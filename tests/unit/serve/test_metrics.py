@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -11,6 +12,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from tests.unit.builders import BEGAN, MACHINE, look, snapshot, usage
@@ -19,7 +23,7 @@ from zonerss.answers.growth import Growth
 from zonerss.answers.share import Pair
 from zonerss.records import Cause, Caveat, Gap
 from zonerss.serve.look import Build, Counts, Look
-from zonerss.serve.metrics import FAMILIES, exposition
+from zonerss.serve.metrics import FAMILIES, exposition, metrics_of
 from zonerss.views.text import printable
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -158,6 +162,26 @@ def test_each_figure_is_a_series(openmetrics: bool) -> None:
     of_others = {key for key in found if ("zone", "db") in key[1]}
     assert found.keys() - of_others == expected.keys()
     assert {key: found[key] for key in expected} == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("openmetrics", [False, True])
+@settings(max_examples=25, deadline=None)
+@given(names=st.lists(st.text(), max_size=5, unique=True), size=st.integers(0, 1 << 62))
+def test_it_is_byte_for_byte_what_prometheus_client_makes(
+    names: list[str], size: int, openmetrics: bool
+) -> None:
+    class Registry:
+        def __init__(self, served: Look) -> None:
+            self._served = served
+
+        def collect(self) -> Iterator[Metric]:
+            return metrics_of(self._served)
+
+    encode = generate_openmetrics if openmetrics else generate_latest
+    hostile = [*names, 'a"b', "a\\\\nb", "\n", "\\"]
+    zones = [usage(name, anon_bytes=size + n, exclusive_bytes=None) for n, name in enumerate(hostile)]
+    for served in (everything(), look(snapshot=snapshot(*zones))):
+        assert exposition(served, openmetrics) == encode(Registry(served))
 
 
 def test_both_formats_have_the_same_series() -> None:
