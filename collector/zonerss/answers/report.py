@@ -424,8 +424,8 @@ def _wears_off(worker: Worker, found: Verdict) -> Verdict:
     return Verdict(
         Word.UNSHARING,
         f"of what it maps it shared {format_size(worker.shared_first_bytes)} with others at first and "
-        f"{format_size(worker.shared_last_bytes)} in the end, while its rss stayed: it writes to memory that it "
-        "inherited",
+        f"{format_size(worker.shared_last_bytes)} in the end, while its rss stayed: it, or those that it "
+        "shares with, write to memory that was inherited",
         "it ends when all that is written to has been copied",
         Cause("anon", worker.worn_bytes, worker.pid, worker.command),
         found.slope,

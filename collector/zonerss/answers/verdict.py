@@ -209,12 +209,14 @@ def _growing(courses: Courses, cause: Cause | None, room: Room | None) -> Verdic
 def _unsharing(courses: Courses, worn: Sequence[Worker], copied: int, said: str, met: Met | None) -> Verdict:
     first = sum(worker.shared_first_bytes for worker in worn) // len(worn)
     last = sum(worker.shared_last_bytes for worker in worn) // len(worn)
-    most = max(worn, key=lambda worker: worker.worn_bytes)
+    most = max(
+        worn, key=lambda worker: (worker.worn_bytes, worker.pid)
+    )  # a parent loses as much as its last child
     many = "1 process" if len(worn) == 1 else f"each of {len(worn)} processes, on average,"
     return Verdict(
         Word.UNSHARING,
         f"{said}: {many} shared {format_size(first)} with others at first and {format_size(last)} in the end, while "
-        f"its own rss stayed: it writes to memory that it inherited; most of it pid {most.pid} ({most.command})",
+        f"its own rss stayed: they write to memory that they inherited; most of it pid {most.pid} ({most.command})",
         f"it ends when all that is written to has been copied: {format_size(last)} a process are still shared",
         Cause("anon", copied, most.pid, most.command),
         courses.used.slope,

@@ -118,7 +118,13 @@ def read(file: str, by: str, since: datetime | None = None, until: datetime | No
                 continue
             moment = past.moment
             reporter = reporter or Reporter(by, moment.processors)
-            reporter.add(past.take(by, processes=True, controls=True), moment.boot_id, moment.bills.get)
+            snapshot = past.take(by, processes=True, controls=True)
+            reporter.add(snapshot, moment.boot_id, moment.bills.get)
+            zone_of = {process.pid: process.zone for process in snapshot.processes or ()}
+            for held in moment.open_files or ():
+                if held.pid in zone_of:
+                    key = held.device, held.inode
+                    reporter.opened(zone_of[held.pid], key, held.name, held.pid, held.cached_bytes)
             chosen.append(number)
         if reporter is None:
             raise CannotServe(f"of {file} no snapshot of this range can be read: {damaged[0]}")

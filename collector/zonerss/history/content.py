@@ -24,7 +24,7 @@ from zonerss.history.moment import GROUPINGS, Moment
 from zonerss.kernel.boot import Uptime
 from zonerss.records import Cause, Caveat, Gap, Grouping, ProcessUsage, Task, Usage, Zone
 from zonerss.records.bills import Bill, Billed
-from zonerss.records.files import Holding, MappedFile, holding_order
+from zonerss.records.files import Holding, MappedFile, OpenFile, holding_order
 from zonerss.records.machine import Machine
 from zonerss.snapshot import Snapshot
 from zonerss.units import PAGE_BYTES
@@ -154,6 +154,7 @@ def other_of(moment: Moment) -> bytes:
                 "machine": snapshot.machine is not None,
                 "gaps": [[gap.pid, gap.step, gap.cause, gap.detail] for gap in snapshot.gaps],
                 "holding_gaps": [[gap.pid, gap.step, gap.cause, gap.detail] for gap in moment.holding_gaps],
+                **_open_files(moment),
                 "warnings": [[caveat.name, caveat.text] for caveat in snapshot.warnings],
             },
             separators=(",", ":"),
@@ -177,6 +178,16 @@ def _rows_of(fields: Sequence[str]) -> Callable[[object], list[int | None]]:
 
 
 _zone_row, _mapped_row, _machine_row = map(_rows_of, (ZONE_FIGURES, _MAPPED, MACHINE_FIGURES))
+
+
+def _open_files(moment: Moment) -> dict[str, Any]:
+    if moment.open_files is None:
+        return {}
+    rows = (
+        [file.name, *file.device, file.inode, file.pid, file.size_bytes, file.cached_bytes]
+        for file in moment.open_files
+    )
+    return {"open_files": list(rows)}
 
 
 class _Writer:
@@ -359,6 +370,7 @@ class _Reader:
             boot_id=other.text("boot_id"),
             processors=other.number("processors"),
             uptime=frame.uptime,
+            open_files=other.open_files("open_files"),
         )
 
     def _fetch(self) -> None:
@@ -534,6 +546,18 @@ class _Json:
             for pid, step, cause, detail in _typed(self._found[name], list)
         )
 
+    def open_files(self, name: str) -> tuple[OpenFile, ...] | None:
+        if name not in self._found:
+            return None
+        return tuple(
+            OpenFile(
+                _typed(text, str),
+                (_unsigned(major), _unsigned(minor)),
+                *map(_unsigned, (inode, pid, size, cached)),
+            )
+            for text, major, minor, inode, pid, size, cached in _typed(self._found[name], list)
+        )
+
     def warnings(self, name: str) -> tuple[Caveat, ...]:
         return tuple(
             Caveat(_typed(one, str), _typed(text, str)) for one, text in _typed(self._found[name], list)
@@ -544,6 +568,13 @@ def _bounded(value: Any) -> int:
     found = _typed(value, int)
     if not -(1 << 63) <= found < 1 << 63:
         raise Malformed("a number of more than 64 bits")
+    return found
+
+
+def _unsigned(value: Any) -> int:
+    found = _typed(value, int)
+    if not 0 <= found < 1 << 64:
+        raise Malformed("a number that is negative or of more than 64 bits")
     return found
 
 

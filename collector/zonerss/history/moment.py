@@ -7,22 +7,30 @@ owners are the pairs of a zone and a cgroup in it, for no answer asks for more, 
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from zonerss.census.parts import NO_GROUP
 from zonerss.census.usage import Member
+from zonerss.errors import CannotServe
 from zonerss.evidence import Evidence
 from zonerss.history.regroup import Regrouped
 from zonerss.kernel.boot import Uptime, read_boot_id, read_uptime
 from zonerss.kernel.roots import HOST
 from zonerss.records import Gap, Task
 from zonerss.records.bills import Bill, Billed
-from zonerss.records.files import Holdings
+from zonerss.records.files import Holdings, OpenFile
 from zonerss.snapshot import Observer, Snapshot
 from zonerss.zones.paths import ancestors
 
+_MUCH_BYTES = 1 << 20
+"""Less page cache is not looked for."""
+_MOST_FILES = 5
+"""Of a zone."""
+_SELDOM = 50
 GROUPINGS = ("zone", "cgroup")
 """What a moment is grouped by. Ways that follow from a process's cgroup can be derived from it."""
 
@@ -66,6 +74,9 @@ class Moment:
     processors: int
     uptime: Uptime
     """When the walk had ended, by clocks that nobody sets."""
+    open_files: tuple[OpenFile, ...] | None = None
+    """Of zones with page cache that nobody maps: the files of which most is cached, of those that their processes hold
+    open; the pid tells the zone. None: not looked at this time, for it takes long."""
 
 
 def take_moment(session: Observer, lean: bool = False, zone: Sequence[str] = ()) -> Moment:
@@ -82,6 +93,7 @@ def take_moment(session: Observer, lean: bool = False, zone: Sequence[str] = ())
     coarse, members = _coarse(full)
     billed = None if lean else asked.payers()
     held, gaps = (None, ()) if lean else asked.holdings()
+    opened = None if lean else OPEN_FILES.look(full)
     snapshot = replace(full.without_evidence(), parts=coarse.parts, members=members)
 
     inodes = {} if billed is None else asked.cgroups()
@@ -104,7 +116,43 @@ def take_moment(session: Observer, lean: bool = False, zone: Sequence[str] = ())
         boot_id=read_boot_id(HOST),
         processors=asked.processors,
         uptime=uptime,
+        open_files=opened,
     )
+
+
+class Seldom:
+    """Looks at open files, which takes a look at each descriptor: no more than a fiftieth of the time."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """:param clock: seconds, never going back"""
+        self._clock = clock
+        self._due = -math.inf
+
+    def look(self, full: Snapshot) -> tuple[OpenFile, ...] | None:
+        """What of the files that are held open is cached; None: it is not due yet, or cannot be looked at."""
+        began = self._clock()
+        if began < self._due:
+            return None
+        much = {usage.zone for usage in full.zones if (usage.cache_unmapped_bytes or 0) >= _MUCH_BYTES}
+        members: dict[str, list[Member]] = {}
+        for member in full.members:
+            if member.zones[0].name in much:
+                members.setdefault(member.zones[0].name, []).append(member)
+        found: list[OpenFile] = []
+        try:
+            for some in members.values():
+                files = full.ask().open_files(some).files
+                found += [file for file in files[:_MOST_FILES] if file.cached_bytes >= _MUCH_BYTES]
+        except CannotServe:
+            return None
+        finally:
+            now = self._clock()
+            self._due = now + (now - began) * _SELDOM
+        return tuple(found)
+
+
+OPEN_FILES = Seldom()
+"""Of this program."""
 
 
 def member_order(member: Member) -> tuple[str, int]:

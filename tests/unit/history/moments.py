@@ -17,7 +17,7 @@ from zonerss.history.moment import GROUPINGS, Moment, member_order
 from zonerss.kernel.boot import Uptime
 from zonerss.records import Cause, Gap, Grouping, ProcessUsage, Task, Zone
 from zonerss.records.bills import Bill, Billed
-from zonerss.records.files import FileKind, Holding, MappedFile, holding_order
+from zonerss.records.files import FileKind, Holding, MappedFile, OpenFile, holding_order
 from zonerss.units import PAGE_BYTES
 
 SECOND_NS = 1_000_000_000
@@ -171,6 +171,15 @@ _FILES = st.builds(
     ipc_namespace=st.none() | st.integers(0, 1 << 32),
     aliases=st.lists(_NAMES, max_size=2).map(tuple),
 )
+_OPEN_FILES = st.builds(
+    OpenFile,
+    name=_NAMES,
+    device=st.tuples(st.integers(0, 99), st.integers(0, 99)),
+    inode=st.integers(0, (1 << 64) - 1),
+    pid=st.integers(1, 1 << 22),
+    size_bytes=st.integers(0, 1 << 62),
+    cached_bytes=st.integers(0, 1 << 62),
+)
 _BILLS = st.builds(
     Bill,
     version=st.sampled_from([1, 2]),
@@ -230,6 +239,7 @@ def moments(draw: st.DrawFn, seconds: float = 0) -> Moment:
         },
         holding_gaps=tuple(draw(st.lists(_GAPS, max_size=2))),
         users=draw(st.dictionaries(st.integers(0, 1 << 32), _NAMES, max_size=2)),
+        open_files=draw(st.none() | st.lists(_OPEN_FILES, max_size=2).map(tuple)),
     )
 
 

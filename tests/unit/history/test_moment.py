@@ -10,10 +10,11 @@ from tests.unit.builders import MIB
 
 from zonerss.census.parts import Parts
 from zonerss.census.usage import Member, zones_usage
-from zonerss.history.moment import GROUPINGS, take_moment
+from zonerss.errors import CannotServe
+from zonerss.history.moment import GROUPINGS, Seldom, take_moment
 from zonerss.records import Grouping, Task, Zone
 from zonerss.records.bills import Billed
-from zonerss.records.files import FileKind, MappedFile
+from zonerss.records.files import FileKind, MappedFile, OpenFile, OpenFiles
 from zonerss.snapshot import Snapshot
 
 LIBC = MappedFile("/lib/libc.so.6", FileKind.FILE, True, 2 * MIB, (8, 1), 77)
@@ -118,3 +119,38 @@ def test_lean_reads_no_frame_and_no_process_again() -> None:
     task = moment.snapshot.members[1].task
     assert (task.pid, task.start_ticks, task.uid, task.euid, task.size_bytes) == (20, 200, 7, 8, 4096)
     assert (task.rss_pages, task.walk_tid, task.stack_start, task.cgroup_text) == (0, 20, 0, 0)
+
+
+def test_open_files_are_looked_at_seldom_and_only_where_there_is_much_cache() -> None:
+    now, asked = [0.0], []
+
+    def open_files(members: list[Member]) -> OpenFiles:
+        asked.append([member.zones[0].name for member in members])
+        now[0] += 0.5
+        large = [OpenFile(f"/{n}", (8, 1), n, 1, 9 << 20, n << 20) for n in range(9, 0, -1)]
+        return OpenFiles((*large, OpenFile("/small", (8, 1), 99, 1, 9, 4096)), ())
+
+    full = builders.snapshot(
+        builders.usage("web", cache_unmapped_bytes=1 << 20),
+        builders.usage("db", cache_unmapped_bytes=4096),
+        builders.usage("old"),
+        members=builders.members("web", "db", "old"),
+        evidence=builders.evidence(open_files=open_files),
+    )
+    seldom = Seldom(lambda: now[0])
+    found = seldom.look(full)
+    assert found is not None
+    assert ([file.name for file in found], asked) == (["/9", "/8", "/7", "/6", "/5"], [["web"]])
+    now[0] += 24
+    assert seldom.look(full) is None
+    now[0] += 1.5
+    assert seldom.look(full) == found
+
+
+def test_open_files_that_cannot_be_looked_at_are_not_known() -> None:
+    def refuse(members: object) -> OpenFiles:
+        raise CannotServe("no")
+
+    usage = builders.usage("web", cache_unmapped_bytes=1 << 20)
+    evidence = builders.evidence(open_files=refuse)
+    assert Seldom().look(builders.snapshot(usage, members=builders.members("web"), evidence=evidence)) is None
