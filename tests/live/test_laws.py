@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -252,10 +252,10 @@ def test_distinct_frames_of_stopped_processes_are_the_sum_of_their_shares(make_z
     assert usage.exclusive_bytes - 1024 * len(kernel) <= total <= usage.rss_bytes
 
 
-def mappings_seen_and_counted() -> tuple[Counter[int], dict[int, int]]:
-    """By frame: how many page table entries of all processes map it, and how many the kernel says."""
+def mappings_seen_and_counted() -> tuple[Counter[int], dict[int, set[int]]]:
+    """By frame: how many page table entries of all processes map it, and what the kernel says each time."""
     seen: Counter[int] = Counter()
-    counted: dict[int, int] = {}
+    counted: dict[int, set[int]] = defaultdict(set)
     for pid in readable_processes():
         try:
             for found in zonerss.frames(pid):
@@ -263,26 +263,31 @@ def mappings_seen_and_counted() -> tuple[Counter[int], dict[int, int]]:
                 kinds, pfns, mapcounts = kinds_of(found), words[1::4].tolist(), words[2::4].tolist()
                 rss = [index for index, kind in enumerate(kinds) if kind in RSS]
                 seen.update(pfns[index] for index in rss)
-                counted.update((pfns[index], mapcounts[index]) for index in rss)
+                for index in rss:
+                    counted[pfns[index]].add(mapcounts[index])
         except zonerss.ZonerssError:
             continue
     return seen, counted
 
 
 def test_mappings_seen_are_the_mappings_that_the_kernel_counts():
-    """Every page table entry was looked at, and only once: for 99 % of frames, as the rest changed.
+    """Every page table entry was looked at, and only once: for 99 % of the frames whose count stayed what it was.
 
-    Whoever begins or ends meanwhile changes the count of every page that it shares: in one of ten looks nobody does.
+    Whoever begins or ends meanwhile changes the count of every page that it shares. A count is asked for with each
+    mapping that is met, and all of it is looked at twice: what changed between the first and the last is left out.
     """
     for _ in range(10):
         seen, counted = mappings_seen_and_counted()
-        equal = sum(counted[pfn] == count for pfn, count in seen.items())
-        if equal >= 0.99 * len(seen):
+        _, again = mappings_seen_and_counted()
+        same = {pfn for pfn, counts in counted.items() if counts == again.get(pfn) and len(counts) == 1}
+        equal = sum({seen[pfn]} == counted[pfn] for pfn in same)
+        if len(same) >= 0.5 * len(seen) and equal >= 0.99 * len(same):
             break
         time.sleep(0.1)
-    assert len(seen) > 1000
-    assert MAPCOUNT_UNKNOWN not in counted.values()
-    assert equal >= 0.99 * len(seen)
+    assert len(same) > 1000
+    assert len(same) >= 0.5 * len(seen)
+    assert not any(MAPCOUNT_UNKNOWN in counts for counts in counted.values())
+    assert equal >= 0.99 * len(same)
 
 
 def test_sums_of_a_snapshot(everything, make_zone, source):
