@@ -43,6 +43,7 @@ CAUSES = {
     "needs_disk_file_system": Cause("only tmpfs can be written here", allowed=True),
     "needs_pagemap_scan": Cause("the kernel has no PAGEMAP_SCAN (Linux 6.7)", allowed=True),
     "needs_cachestat": Cause("the kernel has no cachestat(2) (Linux 6.5)", allowed=True),
+    "needs_kernel_log": Cause("the kernel's log cannot be read", allowed=True),
     "needs_quiet": Cause("others keep changing what the test compares", allowed=True),
     "needs_realtime": Cause("we may not run a real-time process", allowed=True),
     "needs_poison": Cause("the kernel has no MADV_HWPOISON (CONFIG_MEMORY_FAILURE)", allowed=True),

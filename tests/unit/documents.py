@@ -23,6 +23,7 @@ from tests.unit import builders
 from tests.unit.answers import reports as hand_made
 from tests.unit.builders import KIB, MIB, ONE_OF_EACH, mapping, process, usage
 from tests.unit.cap.recorded import growing
+from zonerss.answers.autopsy import Autopsy, LastLook, autopsy
 from zonerss.answers.conditions import outcomes, parse_conditions
 from zonerss.answers.explain.chain import chain, payments, shares_of
 from zonerss.answers.explain.difference import changed
@@ -63,10 +64,11 @@ from zonerss.records.bills import Bill, Billed
 from zonerss.records.facts import Fact, Probe
 from zonerss.records.files import FileKind, Holdings, MappedFile, OpenFile, OpenFiles
 from zonerss.records.images import Image
-from zonerss.records.kills import BoxTally
+from zonerss.records.kills import BoxTally, Kill, ToldBy
 from zonerss.records.mappings import PAGE_DEVICE, PAGE_ZERO, VmaPages
 from zonerss.records.shmem import Shmem, ShmemKind
 from zonerss.snapshot import Snapshot
+from zonerss.views import autopsy as autopsy_view
 from zonerss.views import (
     cap_simulation,
     check,
@@ -625,6 +627,41 @@ def recorded(**fields: Any) -> Recorded:
     )
 
 
+def dead() -> list[Autopsy]:
+    """Of a host whose zone web grew until its limit was hit; and a kill of which only a counter tells."""
+    members = builders.members("db", ODD, "web")
+    task = replace(members[2].task, pid=PROCESSES[0].pid, cgroup="/web/in")
+    first = builders.snapshot(usage("web", anon_bytes=1 * MIB), usage("db"), processes=PROCESSES)
+    last = builders.snapshot(
+        *(usage("web", anon_bytes=9 * MIB, charged_bytes=10 * MIB), usage(ODD)),
+        processes=(replace(PROCESSES[0], rss_bytes=9 * MIB), *PROCESSES[1:]),
+        parts=parts(),
+        members=(*members[:2], replace(members[2], task=task)),
+        began=builders.BEGAN + timedelta(seconds=2),
+        ended=builders.BEGAN + timedelta(seconds=2.1),
+    )
+    at = builders.BEGAN + timedelta(seconds=3)
+    words = f"oom-kill:constraint=CONSTRAINT_MEMCG\nKilled process {PROCESSES[0].pid} ({ODD})"
+    told = (
+        PROCESSES[0].pid,
+        ODD,
+        "web",
+        "/web/in",
+        "/web",
+        10 * MIB,
+        "CONSTRAINT_MEMCG",
+        ToldBy.TRACEPOINT,
+        words,
+    )
+    counted = Kill(at, *[None] * 3, "/db", None, None, None, ToldBy.COUNTER)
+    kept = LastLook(last, holdings((0, 1)), {"/web": 10 * MIB}, {"/web": BILL_2})
+    return [
+        autopsy(Kill(at, *told), [first, last], kept),
+        autopsy(counted, [first, last], replace(kept, holdings=None)),
+        autopsy(counted, [], None),
+    ]
+
+
 def nothing_recorded() -> Recorded:
     return Recorded("/x.zrec", "vm", 0.1, builders.BEGAN, ended=builders.BEGAN, ended_by="for")
 
@@ -742,6 +779,8 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "report-compared": lambda: report_compared_text(),
     "report-too-short": lambda: printed(report_view.document(watched(3), limit=1)),
     "recording": lambda: printed(record.document(recorded())),
+    "autopsy": lambda: printed(autopsy_view.document(dead(), f"/{ODD}.zrec", "vm")),
+    "autopsy-nothing": lambda: printed(autopsy_view.document([], "/x.zrec", "vm")),
     "recording-black-box": lambda: printed(
         record.document(
             recorded(

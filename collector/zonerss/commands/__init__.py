@@ -42,6 +42,7 @@ VERBS = {
     "serve": "metrics for Prometheus and a page for people, from a walk every interval",
     "record": "keep snapshots in a file, or look at a command while it runs",
     "report": "is it a leak? what became of each zone over the time of a recording",
+    "autopsy": "the minutes before the kernel killed a process for want of memory",
     "export": "a recording as a table for other programs: Parquet or CSV",
     "explain": "from the RSS that ps shows to what the kernel charges",
     "check": "what this kernel and these privileges allow",

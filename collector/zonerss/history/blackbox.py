@@ -267,4 +267,4 @@ def kill_sentence(kill: Kill) -> str:
         why = ": the limit of its cgroup"
     else:
         why = f": {kill.constraint}" if kill.constraint else ""
-    return f"the kernel has killed {who}{where} for want of memory{why}"
+    return f"the kernel has killed {who}{where} for want of memory{why}; zonerss autopsy tells more"

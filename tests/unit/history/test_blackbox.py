@@ -209,7 +209,7 @@ def test_where_there_is_no_room_that_is_said(tmp_path: Path, monkeypatch: pytest
 
 def test_the_sentence_of_a_kill() -> None:
     assert kill_sentence(kill()) == (
-        "the kernel has killed pid 100, x, of zone-0000 for want of memory: the limit of /a"
+        "the kernel has killed pid 100, x, of zone-0000 for want of memory: the limit of /a; zonerss autopsy tells more"
     )
     unknown = Kill(NOW, None, None, None, "/a", None, None, None, ToldBy.COUNTER)
     assert "has killed a process of /a for want of memory" in kill_sentence(unknown)
