@@ -100,7 +100,7 @@ def read(file: str, by: str, since: datetime | None = None, until: datetime | No
     :raises CannotServe: it is no recording, or has nothing of that time
     """
     with Recording(file) as recording:
-        numbers = recording.between(since, until)
+        numbers = recording.times_between(since, until)
         if not numbers:
             first, last = recording.span()
             raise CannotServe(
@@ -132,11 +132,17 @@ def read(file: str, by: str, since: datetime | None = None, until: datetime | No
         return reporter.report(file, recording.host_name, len(numbers), files.of, damaged)
 
 
-def _thinned(numbers: Sequence[int]) -> list[int]:
+def _thinned(numbers: Sequence[tuple[int, datetime]]) -> list[int]:
+    """The first, the last, and others at even distances in time: a black box may have made many at once."""
     if len(numbers) <= MOST_LOOKS:
-        return list(numbers)
-    last = len(numbers) - 1
-    return [numbers[round(at * last / (MOST_LOOKS - 1))] for at in range(MOST_LOOKS)]
+        return [number for number, _ in numbers]
+    first = numbers[0][1]
+    step = (numbers[-1][1] - first) / (MOST_LOOKS - 1)
+    chosen: list[int] = []
+    for number, when in numbers[:-1]:
+        if when - first >= step * len(chosen):
+            chosen.append(number)
+    return [*chosen[: MOST_LOOKS - 1], numbers[-1][0]]
 
 
 class _Files:

@@ -135,6 +135,15 @@ class Recording:
         )
         return [number for (number,) in rows]
 
+    def times_between(self, start: datetime | None, end: datetime | None) -> Sequence[tuple[int, datetime]]:
+        """The same with the time of each."""
+        rows = self._rows(
+            f"SELECT id, began_ns FROM snapshots WHERE {_TIMED} AND began_ns >= ? AND began_ns <= ? "
+            "ORDER BY began_ns, id",
+            _range(start, end),
+        )
+        return [(number, time_of(began)) for number, began in rows]
+
     def numbered(self, number: int, lean: bool = False) -> Moment:
         """
         The moment of a number of :meth:`before` or :meth:`between`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,14 @@ def test_a_long_range_is_thinned(
     assert (found["snapshots"], found["snapshots_read"]) == (all_of_it, 10)
     assert found["ended"] == "2026-11-22T12:03:50.000250Z"
     assert found["zones"][0]["verdict"] == "grows"
+
+
+def test_looks_that_are_close_together_are_thinned_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "MOST_LOOKS", 11)
+    began = datetime(2026, 11, 22, tzinfo=UTC)
+    seconds = sorted([*range(0, 1001, 50), *(500 + n / 10 for n in range(1, 100))])
+    chosen = report._thinned([(n, began + timedelta(seconds=at)) for n, at in enumerate(seconds)])
+    assert [seconds[n] for n in chosen] == list(range(0, 1001, 100))
 
 
 def test_two_are_compared(made: Path, still: Path, capsys: pytest.CaptureFixture[str]) -> None:
