@@ -31,6 +31,7 @@ from tests.workloads.mem import Mem, MemError, Range
 from zonerss.cap import hands as module
 from zonerss.cap.hands import Hands
 from zonerss.cap.records import ByKind, Classes, Look
+from zonerss.kernel.patience import retire_threads
 
 PROJECT = Path(__file__).resolve().parents[2]
 LOOKS = 40

@@ -371,6 +371,7 @@ FAMILIES: tuple[Family, ...] = (*_ZONES, *_MACHINE, *_WALK)
 
 _SUFFIX = {"counter": "_total", "info": "_info"}
 """What a type adds to the name."""
+_float_text: Callable[[float], str] = floatToGoString  # which not every version of the library annotates
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
@@ -422,7 +423,7 @@ class _Text:
 
     def value(self, value: float) -> str:
         if value not in self._values:
-            self._values[value] = floatToGoString(value)
+            self._values[value] = _float_text(value)
         return self._values[value]
 
 
