@@ -27,6 +27,7 @@ from tests.live.foreign_files import ANSWERED, FLUSH, HELD, OPEN, ForeignFiles
 from tests.live.measure import Zone
 from tests.oracle import PAGE
 from tests.unit.threads import threads, until
+from zonerss.commands import main
 from zonerss.records import Cause
 
 PAGES = 61
@@ -207,6 +208,21 @@ def test_who_is_never_answered_is_a_gap(foreign: ForeignFiles, below: Zone) -> N
     assert [gap.cause for gap in snapshot.gaps if gap.pid in pids] == [Cause.BUSY]
     foreign.let_go()
     until(lambda: threads() <= running, "the thread that waited has ended")
+
+
+@pytest.mark.parametrize("verb", ["show", "files", "share", "whatif", "zone", "explain"])
+def test_nothing_is_asked_but_by_incore(
+    verb: str, source: str, foreign: ForeignFiles, below: Zone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it is (statx(2)), what its name is and of what type its file system: the kernel knows."""
+    foreign.asked.clear()
+    foreign.answers.update(dict.fromkeys(ANSWERED, HELD))
+    zone = [] if verb in ("show", "share") else [below.name]
+    assert main([verb, *zone, "--by", "cgroup", "--source", source, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    pids = pids_in(below.path)
+    assert [gap for gap in told["gaps"] if gap["pid"] in pids] == []
+    assert foreign.asked == []
 
 
 def test_closing_waits_for_nobody(foreign: ForeignFiles, below: Zone) -> None:
