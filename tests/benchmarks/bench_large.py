@@ -6,7 +6,7 @@ The processes share some MiB and have the rest each for itself, in pages of 4 Ki
 process after the other, a snapshot is taken by each source: what each zone has grown by is known to the page, and it is
 printed whether it is found, or how far it is off and how far it may be (docs/motion.md: the kernel moves shared pages
 to other frames where it needs large ones). Then each command runs once by each source: wall time, processor time, its
-largest resident set, how long its output is.
+largest resident set (no less than that of this program, which it is forked from), how long its output is.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ VERBS = {
     "whatif": "what would be freed if zones ended",
     "wss": "how much of its memory each zone touches in a time",
     "top": "what each zone uses, live",
-    "serve": "metrics for Prometheus and a page for people, from a walk every interval",
+    "serve": "metrics for Prometheus and a page for browsers, kept up to date",
     "record": "keep snapshots in a file, or look at a command while it runs",
     "report": "is it a leak? what became of each zone over the time of a recording",
     "autopsy": "the minutes before the kernel killed a process for want of memory",

@@ -210,7 +210,8 @@ def add_output_options(parser: argparse.ArgumentParser, tsv: bool = False) -> No
         forms.add_argument(
             "--tsv",
             action="store_true",
-            help="tab-separated values for programs: whole bytes, - where unknown, escapes for control characters",
+            help="tab-separated values for programs: whole bytes, percent without a sign, - where unknown, escapes for "
+            "control characters",
         )
 
 

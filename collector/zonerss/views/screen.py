@@ -113,7 +113,7 @@ def machine_line(snapshot: Snapshot, width: int, style: Style, in_bytes: bool = 
 def machine_facts(machine: Machine, size: Callable[[int | None], str]) -> list[str]:
     """What stands beside the parts of its memory: swap, and pressure where the kernel tells it."""
     in_use = f"{size(machine.swap_bytes - machine.swap_free_bytes)} of {size(machine.swap_bytes)}"
-    facts = [f"swap {in_use if machine.swap_bytes else '–'}"]
+    facts = [f"swap {in_use}" if machine.swap_bytes else "no swap"]
     if machine.pressure_some is not None:
         facts.append(f"memory pressure {machine.pressure_some:.1f}")
     return facts

@@ -38,6 +38,16 @@ def test_alone_it_lists_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:
     assert "`zonerss help words`" in out
 
 
+def test_each_verb_has_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was too long was folded."""
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if len(line) > 79] == []
+    assert all(f"  {verb:<9} {summary}" in lines for verb, summary in VERBS.items())
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["help", verb]) == 0
