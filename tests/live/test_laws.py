@@ -258,16 +258,21 @@ def mappings_seen_and_counted() -> tuple[Counter[int], dict[int, set[int]]]:
     counted: dict[int, set[int]] = defaultdict(set)
     for pid in readable_processes():
         try:
-            for found in zonerss.frames(pid):
-                words = found.buffer.cast("Q")
-                kinds, pfns, mapcounts = kinds_of(found), words[1::4].tolist(), words[2::4].tolist()
-                rss = [index for index, kind in enumerate(kinds) if kind in RSS]
-                seen.update(pfns[index] for index in rss)
-                for index in rss:
-                    counted[pfns[index]].add(mapcounts[index])
+            look_at(pid, seen, counted)
         except zonerss.ZonerssError:
             continue
     return seen, counted
+
+
+def look_at(pid: int, seen: Counter[int], counted: dict[int, set[int]]) -> None:
+    """Add what a process maps."""
+    for found in zonerss.frames(pid):
+        words = found.buffer.cast("Q")
+        kinds, pfns, mapcounts = kinds_of(found), words[1::4].tolist(), words[2::4].tolist()
+        rss = [index for index, kind in enumerate(kinds) if kind in RSS]
+        seen.update(pfns[index] for index in rss)
+        for index in rss:
+            counted[pfns[index]].add(mapcounts[index])
 
 
 def test_mappings_seen_are_the_mappings_that_the_kernel_counts():
@@ -288,6 +293,24 @@ def test_mappings_seen_are_the_mappings_that_the_kernel_counts():
     assert len(same) >= 0.5 * len(seen)
     assert not any(MAPCOUNT_UNKNOWN in counts for counts in counted.values())
     assert equal >= 0.99 * len(same)
+
+
+def test_mappings_seen_of_stopped_processes_are_counted(make_zone):
+    """The same law, of pages that only these processes map, whatever the machine does."""
+    zone = make_zone("steady")
+    mems = [zone.spawn() for _ in range(3)]
+    memory = mems[0].map("memfd 1013")
+    for mem in mems[1:]:
+        mem.map(f"file {memory.path} 1013 shared read")
+        mem.map("anon 307")
+    seen: Counter[int] = Counter()
+    counted: dict[int, set[int]] = defaultdict(set)
+    with stopped([zone.path]) as pids:
+        for pid in pids:
+            look_at(pid, seen, counted)
+    times = Counter(seen[pfn] for pfn, counts in counted.items() if counts == {seen[pfn]})
+    assert times[3] >= 1013
+    assert times[1] >= 2 * 307
 
 
 def test_sums_of_a_snapshot(everything, make_zone, source):
