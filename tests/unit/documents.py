@@ -23,6 +23,7 @@ from tests.unit import builders
 from tests.unit.answers import reports as hand_made
 from tests.unit.builders import KIB, MIB, ONE_OF_EACH, mapping, process, usage
 from tests.unit.cap.recorded import growing
+from tests.unit.cap.test_status import FORECAST, STATUS
 from zonerss.answers.autopsy import Autopsy, LastLook, autopsy
 from zonerss.answers.conditions import outcomes, parse_conditions
 from zonerss.answers.explain.chain import chain, payments, shares_of
@@ -53,6 +54,7 @@ from zonerss.answers.wss import FileTouched, ProcessTouched, WorkingSets, ZoneTo
 from zonerss.answers.zone import Page
 from zonerss.cap.playback import Replayed, replay
 from zonerss.cap.records import Cap
+from zonerss.cap.status import ZoneForecast
 from zonerss.census.census import Census
 from zonerss.census.kinds import Kind
 from zonerss.census.parts import Parts
@@ -70,6 +72,7 @@ from zonerss.records.shmem import Shmem, ShmemKind
 from zonerss.snapshot import Snapshot
 from zonerss.views import autopsy as autopsy_view
 from zonerss.views import (
+    cap,
     cap_simulation,
     check,
     files,
@@ -181,8 +184,12 @@ def payers_text(matrix: Matrix, zone: str | None) -> str:
     return printed(payers.document(matrix, zone))
 
 
-def zone_text(pages: Sequence[Page], most: int | None = None) -> str:
-    return printed(zone_view.document(pages, most))
+def zone_text(
+    pages: Sequence[Page],
+    most: int | None = None,
+    forecasts: Mapping[str, ZoneForecast] | None = None,
+) -> str:
+    return printed(zone_view.document(pages, most, forecasts))
 
 
 def process_text(statm_bytes: int, smaps_bytes: int, entries: Mapping[int, int]) -> str:
@@ -758,7 +765,7 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
         712 * KIB,
         {Kind.ANON: 150, Kind.FILE: 20, Kind.SHMEM: 9, Kind.HUGETLB: 512, PAGE_ZERO: 3, PAGE_DEVICE: 1},
     ),
-    "zone": lambda: zone_text([page(BILL_2, mapcounts=MAPCOUNTS)]),
+    "zone": lambda: zone_text([page(BILL_2, mapcounts=MAPCOUNTS)], forecasts={"web": FORECAST}),
     "zone-two-limit-1": lambda: zone_text([page(BILL_1, growth=1234.5), page(None)], 1),
     "payers": lambda: payers_text(matrix(), None),
     "payers-of-a-zone": lambda: payers_text(matrix(), "web"),
@@ -770,6 +777,8 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     ),
     "wss-limit-1": lambda: wss_text(working(processes=None), 1),
     "wss-watched": lambda: wss_text(working(method="clear_refs", unarmed=(), zones=()), watch=1.0),
+    "cap": lambda: printed(cap.document(STATUS)),
+    "cap-nothing": lambda: printed(cap.document(replace(STATUS, zones=(), warnings=())), watch=1.0),
     "frames": lambda: frames_text(MAPPINGS, False),
     "frames-pfn": lambda: frames_text(MAPPINGS, True),
     "frames-nothing": lambda: frames_text((), False),

@@ -54,6 +54,8 @@ ELSEWHERE = {
     "cap/hands.py": "tests/live/test_cap_hands.py",
     "walk/sources.py": "tests/unit/walk/test_pagetable.py",
     "motion/window.py": "tests/live/test_motion.py",
+    "cap/__init__.py": "tests/unit/cap/test_status.py",
+    "cap/foretold.py": "tests/live/test_cap.py",
     "answers/explain/account.py": "tests/live/test_explain.py",
     "answers/verdict.py": "tests/unit/answers/test_report.py",
     "answers/explain/records.py": "tests/unit/views/test_explain.py",

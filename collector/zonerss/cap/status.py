@@ -14,13 +14,17 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from types import NoneType, UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
+from zonerss.cap import DIRECTORY
 from zonerss.errors import CannotServe
 from zonerss.kernel.keeping import Taken, hold_file, is_held, make_own_directory, write_whole
 from zonerss.kernel.safely import read_kept
+from zonerss.records import Caveat
 
-DIRECTORY = "/run/zonerss-cap"
+if TYPE_CHECKING:
+    from zonerss.cap.forecast import Forecast
+
 _STATUS, _LOCK = "status.json", "lock"
 _FORMAT = 1
 """Of the file, which is between versions of zonerss only; people and programs have `cap --status --json`."""
@@ -38,10 +42,27 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class ZoneForecast:
-    """What can be done about a zone's memory, by its latest walk. All in bytes; its classes add up to rss_bytes."""
+    """
+    What can be done about a zone's memory, by its latest walk: a :class:`zonerss.cap.forecast.Forecast`, laid flat.
+
+    All in bytes. shared, locked, several and own add up to rss_bytes.
+    """
 
     rss_bytes: int
-    over_bytes: int
+    cap_bytes: int
+    excess_bytes: int
+    goal_bytes: int
+    at_most_anon_bytes: int
+    at_most_file_bytes: int
+    at_most_shmem_bytes: int
+    painless_bytes: int | None
+    painless_anon_bytes: int | None
+    painless_file_bytes: int | None
+    painless_shmem_bytes: int | None
+    reclaimable_bytes: int
+    short_bytes: int | None
+    working_set_bytes: int | None
+    swap_room_bytes: int
     shared_bytes: int
     shared_with: tuple[Shared, ...]
     locked_bytes: int
@@ -54,11 +75,68 @@ class ZoneForecast:
     cold_anon_bytes: int | None
     cold_file_bytes: int | None
     cold_shmem_bytes: int | None
-    unknown_bytes: int | None
     cold_several_anon_bytes: int | None
     cold_several_file_bytes: int | None
     cold_several_shmem_bytes: int | None
+    unknown_bytes: int | None
     cold_seconds: float | None
+    """How long what is cold was not touched; None: it was not measured."""
+    not_reclaimed: str | None
+    """Why memory.reclaim is not used, as a clause; None: it may be."""
+
+    @property
+    def several_bytes(self) -> int:
+        """Mapped by several processes of this zone alone."""
+        return self.several_anon_bytes + self.several_file_bytes + self.several_shmem_bytes
+
+    @property
+    def at_most_bytes(self) -> int:
+        """All kinds."""
+        return self.at_most_anon_bytes + self.at_most_file_bytes + self.at_most_shmem_bytes
+
+
+def laid_flat(found: Forecast, not_reclaimed: str | None) -> ZoneForecast:
+    """
+    A forecast as a status and documents have it.
+
+    :param not_reclaimed: as of :func:`zonerss.cap.forecast.why_not_reclaim`
+    """
+    classes, painless = found.classes, found.painless
+    return ZoneForecast(
+        rss_bytes=found.rss_bytes,
+        cap_bytes=found.cap_bytes,
+        excess_bytes=found.excess_bytes,
+        goal_bytes=found.goal_bytes,
+        at_most_anon_bytes=found.at_most.anon_bytes,
+        at_most_file_bytes=found.at_most.file_bytes,
+        at_most_shmem_bytes=found.at_most.shmem_bytes,
+        painless_bytes=found.painless_bytes,
+        painless_anon_bytes=None if painless is None else painless.anon_bytes,
+        painless_file_bytes=None if painless is None else painless.file_bytes,
+        painless_shmem_bytes=None if painless is None else painless.shmem_bytes,
+        reclaimable_bytes=found.reclaimable_bytes,
+        short_bytes=found.short_bytes,
+        working_set_bytes=found.working_set_bytes,
+        swap_room_bytes=found.swap_room_bytes,
+        shared_bytes=classes.shared_bytes,
+        shared_with=tuple(Shared(zone, size) for zone, size in classes.shared_with),
+        locked_bytes=classes.locked_bytes,
+        several_anon_bytes=classes.several_anon_bytes,
+        several_file_bytes=classes.several_file_bytes,
+        several_shmem_bytes=classes.several_shmem_bytes,
+        own_anon_bytes=classes.own_anon_bytes,
+        own_file_bytes=classes.own_file_bytes,
+        own_shmem_bytes=classes.own_shmem_bytes,
+        cold_anon_bytes=classes.cold_anon_bytes,
+        cold_file_bytes=classes.cold_file_bytes,
+        cold_shmem_bytes=classes.cold_shmem_bytes,
+        cold_several_anon_bytes=classes.cold_several_anon_bytes,
+        cold_several_file_bytes=classes.cold_several_file_bytes,
+        cold_several_shmem_bytes=classes.cold_several_shmem_bytes,
+        unknown_bytes=classes.unknown_bytes,
+        cold_seconds=classes.cold_seconds,
+        not_reclaimed=not_reclaimed,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +191,8 @@ class Status:
     swap_total_bytes: int
     swap_free_bytes: int
     zones: tuple[ZoneStatus, ...]
-    warnings: tuple[str, ...] = ()
-    """What holds for all of it, as sentences."""
+    warnings: tuple[Caveat, ...] = ()
+    """What holds for all of it."""
 
 
 # ---- writing ---------------------------------------------------------------------------------------------------
@@ -190,6 +268,15 @@ def read_status(directory: str = DIRECTORY, owners: Collection[int] = (0,)) -> S
         raise CannotServe(f"cannot read what the capper says in {path}: {why}; start it anew") from err
 
 
+def by_zone(status: Status | None, by: str) -> dict[str, ZoneStatus]:
+    """
+    What is said of each zone, by its name.
+
+    :param by: the grouping that is looked at; where the capper's is another one, its zones are others
+    """
+    return {zone.zone: zone for zone in status.zones} if status is not None and status.by == by else {}
+
+
 def loads(text: bytes) -> Status:
     """
     A status from its text.
@@ -221,7 +308,7 @@ def _record(cls: type[Record], value: Any) -> Record:
 
 
 _HINTS: dict[type, dict[str, Any]] = {
-    cls: get_type_hints(cls) for cls in (Shared, ZoneForecast, ZoneStatus, Status)
+    cls: get_type_hints(cls) for cls in (Shared, ZoneForecast, ZoneStatus, Caveat, Status)
 }
 
 

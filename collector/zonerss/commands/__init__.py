@@ -38,6 +38,7 @@ VERBS = {
     "files": "which files a zone maps, and who else maps them",
     "whatif": "what would be freed if zones ended",
     "wss": "how much of its memory each zone touches in a time",
+    "cap": "hold zones under a cap by their real RSS",
     "top": "what each zone uses, live",
     "serve": "metrics for Prometheus and a page for browsers, kept up to date",
     "record": "keep snapshots in a file, or look at a command while it runs",
@@ -90,6 +91,9 @@ LATE_IMPORTS = {
     ("views.share", "rich.text"): 27,
     ("errors", "difflib"): 1,
     ("commands", "commands.configuration"): 1,
+    ("commands.zone", "cap.status"): 8,
+    ("commands.zone", "cap.foretold"): 12,
+    ("views.zone", "views.cap"): 9,
     ("zones.rules", "tomllib"): 4,
     ("kernel.engines", "tomllib"): 4,
 }

@@ -17,7 +17,7 @@ import signal
 import sys
 import termios
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -26,6 +26,7 @@ from zonerss.answers.explain.account import explain_zone
 from zonerss.answers.growth import LOOKS, Growth
 from zonerss.answers.marks import marks_of, wanted
 from zonerss.answers.zone import Page, shared_with
+from zonerss.cap.status import ZoneStatus, by_zone, read_status
 from zonerss.census.tree import tree_usage
 from zonerss.commands.options import add_past_options, add_walk_options, count, one_way, read_rules
 from zonerss.commands.watching import interval, ticks
@@ -41,6 +42,7 @@ from zonerss.views.show import document
 from zonerss.views.terminal import COLOURS, Style, Terminal, find_terminal, printing_to
 from zonerss.views.text import fit, printable, shorten
 from zonerss.views.top import (
+    CAP_COLUMNS,
     SHOWN,
     TOP_COLUMNS,
     Lines,
@@ -149,7 +151,7 @@ def run(args: argparse.Namespace) -> int:
             f"{reason}: top needs one. `zonerss top --batch` prints tables, and so does `show --watch`"
         )
     order = _Order(sort, columns, first)
-    camera = SessionCamera(lambda: _session(args, rules), way, order.controls)
+    camera = SessionCamera(lambda: _session(args, rules), way, order.controls, order.caps)
     return guarded(
         lambda leaving: _screen(camera, args, leaving, lambda style: _live_app(camera, seconds, order, style))
     )
@@ -168,6 +170,16 @@ class _Order(NamedTuple):
         """What has to be read of cgroups for the table."""
         names = (column.name for column in (*(self.columns or SHOWN), self.sort))
         return wanted(CONTROLS_OF[name] for name in names if name in CONTROLS_OF)
+
+    def caps(self, by: str) -> Mapping[str, ZoneStatus]:
+        """What a capper says of the zones under a cap, where a column needs it; nothing that cannot be read."""
+        names = {column.name for column in (*(self.columns or SHOWN), self.sort)}
+        if names.isdisjoint(column.name for column in CAP_COLUMNS):
+            return {}
+        try:
+            return by_zone(read_status(), by)
+        except CannotServe:
+            return {}
 
 
 def _cannot_draw() -> str | None:
@@ -213,6 +225,7 @@ def _show(snapshot: Snapshot, growth: Growth, order: _Order, args: argparse.Name
             terminal.style,
             first=order.first,
             marks=marks_of(snapshot),
+            caps=order.caps(snapshot.by),
         )
         print("\n".join(fit(lines, terminal.width)))
     sys.stdout.flush()
@@ -222,12 +235,18 @@ class SessionCamera:
     """Takes the snapshots of the screen with one session, which is opened at the first."""
 
     def __init__(
-        self, open_session: Callable[[], Observer], way: str, controls: Wanted | None = None
+        self,
+        open_session: Callable[[], Observer],
+        way: str,
+        controls: Wanted | None = None,
+        caps: Callable[[str], Mapping[str, ZoneStatus]] = lambda by: {},
     ) -> None:
         """
         :param way: the grouping
         :param controls: what the table of zones needs; None: all
+        :param caps: what a capper says of the zones of a grouping
         """
+        self._caps = caps
         self._open, self._way, self._controls = open_session, way, controls or Wanted()
         self._session: Observer | None = None
         self._growth = Growth()
@@ -248,7 +267,7 @@ class SessionCamera:
         processes = mode in (Mode.ZONE, Mode.PROCESSES)
         controls = Wanted() if mode is Mode.ZONE else self._controls
         snapshot = session.take(self._way, processes=processes, controls=controls)
-        rows = rows_of(snapshot, self._growth)
+        rows = rows_of(snapshot, self._growth, self._caps(snapshot.by))
         page = explained or (self._page(mode, zone, snapshot) if zone else None)
         if mode is not Mode.ZONE:
             self._kept = None

@@ -6,30 +6,46 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
 
 from zonerss.answers.explain.account import account_of
 from zonerss.answers.files import files_usage
 from zonerss.answers.growth import Growth
 from zonerss.answers.mapcounts import zones_mapcounts
 from zonerss.answers.zone import Page, shared_with
+from zonerss.cap import DIRECTORY
 from zonerss.census.usage import zone_names
 from zonerss.commands.options import add_limit_options, add_past_options, add_walk_options, one_way
+from zonerss.commands.quantities import size
 from zonerss.commands.watching import add_watch_options, growth_of, put, rounds
-from zonerss.errors import NotKept
+from zonerss.errors import CannotServe, NotKept, UsageError
 from zonerss.records import Gap, Usage
 from zonerss.records.bills import Billed
 from zonerss.records.files import Holdings
-from zonerss.snapshot import Observer, Snapshot
+from zonerss.snapshot import Observer, Session, Snapshot
 from zonerss.views.terminal import here
 from zonerss.views.zone import SHOWN, document, render
 from zonerss.zones.labels import find_names
+
+if TYPE_CHECKING:
+    from zonerss.cap.status import ZoneForecast
+
+Forecasts: TypeAlias = "Mapping[str, ZoneForecast]"
+"""By the names of zones; those that have no cap are missing."""
 
 
 def prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.add_argument("zone", nargs="+", metavar="ZONE", help="the zone; several: a page for each")
+    parser.add_argument(
+        "--cap",
+        type=size,
+        metavar="SIZE",
+        help="say what could be had of it if it were under this cap, as in 400M (docs/cap.md)",
+    )
     add_walk_options(parser)
     add_past_options(parser)
     add_limit_options(
@@ -41,9 +57,11 @@ def prepare(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Take a snapshot and print the pages."""
     way, names = one_way(args), list(dict.fromkeys(args.zone))
+    if args.cap is not None and args.recording is not None:
+        raise UsageError("--cap needs a walk of now: a recording does not tell what each page is mapped by")
     growth = growth_of(args, way)
 
-    def lines(pages: Sequence[Page]) -> list[str]:
+    def lines(pages: Sequence[Page], forecasts: Forecasts) -> list[str]:
         terminal = here()
         found: list[str] = []
         for page in pages:
@@ -54,15 +72,42 @@ def run(args: argparse.Namespace) -> int:
                 terminal.style,
                 most=args.limit or SHOWN,
                 in_bytes=args.bytes,
+                forecast=forecasts.get(page.usage.zone),
             )
         return found
 
-    def show(pages: Sequence[Page]) -> None:
-        put(args, lambda: document(pages, args.limit), lambda: lines(pages))
+    def look(session: Observer) -> tuple[list[Page], Forecasts]:
+        pages = measure(session, way, names, growth, args.limit or (None if args.json else SHOWN))
+        if args.recording is not None:
+            return pages, {}
+        return pages, forecasts_of(session, way, [page.usage.zone for page in pages], args.cap)
 
-    arguments_of = args.limit or (None if args.json else SHOWN)
-    rounds(args, lambda session: measure(session, way, names, growth, arguments_of), show)
+    def show(found: tuple[list[Page], Forecasts]) -> None:
+        put(args, lambda: document(found[0], args.limit, found[1]), lambda: lines(*found))
+
+    rounds(args, look, show)
     return 0
+
+
+def forecasts_of(session: Observer, way: str, zones: Sequence[str], cap_bytes: int | None) -> Forecasts:
+    """
+    What could be had of zones that have a cap, by their names.
+
+    :param cap_bytes: a cap for each; None: those of the capper that runs, and as it says
+    """
+    if cap_bytes is not None and isinstance(session, Session):
+        from zonerss.cap.foretold import foretell
+
+        return foretell(session, way, zones, cap_bytes)
+    if not os.path.lexists(DIRECTORY):
+        return {}
+    from zonerss.cap.status import by_zone, read_status
+
+    try:
+        said = by_zone(read_status(), way)
+    except CannotServe:  # the page is not about it
+        return {}
+    return {zone: found.forecast for zone, found in said.items() if zone in zones and found.forecast}
 
 
 def measure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from zonerss.schemas.cap import FORECAST
 from zonerss.schemas.words import (
     CHAIN,
     FILE,
@@ -67,6 +68,7 @@ SCHEMA = document(
                         record("a zone", {"zone": text("its name"), "bytes": size("what both map")}),
                     ),
                     **MAPCOUNTS,
+                    "forecast": or_null(FORECAST, "it has no cap"),
                 },
             ),
         ),

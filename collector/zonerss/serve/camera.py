@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from zonerss.answers.growth import Growth
 from zonerss.answers.share import zone_pairs
+from zonerss.cap.status import Status, ZoneStatus, by_zone
 from zonerss.errors import ZonerssError
 from zonerss.serve.look import Build, Counts, Look
 from zonerss.serve.ticker import Pace
@@ -26,6 +27,7 @@ class Camera:
         publish: Callable[[Look], None],
         failed: Callable[[str], None],
         clock: Callable[[], float],
+        capped: Callable[[], Status | None] = lambda: None,
     ) -> None:
         """
         :param take: walks once
@@ -33,9 +35,11 @@ class Camera:
         :param publish: takes each look, in the thread that walks
         :param failed: likewise takes the sentence of a walk that could not be done
         :param clock: processor time that walks have spent, in seconds
+        :param capped: what a capper that runs on this host says of itself
         """
         self._take, self._pace, self._pairs, self._build = take, pace, pairs, build
         self._publish, self._failed, self._clock = publish, failed, clock
+        self._capped = capped
         self._counts = Counts()
         self._growth = Growth()
         self._look: Look | None = None
@@ -72,8 +76,18 @@ class Camera:
                 interval_seconds=self._pace.interval_seconds,
                 stretched_seconds=self._pace.stretched_seconds,
                 build=self._build,
+                caps=self._caps(snapshot),
             )
         )
+
+    def _caps(self, snapshot: Snapshot) -> Mapping[str, ZoneStatus]:
+        """None of a capper whose zones are others, nor where what it says cannot be read."""
+        try:
+            status = self._capped()
+        except ZonerssError as err:
+            self._failed(str(err))
+            return {}
+        return by_zone(status, snapshot.by)
 
     def _show(self, look: Look) -> None:
         self._look = replace(look, stretched_seconds=self._pace.stretched_seconds)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from zonerss.answers.growth import Growth
 from zonerss.answers.share import Pair
+from zonerss.cap.status import ZoneStatus
 from zonerss.records import Cause, Gap
 from zonerss.snapshot import Snapshot
 
@@ -90,6 +91,8 @@ class Look:
     stretched_seconds: float
     """The same as it is, so that processor time stays within what --max-cpu allows: as long or longer."""
     build: Build
+    caps: Mapping[str, ZoneStatus] = field(default_factory=dict)
+    """What a capper that runs on this host says of the zones under a cap, by their names."""
 
     def age_seconds(self, now_monotonic: float) -> float:
         """How long ago the walk was done."""

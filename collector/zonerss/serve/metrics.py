@@ -16,6 +16,7 @@ from typing import NamedTuple
 from prometheus_client.metrics_core import Metric
 from prometheus_client.utils import floatToGoString
 
+from zonerss.cap.status import ZoneStatus
 from zonerss.records import Cause, Usage
 from zonerss.records.machine import Machine
 from zonerss.serve.labels import info_labels, spelled
@@ -96,6 +97,41 @@ def _growth(read: _Read) -> Iterator[Sample]:
         if by_minute is not None:
             yield "", labels, by_minute / 60
 
+
+def _of_cap(name: str, help: str, value: Callable[[ZoneStatus], float | None], type: str = "gauge") -> Family:
+    def samples(read: _Read) -> Iterator[Sample]:
+        for labels, usage in read.zones:
+            cap = read.look.caps.get(usage.zone)
+            if cap is not None and (amount := value(cap)) is not None:
+                yield "", labels, amount
+
+    return Family(f"zonerss_zone_cap_{name}", type, ("zone",), help, samples)
+
+
+_CAPS = (
+    _of_cap(
+        "bytes", "What its rss is held under. These are of zones under a cap only.", lambda c: c.cap_bytes
+    ),
+    _of_cap("excess_bytes", "Its rss above its cap; 0: it is not above.", lambda c: c.excess_bytes),
+    _of_cap(
+        "cold_bytes",
+        "What it alone maps, once, and had not touched when the capper looked last. No series: not measured.",
+        lambda c: c.cold_bytes,
+    ),
+    _of_cap("episodes_total", "How often it went over its cap.", lambda c: c.nover, "counter"),
+    _of_cap(
+        "paged_out_bytes_total",
+        "What left its memory because of its cap.",
+        lambda c: c.pout_bytes,
+        "counter",
+    ),
+    _of_cap(
+        "refault_bytes_total",
+        "Of what left: came back within 5 s. Much of it: its working set is above its cap.",
+        lambda c: c.refault_bytes,
+        "counter",
+    ),
+)
 
 _ZONES = (
     Family(
@@ -363,7 +399,7 @@ _WALK = (
     ),
 )
 
-FAMILIES: tuple[Family, ...] = (*_ZONES, *_MACHINE, *_WALK)
+FAMILIES: tuple[Family, ...] = (*_ZONES, *_CAPS, *_MACHINE, *_WALK)
 """Every series of a look. How old it is at the time of a scrape is :mod:`zonerss.serve.moving`'s."""
 
 

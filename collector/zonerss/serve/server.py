@@ -21,6 +21,7 @@ from aiohttp import web
 
 from zonerss import __version__
 from zonerss.answers.recording import Refusals
+from zonerss.cap.status import read_status
 from zonerss.errors import UsageError, ZonerssError
 from zonerss.history.blackbox import BlackBox, Kills, opening_sentences
 from zonerss.history.keeper import Keeper
@@ -167,7 +168,14 @@ class Server:
         gc.freeze()  # what is there now stays: it need not be looked through again and again
         drop_privileges(KEPT)
         camera = Camera(
-            self._take, self._pace, settings.pairs, _build(), self._found, self._failed, clock.seconds
+            self._take,
+            self._pace,
+            settings.pairs,
+            _build(),
+            self._found,
+            self._failed,
+            clock.seconds,
+            read_status,
         )
         more = ((self._box_look, self._box_pace),) if self._box else ()
         self._ticker = Ticker((camera.walk, self._pace), *more)

@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from zonerss.answers.growth import Growth
 from zonerss.answers.marks import Mark
+from zonerss.cap.status import ZoneStatus
 from zonerss.census.tree import TreeNode
 from zonerss.records import ProcessUsage, Usage
 from zonerss.snapshot import Snapshot
 from zonerss.units import format_percent, format_size
 from zonerss.views.bars import bar, legend
+from zonerss.views.cap import CAP, COLD, EXCESS, NOVER, POUT, REFAULT, WORKING_SET
 from zonerss.views.columns import (
     COMMAND,
     EXCLUSIVE,
@@ -67,6 +70,8 @@ class Row:
     growth_bytes: float | None = None
     """By how much its rss grows a minute, 0 where that is not sure; None: not known yet."""
     trend: str = ""
+    capped: ZoneStatus | None = None
+    """What a capper that runs says of it; None: none runs, or it has no cap."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.usage, name)
@@ -94,9 +99,15 @@ TREND = Column(
     left=True,
 )
 
+CAP_COLUMNS = tuple(
+    replace(column, value=partial(lambda value, row: row.capped and value(row.capped), column.value))
+    for column in (CAP, EXCESS, NOVER, POUT, REFAULT, COLD, WORKING_SET)
+)
+"""Of zones under a cap, by what a capper that runs says (docs/cap.md); shown where they are asked for."""
+
 SORTED_BY = {TREND.name: GROWS, BARS.name: RSS}
 """What a column of pictures is sorted by."""
-TOP_COLUMNS = (*ZONE_COLUMNS, *MORE_ZONE_COLUMNS, CHURN, GROWS)
+TOP_COLUMNS = (*ZONE_COLUMNS, *MORE_ZONE_COLUMNS, CHURN, GROWS, *CAP_COLUMNS)
 """What zones can be sorted by."""
 SHOWN = (*ORDER, CHURN, GROWS, TREND)
 """From left to right, where there is room."""
@@ -192,11 +203,14 @@ def sorted_by(sort: Column, column: Column) -> Column:
 # ---- over several snapshots ----
 
 
-def rows_of(snapshot: Snapshot, growth: Growth) -> tuple[Row, ...]:
+def rows_of(
+    snapshot: Snapshot, growth: Growth, caps: Mapping[str, ZoneStatus] | None = None
+) -> tuple[Row, ...]:
     """
     The zones of a snapshot with all that is known of them.
 
     :param growth: of the snapshots before; this one is added to it
+    :param caps: what a capper that runs says of those that have a cap
     """
     growth.add(snapshot)
     return tuple(
@@ -205,6 +219,7 @@ def rows_of(snapshot: Snapshot, growth: Growth) -> tuple[Row, ...]:
             growth.churn(usage.zone),
             growth.bytes_per_minute(usage.zone),
             sparkline(growth.sizes(usage.zone, TREND_LENGTH)),
+            (caps or {}).get(usage.zone),
         )
         for usage in snapshot.zones
     )
@@ -430,6 +445,7 @@ def batch_lines(
     *,
     first: Sequence[str] = (),
     marks: Sequence[Mark] = (),
+    caps: Mapping[str, ZoneStatus] | None = None,
 ) -> list[str]:
     """
     A snapshot for a pipe or a file: the table, then prstat's kind of last line.
@@ -438,8 +454,9 @@ def batch_lines(
     :param columns: None: all that are text
     :param width: of the terminal that it is printed on; None: it is none
     :param first: as of :func:`lay_out`, and so are marks; a pipe has all columns and no signs
+    :param caps: as of :func:`rows_of`
     """
-    rows = sort_records(rows_of(snapshot, growth), sort, limit)
+    rows = sort_records(rows_of(snapshot, growth, caps), sort, limit)
     left_out: Sequence[str] = ()
     columns = columns and of_machine(columns, snapshot.machine)
     if width is None:

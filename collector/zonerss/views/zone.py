@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zonerss.answers.zone import Page
 from zonerss.records import MAPCOUNT_CLASSES, Mapcounts, Usage
@@ -32,6 +32,9 @@ from zonerss.views.table import render_rows, render_table
 from zonerss.views.terminal import PLAIN, Style
 from zonerss.views.text import encodable, fit, printable, shorten
 
+if TYPE_CHECKING:
+    from zonerss.cap.status import ZoneForecast
+
 SHOWN = 5
 """Rows of each table of the page."""
 _BAR = 40
@@ -44,18 +47,21 @@ def render(
     *,
     most: int = SHOWN,
     in_bytes: bool = False,
+    forecast: ZoneForecast | None = None,
 ) -> list[str]:
     """
     The page.
 
     :param width: columns of the terminal; None: no limit, and no bar
     :param most: rows of each table
+    :param forecast: what could be had of it, where it has a cap
     """
     size = sizes(in_bytes)
     blocks = [
         _title(page, width, style),
         _memory(page, width, style, size),
         _bill(page, width, style, size),
+        _cap(forecast, width, style, in_bytes),
         _processes(page, width, most, in_bytes),
         _files(page, width, most, in_bytes),
         _sharers(page, width, most, size),
@@ -162,6 +168,18 @@ def _bill(page: Page, width: int | None, style: Style, size: Callable[[int | Non
     return lines
 
 
+def _cap(found: ZoneForecast | None, width: int | None, style: Style, in_bytes: bool) -> list[str]:
+    if found is None:
+        return []
+    from zonerss.views.cap import forecast_text
+
+    rows = [["CAP", sizes(in_bytes)(found.cap_bytes), f"{forecast_text(found, in_bytes)}."]]
+    lines = _facts(rows, width)
+    if found.excess_bytes:
+        lines[0] = style.paint(lines[0], "warning")
+    return lines
+
+
 def _of_others(paid: int, size: Callable[[int | None], str]) -> str:
     return f", {size(paid)} of it only by other zones" if paid else ""
 
@@ -207,16 +225,22 @@ def _more(page: Page, count: int, words: tuple[str, str], verb: str, width: int 
     return advise(lead, verb, page.usage.zone, page.snapshot, width)
 
 
-def document(pages: Sequence[Page], most: int | None = None) -> dict[str, Any]:
+def document(
+    pages: Sequence[Page], most: int | None = None, forecasts: Mapping[str, ZoneForecast] | None = None
+) -> dict[str, Any]:
     """
     ``zonerss.zone/1``: all about some zones, from one snapshot (docs/zone.md).
 
     :param pages: at least one, all of one snapshot
     :param most: rows of each list; None: all
+    :param forecasts: what could be had of those that have a cap, by their names
     """
     gaps = dict.fromkeys((*pages[0].snapshot.gaps, *(gap for page in pages for gap in page.gaps)))
     return header("zonerss.zone/1", pages[0].snapshot) | {
-        "zones": [_fields(page, most) for page in pages],
+        "zones": [
+            {**_fields(page, most), "forecast": _forecast_fields((forecasts or {}).get(page.usage.zone))}
+            for page in pages
+        ],
         "gaps": gap_list(gaps),
     }
 
@@ -237,6 +261,14 @@ def _fields(page: Page, most: int | None) -> dict[str, Any]:
         "shared_with": [{"zone": encodable(name), "bytes": size} for name, size in page.shared_with[:most]],
         **mapcount_fields(page.mapcounts),
     }
+
+
+def _forecast_fields(found: ZoneForecast | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    from zonerss.views.cap import forecast_fields
+
+    return forecast_fields(found)
 
 
 def _arguments(page: Page, pid: int) -> list[str] | None:

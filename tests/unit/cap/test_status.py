@@ -12,16 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zonerss.cap.status import Shared, Status, StatusFile, ZoneForecast, ZoneStatus, dumps, loads, read_status
+from zonerss.cap.forecast import forecast
+from zonerss.cap.records import Cap, Classes, Look, Machine
+from zonerss.cap.status import Shared, Status, StatusFile, ZoneStatus, dumps, laid_flat, loads, read_status
 from zonerss.errors import CannotServe
 from zonerss.kernel.safely import Unfit
+from zonerss.records import Caveat
 
 ME = os.geteuid()
-FORECAST = ZoneForecast(
-    rss_bytes=17,
-    over_bytes=7,
+CLASSES = Classes(
     shared_bytes=5,
-    shared_with=(Shared("db", 5), Shared("odd \udcff", 1)),
+    shared_with=(("db", 5), ("odd \udcff", 1)),
     locked_bytes=1,
     several_anon_bytes=1,
     several_file_bytes=1,
@@ -31,13 +32,13 @@ FORECAST = ZoneForecast(
     own_shmem_bytes=2,
     cold_anon_bytes=2,
     cold_file_bytes=1,
-    cold_shmem_bytes=None,
+    cold_shmem_bytes=0,
     unknown_bytes=0,
-    cold_several_anon_bytes=None,
-    cold_several_file_bytes=None,
-    cold_several_shmem_bytes=None,
     cold_seconds=3.0,
 )
+LOOK = Look("web", "/web", 0, 0, CLASSES, None, None, None, False)
+MACHINE = Machine(0, 100, 50, 160, 50, False)
+FORECAST = laid_flat(forecast(Cap("web", 10), LOOK, MACHINE), "there is no memory.reclaim")
 ZONE = ZoneStatus(
     zone="web \udcff\u0661\n",
     cgroup="/web",
@@ -89,8 +90,17 @@ STATUS = Status(
     swap_total_bytes=200,
     swap_free_bytes=100,
     zones=(ZONE, NOTHING_KNOWN),
-    warnings=("c.toml:1:1: wrong",),
+    warnings=(Caveat("caps", "c.toml:1:1: wrong"),),
 )
+
+
+def test_a_forecast_laid_flat() -> None:
+    assert (FORECAST.rss_bytes, FORECAST.excess_bytes, FORECAST.working_set_bytes) == (17, 7, 14)
+    assert (FORECAST.painless_bytes, FORECAST.painless_anon_bytes, FORECAST.short_bytes) == (3, 2, 4)
+    assert FORECAST.shared_with == (Shared("db", 5), Shared("odd \udcff", 1))
+    own = FORECAST.own_anon_bytes + FORECAST.own_file_bytes + FORECAST.own_shmem_bytes
+    assert FORECAST.shared_bytes + FORECAST.locked_bytes + FORECAST.several_bytes + own == FORECAST.rss_bytes
+    assert FORECAST.at_most_bytes == 8
 
 
 def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -148,7 +158,11 @@ def spoiled() -> list[dict[str, Any]]:
     wrong = [document | {"format": 2}, {**document, "zones": [7]}]
     for name in (field.name for field in fields(Status) if field.name != "warnings"):
         wrong += [{**document, name: {}}, {key: value for key, value in document.items() if key != name}]
-    wrong += [{**document, "pid": True}, {**document, "warnings": ["x", 7]}, {**document, "enforce": 1}]
+    wrong += [
+        {**document, "pid": True},
+        {**document, "warnings": [{"name": "x", "text": 7}]},
+        {**document, "enforce": 1},
+    ]
     return wrong
 
 

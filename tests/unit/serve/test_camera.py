@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from tests.unit.builders import BEGAN, MIB, members, snapshot, usage
+from tests.unit.cap.test_status import STATUS, ZONE
 
+from zonerss.cap.status import Status
 from zonerss.census.parts import Parts
 from zonerss.errors import CannotServe
 from zonerss.records import Cause, Gap
@@ -20,11 +24,23 @@ BUILD = Build("1", "2", "3")
 class Shop:
     """A camera that takes what it is told to."""
 
-    def __init__(self, *takes: Snapshot | Exception, pairs: int = 1) -> None:
+    def __init__(
+        self,
+        *takes: Snapshot | Exception,
+        pairs: int = 1,
+        capped: Callable[[], Status | None] = lambda: None,
+    ) -> None:
         self.takes, self.looks, self.failures = list(takes), list[Look](), list[str]()
         self.pace, self.spent = Pace(30.0, 1000.0), 0.0
         self.camera = Camera(
-            self.take, self.pace, pairs, BUILD, self.looks.append, self.failures.append, lambda: self.spent
+            self.take,
+            self.pace,
+            pairs,
+            BUILD,
+            self.looks.append,
+            self.failures.append,
+            lambda: self.spent,
+            capped,
         )
 
     def take(self) -> Snapshot:
@@ -83,3 +99,20 @@ def test_a_walk_costs_what_the_clock_of_walks_says_and_answers_what_they_said() 
     shop.pace.spend_besides(0.5)
     shop.camera.walk()
     assert shop.looks[-1].counts.processor_seconds == 4.5
+
+
+def test_what_a_capper_says_is_in_it() -> None:
+    shop = Shop(taken(0, MIB), capped=lambda: STATUS)
+    shop.camera.walk()
+    assert shop.looks[0].caps[ZONE.zone] == ZONE
+
+
+def test_a_capper_of_other_zones_and_one_that_is_not_understood() -> None:
+    def spoiled() -> Status:
+        raise CannotServe("cannot read it")
+
+    for capped, failures in ((lambda: replace(STATUS, by="user"), []), (spoiled, ["cannot read it"])):
+        shop = Shop(taken(0, MIB), capped=capped)
+        shop.camera.walk()
+        assert shop.looks[0].caps == {}
+        assert shop.failures == failures

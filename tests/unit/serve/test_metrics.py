@@ -18,6 +18,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from tests.unit.builders import BEGAN, MACHINE, look, snapshot, usage
+from tests.unit.cap.test_status import ZONE as CAPPED
 
 from zonerss.answers.growth import Growth
 from zonerss.answers.share import Pair
@@ -87,6 +88,7 @@ def everything() -> Look:
         interval_seconds=10.0,
         stretched_seconds=20.0,
         build=Build("1.2.3", "3.11", "6.18 x86_64"),
+        caps={"web": replace(CAPPED, zone="web")},
     )
 
 
@@ -110,6 +112,12 @@ def test_each_figure_is_a_series(openmetrics: bool) -> None:
         "pressure_ratio": 0.125,
         "oom_kills_total": 2,
         "growth_bytes_per_second": (1 << 20) / 60,
+        "cap_bytes": 10,
+        "cap_excess_bytes": 7,
+        "cap_cold_bytes": 3,
+        "cap_episodes_total": 2,
+        "cap_paged_out_bytes_total": 8,
+        "cap_refault_bytes_total": 1,
     }
     machine = {
         "memory_bytes": MACHINE.memory_bytes,
@@ -237,7 +245,9 @@ DROPPED = r"zonerss_zone_(shared|hugetlb|swap|process_rss|dead_cgroups)_bytes|zo
 
 def test_a_zone_has_few_series() -> None:
     """As docs/prometheus.md has them."""
-    names = [name for name, labels in read(everything()) if ("zone", "web") in labels]
+    every = [name for name, labels in read(everything()) if ("zone", "web") in labels]
+    names = [name for name in every if not name.startswith("zonerss_zone_cap_")]
+    assert len(every) - len(names) == 6
     version2 = [name for name in names if name != "zonerss_zone_dead_cgroups_bytes"]
     version1 = [
         name for name in names if name not in ("zonerss_zone_dying_cgroups", "zonerss_zone_pressure_ratio")

@@ -12,6 +12,7 @@ from datetime import timedelta
 import pytest
 from rich.text import Text
 from tests.unit.builders import BEGAN, KIB, MIB, process, snapshot, usage
+from tests.unit.cap.test_status import ZONE as CAPPED
 
 from zonerss.answers.growth import Growth
 from zonerss.answers.marks import Mark, Why
@@ -185,7 +186,7 @@ def test_what_stands_out_is_painted() -> None:
 
 def test_the_headline_fits_and_keeps_what_matters() -> None:
     gap_free = of_two()
-    assert headline(gap_free).startswith("2 zones, 3 processes, 61K –, ")
+    assert headline(gap_free).startswith("2 zones, 3 processes, 61K, ")
     for width in (20, 40, 60, 80):
         line = headline(gap_free, width, True, "a name that is so long that it fills the line by itself " * 3)
         assert cells(line) <= max(width, 32)
@@ -824,3 +825,15 @@ def test_keys_of_time_are_letters_where_a_filter_is_typed() -> None:
         assert "play, pause" in "\n".join(app._lines(None))
 
     replayed(script, at=1)
+
+
+def test_columns_of_zones_under_a_cap() -> None:
+    capped = replace(CAPPED, zone="web", cap_bytes=400 << 20, working_set_bytes=None)
+    columns = find_columns("zone,cap,nover,working_set", SHOWN)
+    lines = batch_lines(of_two(), Growth(), RSS, columns=columns, caps={"web": capped})
+    assert [line.split()[-3:] for line in lines[:3]] == [
+        ["CAP", "NOVER", "WSET"],
+        ["400M", "2", "–"],
+        ["–", "–", "–"],
+    ]
+    assert find_order("-cap").reverse

@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit import documents
 from tests.unit.builders import KIB, MIB, process, snapshot, usage
+from tests.unit.cap.test_status import FORECAST
 from tests.unit.views.test_text import NAMES
 
 from zonerss.answers.files import FileUsage
 from zonerss.answers.zone import Page
 from zonerss.records import Cause, Gap, Mapcounts
 from zonerss.records.files import FileKind, MappedFile
+from zonerss.views.cap import forecast_text
 from zonerss.views.document import render_json
 from zonerss.views.terminal import Style
 from zonerss.views.text import cells
@@ -146,3 +148,13 @@ def test_a_limit_is_of_each_list() -> None:
 def test_how_old_its_details_are() -> None:
     assert "The bill, files and MAP1 are of 8 s ago." in render(page(details_age_seconds=8.2), 80)
     assert not [line for line in render(page(), 80) if "ago" in line]
+
+
+def test_a_zone_with_a_cap() -> None:
+    lines = render(page(), forecast=FORECAST)
+    (cap,) = [line for line in lines if line.startswith("CAP ")]
+    assert cap.split(None, 2)[1:] == ["0K", f"{forecast_text(FORECAST)}."]
+    assert not any(line.startswith("CAP ") for line in render(page()))
+    assert max(map(len, render(page(), 60, forecast=FORECAST))) <= 60
+    zones = document([page(), page("db")], forecasts={"web": FORECAST})["zones"]
+    assert [zone["forecast"] and zone["forecast"]["excess_bytes"] for zone in zones] == [7, None]
