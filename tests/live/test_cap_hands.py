@@ -99,7 +99,6 @@ def present(where: Range) -> list[bool]:
 
 def settled(mem: Mem, where: Range) -> Range:
     """The kernel keeps some pages that a processor has just allocated in a list of that processor; now it does not."""
-    os.sched_setaffinity(mem.pid, {min(os.sched_getaffinity(0))})
     mem.advise(where, 0, 1, "cold")
     return where
 
