@@ -178,8 +178,7 @@ class Look:
     reclaimable: bool
     """Its cgroup has memory.reclaim (Linux 5.19, version 2), and the processes in and below it are this zone's."""
     swap_room_bytes: int | None = None
-    """What its cgroup, and those above it, may still put into swap (memory.swap.max, memory.memsw.limit_in_bytes).
-    None: as much as there is, or not known."""
+    """What its cgroup, and those above it, may still put into swap (memory.swap.max). None: as much as there is."""
     problem: str | None = None
     """What of the zone could not be walked, as a sentence without its end; the classes are too small by that."""
 

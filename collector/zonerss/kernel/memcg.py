@@ -70,6 +70,28 @@ def read_bill(hierarchy: MemoryHierarchy, path: str) -> Bill | None:
     return _bill_v2(where, stat) if hierarchy.version == 2 else _bill_v1(where, stat)
 
 
+def swap_room(hierarchy: MemoryHierarchy, path: str) -> int | None:
+    """
+    How much more of a cgroup's memory may be swapped out: the least that memory.swap.max (Linux 4.5) leaves of it, or
+    of a cgroup above it, in bytes.
+
+    :return: None where nothing limits it; on version 1 always, where memory.memsw counts memory and swap together, so
+        that swapping out changes nothing
+    :raises KernelFormatError: a file is not of the form that we know
+    """
+    if hierarchy.version != 2 or not hierarchy.charges:
+        return None
+    least = None
+    while path not in ("", "/"):
+        where = directory(hierarchy, path)
+        limit = None if where is None else _limit(where / "memory.swap.max")
+        if where is not None and limit is not None:
+            room = max(limit - (_number(where / "memory.swap.current") or 0), 0)
+            least = room if least is None else min(least, room)
+        path = path.rpartition("/")[0]
+    return least
+
+
 def parse_stat(text: bytes, path: str = "memory.stat") -> dict[str, int]:
     """
     The lines of memory.stat: a name and a number each, bytes on both versions but for counts of events.
@@ -123,6 +145,17 @@ def _read(path: Path) -> bytes | None:
         return path.read_bytes()
     except OSError:
         return None
+
+
+def _limit(path: Path) -> int | None:
+    """None: max, or not there."""
+    text = _read(path)
+    if text is None or text.strip() == b"max":
+        return None
+    number = whole_number(text.strip())
+    if number is None:
+        raise KernelFormatError(f"{path}: not a number of bytes: {text!r}")
+    return number
 
 
 def _number(path: Path) -> int | None:

@@ -16,6 +16,7 @@ from zonerss.kernel.memcg import (
     cgroup_processes,
     parse_stat,
     read_bill,
+    swap_room,
 )
 
 # The fields of Linux 6.1, as Documentation/admin-guide/cgroup-v2.rst lists them.
@@ -99,6 +100,26 @@ def test_version_2_before_kernel_and_swap(tmp_path):
     tree(tmp_path, {"a/memory.stat": "anon 1\nfile 2\n", "a/memory.current": "3\n"})
     bill = read_bill(v2(tmp_path), "/a")
     assert (bill.kernel_bytes, bill.swap_bytes, bill.dying) == (None, None, None)
+
+
+def test_room_in_swap_is_the_least_from_a_cgroup_up(tmp_path):
+    files = {
+        "a/memory.swap.max": "100000\n",
+        "a/memory.swap.current": "40000\n",
+        "a/b/memory.swap.max": "80000\n",
+        "a/b/memory.swap.current": "5000\n",
+        "a/c/memory.swap.max": "max\n",
+        "a/c/memory.swap.current": "5000\n",
+        "d/memory.swap.max": "0\n",
+        "d/memory.swap.current": "4096\n",
+        "e/memory.swap.max": "max\n",
+    }
+    tree(tmp_path, files)
+    found = [swap_room(v2(tmp_path), path) for path in ("/a", "/a/b", "/a/c", "/d", "/e", "/none", "/")]
+    assert found == [60000, 60000, 60000, 0, None, None, None]
+    assert swap_room(v1(tmp_path), "/a") is None
+    tree(tmp_path, {"a/b/memory.swap.current": "70000\n"})
+    assert swap_room(v2(tmp_path), "/a/b") == 10000
 
 
 def test_a_bill_of_version_1(tmp_path):
