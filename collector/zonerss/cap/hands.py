@@ -58,7 +58,7 @@ class _Held:
     at: dict[tuple[int, Kind], tuple[int, int]] = field(default_factory=dict)
     """How far the ranges of a process and a kind are done with: slices, and the address that the next one is cut at."""
     left: list[tuple[Task, tuple[Run, ...]]] = field(default_factory=list)
-    """What left because of us since the last look."""
+    """What left because of us since bits were cleared last."""
     reclaimed_pages: int = 0
     """Likewise, by memory.reclaim."""
     refaults: int = 0
@@ -164,8 +164,6 @@ class Hands:
             held.cgroup = seen.cgroup
             held.ranges = found.ranges if name in armings else None
             held.at.clear()
-            held.left.clear()
-            held.reclaimed_pages = 0
         self._forget(zones, found.looks.keys())
         return dict(found.looks)
 
@@ -177,8 +175,13 @@ class Hands:
     # ---- acting ------------------------------------------------------------------------------------------
 
     def arm(self, zone: str) -> Armed:
-        """Clear the accessed bits of a zone's processes, by 25 ms of work a second."""
+        """
+        Clear the accessed bits of a zone's processes, by 25 ms of work a second. What has left before that is not seen
+        after again (:meth:`back`).
+        """
         held = self._held.setdefault(zone, _Held())
+        held.left.clear()
+        held.reclaimed_pages = 0
         try:
             armed = self._session.arm(self._by, (zone,), rest=REST)
         except (CannotServe, UnknownZone) as err:
@@ -295,7 +298,7 @@ class Hands:
         return self._session.take(self._by, zone=zone, alone=True, processes=True)
 
     def back(self, zone: str) -> Back:
-        """Of the pages that left because of us since the last look: how many are present again."""
+        """Of the pages that left because of us since bits were cleared last: how many are present again."""
         of_pages = back_pages = 0
         held = self._held.get(zone) or _Held()
         for task, runs in held.left:

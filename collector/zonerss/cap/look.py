@@ -16,7 +16,7 @@ from zonerss.census.classes import ClassPages, classes
 from zonerss.census.kinds import Kind
 from zonerss.census.parts import NO_GROUP
 from zonerss.kernel.cgroupfs import MemoryHierarchy, find_memory_hierarchy
-from zonerss.kernel.memcg import cgroup_inodes, read_bill
+from zonerss.kernel.memcg import cgroup_inodes, read_bill, swap_room
 from zonerss.kernel.reclaim import can_reclaim
 from zonerss.kernel.roots import Roots
 from zonerss.records import Cause, Gap, Usage
@@ -103,6 +103,7 @@ def look(
             swap_bytes=_swap(hierarchy, usage),
             billed_here_mapped_elsewhere_bytes=billed.get(usage.zone),
             reclaimable=_is_reclaimable(hierarchy, usage, snapshot.zones),
+            swap_room_bytes=None if usage.cgroup is None else swap_room(hierarchy, usage.cgroup),
             problem=problems.get(usage.zone),
         )
     ranges = session.find_cold(snapshot, armings.keys()) if armings else None
