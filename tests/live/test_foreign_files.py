@@ -216,13 +216,14 @@ def test_nothing_is_asked_but_by_incore(
 ) -> None:
     """What it is (statx(2)), what its name is and of what type its file system: the kernel knows."""
     foreign.asked.clear()
-    foreign.answers.update(dict.fromkeys(ANSWERED, HELD))
+    foreign.answers.update(dict.fromkeys(set(ANSWERED) - {FLUSH}, HELD))
     zone = [] if verb in ("show", "share") else [below.name]
     assert main([verb, *zone, "--by", "cgroup", "--source", source, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     pids = pids_in(below.path)
     assert [gap for gap in told["gaps"] if gap["pid"] in pids] == []
-    assert foreign.asked == []
+    # A look before the test has closed the file, which the kernel tells the server after the descriptor is gone.
+    assert set(foreign.asked) <= {FLUSH}
 
 
 def test_closing_waits_for_nobody(foreign: ForeignFiles, below: Zone) -> None:
