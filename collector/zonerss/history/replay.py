@@ -20,6 +20,7 @@ from zonerss.history.recording import Recording
 from zonerss.history.regroup import Regrouped
 from zonerss.kernel.patience import PATIENCE_SECONDS
 from zonerss.records import CONTROLS, Gap, Grouping, Names, ProcessUsage, Task, Usage, Zone
+from zonerss.records.files import OpenFiles
 from zonerss.snapshot import Asked, Observer, Past, Snapshot
 from zonerss.zones.labels import find_names
 from zonerss.zones.paths import ancestors, nested
@@ -29,7 +30,7 @@ from zonerss.zones.ways import By, zoner
 if TYPE_CHECKING:
     from zonerss.census.mapcounts import CountedParts
     from zonerss.records.bills import Bill, Billed
-    from zonerss.records.files import Holdings, OpenFiles
+    from zonerss.records.files import Holdings
     from zonerss.records.images import Image
     from zonerss.records.machine import Counters, RamPages
     from zonerss.records.shmem import ShmemFound
@@ -245,8 +246,15 @@ class Kept:
         return chosen, tuple(gap for gap in self.moment.holding_gaps if pids is None or gap.pid in pids)
 
     def open_files(self, members: Iterable[Member]) -> OpenFiles:
-        """:raises NotKept: always"""
-        raise NotKept("a recording does not keep which files processes hold open")
+        """
+        Of these processes, as far as much of a file was cached.
+
+        :raises NotKept: they were not looked at this time
+        """
+        if self.moment.open_files is None:
+            raise NotKept("this snapshot was recorded without the files that processes hold open")
+        pids = {member.task.pid for member in members}
+        return OpenFiles(tuple(file for file in self.moment.open_files if file.pid in pids), ())
 
     def ram(self, payers: bool = False) -> RamPages:
         """:raises NotKept: always"""

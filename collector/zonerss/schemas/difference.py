@@ -103,7 +103,7 @@ SCHEMA = document(
                     },
                 ),
             ),
-            "a recording does not keep them",
+            "a recording keeps them at some of its looks only",
         ),
         "unseen": texts("open files that could not be looked at", "a sentence"),
         "gaps": GAPS,

@@ -20,7 +20,7 @@ from zonerss.errors import CannotServe, Damaged
 from zonerss.history.moment import Moment, take_moment
 from zonerss.records import Names
 from zonerss.records.bills import Bill
-from zonerss.records.files import FileKind, MappedFile
+from zonerss.records.files import FileKind, MappedFile, OpenFile
 from zonerss.views.player import Player
 from zonerss.views.top import Mode
 
@@ -394,11 +394,11 @@ def test_since_says_it_in_a_sentence(
     grown = replace(
         grown, bills={WEB: replace(bill, charged_bytes=(bill.charged_bytes or 0) + (200 << 20), stat=stat)}
     )
-    recording.kept = [*recording.kept, grown]
+    recording.kept = [*recording.kept, replace(grown, open_files=None)]
     assert main(["explain", "web", "--from", "f.zrec", "--since", "-10s"]) == 0
     out = capsys.readouterr().out
     assert (
-        "+200M billed, 0 mapped: page cache that no process maps (a recording does not keep of which file); "
+        "+200M billed, 0 mapped: page cache that no process maps (the recording does not tell of which file); "
         in (" ".join(out.split()))
     )
     assert "it goes when memory is needed." in " ".join(out.split())
@@ -433,3 +433,21 @@ def test_a_zone_that_was_not_there_then(
     recording.kept = [first, *recording.kept]
     assert main(["explain", "web", "--from", "f.zrec", "--since", "2020-05-31T12:00:01Z"]) == 1
     assert "at 2020-05-31 12:00:00 UTC no process of vm was in a zone 'web'" in capsys.readouterr().err
+
+
+def test_since_names_the_file_where_both_moments_have_it(
+    capsys: pytest.CaptureFixture[str], recording: type[FakeRecording]
+) -> None:
+    before, after = moment_at(60, 5 * MIB_PAGES), moment_at(70, 5 * MIB_PAGES)
+    bill = after.bills[WEB]
+    stat = dict(bill.stat) | {"cache": 240 << 20}
+    grown = replace(bill, charged_bytes=(bill.charged_bytes or 0) + (200 << 20), stat=stat)
+    log, others = (OpenFile(f"/log/{pid}", (8, 1), pid, pid, 1 << 20, 7 << 20) for pid in (11, 12))
+    recording.kept = [
+        replace(before, open_files=(log, others)),
+        replace(after, bills={WEB: grown}, open_files=(replace(log, cached_bytes=207 << 20), others)),
+    ]
+    assert main(["explain", "web", "--from", "f.zrec", "--since", "-10s"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "+200M billed, 0 mapped: page cache of /log/11 (open by pid 11" in out
+    assert "/log/12" not in out

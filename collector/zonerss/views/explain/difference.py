@@ -92,7 +92,7 @@ def _reason(share: Share, changed: Changed, size: Callable[[int | None], str], t
 
 def _why_unknown(changed: Changed) -> str:
     if changed.opened is None:
-        return " (a recording does not keep of which file)"
+        return " (the recording does not tell of which file)"
     return ", of no file that its processes hold open"
 
 
