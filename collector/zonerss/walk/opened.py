@@ -67,6 +67,8 @@ class _Look:
     def process(self, pid: int) -> None:
         """Look at those of one process."""
         try:
+            if pid == os.getpid() and _holds_locks(self._roots):
+                return  # to close a file that was opened once more would give up our locks on it (fcntl(2))
             mounts = self._mounts(pid)
             for number in self._numbers(pid):
                 if len(self._asked) >= MOST_FILES:
@@ -188,3 +190,8 @@ def _mount_of(roots: Roots, fd: int) -> int | None:
     """The number of the mount that a descriptor of ours is of; the kernel's own tmpfs may be 0. None: not told."""
     found = _MNT_ID.search((roots.proc / "self" / "fdinfo" / str(fd)).read_bytes())
     return int(found[1]) if found else None
+
+
+def _holds_locks(roots: Roots) -> bool:
+    """Whether this process has locked a file, as a recorder has its recording. Source: proc_locks(5)."""
+    return f" {os.getpid()} " in (roots.proc / "locks").read_text()
