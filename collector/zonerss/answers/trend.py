@@ -12,6 +12,7 @@ more than its noise, and by a good part of all that it moved.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,7 +23,9 @@ from zonerss.answers.growth import Point, Slope, median, ranks_aside, slopes_of
 LEAST_POINTS = 8
 """With fewer, nothing is said: eight even points are in rising order by chance in one case of 40,320."""
 MOST_POINTS = 120
-"""Of more, so many are looked at, at even distances: the pairs of all would take too long."""
+"""So many are looked at, at even distances in time: the pairs of all would take too long."""
+_EARLY_PART = 0.25
+"""By so much of the distance one may come early: nothing comes at the very moment."""
 MATERIAL_BYTES = 256 << 10
 _MATERIAL_PART = 0.002
 _TURN_PART = 0.35
@@ -36,7 +39,7 @@ _TAIL_PART = 0.75
 _FALLING_PART = 0.05
 """What falls by no more than this part of what it rises never fell."""
 _EVEN_PART = 0.1
-"""What grows does so from each third of the time to the next, and in the last half: by this part of all or more."""
+"""What grows does so from each third of the time to the next, by this part of all or more."""
 _BLOCKS = 6
 _TROUGHS = 5
 """So many troughs, each above the one before, are growth."""
@@ -85,11 +88,32 @@ class Trend:
 
 
 def thinned(points: Sequence[Point], most: int = MOST_POINTS) -> Sequence[Point]:
-    """The first, the last, and others between them at even distances; no more than ``most``."""
-    if len(points) <= most:
-        return points
-    last = len(points) - 1
-    return [points[round(number * last / (most - 1))] for number in range(most)]
+    """The first, the last, and others at even distances in time; no more than ``most``."""
+    return [points[number] for number in evenly([point.seconds for point in points], most)]
+
+
+def evenly(seconds: Sequence[float], most: int) -> list[int]:
+    """
+    The numbers of the first time, of the last one, and of others at even distances; no more than ``most``.
+
+    Of times that are closer together than such a distance only one is chosen, also where there are few in all: many
+    within a moment weigh no more than one.
+
+    :param seconds: in order
+    """
+    span = seconds[-1] - seconds[0] if seconds else 0.0
+    if span <= 0:
+        return list(range(len(seconds)))[:: max(len(seconds) - 1, 1)]
+    chosen, place = [0], 0
+    for number, when in enumerate(seconds[1:], 1):
+        here = min(int((when - seconds[0]) / span * (most - 1) + _EARLY_PART), most - 1)
+        if here > place:
+            chosen.append(number)
+            place = here
+    last = len(seconds) - 1
+    if chosen[-1] != last:
+        chosen[-1 if place == most - 1 else len(chosen) :] = [last]
+    return chosen
 
 
 def trend_of(points: Sequence[Point], doubt_bytes: int = 0) -> Trend | None:
@@ -106,7 +130,8 @@ def trend_of(points: Sequence[Point], doubt_bytes: int = 0) -> Trend | None:
     few = thinned(points)
     whole = sure_slope(few)
     if len(few) < LEAST_POINTS or whole is None:
-        return Trend(*ends, whole, None, f"{len(points)} snapshots are too few to tell")
+        close = " so close together" if len(points) >= LEAST_POINTS else ""
+        return Trend(*ends, whole, None, f"{len(points)} snapshots{close} are too few to tell")
     course = _Course(few, doubt_bytes)
     if course.range_bytes < course.material_bytes:
         return Trend(*ends, whole, Shape.STEADY, "it hardly moved", least_bytes=course.least_bytes)
@@ -192,8 +217,8 @@ def _turns(sizes: Sequence[int], least: float) -> list[int]:
         if way == 0:
             low, high = (number if size < sizes[low] else low), (number if size > sizes[high] else high)
             if sizes[high] - sizes[low] >= least:
-                way, begin, far = (1, low, high) if low < high else (-1, high, low)
-                turns += [begin] if begin else []
+                way, far = (1, high) if low < high else (-1, low)
+                turns += [high] if way < 0 and high else []  # what it fell by before the first rise is noise
         elif (size - sizes[far]) * way >= 0:
             far = number
         elif (sizes[far] - size) * way >= least:
@@ -206,12 +231,18 @@ def _turns(sizes: Sequence[int], least: float) -> list[int]:
 def _judged(course: _Course, whole: Slope, ends: tuple[Point, Point, Point, int]) -> Trend:
     falls, sizes, points = course.falls, course.sizes, course.points
     begin = falls[-1][1] if falls else 0
-    if len(points) - begin >= max(_TAIL_PART * len(points), LEAST_POINTS):
+    span = points[-1].seconds - points[0].seconds
+    if (
+        len(points) - begin >= LEAST_POINTS
+        and points[-1].seconds - points[begin].seconds >= _TAIL_PART * span
+    ):
         tail = points[begin:] if begin else points
         slope = (whole if begin == 0 else sure_slope(tail)) or whole
         why, grown = _grown(tail, slope, whole, course)
         if why:
             since = points[begin].seconds if begin else None
+            if not all(_cut(tail, 3)):
+                return Trend(*ends, slope, None, "a third of the time has no snapshot")
             return Trend(*ends, slope, Shape.GROWS, why, grown, since)
     if len(falls) >= 2 and course.is_toothed:
         amplitude = round(median(sorted(sizes[start] - sizes[end] for start, end in falls)))
@@ -238,15 +269,12 @@ def _judged(course: _Course, whole: Slope, ends: tuple[Point, Point, Point, int]
 def _grown(points: Sequence[Point], slope: Slope, whole: Slope, course: _Course) -> tuple[str, int]:
     """Why it grows, and by how much its floor rose; an empty text: it is not sure that it does."""
     sizes = [point.size_bytes for point in points]
-    third = max(len(sizes) // 3, 2)
-    floors = min(sizes[:third]), min(sizes[third:-third] or sizes[third : third + 1]), min(sizes[-third:])
-    half = len(sizes) // 2
-    grown = floors[2] - floors[0]
-    late = min(sizes[-third:]) - min(sizes[half - third // 2 : half + third // 2 + 1])
+    floors = [min(part) for part in _cut(points, 3) if part]
+    grown = floors[-1] - floors[0]
     total = sizes[-1] - sizes[0]
-    if max(grown, total) < course.least_bytes or min(
-        floors[1] - floors[0], floors[2] - floors[1], late
-    ) < _EVEN_PART * max(grown, 1):
+    if max(grown, total) < course.least_bytes or any(
+        late - early < _EVEN_PART * max(grown, 1) for early, late in pairwise(floors)
+    ):
         return "", 0
     steps = [b - a for a, b in pairwise(sizes)]
     ups, downs = sum(step for step in steps if step > 0), -sum(step for step in steps if step < 0)
@@ -255,10 +283,18 @@ def _grown(points: Sequence[Point], slope: Slope, whole: Slope, course: _Course)
         return "it rose again and again and never fell", max(total, grown)
     if slope.least > 0 and whole.least > 0:  # what begins where it was least has a slope by that alone
         return "its slope is above 0 in 999 of 1,000 cases", max(total, grown)
-    blocks = [sizes[n * len(sizes) // _BLOCKS : (n + 1) * len(sizes) // _BLOCKS] for n in range(_BLOCKS)]
+    blocks = _cut(points, _BLOCKS)
     if all(blocks) and all(min(a) < min(b) and max(a) < max(b) for a, b in pairwise(blocks)):
         return "each sixth of the time lies above the one before", max(total, grown)
     return "", 0
+
+
+def _cut(points: Sequence[Point], parts: int) -> list[list[int]]:
+    """The sizes in each of so many parts of the time; a part may have none."""
+    first, span = points[0].seconds, points[-1].seconds - points[0].seconds
+    seconds = [point.seconds for point in points]
+    ends = [bisect_left(seconds, first + span * number / parts) for number in range(1, parts)]
+    return [[point.size_bytes for point in points[a:b]] for a, b in pairwise([0, *ends, len(points)])]
 
 
 def _steady(course: _Course) -> str:
@@ -266,7 +302,7 @@ def _steady(course: _Course) -> str:
     if len(falls) == 1:
         start, _ = falls[0]
         return "it rose once and came back" if start > 0 else "it fell and stayed there"
-    early = max(sizes[: len(sizes) // 2])
+    early = max(_cut(course.points, 2)[0])
     if early - sizes[0] >= course.material_bytes and max(sizes) - early < course.material_bytes:
         return "it rose in the beginning and not since"
     return "it moved up and down and is not sure to grow"

@@ -18,6 +18,7 @@ from datetime import datetime
 from zonerss.answers.conditions import Condition, Held, outcomes, parse_conditions
 from zonerss.answers.files import FileUsage, files_usage
 from zonerss.answers.report import Compared, Report, Reporter, compared
+from zonerss.answers.trend import evenly
 from zonerss.census.usage import zone_names
 from zonerss.commands.options import count
 from zonerss.commands.quantities import moment_of
@@ -133,16 +134,10 @@ def read(file: str, by: str, since: datetime | None = None, until: datetime | No
 
 
 def _thinned(numbers: Sequence[tuple[int, datetime]]) -> list[int]:
-    """The first, the last, and others at even distances in time: a black box may have made many at once."""
+    """No more than MOST_LOOKS, at even distances in time: a black box may have made many at once."""
     if len(numbers) <= MOST_LOOKS:
         return [number for number, _ in numbers]
-    first = numbers[0][1]
-    step = (numbers[-1][1] - first) / (MOST_LOOKS - 1)
-    chosen: list[int] = []
-    for number, when in numbers[:-1]:
-        if when - first >= step * len(chosen):
-            chosen.append(number)
-    return [*chosen[: MOST_LOOKS - 1], numbers[-1][0]]
+    return [numbers[place][0] for place in evenly([when.timestamp() for _, when in numbers], MOST_LOOKS)]
 
 
 class _Files:
@@ -177,21 +172,24 @@ class _Files:
 
 def _tested(conditions: Sequence[Condition], report: Report) -> list[Held]:
     """
-    What comes of the conditions.
+    What comes of the conditions. One that holds is enough, whatever is not known of others.
 
-    :raises CannotServe: it cannot be told of a zone
-    :raises UnknownZone: there is no such zone
+    :raises CannotServe: none holds, and one is about no zone, or cannot be told of any that it is about
     """
     found = outcomes(conditions, report)
+    if any(held.holding for held in found):
+        return found
     for held in found:
-        if not held.asked and held.condition.is_name:
-            raise CannotServe(
-                f"--fail-on {held.condition.text}: there is no zone {held.condition.zones!r} in {report.file}"
+        condition = held.condition
+        if not held.asked:
+            which = (
+                f"no zone {condition.zones!r}" if condition.is_name else f"no zone like {condition.zones!r}"
             )
-        if held.unknown and not held.holding:
+            raise CannotServe(f"--fail-on {condition.text}: there is {which} in {report.file}")
+        if len(held.unknown) == held.asked:
             zone = held.unknown[0]
             raise CannotServe(
-                f"--fail-on {held.condition.text} cannot be told of {zone.usage.zone}: {zone.verdict.because}"
+                f"--fail-on {condition.text} cannot be told of {zone.usage.zone}: {zone.verdict.because}"
             )
     return found
 

@@ -146,12 +146,13 @@ def _compared(row: Compared, size: Size) -> list[str]:
 
 
 def condition_lines(found: Sequence[Held]) -> list[str]:
-    """What holds, a line each, for standard error."""
+    """Of what each condition holds, and of what that cannot be told, a line each, for standard error."""
     lines = []
     for held in found:
-        if held.holding:
-            names = some_names([zone.usage.zone for zone in held.holding])
-            lines.append(f"--fail-on {printable(held.condition.text)} holds of {names}")
+        for said, zones in (("holds of", held.holding), ("cannot be told of", held.unknown)):
+            if zones:
+                names = some_names([zone.usage.zone for zone in zones])
+                lines.append(f"--fail-on {printable(held.condition.text)} {said} {names}")
     return lines
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zonerss.answers.growth import Point
-from zonerss.answers.trend import LEAST_POINTS, MOST_POINTS, Shape, thinned, trend_of
+from zonerss.answers.trend import LEAST_POINTS, MOST_POINTS, Shape, evenly, thinned, trend_of
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -94,7 +94,12 @@ def hump(rng: random.Random) -> Course:
     return lambda n: 50 * MIB + (30 * MIB if begin <= n < end else 0)
 
 
-@pytest.mark.parametrize("course", [leak, stairs, leak_below_teeth, leak_after_start])
+def leak_below_noise(rng: random.Random) -> Course:
+    """Before it has risen by much, it goes up and down by a good part of that."""
+    return lambda n: 50 * MIB + 20 * MIB * n / 59 + rng.gauss(0, 2000 * KIB)
+
+
+@pytest.mark.parametrize("course", [leak, stairs, leak_below_teeth, leak_after_start, leak_below_noise])
 def test_what_grows_is_found_every_time(course: Callable[[random.Random], Course]):
     assert shapes(course) == {Shape.GROWS: RUNS}
 
@@ -158,6 +163,44 @@ def test_less_than_can_be_doubted_is_no_change():
     assert trend_of(points(sizes, doubt=3 * MIB)).shape is Shape.STEADY  # type: ignore[union-attr]
 
 
+def told_at(seconds: Sequence[float], size: Course) -> Shape | None:
+    trend = trend_of([Point(when, int(size(when)) // 4096 * 4096) for when in seconds])
+    assert trend
+    return trend.shape
+
+
+def with_burst(begin: float) -> list[float]:
+    """Ten minutes, a look every 10 s, and of one minute one every half second."""
+    return sorted({*(float(n) for n in range(0, 600, 10)), *(begin + n / 2 for n in range(120))})
+
+
+@pytest.mark.parametrize("begin", [30.0, 280.0, 530.0])
+def test_many_looks_of_one_minute_do_not_hide_a_leak(begin: float):
+    """The leak pauses for that minute."""
+    assert (
+        told_at(with_burst(begin), lambda when: 50 * MIB + 64 * KIB * (when - min(max(when - begin, 0), 60)))
+        is Shape.GROWS
+    )
+
+
+def test_what_rose_while_looks_were_close_together_and_stays_is_steady():
+    """A command is looked at often in the beginning, and seldom later."""
+    seconds = [0.1 * 1.15**n for n in range(60)]
+    assert told_at(seconds, lambda when: 20 * MIB + 30 * MIB * min(when / 60, 1)) is Shape.STEADY
+    assert told_at(seconds, lambda when: 20 * MIB + 100 * KIB * when) is Shape.GROWS
+
+
+def test_growth_from_before_a_gap_to_after_it_is_not_sure():
+    seconds = [*(float(n) for n in range(30)), *(float(n) for n in range(1000, 1030))]
+    assert told_at(seconds, lambda when: 20 * MIB + 100 * KIB * when) is None
+
+
+def test_looks_of_one_moment_are_too_few():
+    trend = trend_of([Point(n / 1000, n * MIB) for n in range(20)] + [Point(60.0, 20 * MIB)])
+    assert trend
+    assert (trend.shape, trend.why) == (None, "21 snapshots so close together are too few to tell")
+
+
 sizes = st.lists(st.integers(0, 1 << 34), min_size=1, max_size=300)
 
 
@@ -200,3 +243,16 @@ def test_thinning_keeps_both_ends_and_the_order(count: int):
     assert (found[0].size_bytes, found[-1].size_bytes) == (0, count - 1)
     assert len(found) == min(count, MOST_POINTS)
     assert [point.size_bytes for point in found] == sorted({point.size_bytes for point in found})
+
+
+@given(st.lists(st.floats(-1e6, 1e9), max_size=300), st.integers(2, 40))
+def test_chosen_times_are_even_whatever_they_are(seconds: list[float], most: int):
+    chosen = evenly(seconds, most)
+    assert chosen == sorted(set(chosen))
+    assert len(chosen) <= most
+    assert (chosen[:1], chosen[-1:]) == ([0], [len(seconds) - 1]) if seconds else chosen == []
+
+
+def test_after_a_gap_times_are_as_far_apart_as_before():
+    seconds = [*range(100), *range(10_000, 10_100)]
+    assert [seconds[n] for n in evenly(seconds, 102)] == [0, 75, 10_000, 10_099]

@@ -104,6 +104,14 @@ def test_looks_that_are_close_together_are_thinned_out(monkeypatch: pytest.Monke
     assert [seconds[n] for n in chosen] == list(range(0, 1001, 100))
 
 
+def test_after_a_gap_snapshots_are_as_far_apart_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "MOST_LOOKS", 11)
+    began = datetime(2026, 11, 22, tzinfo=UTC)
+    seconds = [0, *range(800, 1001)]
+    chosen = report._thinned([(n, began + timedelta(seconds=at)) for n, at in enumerate(seconds)])
+    assert [seconds[n] for n in chosen] == [0, 800, 875, 1000]
+
+
 def test_two_are_compared(made: Path, still: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = told(capsys, still, made)
     assert (found["compared_with"], found["file"]) == (str(still), str(made))
@@ -150,6 +158,33 @@ def test_what_cannot_be_told_is_status_1(made: Path, capsys: pytest.CaptureFixtu
         capsys, made, "--until", "2026-11-22T12:00:20Z", "--fail-on", "growth(still)>1M/min"
     )
     assert (status, "cannot be told of still: 2 snapshots are too few to tell" in said) == (1, True)
+
+
+def test_a_pattern_that_no_zone_fits_is_status_1(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert refused(capsys, made, "--fail-on", "rss(nothing-*)>1") == (
+        1,
+        f"zonerss: --fail-on rss(nothing-*)>1: there is no zone like 'nothing-*' in {made}\n",
+    )
+
+
+@pytest.mark.parametrize("other", ["growth(still)>1/s", "rss(none)>1", "rss(none-*)>1"])
+def test_what_holds_counts_also_where_others_cannot_be_told(made: Path, other: str) -> None:
+    words = ["--until", "2026-11-22T12:00:20Z", "--fail-on", other, "--fail-on", "rss(still)>1"]
+    assert main(["report", "--no-config", str(made), *words]) == 3
+
+
+def test_a_pattern_passes_over_zones_of_which_it_cannot_be_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And names them: the third one was there for three looks only."""
+    path, host = tmp_path / "a.zrec", Host(2, 2, names=NAMES[:2], processes=2)
+    late = Host(3, 2, names=NAMES, processes=2)
+    with Keeper(path) as keeper:
+        for number in range(LOOKS):
+            keeper.add((host if number < LOOKS - 3 else late).moment(10 * number))
+    assert main(["report", "--no-config", str(path), "--fail-on", "growth(*)>1G/s"]) == 0
+    assert capsys.readouterr().err == "zonerss: --fail-on growth(*)>1G/s cannot be told of still\n"
+    assert main(["report", "--no-config", str(path), "--fail-on", "growth(st*)>1G/s"]) == 1
 
 
 def test_a_wrong_condition_is_status_2_before_anything_is_read(capsys: pytest.CaptureFixture[str]) -> None:
