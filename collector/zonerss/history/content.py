@@ -49,6 +49,7 @@ _ALWAYS = ("processes", "process_rss_bytes", *_SIZES, "swap_bytes")
 """Of a zone: what is never unknown."""
 _HUNDREDTHS = ("pressure_some", "pressure_full")
 _ALWAYS_AT, _PRESSURE_AT = (tuple(map(ZONE_FIGURES.index, fields)) for fields in (_ALWAYS, _HUNDREDTHS))
+_SIZES_AT = tuple(at for at, name in enumerate(ZONE_FIGURES) if name not in ("limit_bytes", "high_bytes"))
 _KINDS = len(Kind)
 
 SHAPES: Mapping[str, tuple[tuple[int, int], ...]] = {
@@ -69,6 +70,10 @@ bills      (text, a cgroup): BILL_FIGURES; (cgroup, text, a name of memory.stat)
 holdings   (set, file or 0): pages by kind; (file): size
 payers     (set, inode of a cgroup): pages by kind; (text, its path): inode
 """
+_MOST_SIZE = 1 << 57
+"""No kernel addresses so many bytes of memory; the sum of some fits into 64 bits."""
+_MOST_STAT = 1 << 63
+"""memory.stat of version 1 has limits in it, of which the largest is nearly that."""
 MOST_OWNERS = 1 << 23
 """Of all sets of a moment together, when read."""
 
@@ -418,6 +423,7 @@ class _Reader:
             placed.append((one.name, task.pid, task, zones, _int(mm), _int(owner), _int(pages)))
             if mapped[0] is not None:
                 sizes: list[Any] = [_int(pages) * PAGE_BYTES, *map(_int, mapped), task.size_bytes]
+                _demand_within(_MOST_SIZE, *sizes[:-1])
                 usages.append(ProcessUsage(task.pid, one.name, task.uid, task.command, *sizes))
         placed.sort(key=itemgetter(0, 1))
         for *_, owner, _ in placed:
@@ -481,7 +487,10 @@ class _Reader:
         stats: tuple[dict[int, dict[str, int]], ...] = ({}, {})
         for table, found in zip((1, 2), stats, strict=True):
             for (cgroup, name), (value,) in self._rows("bills", table):
+                _demand_within(_MOST_STAT, value)
                 found.setdefault(cgroup, {})[self._things.text(name)] = _int(value)
+        for _, (_, *bill, _, _) in self._rows("bills", 0):
+            _demand_within(_MOST_SIZE, *bill)
         return {
             self._things.text(cgroup): Bill(
                 version=_int(version),
@@ -499,6 +508,7 @@ class _Reader:
 def _usage(zone: Zone, row: Sequence[int | None]) -> Usage:
     if None in itemgetter(*_ALWAYS_AT)(row):
         raise Malformed("an unknown figure that must be known")
+    _demand_within(_MOST_SIZE, *itemgetter(*_SIZES_AT)(row))
     figures: list[Any] = list(row)
     for at in _PRESSURE_AT:
         if figures[at] is not None:
@@ -521,6 +531,12 @@ def _int(value: int | None) -> int:
     if value is None:
         raise Malformed("an unknown figure that must be known")
     return value
+
+
+def _demand_within(most: int, *figures: int | None) -> None:
+    known = [figure for figure in figures if figure is not None]
+    if known and not -most < min(known) <= max(known) < most:
+        raise Malformed("a figure that is larger than memory can be")
 
 
 class _Json:

@@ -21,6 +21,7 @@ from tests.unit.history.moments import SECOND_NS, Host, same
 
 from zonerss.errors import CannotServe, Damaged
 from zonerss.history import content
+from zonerss.history.content import SHAPES
 from zonerss.history.figures import MOST_BYTES, Table, pack, pack_numbers
 from zonerss.history.keeper import Keeper
 from zonerss.history.moment import Moment
@@ -345,6 +346,20 @@ def test_figures_that_no_machine_has(copied: Path) -> None:
     rows = [((n,), (-1, 1 << 65, 0, 0, 0)) for n in range(1, 4)]
     change(copied, "UPDATE snapshots SET parts = ?", pack([Table.of(rows, 1, 5)]))
     assert read_all(copied) == 0
+
+
+@pytest.mark.parametrize(("section", "table"), [("zones", 0), ("zones", 1), ("processes", 0), ("bills", 1)])
+def test_figures_that_are_larger_than_memory_can_be(copied: Path, section: str, table: int) -> None:
+    """Their sums would not fit where others are added up."""
+    keys, figures = SHAPES[section][table]
+    rows = [((1,) * keys, (1, *([1 << 63] * (figures - 1))) if figures > 1 else (1 << 63,))]
+    tables = [Table.of(rows if n == table else [], *shape) for n, shape in enumerate(SHAPES[section])]
+    if (section, table) == ("zones", 0):
+        tables[1] = Table.of([((1,), (1,) * figures)], *SHAPES[section][1])
+    change(copied, f"UPDATE snapshots SET {section} = ?", pack(tables))
+    with Recording(copied) as recording:
+        assert list(recording.moments()) == []
+        assert all("a figure that is larger than memory can be" in said for said in recording.damaged)
 
 
 def test_sets_that_would_fill_the_memory(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
