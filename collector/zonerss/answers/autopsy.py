@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from zonerss.answers.whatif import WhatIf, whatif
 from zonerss.census.kinds import Kind, rss_of
@@ -27,7 +28,7 @@ MOST_ENDED = 100
 """Of zones that are ended in thought: the largest."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LastLook:
     """Of the last look before a kill, what is asked beside its figures."""
 
@@ -39,6 +40,11 @@ class LastLook:
     """By cgroup: of each that holds a process, and of those above it."""
     bills: Mapping[str, Bill]
     """By cgroup."""
+
+    @cached_property
+    def ended(self) -> tuple[tuple[str, WhatIf], ...]:
+        """What ending each zone would have given, most first; the same for all kills after this look."""
+        return _ended(self.snapshot, self.holdings or {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +127,10 @@ def autopsy(kill: Kill, looks: Sequence[Snapshot], last: LastLook | None) -> Aut
     """
     What was before a kill.
 
-    :param looks: of the time before it, in the order of time
-    :param last: what else is known of the last of them
+    :param looks: of the time before it, in the order of time; what had not ended by then is left out
+    :param last: what else is known of the last of those that had
     """
-    before = tuple(look for look in looks if look.began <= kill.time)
+    before = tuple(look for look in looks if look.ended <= kill.time)
     if not before or last is None:
         return Autopsy(kill, before, (), (), None, None, (), False)
     snapshot = last.snapshot
@@ -136,7 +142,7 @@ def autopsy(kill: Kill, looks: Sequence[Snapshot], last: LastLook | None) -> Aut
         processes=grown_processes(before[0].processes or (), before[-1].processes or ()),
         victim=victim,
         account=_account(kill, last, victim),
-        ended=_ended(snapshot, last.holdings or {}),
+        ended=last.ended,
         knows_files=last.holdings is not None,
     )
 

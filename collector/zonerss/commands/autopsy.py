@@ -17,11 +17,10 @@ from zonerss.commands.quantities import duration_within, moment_of
 from zonerss.commands.record import own_file
 from zonerss.commands.watching import put
 from zonerss.errors import CannotServe, UsageError
-from zonerss.history.moment import Moment
 from zonerss.history.recording import Recording
 from zonerss.records.kills import Kill
 from zonerss.snapshot import Snapshot
-from zonerss.views.autopsy import document, render
+from zonerss.views.autopsy import MOST_KILLS, document, render
 from zonerss.views.footer import counted
 from zonerss.views.text import printable
 
@@ -58,13 +57,17 @@ def run(args: argparse.Namespace) -> int:
         chosen = choose(kills, args.at, args.before)
         if not chosen:
             raise CannotServe(_nothing(file, kills, args.at))
-        found = [_one(recording, kill, args.before) for kill in chosen]
+        shown = chosen if args.json else chosen[-MOST_KILLS:]
+        found = _autopsies(recording, shown, args.before)
         host_name, damaged = recording.host_name, tuple(recording.damaged)
     remarks = [f"Left out: {printable(sentence)}." for sentence in dict.fromkeys(damaged)]
     put(
         args,
         lambda: document(found, file, host_name),
-        lambda: [*render(found, file, len(kills) - len(chosen), args.bytes), *remarks],
+        lambda: [
+            *render(found, file, len(chosen) - len(shown), len(kills) - len(chosen), args.bytes),
+            *remarks,
+        ],
     )
     return 0
 
@@ -81,15 +84,30 @@ def _nothing(file: str, kills: Sequence[Kill], at: datetime | None) -> str:
     )
 
 
-def _one(recording: Recording, kill: Kill, seconds: float) -> Autopsy:
-    """One kill; its looks one by one, so that no more than one has its parts."""
+def _autopsies(recording: Recording, kills: Sequence[Kill], seconds: float) -> list[Autopsy]:
+    """
+    What was before each of some kills; each look is read once, and no more than one has its parts.
+
+    :param kills: one at least, in the order of time
+    :param seconds: how long before each
+    """
+    before = timedelta(seconds=seconds)
+    found: list[Autopsy] = []
     looks: list[Snapshot] = []
-    last: Moment | None = None
-    for moment in recording.moments(kill.time - timedelta(seconds=seconds), kill.time):
+    last: LastLook | None = None
+
+    def tell(kill: Kill) -> None:
+        since = kill.time - before
+        there = last if last is not None and last.snapshot.began >= since else None
+        found.append(autopsy(kill, [look for look in looks if look.began >= since], there))
+
+    for moment in recording.moments(kills[0].time - before, kills[-1].time):
+        while len(found) < len(kills) and kills[len(found)].time < moment.snapshot.ended:
+            tell(kills[len(found)])
+        if len(found) == len(kills):
+            break
         looks.append(moment.snapshot.without_evidence())
-        last = moment
-    return autopsy(kill, looks, None if last is None else _last(last))
-
-
-def _last(moment: Moment) -> LastLook:
-    return LastLook(moment.snapshot, moment.holdings, moment.charged, moment.bills)
+        last = LastLook(moment.snapshot, moment.holdings, moment.charged, moment.bills)
+    for kill in kills[len(found) :]:
+        tell(kill)
+    return found

@@ -17,8 +17,8 @@ from zonerss.views.text import encodable, printable
 
 _MOST_ROWS = 8
 """Of zones in a table."""
-_MOST_KILLS = 5
-"""That are shown in full."""
+MOST_KILLS = 5
+"""That are shown to people."""
 _TOLD_BY = {
     ToldBy.TRACEPOINT: "told by the kernel's tracepoint oom:mark_victim",
     ToldBy.LOG: "told by the kernel's log",
@@ -32,16 +32,16 @@ _CONSTRAINTS = {
 _Size = Callable[[int | None], str]
 
 
-def render(found: Sequence[Autopsy], file: str, others: int, in_bytes: bool = False) -> list[str]:
+def render(found: Sequence[Autopsy], file: str, left: int, others: int, in_bytes: bool = False) -> list[str]:
     """
     Each kill with what was before it, the last one first.
 
+    :param left: kills of the same time that are not shown
     :param others: further kills in the recording
     """
     lines: list[str] = []
-    for one in found[::-1][:_MOST_KILLS]:
+    for one in found[::-1]:
         lines += [*_of_a_kill(one, sizes(in_bytes)), ""]
-    left = len(found) - _MOST_KILLS
     if left > 0:
         lines.append(f"{counted(left, 'kill')} before these in the same time: --json has all of them.")
     if others:

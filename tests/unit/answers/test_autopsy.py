@@ -54,6 +54,20 @@ def opened(*moments: Moment, **fields: Any) -> Autopsy:
     return autopsy(kill(**fields), [one.snapshot for one in moments], kept)
 
 
+def test_a_look_that_was_under_way_at_the_kill_is_not_before_it() -> None:
+    begun = look(10, 900).snapshot
+    under_way = replace(look(10, 900), snapshot=replace(begun, ended=begun.began + timedelta(seconds=1)))
+    assert [one.began for one in opened(look(8, 700), second=10.5).looks] == [look(8, 700).snapshot.began]
+    found = autopsy(
+        kill(10.5),
+        [look(8, 700).snapshot, under_way.snapshot],
+        LastLook(look(8, 700).snapshot, None, {}, {}),
+    )
+    assert len(found.looks) == 1
+    assert found.victim is not None
+    assert found.victim.anon_bytes == 700 * PAGE_BYTES
+
+
 def test_who_grew_from_what_to_what() -> None:
     found = opened(look(0, 100), look(4, 300), look(8, 700))
     first, last = look(0, 100).snapshot, look(8, 700).snapshot

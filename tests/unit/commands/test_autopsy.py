@@ -15,6 +15,8 @@ from tests.unit.history.moments import Host
 
 from zonerss.commands import main
 from zonerss.history.keeper import Keeper
+from zonerss.history.moment import Moment
+from zonerss.history.recording import Recording
 from zonerss.records.kills import Kill, ToldBy
 
 MIB_PAGES = 256
@@ -107,6 +109,45 @@ def test_a_kill_of_which_nothing_else_is_known(tmp_path: Path, capsys: pytest.Ca
     with Keeper(path) as keeper:
         keeper.add_kill(kill(0))
     assert "Nothing was recorded of the time before it." in said(capsys, str(path))
+
+
+def test_in_a_storm_each_look_is_read_once_and_the_last_kills_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, host = tmp_path / "a.zrec", Host(3, 2)
+    with Keeper(path) as keeper:
+        for number in range(10):
+            keeper.add(host.moment(2 * number, lean=True))
+            for part in range(4):
+                keeper.add_kill(kill(2 * number + 0.4 * (part + 1)))
+    read = []
+    seen = Recording._moment
+
+    def counted(self: Recording, row: tuple[Any, ...], lean: bool = False) -> Moment:
+        read.append(row)
+        return seen(self, row, lean)
+
+    monkeypatch.setattr(Recording, "_moment", counted)
+    out = said(capsys, str(path))
+    assert out.count("the kernel killed") == 5
+    assert "35 kills before these in the same time: --json has all of them." in out
+    assert len(read) == 10
+    read.clear()
+    kills = document(capsys, str(path))["kills"]
+    assert [len(one["before"]) for one in kills] == [n for n in range(1, 11) for _ in range(4)]
+    assert len(read) == 10
+
+
+def test_a_look_under_way_at_the_kill_is_not_the_last_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, host = tmp_path / "a.zrec", Host(3, 2)
+    with Keeper(path) as keeper:
+        keeper.add(host.moment(0))
+        keeper.add_kill(kill(2.001))
+        keeper.add(host.moment(2))
+    (one,) = document(capsys, str(path))["kills"]
+    assert len(one["before"]) == 1
 
 
 @pytest.mark.parametrize(
