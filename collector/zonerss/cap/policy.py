@@ -130,9 +130,13 @@ def _over(given: Given, state: ZoneState) -> Action:
         return _wait(given, state, IDLE_NS, why)
     if state.out_bytes:
         return CheckBack(state.zone, words.check_again())
-    if given.cap.command and (state.ran_ns is None or due(given, state.ran_ns + COMMAND_NS)):
+    if _command_is_due(given, state):
         return RunCommand(state.zone, words.run_command(given.cap, look.rss_bytes), given.cap.command)
     return Arm(state.zone, words.arm(given.cap, look.rss_bytes, given.settings.cold_ns))
+
+
+def _command_is_due(given: Given, state: ZoneState) -> bool:
+    return bool(given.cap.command) and (state.ran_ns is None or due(given, state.ran_ns + COMMAND_NS))
 
 
 def _armed(given: Given, state: ZoneState) -> Action:
@@ -326,9 +330,7 @@ def after(given: Given, state: ZoneState, seen: Observation) -> ZoneState:
         case Back():
             return _after_back(given, state, seen)
         case Ran():
-            return _says(
-                replace(state, ran_ns=seen.at_ns), seen.at_ns, words.ran(given.cap.command, seen.problem)
-            )
+            return _after_command(given, replace(state, ran_ns=seen.at_ns), seen)
         case Failed():
             return _pause(given, state, Pause.PROBLEM, words.failed(seen.what, seen.problem))
         case Gone():
@@ -399,11 +401,21 @@ def _after_look(given: Given, state: ZoneState, look: Look) -> ZoneState:
         state = replace(state, pause_ns=0 if long_ago else state.pause_ns, over=True, nover=state.nover + 1)
     if state.phase in (Phase.ARMED, Phase.TAKING):
         return _looked_cold(given, state, look)
-    if given.settings.enforce and not can_be_had(given.cap, look, given.machine):
+    can = can_be_had(given.cap, look, given.machine)
+    if given.settings.enforce and not can and not _command_is_due(given, state):
         return _pause(given, state, Pause.NOTHING, words.nothing(given.cap, look, given.machine))
     wait_ns = STALE_NS if given.settings.enforce else SHOW_NS
     state = replace(state, phase=Phase.OVER, until_ns=given.now_ns + wait_ns, pause=None)
     return _says(state, given.now_ns, words.over(given.cap, look.rss_bytes))
+
+
+def _after_command(given: Given, state: ZoneState, ran: Ran) -> ZoneState:
+    """Where nothing can be had, the command was all that could be done."""
+    text, look = words.ran(given.cap.command, ran.problem), state.look
+    if state.phase is not Phase.OVER or look is None or can_be_had(given.cap, look, given.machine):
+        return _says(state, ran.at_ns, text)
+    text = f"{text}; {words.nothing(given.cap, look, given.machine)}"
+    return _pause(given, state, Pause.NOTHING, text)
 
 
 def _is_under(given: Given, state: ZoneState, look: Look) -> ZoneState:

@@ -417,6 +417,26 @@ def test_the_command_is_run_before_anything_is_taken_and_not_too_often() -> None
     assert isinstance(decide(at(300, rule), replace(state, until_ns=400 * SECOND)), RunCommand)
 
 
+@pytest.mark.parametrize(
+    ("found", "may"),
+    [
+        (classes(shared_bytes=600 * M, shared_with=(("db", 600 * M),)), MAY),
+        (CLASSES, frozenset[str]()),
+    ],
+)
+def test_the_command_is_run_where_nothing_can_be_had(found: Classes, may: frozenset[str]) -> None:
+    rule = cap(400 * M, command=("/usr/local/bin/page-me",), may=may)
+    state = after(at(0, rule), FRESH, look(found))
+    assert isinstance(decide(at(0, rule), state), RunCommand)
+    state = after(at(0, rule), state, Ran("web", 0))
+    assert (state.phase, state.pause) == (Phase.PAUSED, Pause.NOTHING)
+    assert state.last_action.startswith("ran /usr/local/bin/page-me; ")
+    state = after(at(20, rule), state, look(found, at_ns=20 * SECOND))  # not once more so soon
+    assert (state.phase, state.pause) == (Phase.PAUSED, Pause.NOTHING)
+    state = after(at(320, rule), state, look(found, at_ns=320 * SECOND))
+    assert isinstance(decide(at(320, rule), state), RunCommand)
+
+
 def test_a_command_that_cannot_be_run_is_said_and_holds_up_nothing() -> None:
     rule = cap(400 * M, command=("/nowhere",))
     state = after(at(0, rule), over(rule), Ran("web", 0, "no such file"))
