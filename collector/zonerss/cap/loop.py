@@ -118,24 +118,21 @@ class LiveCaps:
 
     def check(self, known: Collection[str]) -> None:
         """
-        Each rule that must be for some zone is for one.
+        Each rule of the command line is for a zone that is there. One of a file that is for none is a warning:
+        when the machine starts, its zone may come later.
 
-        :raises UsageError: it is not; says which and where
+        :raises UsageError: it is not; says which
         """
-        self.caps.of(known, must_match=True)
+        self.caps.demand_arguments(known)
 
-    def refresh(self, known: Collection[str], now_ns: int) -> bool:
+    def refresh(self, now_ns: int) -> bool:
         """Read them again, if it is time; whether they or what is wrong with them is new."""
         if now_ns < self._next_ns:
             return False
         self._next_ns = now_ns + _READ_NS
         before = (self.caps, self.problem)
         try:
-            caps = self._read()
-            if caps != self.caps:
-                caps.of(known, must_match=True)
-                self.caps = caps
-            self.problem = None
+            self.caps, self.problem = self._read(), None
         except UsageError as err:
             self.problem = str(err)
         return (self.caps, self.problem) != before
@@ -169,7 +166,10 @@ class Capper:
         """Of a dry run: when bits of a zone were cleared, and when they are to be read; 0: they were."""
         self._machine = acts.machine()
         self._said: dict[str, str] = {}
-        self._problem: str | None = None
+        self._judged: tuple[Caps, frozenset[str]] | None = None
+        """By what the caps of now were told."""
+        self._problems: tuple[str, ...] = ()
+        """What is wrong with one of them; the others hold."""
 
     def round(self) -> bool:
         """
@@ -207,19 +207,23 @@ class Capper:
     # ---- which caps ----
 
     def _read_caps(self, known: Collection[str], now_ns: int) -> None:
-        if self._caps.refresh(known, now_ns):
+        if self._caps.refresh(now_ns):
             if self._caps.problem is not None:
                 self._say(f"{self._caps.problem}; the caps from before stay")
             else:
                 self._say("the caps were read anew")
-        problem: str | None = None
-        try:
-            held = self._caps.caps.of(known)
-        except UsageError as err:  # a name that has come to mean several zones
-            held, problem = {zone: cap for zone, cap in self._held.items() if zone in known}, str(err)
-        if problem is not None and problem != self._problem:
-            self._say(problem)
-        self._problem = problem
+        told_by = (self._caps.caps, frozenset(known))
+        if told_by == self._judged:
+            return
+        self._judged = told_by
+        held, problems = self._caps.caps.judge(known)
+        for problem in problems:
+            if problem not in self._problems:
+                self._say(problem)
+        self._problems = problems
+        self._hold(held, known, now_ns)
+
+    def _hold(self, held: dict[str, Cap], known: Collection[str], now_ns: int) -> None:
         for zone, cap in held.items():
             if self._held.get(zone) != cap:
                 self._due_ns[zone] = 0
@@ -230,11 +234,15 @@ class Capper:
             self._due_ns.pop(zone, None)
             self._cold.pop(zone, None)
         self._held = dict(sorted(held.items()))
-        for zone in [zone for zone in self._states if zone not in self._held][
-            : len(self._states) - _MOST_KEPT
-        ]:
+        self._forget()
+
+    def _forget(self) -> None:
+        """What was counted of the zones that ended first, where there are too many of them."""
+        ended = [zone for zone in self._states if zone not in self._held]
+        for zone in ended[: max(len(self._states) - _MOST_KEPT, 0)]:
             del self._states[zone]
             self._asked.pop(zone, None)
+            self._said.pop(zone, None)
 
     # ---- what is done ----
 
@@ -359,8 +367,7 @@ class Capper:
     def _warnings(self) -> Iterable[Caveat]:
         if self._caps.problem is not None:
             yield Caveat("caps", f"{self._caps.problem}; the caps from before stay")
-        if self._problem is not None:
-            yield Caveat("caps", self._problem)
+        yield from (Caveat("caps", problem) for problem in self._problems)
         said = dict.fromkeys(sentence for zone in self._held for sentence in self._states[zone].said)
         yield from (Caveat("swap", sentence[:1].upper() + sentence[1:]) for sentence in said)
 

@@ -14,8 +14,11 @@
     zone = "db.service"
     never = true                # leave it alone, whatever stands below
 
-The first table whose zone matches decides. A file that others than root could have written is refused, and so is one
-with an error: none of it is used, and whoever has read it before keeps to what it said then.
+The first table whose zone matches decides. Names of cgroups below a user's slice are that user's choice: no name makes
+a pattern match less, and one that makes a short name ambiguous touches no other rule (:meth:`Caps.judge`).
+
+A file that others than root could have written is refused, and so is one with an error: none of it is used, and whoever
+has read it before keeps to what it said then.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from typing import Any
 from zonerss.cap.records import MAY, Cap
 from zonerss.errors import UnknownZone, UsageError, did_you_mean, nearest
 from zonerss.kernel.safely import read_kept
-from zonerss.zones.labels import find_names
+from zonerss.zones.labels import find_names, is_short_for, raw_name
 from zonerss.zones.rules import Position, error_at, find_key, parse_toml
 
 CAPS = "/etc/zonerss/caps.toml"
@@ -38,8 +41,9 @@ MOST_BYTES = 1 << 20
 """As long may a file of caps be."""
 _TABLE_KEYS = ("zone", "cap", "floor", "may", "command", "never", "optional")
 _KEYS = ("threshold", "cold", "cap")
-_WILD = re.compile(r"[*?[]")
+_WILD = re.compile(r"[*?]")
 _MOST_WORDS, _MOST_WORD = 64, 4096
+_ARGUMENT = "argument"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +70,14 @@ class Rule:
         """
         The zones that it is for.
 
+        A pattern is one whatever zones there are: a zone that is called as it is spelled is one of those it matches.
+
         :param known: the names of all zones
         :raises UsageError: a name without * or ? can mean several; says where it stands
         """
-        if _WILD.search(self.pattern) and self.pattern not in known:
-            return tuple(sorted(name for name in known if fnmatchcase(name, self.pattern)))
+        if _WILD.search(self.pattern):
+            pattern = self.pattern.replace("[", "[[]")  # is no wildcard here
+            return tuple(sorted(name for name in known if fnmatchcase(name, pattern)))
         try:
             return find_names([self.pattern], known)
         except UnknownZone as err:
@@ -78,14 +85,24 @@ class Rule:
                 raise UsageError(f"{self._where}{err}") from err
             return ()
 
+    def all_it_can_mean(self, known: Collection[str]) -> tuple[str, ...]:
+        """The zones of a name that can mean several: see :func:`zonerss.zones.labels.find_names`."""
+        spelled = (self.pattern, raw_name(self.pattern))
+        return tuple(sorted(name for name in known if any(is_short_for(short, name) for short in spelled)))
+
+    @property
+    def is_argument(self) -> bool:
+        """Somebody waits for the answer who can correct it."""
+        return self.origin == _ARGUMENT
+
     @property
     def _where(self) -> str:
-        return "" if self.origin == "argument" else f"{self.origin}: "
+        return "" if self.is_argument else f"{self.origin}: "
 
     def no_zone(self, known: Collection[str]) -> UsageError:
         """The sentence for a rule that is for no zone that is there."""
         hint = did_you_mean(nearest(self.pattern, known)) or "zonerss show lists the zones"
-        may = "" if self.origin == "argument" else "; optional = true lets it be missing"
+        may = "" if self.is_argument else "; optional = true lets it be missing"
         return UsageError(f"{self._where}no zone is called {self.pattern!r}; {hint}{may}")
 
 
@@ -116,6 +133,37 @@ class Caps:
                 found.setdefault(zone, rule.cap and replace(rule.cap, zone=zone))
         return {zone: cap for zone, cap in found.items() if cap is not None}
 
+    def judge(self, known: Collection[str]) -> tuple[dict[str, Cap], tuple[str, ...]]:
+        """
+        As :meth:`of`, but one rule that is for no zone, or whose name can mean several, says nothing of the others.
+
+        A name that can mean several zones leaves all of them alone: ``never`` holds for each, a cap for none of them,
+        and no rule below it takes its place.
+
+        :return: the cap of each zone that has one, and what is wrong, a sentence without its end each
+        """
+        found, problems = dict[str, Cap | None](), list[str]()
+        for rule in self.rules:
+            cap = rule.cap
+            try:
+                zones = rule.zones(known)
+            except UsageError as err:
+                zones, cap = rule.all_it_can_mean(known), None
+                problems.append(f"{err}; until then they are left alone")
+            if not zones and not rule.optional:
+                problems.append(str(rule.no_zone(known)))
+            for zone in zones:
+                found.setdefault(zone, cap and replace(cap, zone=zone))
+        return {zone: cap for zone, cap in found.items() if cap is not None}, tuple(problems)
+
+    def demand_arguments(self, known: Collection[str]) -> None:
+        """
+        Each rule of the command line is for a zone that is there.
+
+        :raises UsageError: it is for none, or its name can mean several
+        """
+        Caps(tuple(rule for rule in self.rules if rule.is_argument)).of(known, must_match=True)
+
     def below(self, first: Caps) -> Caps:
         """What ``first`` says, and this where that says nothing."""
         return Caps(
@@ -142,10 +190,10 @@ def caps_of_words(words: Iterable[str], size: Callable[[str], int]) -> Caps:
         if zone in rules:
             raise UsageError(f"{zone!r} has two caps: give one")
         try:
-            found = Cap(zone=zone, cap_bytes=_positive(size(cap)), origin="argument")
+            found = Cap(zone=zone, cap_bytes=_positive(size(cap)), origin=_ARGUMENT)
         except argparse.ArgumentTypeError as err:
             raise UsageError(f"{word!r} is no cap: {err}") from err
-        rules[zone] = Rule(zone, found, False, "argument")
+        rules[zone] = Rule(zone, found, False, _ARGUMENT)
     return Caps(tuple(rules.values()))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from zonerss.cap import loop
 from zonerss.cap.command import Commands
 from zonerss.cap.loop import Capper, LiveCaps, settings_of
 from zonerss.cap.records import Armed, Back, Bound, ByKind, Cap, Classes, Look, Machine, Settings, Step
@@ -319,32 +320,66 @@ def test_old_caps_stay_where_the_new_ones_are_wrong() -> None:
 
     made = capper(hands, read, said=said)
     run(made, hands, 5)
-    for wrong in (UsageError("c.toml:1:1: cap: '-5M' is no size"), caps(wob=7)):
-        state[0] = wrong
-        run(made, hands, 10)
-        assert only(made).cap_bytes == 400 * MIB
-        (warning,) = made.status().warnings
-        assert warning.name == "caps"
-        assert warning.text.endswith("; the caps from before stay")
+    state[0] = UsageError("c.toml:1:1: cap: '-5M' is no size")
+    run(made, hands, 10)
+    assert only(made).cap_bytes == 400 * MIB
+    (warning,) = made.status().warnings
+    assert warning.name == "caps"
+    assert warning.text.endswith("; the caps from before stay")
     assert [sentence for sentence in said if "c.toml:1:1" in sentence] == [
         "c.toml:1:1: cap: '-5M' is no size; the caps from before stay"
     ]
-    assert any("no zone is called 'wob'" in sentence for sentence in said)
     state[0] = caps(web=300)
     run(made, hands, 5)
     assert (only(made).cap_bytes, made.status().warnings) == (300 * MIB, ())
 
 
 def test_a_name_that_comes_to_mean_two_zones() -> None:
-    hands, said = Pretend({"/a/web": Zone(100 * MIB, 0)}), list[str]()
-    made = capper(hands, lambda: caps(web=400), said=said)
+    hands, said = Pretend({"/a/web": Zone(100 * MIB, 0), "db": Zone(350 * MIB, 252 * MIB)}), list[str]()
+    now = caps(web=400, db=1000)
+    made = capper(hands, lambda: now, enforce=True, said=said)
     run(made, hands, 5)
     hands.model["/b/web"] = Zone(1, 0)
-    run(made, hands, 10)
-    assert (only(made).zone, only(made).cap_bytes) == ("/a/web", 400 * MIB)
+    now = caps(web=400, db=400)
+    run(made, hands, 30)
+    assert (only(made).zone, only(made).excess_bytes) == ("db", 0)  # the other rule holds, and is read anew
     (warning,) = made.status().warnings
     assert "'web' can mean /a/web or /b/web" in warning.text
     assert len([sentence for sentence in said if "can mean" in sentence]) == 1
+    del hands.model["/b/web"]
+    run(made, hands, 5)
+    assert [zone.zone for zone in made.status().zones] == ["/a/web", "db"]
+    assert made.status().warnings == ()
+
+
+def test_a_zone_that_is_not_there_yet() -> None:
+    """As at boot: its rule is told of, the others hold, and it holds once the zone is there."""
+    hands, said = Pretend({"web": Zone(100 * MIB, 0)}), list[str]()
+    rules = tuple(Rule(zone, Cap(zone, 400 * MIB), False, "c.toml:1:1") for zone in ("web", "late"))
+    live = LiveCaps(lambda: Caps(rules))
+    live.check(hands.zones())
+    made = capper(hands, lambda: Caps(rules), said=said)
+    run(made, hands, 10)
+    assert [zone.zone for zone in made.status().zones] == ["web"]
+    (warning,) = made.status().warnings
+    assert warning.text.startswith("c.toml:1:1: no zone is called 'late'")
+    assert len([sentence for sentence in said if "no zone" in sentence]) == 1
+    hands.model["late"] = Zone(100 * MIB, 0)
+    run(made, hands, 5)
+    assert [zone.zone for zone in made.status().zones] == ["late", "web"]
+    assert made.status().warnings == ()
+
+
+def test_of_zones_that_come_and_go_little_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "_MOST_KEPT", 10)
+    hands = Pretend({})
+    rule = Rule("job-*", Cap("job-*", 1 * MIB), True, "c.toml:1:1")
+    made = capper(hands, lambda: Caps((rule,)), enforce=True)
+    for number in range(30):
+        hands.model = {f"job-{number}": Zone(2 * MIB, 0)}
+        run(made, hands, 3)
+        assert len(made._states) == min(number + 1, 10)
+    assert set(made._said) <= set(made._states)
 
 
 def test_wrong_caps_at_the_start() -> None:

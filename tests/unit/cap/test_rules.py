@@ -159,6 +159,58 @@ def test_a_short_name_of_several_zones() -> None:
         parsed("[[cap]]\nzone = 'a'\ncap = '1M'\n").of(["/x/a", "/y/a"])
 
 
+# ---- names that are a stranger's choice ----------------------------------------------------------------------
+
+
+def test_a_zone_that_is_called_like_a_pattern_takes_nobody_out_of_it() -> None:
+    caps = parsed(
+        "[[cap]]\nzone = 'shop-*.service'\nnever = true\n[[cap]]\nzone = 'w?b.service'\ncap = '2M'\n"
+        "[[cap]]\nzone = '*'\ncap = '1M'\n"
+    )
+    known = ("shop-1.service", "shop-*.service", "web.service", "w?b.service", "other")
+    found = caps.of(known, must_match=True)
+    assert {zone: cap.cap_bytes for zone, cap in found.items()} == {
+        "web.service": 2 * MIB,
+        "w?b.service": 2 * MIB,
+        "other": MIB,
+    }
+
+
+AMBIGUOUS = (
+    "[[cap]]\nzone = 'db'\nnever = true\n[[cap]]\nzone = 'web'\ncap = '2M'\n"
+    "[[cap]]\nzone = 'gone'\ncap = '2M'\n[[cap]]\nzone = '*'\ncap = '1M'\n"
+)
+
+
+def test_an_ambiguous_name_touches_no_other_rule() -> None:
+    known = ("db.service", "user@7.service/db", "web.service", "user@7.service/web", "other")
+    found, problems = parsed(AMBIGUOUS).judge(known)
+    assert {zone: cap.cap_bytes for zone, cap in found.items()} == {"other": MIB}
+    assert [problem.partition(" ")[0] for problem in problems] == [
+        "c.toml:1:1:",
+        "c.toml:4:1:",
+        "c.toml:7:1:",
+    ]
+    assert "'db' can mean db.service or user@7.service/db" in problems[0]
+    assert problems[0].endswith("; until then they are left alone")
+    assert "no zone is called 'gone'" in problems[2]
+
+
+def test_judged_as_it_is_where_all_is_right() -> None:
+    caps = parsed(AMBIGUOUS)
+    known = ("db.service", "web.service", "gone", "other")
+    assert caps.judge(known) == (caps.of(known, must_match=True), ())
+
+
+def test_only_a_rule_of_the_command_line_has_to_be_for_a_zone_at_the_start() -> None:
+    known = ("db.service", "user@7.service/db", "web.service")
+    file = parsed(AMBIGUOUS)
+    file.below(caps_of_words(["web=1M"], size)).demand_arguments(known)
+    for word, said in (("wob=1M", "no zone is called 'wob'"), ("db=1M", "'db' can mean")):
+        with pytest.raises(UsageError, match=said):
+            file.below(caps_of_words([word], size)).demand_arguments(known)
+
+
 @pytest.mark.parametrize(
     "words", [["web"], ["=1M"], ["web="], ["web=x"], ["web=-1M"], ["web=0"], ["a=1M", "a=2M"]]
 )

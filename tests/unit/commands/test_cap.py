@@ -176,13 +176,28 @@ def test_wrong_usage(words: list[str], said: str, capsys: pytest.CaptureFixture[
 
 def test_a_file_that_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "caps.toml"
-    file.write_text("[[cap]]\nzone = 'wob'\ncap = '400M'\n")
+    file.write_text("[[cap]]\nzone = 'web'\ncap = 'many'\n")
     file.chmod(0o600)
     assert main(["cap", "--once"]) == 2
-    assert f"{file}:1:1: no zone is called 'wob'" in capsys.readouterr().err
+    assert f"{file}:3:7: cap: 'many' is no size" in capsys.readouterr().err
     file.chmod(0o660)
     assert main(["cap", "--once"]) == 2
     assert "can be written to by its group" in capsys.readouterr().err
+
+
+def test_a_zone_of_the_file_that_is_not_there_ends_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "caps.toml"
+    file.write_text("[[cap]]\nzone = 'wob'\ncap = '400M'\n[[cap]]\nzone = 'web*'\ncap = '400M'\n")
+    file.chmod(0o600)
+    assert main(["cap", "--once", "--enforce", "--json"]) == 0
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert [zone["zone"] for zone in document["zones"]] == ["web.service"]
+    (warning,) = document["warnings"]
+    assert warning["text"].startswith(f"{file}:1:1: no zone is called 'wob'")
+    assert warning["text"] in err
 
 
 def test_no_thread_is_left() -> None:
