@@ -12,6 +12,7 @@ import json
 import os
 import time
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
@@ -208,6 +209,11 @@ class StatusFile:
         """
         make_own_directory(directory)
         self._path, self._fd = os.path.join(directory, _STATUS), _held(os.path.join(directory, _LOCK))
+        try:
+            self._remove()  # what one that was killed has left would be believed to be ours
+        except BaseException:
+            os.close(self._fd)
+            raise
 
     def write(self, status: Status) -> None:
         """:raises OSError: it cannot be written"""
@@ -216,11 +222,13 @@ class StatusFile:
     def close(self) -> None:
         """Remove the file, and give back the lock."""
         try:
-            os.unlink(self._path)
-        except FileNotFoundError:
-            pass
+            self._remove()
         finally:
             os.close(self._fd)
+
+    def _remove(self) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(self._path)
 
     def __enter__(self) -> StatusFile:
         return self
@@ -254,10 +262,13 @@ def read_status(directory: str = DIRECTORY, owners: Collection[int] = (0,)) -> S
     """
     What the capper that runs now says of itself; None: none runs, or it has not said anything yet.
 
-    :raises CannotServe: the file is not one that a capper has written; the sentence says why
+    :raises CannotServe: the file is not one that a capper has written, or we may not ask whether one runs; the sentence
+        says why
     """
-    path = os.path.join(directory, _STATUS)
-    if not is_held(os.path.join(directory, _LOCK)):
+    path, lock = os.path.join(directory, _STATUS), os.path.join(directory, _LOCK)
+    if os.path.lexists(lock) and not os.access(lock, os.R_OK):
+        raise CannotServe(f"cannot tell whether a capper runs: only root may read {lock}; ask as root")
+    if not is_held(lock):
         return None
     try:
         return loads(read_kept(path, owners, MOST_BYTES))

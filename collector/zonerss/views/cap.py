@@ -85,7 +85,7 @@ def render_since(status: Status, before: Status | None, in_bytes: bool = False) 
     :param before: the last one; None: since the start
     """
     size = sizes(in_bytes)
-    was = {zone.zone: zone for zone in before.zones} if before else {}
+    was = {zone.zone: zone for zone in before.zones} if before and before.began == status.began else {}
     headers = ["ZONE", "RSS", "CAP", "AT", "PG", "BACK", "LAST ACTION"]
     rows = [
         [

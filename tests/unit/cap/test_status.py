@@ -126,8 +126,20 @@ def test_what_a_killed_one_left_is_no_status(tmp_path: Path) -> None:
     (tmp_path / "status.json").write_text(dumps(STATUS))
     (tmp_path / "lock").touch(0o600)
     assert read_status(str(tmp_path), (ME,)) is None
-    with StatusFile(str(tmp_path)):
+    with StatusFile(str(tmp_path)) as file:
+        assert read_status(str(tmp_path), (ME,)) is None  # the one that runs has not said anything yet
+        file.write(STATUS)
         assert read_status(str(tmp_path), (ME,)) == STATUS
+
+
+def test_who_may_not_ask_is_not_told_that_none_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with StatusFile(str(tmp_path)) as file:
+        file.write(STATUS)
+        monkeypatch.setattr(os, "access", lambda path, mode: False)  # as for a plain user: root may always
+        with pytest.raises(
+            CannotServe, match=r"cannot tell whether a capper runs: only root may read .*/lock"
+        ):
+            read_status(str(tmp_path), (ME,))
 
 
 def test_where_it_is_written(tmp_path: Path) -> None:

@@ -154,6 +154,10 @@ def test_since_the_last_one() -> None:
     assert lines[2].split()[1:] == ["–", "10", "9", "8", "1", "paged", "out"]  # it is new
     restarted = replace(STATUS, zones=(replace(ZONE, asked_bytes=100),))
     assert render_since(STATUS, restarted, in_bytes=True)[1].split()[4:7] == ["9", "8", "1"]
+    other = replace(
+        STATUS, began="2026-11-28T09:00:00.000000Z", zones=(replace(ZONE, asked_bytes=5, pout_bytes=9),)
+    )
+    assert render_since(STATUS, other, in_bytes=True)[1].split()[4:7] == ["9", "8", "1"]  # of another capper
 
 
 def test_the_document_is_safe_to_encode() -> None:
