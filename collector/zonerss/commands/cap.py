@@ -148,13 +148,11 @@ def _hold(args: argparse.Namespace, way: str) -> int:
 
 
 def _status_file(args: argparse.Namespace, stack: ExitStack) -> StatusFile | None:
-    """Only one capper tells of itself; a dry run beside another one does not."""
+    """Only one capper acts at a time, and tells of itself. A dry run does not: it would keep the service out."""
+    if not args.enforce:
+        return None
     try:
         return stack.enter_context(StatusFile())
-    except CannotServe:
-        if args.enforce:
-            raise
-        return None
     except OSError as err:
         raise CannotServe(f"cannot keep the capper's status: {err}; make /run writable for it") from err
 

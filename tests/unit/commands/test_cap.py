@@ -78,7 +78,7 @@ def test_once_is_a_dry_run_and_ends_with_0(run: Path, capsys: pytest.CaptureFixt
     assert "web.service: over by 202M; can be had without pain 252M (252M file); working set 350M." in out
     assert "A dry run: nothing is paged out without --enforce." in out
     assert (err, Hands.now.count("page_out")) == ("", 0)
-    assert os.listdir(run) == ["lock"]
+    assert not run.exists()
 
 
 def test_enforced(capsys: pytest.CaptureFixture[str]) -> None:
@@ -132,6 +132,19 @@ def test_one_enforces_at_a_time(run: Path, capsys: pytest.CaptureFixture[str]) -
         assert "another `zonerss cap` runs already" in capsys.readouterr().err
         assert main(["cap", "web=400M", "--once"]) == 0  # a dry run beside it tells only us
         assert main(["cap", "--status", "--json"]) == 0
+
+
+def test_a_dry_run_does_not_keep_the_service_out(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[StatusFile] = []
+
+    def wait(self: Hands, zones: Any, seconds: float) -> set[str]:
+        if not made:
+            made.append(StatusFile(str(run)))
+        return Pretend.wait(self, zones, seconds)
+
+    monkeypatch.setattr(Hands, "wait", wait)
+    assert main(["cap", "web=400M", "--once"]) == 0
+    made[0].close()
 
 
 def test_caps_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,6 +27,9 @@ def test_the_unit_runs_what_there_is() -> None:
     assert (args.enforce, args.caps_file, args.caps) == (True, CAPS, [])
     assert setting("ConditionPathExists") == CAPS
     assert f"/run/{setting('RuntimeDirectory')}" == DIRECTORY
+    assert (
+        setting("RuntimeDirectoryPreserve") == "yes"
+    )  # the lock of a capper that runs outlives a failed start
 
 
 def test_the_unit_has_few_capabilities_and_says_what_for() -> None:
