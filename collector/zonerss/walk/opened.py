@@ -34,6 +34,7 @@ MOST_PAGES = 1 << 26
 """Of a file that mincore is asked about: it looks at each page, and a file of nothing but a hole may have 2^51."""
 _SECONDS_OF_A_PAGE = 2e-6
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_POSIX_LOCK = re.compile(rb"^lock:\s+\d+: POSIX ", re.MULTILINE)
 _MNT_ID = re.compile(rb"^mnt_id:\s+([0-9]{1,10})$", re.MULTILINE)
 _ASKED = (lib.FS_ORDINARY, lib.FS_TMPFS, lib.FS_RAMFS, lib.FS_ROOTFS, lib.FS_OVERLAY)
 _File = tuple[int, int]
@@ -60,6 +61,7 @@ class _Look:
         self._host, self._roots = host, host.roots
         self._has_cachestat = has_cachestat()
         self._own_mount = _own_mount(host.roots)
+        self._locked = _locked_files(host.roots)
         self._asked: set[_File] = set()
         self.found: dict[_File, OpenFile] = {}
         self.unseen: list[str] = []
@@ -67,8 +69,6 @@ class _Look:
     def process(self, pid: int) -> None:
         """Look at those of one process."""
         try:
-            if pid == os.getpid() and _holds_locks(self._roots):
-                return  # to close a file that was opened once more would give up our locks on it (fcntl(2))
             mounts = self._mounts(pid)
             for number in self._numbers(pid):
                 if len(self._asked) >= MOST_FILES:
@@ -127,6 +127,9 @@ class _Look:
             if not stat.S_ISREG(found.st_mode) or key in self._asked:
                 return
             self._asked.add(key)
+            if key in self._locked:
+                self.unseen.append(f"{name}: zonerss itself has locked it, and would lose the lock")
+                return
             cached = self._cached(pid, ours, name, kind, found.st_size)
         except Busy:
             self.unseen.append(f"{name}, which process {pid} holds open, does not answer")
@@ -192,6 +195,19 @@ def _mount_of(roots: Roots, fd: int) -> int | None:
     return int(found[1]) if found else None
 
 
-def _holds_locks(roots: Roots) -> bool:
-    """Whether this process has locked a file, as a recorder has its recording. Source: proc_locks(5)."""
-    return f" {os.getpid()} " in (roots.proc / "locks").read_text()
+def _locked_files(roots: Roots) -> frozenset[_File]:
+    """
+    The files that this process has locked, as a recorder has its recording.
+
+    To close any descriptor of one gives up the locks, whoever's descriptor it was opened by (fcntl_locking(2)).
+    Source: proc_pid_fdinfo(5), lock: (Linux 4.1), which has this process's own locks and no others.
+    """
+    found = set()
+    for number in os.listdir(roots.proc / "self" / "fdinfo"):
+        try:
+            if _POSIX_LOCK.search((roots.proc / "self" / "fdinfo" / number).read_bytes()):
+                status = os.fstat(int(number))
+                found.add((status.st_dev, status.st_ino))
+        except OSError:
+            continue  # it was closed
+    return frozenset(found)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,3 +113,20 @@ def test_a_file_that_does_not_answer_is_said(log: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(opened, "patiently", busy)
     assert any("cannot be read" in sentence for sentence in look().unseen)
+
+
+def test_a_file_that_we_have_locked_is_not_opened_by_anothers_descriptor_either(log: Path):
+    """To close it would give up the lock: a recorder would lose its recording to another writer."""
+    with log.open("rb") as theirs:
+        child = subprocess.Popen(["sleep", "600"], stdin=theirs)
+    try:
+        with log.open("rb+") as ours:
+            fcntl.lockf(ours, fcntl.LOCK_EX)
+            found = opened.read_open_files(builders.host(HOST), [child.pid, os.getpid()])
+            info = Path(f"/proc/self/fdinfo/{ours.fileno()}").read_text()
+    finally:
+        child.kill()
+        child.wait()
+    assert "POSIX" in info
+    assert named(found, str(log)) == []
+    assert found.unseen == (f"{log}: zonerss itself has locked it, and would lose the lock",)
