@@ -71,13 +71,18 @@ class Rule:
         The zones that it is for.
 
         A pattern is one whatever zones there are: a zone that is called as it is spelled is one of those it matches.
+        Where it says never, names are matched without what :func:`zonerss.zones.labels.label` puts behind an @, too:
+        another zone of the same name, whoever makes it, takes none out.
 
         :param known: the names of all zones
         :raises UsageError: a name without * or ? can mean several; says where it stands
         """
         if _WILD.search(self.pattern):
             pattern = self.pattern.replace("[", "[[]")  # is no wildcard here
-            return tuple(sorted(name for name in known if fnmatchcase(name, pattern)))
+            spelled = _without_marks if self.cap is None else _as_it_is
+            return tuple(
+                sorted(name for name in known if any(fnmatchcase(one, pattern) for one in spelled(name)))
+            )
         try:
             return find_names([self.pattern], known)
         except UnknownZone as err:
@@ -104,6 +109,15 @@ class Rule:
         hint = did_you_mean(nearest(self.pattern, known)) or "zonerss show lists the zones"
         may = "" if self.is_argument else "; optional = true lets it be missing"
         return UsageError(f"{self._where}no zone is called {self.pattern!r}; {hint}{may}")
+
+
+def _as_it_is(name: str) -> tuple[str, ...]:
+    return (name,)
+
+
+def _without_marks(name: str) -> tuple[str, ...]:
+    """A name, and what of it stands before an @."""
+    return (name, *(name[: at.start()] for at in re.finditer("@", name)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from zonerss.cap.records import MAY
 from zonerss.cap.rules import Caps, Spelling, caps_of_words, parse_caps, read_caps, share
 from zonerss.commands.quantities import duration, size
 from zonerss.errors import UsageError
+from zonerss.records import Zone
+from zonerss.zones.labels import label
 
 MIB = 1 << 20
 SPELLING = Spelling(size, duration)
@@ -174,6 +176,15 @@ def test_a_zone_that_is_called_like_a_pattern_takes_nobody_out_of_it() -> None:
         "w?b.service": 2 * MIB,
         "other": MIB,
     }
+
+
+def test_another_zone_of_the_same_name_takes_nobody_out_of_a_never() -> None:
+    zones = [Zone("my-db", f"/{letter}", letter * 64, "docker") for letter in "ab"]
+    known = [zone.name for zone in label(zones)]
+    assert "my-db" not in known
+    for never in ("*-db", "my-db", "my?db"):
+        caps = parsed(f"[[cap]]\nzone = '{never}'\nnever = true\n[[cap]]\nzone = '*'\ncap = '1M'\n")
+        assert set(caps.judge([*known, "other"])[0]) == {"other"}
 
 
 AMBIGUOUS = (
