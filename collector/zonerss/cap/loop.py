@@ -20,6 +20,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
+from zonerss.cap import words
 from zonerss.cap.command import Commands
 from zonerss.cap.forecast import forecast, why_not_reclaim
 from zonerss.cap.policy import after, allowances, decide, excess
@@ -194,13 +195,14 @@ class Capper:
         self._commands.reap()
         return all(self._is_at_rest(zone) for zone in self._held)
 
-    def wait(self) -> None:
+    def wait(self, at_most_seconds: float = _LONGEST_WAIT_SECONDS) -> None:
         """Until the next decision is due, or pressure wakes."""
+        at_most_seconds = min(at_most_seconds, _LONGEST_WAIT_SECONDS)
         soonest = min((self._due_ns.get(zone, 0) for zone in self._held), default=None)
         soonest = min([soonest or 0, *(until for _, until in self._cold.values() if until)])
         seconds = _LONGEST_WAIT_SECONDS if not self._held else (soonest - self._clock()) / 1e9
         if seconds > 0:
-            woken = self._acts.wait(tuple(self._held), min(seconds, _LONGEST_WAIT_SECONDS))
+            woken = self._acts.wait(tuple(self._held), min(seconds, at_most_seconds))
             for zone in woken:
                 self._due_ns[zone] = 0
 
@@ -397,7 +399,7 @@ class Capper:
             swap_percent=None if swap is None or not all_swap else round(100 * swap / all_swap, 2),
             cold_bytes=cold,
             working_set_bytes=None if look is None else look.classes.working_set_bytes,
-            last_action=state.last_action,
+            last_action=state.last_action or (words.reclaiming() if self._machine.reclaiming else ""),
             origin=cap.origin,
             forecast=None
             if look is None

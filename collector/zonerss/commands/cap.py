@@ -35,6 +35,7 @@ from zonerss.views.cap import document, render, render_since
 from zonerss.views.text import printable
 
 COLD_SECONDS = 3.0
+_MOMENT_SECONDS = 0.01
 OWNERS = (0,)
 """User ids that may have written a file of caps."""
 clock = time.monotonic_ns
@@ -120,6 +121,11 @@ def _caps_reader(args: argparse.Namespace) -> Callable[[], Caps]:
         found = read_caps(file, _SPELLING, OWNERS)
         if found is None:
             raise UsageError(f"there is no file {file}; name one that is there")
+        cold = found.cold_seconds
+        if args.enforce and args.cold is None and cold is not None and cold < LEAST_COLD_SECONDS:
+            raise UsageError(
+                f"{file}: --enforce takes what is cold: cold is {LEAST_COLD_SECONDS:g}s at least"
+            )
         return found.below(words)
 
     return read
@@ -176,7 +182,10 @@ def _rounds(args: argparse.Namespace, capper: Capper, file: StatusFile | None, n
         elif rests and shown is None:
             _show(args, status)
             shown, news.speaks = status, True
-        capper.wait()
+        if args.watch:
+            capper.wait(max(due - time.monotonic(), _MOMENT_SECONDS))
+        else:
+            capper.wait()
 
 
 def _show(args: argparse.Namespace, status: Status) -> None:

@@ -407,8 +407,19 @@ def test_several_zones_are_walked_together() -> None:
 def test_nothing_is_done_while_the_machine_reclaims() -> None:
     hands = Pretend({"web": Zone(350 * MIB, 252 * MIB)}, reclaiming=True)
     made = capper(hands, lambda: caps(web=400), enforce=True)
+    settle(made)
+    assert "reclaim" in only(made).last_action  # `--once` ends here: it says why nothing was done
     run(made, hands, 60)
     assert hands.did == []
+
+
+def test_it_waits_no_longer_than_it_is_told() -> None:
+    hands = Pretend({"web": Zone(1 * MIB, 0)})
+    made = capper(hands, lambda: caps(web=400), enforce=True)
+    made.round()
+    before = hands.now_ns
+    made.wait(0.5)
+    assert 0 < hands.now_ns - before <= SECOND // 2 + 1
 
 
 def test_the_threshold_of_the_file_holds_where_the_words_say_none() -> None:

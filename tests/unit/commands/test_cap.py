@@ -193,6 +193,10 @@ def test_a_file_that_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     file.chmod(0o600)
     assert main(["cap", "--once"]) == 2
     assert f"{file}:3:7: cap: 'many' is no size" in capsys.readouterr().err
+    file.write_text("cold = '0s'\n[[cap]]\nzone = 'web'\ncap = '400M'\n")
+    assert main(["cap", "--once", "--enforce"]) == 2
+    assert f"{file}: --enforce takes what is cold: cold is 1s at least" in capsys.readouterr().err
+    assert main(["cap", "--once"]) == 0
     file.chmod(0o660)
     assert main(["cap", "--once"]) == 2
     assert "can be written to by its group" in capsys.readouterr().err
