@@ -1,8 +1,8 @@
 """What was before the kernel killed a process: who grew, what each zone had, what ending each would have given. Pure.
 
 A kill and the looks of the minutes before it. Figures of zones are those of the looks themselves. What ending a zone
-would have given is whatif on the last look. What was on the bill whose limit was hit is split by whose doing it was:
-the victim's own memory, that of other processes below the limit, page cache that nobody maps, kernel memory.
+would have given is whatif on the last look. What was on the bill whose limit was hit is split: private memory of the
+victim alone, what processes below the limit map else, page cache that nobody maps, kernel memory.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Account:
     cgroup: str
     charged_bytes: int | None
     victim_bytes: int | None
-    """Private memory of the victim that nobody else maps."""
+    """Private memory of the victim that nobody else maps; at most, where its zone has further processes."""
     others_bytes: int
     """Private and shared memory that other processes below the limit map, and files that any of them map, the victim
     included; each frame once, whoever is charged for it."""
@@ -190,7 +190,7 @@ def _account(kill: Kill, last: LastLook, victim: ProcessUsage | None) -> Account
     members = [member for member in last.snapshot.members if cgroup in ancestors(member.task.cgroup)]
     bill = last.bills.get(cgroup)
     is_below = any(member.task.pid == kill.pid for member in members)  # it may have been moved there since
-    own = min(victim.anon_bytes, victim.exclusive_bytes) if victim and is_below else None
+    own = _own_bytes(last.snapshot, victim) if victim and is_below else None
     mapped = _mapped_bytes(last.snapshot.parts, members)
     cache = None
     if bill is not None and bill.cache_bytes is not None:
@@ -204,6 +204,13 @@ def _account(kill: Kill, last: LastLook, victim: ProcessUsage | None) -> Account
         cache_unmapped_bytes=cache,
         kernel_bytes=None if bill is None else bill.kernel_bytes,
     )
+
+
+def _own_bytes(snapshot: Snapshot, victim: ProcessUsage) -> int:
+    """Private memory that the victim alone maps; where its cgroup has more processes, no more than so much is."""
+    owners = {member.owner for member in snapshot.members if member.task.pid == victim.pid}
+    pages = sum(part.pages[Kind.ANON] for part in snapshot.parts if owners == set(part.owners))
+    return min(victim.anon_bytes, victim.exclusive_bytes, pages_to_bytes(pages))
 
 
 def _mapped_bytes(parts: Parts, members: Sequence[Member]) -> int:

@@ -1,8 +1,8 @@
 """The minutes before the kernel killed a process for want of memory.
 
 From a recording that was made with --black-box (zonerss record, zonerss serve): who was killed, whose limit was hit,
-who grew from what to what, what each zone had of its own, shared, and only as cache; what of the bill was not the
-victim's doing; what ending each zone would have given. See docs/autopsy.md.
+who grew from what to what, what each zone had of its own, shared, and only as cache; what of the bill was the victim's
+private memory; what ending each zone would have given. See docs/autopsy.md.
 """
 
 from __future__ import annotations

@@ -174,16 +174,13 @@ def _bill(account: Account, kill: Kill, size: _Size) -> list[str]:
         [size(account.victim_bytes), "private memory of the victim that nobody else maps"],
         [
             size(account.others_bytes),
-            "else mapped by processes below that limit, each page once, whoever pays for it",
+            "else mapped below that limit, files and shared memory of the victim included, each page once",
         ],
         [size(account.cache_unmapped_bytes), "page cache and shared memory that no process maps"],
         [size(account.kernel_bytes), "kernel memory"],
     ]
     table = render_rows(["SIZE", "WHAT"], rows, [False, True], prose=True)
-    return [
-        "What was on the bill at the last look; all but the second line was not the victim's doing:",
-        *table,
-    ]
+    return ["What was on the bill at the last look:", *table]
 
 
 def _ended(found: Autopsy, size: _Size) -> list[str]:

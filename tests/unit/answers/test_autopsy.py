@@ -84,7 +84,7 @@ def test_who_grew_from_what_to_what() -> None:
     assert found.seconds_before == pytest.approx(1.983)
 
 
-def test_what_of_the_bill_was_not_the_victims_doing() -> None:
+def test_what_was_on_the_bill() -> None:
     """The victim's own: private, and mapped by nobody else. The rest of what /pod maps, each frame once."""
     account = opened(look(8, 700)).account
     assert account is not None
@@ -93,6 +93,15 @@ def test_what_of_the_bill_was_not_the_victims_doing() -> None:
     assert account.others_bytes == (50 + 700 + 20 + 4 + 2 + 5 - 697) * PAGE_BYTES
     assert account.cache_unmapped_bytes == 89 * PAGE_BYTES
     assert account.kernel_bytes == 13 * PAGE_BYTES
+
+
+def test_files_that_only_the_victim_maps_are_not_its_private_memory() -> None:
+    """50 of its private pages another zone maps, too, and of a file it alone maps 40: so 50 are its own, and not 90."""
+    processes = [Process(2, WEB, "/pod/web", "hog", (140, 100, 40, 0, 0, 90, 115, 0)), process(1, DB, 50, 0)]
+    parts = {(1,): (50, 40, 0, 0, 0), (0, 1): (50, 0, 0, 0, 0)}
+    account = opened(moment(processes, parts, seconds=8)).account
+    assert account is not None
+    assert account.victim_bytes == 50 * PAGE_BYTES
 
 
 def test_what_ending_each_zone_would_have_given() -> None:
