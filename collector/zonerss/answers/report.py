@@ -429,6 +429,7 @@ def _wears_off(worker: Worker, found: Verdict) -> Verdict:
         "it ends when all that is written to has been copied",
         Cause("anon", worker.worn_bytes, worker.pid, worker.command),
         found.slope,
+        stays=True,
     )
 
 

@@ -75,6 +75,8 @@ class Verdict:
     cause: Cause | None = None
     slope: Slope | None = None
     """Of what the verdict is about: what is mapped with its swap, or the bill. None: there are too few snapshots."""
+    stays: bool = False
+    """Of a process whose sharing wears off: its rss does not grow."""
     period_seconds: float | None = None
     """Of a saw-tooth, where it fell twice."""
     meets: Met | None = None
@@ -84,7 +86,8 @@ class Verdict:
         """How fast its own memory grows: 0 where it is not sure that it does, or only its bill grows; None: unknown."""
         if self.word is None or self.slope is None:
             return None
-        return self.slope.bytes_per_second if self.word in (Word.GROWS, Word.UNSHARING) else 0.0
+        grows = self.word in (Word.GROWS, Word.UNSHARING) and not self.stays
+        return self.slope.bytes_per_second if grows else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ from zonerss.views.text import encodable, printable, some_names
 _PROCESSES = 5
 """That grow, and are shown below the zones."""
 _UNSAFE_IN_MARKDOWN = "\\`*_{}[]<>()#+!|~"
+_ZERO_WIDTH = "&#8203;"
+"""Behind @ and #: forges look for names and numbers after the marks of Markdown are gone."""
 Size = Callable[[int | None], str]
 
 
@@ -185,11 +187,13 @@ def markdown_compared(
 
 
 def escaped(text: str) -> str:
-    """Text for Markdown: what would be a mark of it is none."""
-    plain = printable(text)
-    return "".join(f"\\{char}" if char in _UNSAFE_IN_MARKDOWN else char for char in plain).replace(
-        "&", "&amp;"
-    )
+    """Text for Markdown: what would be a mark of it is none, and what would mention somebody mentions nobody."""
+    return "".join(map(_plain, printable(text)))
+
+
+def _plain(char: str) -> str:
+    mark = f"\\{char}" if char in _UNSAFE_IN_MARKDOWN else "&amp;" if char == "&" else char
+    return mark + _ZERO_WIDTH if char in "@#" else mark
 
 
 def _markdown_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -140,6 +140,20 @@ def test_sharing_that_wears_off_is_told_with_its_rate():
     assert words == {20: Word.STEADY, 21: Word.UNSHARING, 22: Word.UNSHARING, 23: Word.UNSHARING}
 
 
+def test_a_process_whose_sharing_wears_off_does_not_grow_by_the_slope_of_its_noise():
+    reporter = Reporter("zone")
+    for n in range(60):
+        workers = [
+            process(pid, "pool", 70 * MIB + n * 4096, exclusive_bytes=2 * MIB + n * MIB)
+            for pid in (21, 22, 23)
+        ]
+        reporter.add(look(n, [zone("pool", 80 * MIB + 3 * n * MIB)], workers))
+    processes = reporter.report("x", "vm", 60).processes
+    assert {process.verdict.word for process in processes} == {Word.UNSHARING}
+    assert any(process.verdict.slope and process.verdict.slope.bytes_per_second for process in processes)
+    assert {process.verdict.bytes_per_second for process in processes} == {0.0}
+
+
 def test_workers_that_leak_of_their_own_are_not_unsharing():
     reporter = Reporter("zone")
     for n in range(60):

@@ -66,6 +66,7 @@ def test_too_few_snapshots_have_no_verdict() -> None:
 
 def test_marks_of_markdown_are_text() -> None:
     assert escaped("a|b*<i>_&`[x](y)") == "a\\|b\\*\\<i\\>\\_&amp;\\`\\[x\\]\\(y\\)"
+    assert escaped("@team #12") == "@&#8203;team \\#&#8203;12"
     lines = render_markdown(recorded({"a|b": lambda n: (9 + n) * MIB}))
     assert lines[:3] == [
         "| zone | first | last | peak | growth | verdict |",
