@@ -293,8 +293,12 @@ def _opened(before: ZoneLook, after: ZoneLook) -> tuple[Mover, ...] | None:
     was, now = (
         {(file.device, file.inode): file for file in found.files} for found in (before.opened, after.opened)
     )
+    # A recording keeps the largest of a zone only: of one that is not there it is not known what was cached.
+    is_past = before.account.snapshot.past is not None or after.account.snapshot.past is not None
     movers = []
     for key in dict.fromkeys((*now, *was)):
+        if is_past and not (key in was and key in now):
+            continue
         file = now.get(key) or was[key]
         sizes = [found[key].cached_bytes if key in found else None for found in (was, now)]
         movers.append(Mover(file.name, file.pid, sizes[0], sizes[1], commands.get(file.pid)))

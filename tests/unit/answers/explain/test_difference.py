@@ -18,6 +18,7 @@ from zonerss.census.usage import Member
 from zonerss.records import ProcessUsage, Task, Zone
 from zonerss.records.bills import Bill
 from zonerss.records.files import FileKind, MappedFile, OpenFile, OpenFiles
+from zonerss.snapshot import Past
 from zonerss.units import PAGE_BYTES
 
 MIB = 1 << 20
@@ -149,6 +150,20 @@ def test_a_file_that_was_opened_meanwhile_is_not_preferred():
         ZoneLook(seen_at(110, cache_mib=110), None, opened(a=110, bb=900)),
     )
     assert found.shares[0].mover.name == "/log/a"
+
+
+def test_a_file_that_only_one_look_of_a_recording_has_is_not_said_to_have_grown():
+    """Of a zone the largest files are kept: another one has grown past it."""
+
+    def past(one: Account) -> Account:
+        told = Past("/x.zrec", "vm")
+        return replace(one, snapshot=replace(one.snapshot, past=told))
+
+    found = changed(
+        ZoneLook(past(seen_at(60, cache_mib=50)), None, opened(a=40, bb=30)),
+        ZoneLook(past(seen_at(110, cache_mib=110)), None, opened(a=41, ccc=39)),
+    )
+    assert [mover.name for mover in found.opened or ()] == ["/log/a"]
 
 
 def test_private_memory_of_the_process_that_grew_most():
