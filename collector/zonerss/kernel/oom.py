@@ -16,6 +16,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from zonerss.units import PAGE_BYTES
 
@@ -24,15 +25,26 @@ _RECORD_BYTES = 8192
 _MOST_RECORDS = 20_000
 """Read at once: more than the log of 128 KiB that most kernels have can hold."""
 _KIB = 1024
+_MOST_LINES = 8
+"""Kept of what precedes a kill: three tell of one."""
 _HEAD = re.compile(rb"(\d{1,10}),\d{1,20},(\d{1,20}),[^;\n]*;([^\n]*)")
 _ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
 _MEMORY = re.compile(r"memory: usage (\d{1,20})kB, limit (\d{1,20})kB, failcnt \d+")
+_INVOKED = re.compile(r".{0,15} invoked oom-killer: ", re.DOTALL)
 _CHOSEN = re.compile(
     r"oom-kill:constraint=([A-Z_]{1,64}),nodemask=.*?,mems_allowed=[0-9,-]*?,"
-    r"(?:oom_memcg=(/.*?)|global_oom),task_memcg=(/.*),task=(.{0,15}),pid=(\d{1,10}),uid=\d+"
+    r"((?:oom_memcg=/|global_oom,task_memcg=/).*),pid=(\d{1,10}),uid=\d+",
+    re.DOTALL,
 )
+_PLACES = (
+    re.compile(r"oom_memcg=(/.+?),task_memcg=(\1(?:/.*)?)", re.DOTALL),
+    re.compile(r"oom_memcg=(/),task_memcg=(/.*)", re.DOTALL),
+    re.compile(r"global_oom(),task_memcg=(/.*)", re.DOTALL),
+)
+"""The cgroup whose limit was hit is the victim's or above it. A name may contain whatever stands between names."""
 _KILLED = re.compile(
-    r"(Memory cgroup out of memory|Out of memory(?: \([^)]*\))?): Killed process (\d{1,10}) \((.{0,15})\) total-vm:"
+    r"(Memory cgroup out of memory|Out of memory(?: \([^)]*\))?): Killed process (\d{1,10}) \((.{0,15})\) total-vm:",
+    re.DOTALL,
 )
 _NO_LIMIT_BYTES = (2**63 - 1) // PAGE_BYTES * PAGE_BYTES
 MEMCG, GLOBAL = "CONSTRAINT_MEMCG", "CONSTRAINT_NONE"
@@ -110,23 +122,6 @@ def parse_record(record: bytes) -> LogLine | None:
     return LogLine(int(head[2]) * 1000, text.decode("utf-8", "surrogateescape"))
 
 
-def parse_kills(lines: Iterable[LogLine]) -> list[LoggedKill]:
-    """The kills of a log, in their order. Pure."""
-    kills: list[LoggedKill] = []
-    begun: _Begun = _Begun()
-    for line in lines:
-        if " invoked oom-killer: " in line.text:
-            begun = _Begun(words=(line.text,))
-        elif memory := _MEMORY.fullmatch(line.text):
-            begun = replace(begun, limit_bytes=int(memory[2]) * _KIB, words=(*begun.words, line.text))
-        elif line.text.startswith("oom-kill:") and (chosen := _CHOSEN.fullmatch(line.text)):
-            begun = replace(begun, chosen=chosen, words=(*begun.words, line.text))
-        elif killed := _KILLED.match(line.text):
-            kills.append(_kill(line, killed, begun))
-            begun = _Begun()
-    return kills
-
-
 @dataclass(frozen=True, slots=True)
 class _Begun:
     """What was said since the OOM killer was called."""
@@ -136,17 +131,60 @@ class _Begun:
     words: tuple[str, ...] = ()
 
 
+class KillReader:
+    """Finds kills in a log that is read bit by bit: a kill's lines may come in two readings."""
+
+    def __init__(self) -> None:
+        self._begun = _Begun()
+
+    def kills(self, lines: Iterable[LogLine]) -> list[LoggedKill]:
+        """Those that end in these lines, in their order."""
+        found = []
+        for line in lines:
+            if _INVOKED.match(line.text):
+                self._begun = _Begun(words=(line.text,))
+            elif memory := _MEMORY.fullmatch(line.text):
+                self._note(line, limit_bytes=int(memory[2]) * _KIB)
+            elif line.text.startswith("oom-kill:") and (chosen := _CHOSEN.fullmatch(line.text)):
+                self._note(line, chosen=chosen)
+            elif killed := _KILLED.match(line.text):
+                found.append(_kill(line, killed, self._begun))
+                self._begun = _Begun()
+        return found
+
+    def _note(self, line: LogLine, **told: Any) -> None:
+        words = (*self._begun.words, line.text)[-_MOST_LINES:]
+        self._begun = replace(self._begun, words=words, **told)
+
+
+def parse_kills(lines: Iterable[LogLine]) -> list[LoggedKill]:
+    """The kills of a log, in their order. Pure."""
+    return KillReader().kills(lines)
+
+
 def _kill(line: LogLine, killed: re.Match[str], begun: _Begun) -> LoggedKill:
     pid, is_of_cgroup = int(killed[2]), killed[1].startswith("Memory cgroup")
-    chosen = begun.chosen if begun.chosen and int(begun.chosen[5]) == pid else None
+    chosen = begun.chosen if begun.chosen and int(begun.chosen[3]) == pid else None
+    limit_cgroup, cgroup = _places(chosen[2], killed[3]) if chosen else (None, None)
     limit = begun.limit_bytes if is_of_cgroup else None
     return LoggedKill(
         at_ns=line.at_ns,
         pid=pid,
         command=killed[3],
         constraint=chosen[1] if chosen else MEMCG if is_of_cgroup else None,
-        cgroup=chosen[3] if chosen else None,
-        limit_cgroup=chosen[2] if chosen else None,
+        cgroup=cgroup,
+        limit_cgroup=limit_cgroup,
         limit_bytes=None if limit is None or limit >= _NO_LIMIT_BYTES else limit,
         words="\n".join((*begun.words, line.text)),
     )
+
+
+def _places(told: str, command: str) -> tuple[str | None, str | None]:
+    """The cgroup whose limit was hit, if one's was, and the victim's. None: not told."""
+    end = f",task={command}"
+    if not told.endswith(end):
+        return None, None  # it has changed its name meanwhile
+    for form in _PLACES:
+        if places := form.fullmatch(told.removesuffix(end)):
+            return places[1] or None, places[2]
+    return None, None

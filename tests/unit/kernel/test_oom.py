@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zonerss.kernel.oom import KernelLog, LogLine, parse_kills, parse_record
+from zonerss.kernel.oom import KernelLog, KillReader, LogLine, parse_kills, parse_record
 
 MEMCG = """\
 python3 invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0
@@ -72,6 +72,32 @@ def test_a_command_may_be_spelled_like_the_line_itself() -> None:
         lines(MEMCG.replace("task=python3,", "task=a,pid=1,uid=0,").replace("(python3)", "(a,pid=1,uid=0)"))
     )
     assert (kill.pid, kill.command, kill.cgroup) == (14960, "a,pid=1,uid=0", "/docker/5f")
+
+
+@pytest.mark.parametrize("command", [",task=a", "a\nb", "a) total-vm:", ",task_memcg=/a"])
+def test_a_hostile_command(command: str) -> None:
+    told = [
+        LogLine(n, text.replace("task=python3,", f"task={command},").replace("(python3)", f"({command})"))
+        for n, text in enumerate(MEMCG.splitlines())
+    ]
+    (kill,) = parse_kills(told)
+    assert (kill.command, kill.limit_cgroup, kill.cgroup) == (command, "/docker", "/docker/5f")
+
+
+@pytest.mark.parametrize("name", ["/a,task_memcg=/b", "/a\nb", "/x invoked oom-killer: y"])
+def test_a_hostile_cgroup(name: str) -> None:
+    told = [
+        LogLine(n, text.replace("/docker", name).replace("cpuset=/", f"cpuset={name}"))
+        for n, text in enumerate(MEMCG.splitlines())
+    ]
+    (kill,) = parse_kills(told)
+    assert (kill.limit_cgroup, kill.cgroup, kill.limit_bytes) == (name, f"{name}/5f", 96 << 20)
+
+
+@pytest.mark.parametrize("at", range(1, 7))
+def test_a_kill_whose_lines_come_in_two_readings(at: int) -> None:
+    reader, told = KillReader(), lines(MEMCG)
+    assert [*reader.kills(told[:at]), *reader.kills(told[at:])] == parse_kills(told)
 
 
 @given(st.lists(st.sampled_from(MEMCG.splitlines() + GLOBAL.splitlines()) | st.text(max_size=80)))
