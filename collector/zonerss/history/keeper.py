@@ -52,6 +52,8 @@ _STEADY_NS = 3600 * 1_000_000_000
 """So long the time of day must go on without being set before it counts for what earlier boots kept."""
 _SLACK_BYTES = 32 * PAGE_SIZE
 """Pages of the tables' trees that a snapshot changes besides its own."""
+_ROW_BYTES = 64
+"""Of a row besides its values."""
 _SHM_BYTES = 64 << 10
 _NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
 
@@ -131,23 +133,27 @@ class Keeper:
         :raises CannotServe: the file cannot be written
         """
         row = (
-            *(self._segment, nanoseconds_of(kill.time), kill.pid),
+            *(nanoseconds_of(kill.time), kill.pid),
             *map(sql_text, (kill.command, kill.zone, kill.cgroup, kill.limit_cgroup)),
             *(kill.limit_bytes, kill.constraint, str(kill.told_by), sql_text(kill.words[:MOST_WORDS])),
         )
-        names = (
-            "segment, time_ns, pid, command, zone, cgroup, limit_cgroup, limit_bytes, reason, told_by, words"
-        )
+        names = "time_ns, pid, command, zone, cgroup, limit_cgroup, limit_bytes, reason, told_by, words"
+        size = _ROW_BYTES + sum(_bytes_of(value) for value in row)
         try:
             with self._sentences():
-                self._shorten_log(_SLACK_BYTES)
+                self._shorten_log(size)
                 with self._transaction():
+                    segment = self._segment or self._last_segment()
+                    self._make_room(size, segment)
                     self._connection.execute(
-                        f"INSERT INTO kills ({names}) VALUES ({', '.join('?' * len(row))})", row
+                        f"INSERT INTO kills (segment, {names}) VALUES (?, {', '.join('?' * len(row))})",
+                        (segment, *row),
                     )
+                    self._demand_room()
         except BaseException:
             self._forget_state()
             raise
+        self._segment_bytes += size
 
     def close(self) -> None:
         """Give the file back. What was added stays."""
@@ -401,6 +407,11 @@ class Keeper:
         row = self._connection.execute("SELECT segment FROM snapshots ORDER BY id LIMIT 1").fetchone()
         return None if row is None or row[0] == current else row[0]
 
+    def _last_segment(self) -> int:
+        """The one that was kept last; 0: there is none."""
+        row = self._connection.execute("SELECT segment FROM snapshots ORDER BY id DESC LIMIT 1").fetchone()
+        return 0 if row is None else int(row[0])
+
     def _last_of(self, segment: int, column: str) -> int:
         """The greatest value in a segment; its snapshots have ids one after the other."""
         (found,) = self._connection.execute(
@@ -486,3 +497,10 @@ def _upgrade(connection: sqlite3.Connection) -> None:
 
 def _blob(tables: Sequence[Table] | None, base: Sequence[Table] | None, budget: Budget) -> bytes | None:
     return None if tables is None else pack(tables, base, budget)
+
+
+def _bytes_of(value: object) -> int:
+    """About how much a value takes in the file."""
+    if isinstance(value, str):
+        return len(value.encode())
+    return len(value) if isinstance(value, bytes) else 9

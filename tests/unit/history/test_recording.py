@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import zlib
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,11 +19,11 @@ import pytest
 from tests.unit import builders
 from tests.unit.history.moments import SECOND_NS, Host, same
 
-from zonerss.errors import CannotServe, Damaged
+from zonerss.errors import CannotServe, Damaged, StoreFull
 from zonerss.history import content
 from zonerss.history.content import SHAPES
 from zonerss.history.figures import MOST_BYTES, Table, pack, pack_numbers
-from zonerss.history.keeper import Keeper
+from zonerss.history.keeper import LEAST_BYTES, Keeper
 from zonerss.history.moment import Moment
 from zonerss.history.recording import Recording
 from zonerss.history.replay import PastSession
@@ -457,6 +457,10 @@ def test_pages_of_another_size_are_refused(copied: Path) -> None:
 # ---- kills, and what is kept late ------------------------------------------------------------------------
 
 
+def file_bytes(path: Path) -> int:
+    return sum(part.stat().st_size for part in path.parent.glob(f"{path.name}*"))
+
+
 def kill(second: float, **fields: Any) -> Kill:
     at = builders.BEGAN + timedelta(seconds=second)
     told = Kill(
@@ -503,6 +507,36 @@ def test_kills_go_with_the_snapshots_of_their_time(tmp_path: Path) -> None:
         first = recording.times()[0]
         assert first > builders.BEGAN + timedelta(seconds=100)
         assert recording.kills()[0].time >= first
+
+
+def test_kills_count_for_the_most_that_the_file_may_have(tmp_path: Path) -> None:
+    """Those of a storm, too, and the recording goes on after it."""
+    path, host = tmp_path / "a.zrec", Host(2, 2)
+    with Keeper(path, max_bytes=LEAST_BYTES) as keeper:
+        for number in range(60):
+            keeper.add(host.moment(number))
+            for _ in range(6):
+                keeper.add_kill(kill(number, words="x" * 8192))
+            assert file_bytes(path) <= LEAST_BYTES
+        storm = (keeper.add_kill(kill(60, words="x" * 8192)) for _ in range(200))
+        with pytest.raises(StoreFull):
+            list(storm)
+        keeper.add(host.moment(61))
+        keeper.add_kill(kill(61))
+        assert file_bytes(path) <= LEAST_BYTES
+    with Recording(path) as recording:
+        assert recording.kills()[-1].time == kill(61).time
+        assert recording.latest() is not None
+
+
+def test_a_kill_before_the_first_snapshot_of_a_continued_recording_goes_with_the_last_one(
+    copied: Path,
+) -> None:
+    with Keeper(copied) as keeper:
+        keeper.add_kill(kill(55))
+    with closing(sqlite3.connect(copied)) as connection:
+        (segment,) = connection.execute("SELECT segment FROM kills").fetchone()
+        assert (segment,) == connection.execute("SELECT max(segment) FROM snapshots").fetchone()
 
 
 def as_version_1(path: Path) -> None:
