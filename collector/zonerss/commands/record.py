@@ -395,15 +395,15 @@ class Recorder:
         while box and pace and pace.due < due:
             with ending.interruptible():
                 self._sleep(max(pace.due - self._clocks.monotonic(), 0))
-                self._box_look(box)
+            self._box_look(box, ending)
             pace.done(self._clocks.monotonic())
             self._measure()
         with ending.interruptible():
             self._sleep(max(due - self._clocks.monotonic(), 0))
 
-    def _box_look(self, box: BlackBox) -> None:
+    def _box_look(self, box: BlackBox, ending: Ending) -> None:
         try:
-            box.look(self._session, processor_seconds)
+            box.look(self._session, processor_seconds, ending.interruptible)
         except (OSError, MemoryError) as err:
             if not self._is_blind:
                 self._progress.say(f"cannot look, and goes on: {str(err) or EXHAUSTED[errno.ENOMEM]}")

@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
-from zonerss.errors import CannotServe, StoreFull
+from zonerss.errors import CannotServe, StoreFull, StoreTooLarge
 from zonerss.history.keeper import Keeper
 from zonerss.history.moment import Moment, take_moment
 from zonerss.history.ring import Ring, RingTooSmall
-from zonerss.kernel.oom import MEMCG, KernelLog, LoggedKill, parse_kills
+from zonerss.kernel.oom import MEMCG, KernelLog, KillReader, LoggedKill
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.records.kills import BoxTally, Kill, ToldBy
 from zonerss.snapshot import Session
@@ -49,6 +50,9 @@ class Kills:
         """Sentences: what cannot be had, and what follows."""
         self._tracer: _Tracer | None = None
         self._log: KernelLog | None = None
+        self._reader = KillReader()
+        self._late: set[int] = set()
+        """Victims that the tracepoint told and the log did not yet."""
         try:
             from zonerss.motion.victims import VictimTracer
 
@@ -79,15 +83,23 @@ class Kills:
 
         :param latest: the last look before them, which tells the victims' zones
         """
-        after_ns, victims, lost = self._last_ns, *self._traced()
+        after_ns, logged = self._last_ns, self._logged()
+        victims, lost = self._traced()  # after the log: whom that tells the tracepoint has told before
         if victims and self._log is not None:
             time.sleep(_LOG_LAGS_SECONDS)
-        logged = parse_kills(self._log.read()) if self._log else []
+            logged += self._logged()
+            more, lost_meanwhile = self._traced()
+            victims, lost = [*victims, *more], lost + lost_meanwhile
+        logged = [kill for kill in logged if kill.pid not in self._late]
+        self._late = {victim.pid for victim in victims} - {kill.pid for kill in logged}
         self._last_ns = now_ns = time.monotonic_ns()
         found = joined(victims, logged, (after_ns, now_ns), datetime.now(UTC), latest)
         if self._tracer is None and self._log is None and latest is not None:
             found = self._counted(latest)
         return found[:MOST_KILLS], lost + max(len(found) - MOST_KILLS, 0)
+
+    def _logged(self) -> list[LoggedKill]:
+        return self._reader.kills(self._log.read()) if self._log else []
 
     def _traced(self) -> tuple[list[Victim], int]:
         if self._tracer is None:
@@ -197,15 +209,22 @@ class BlackBox:
         self._latest: Moment | None = None
         self.tally = BoxTally(ring.span_seconds, interval_seconds, ring_bytes=ring.size_bytes)
 
-    def look(self, session: Session, clock: Callable[[], float]) -> None:
+    def look(
+        self,
+        session: Session,
+        clock: Callable[[], float],
+        while_looking: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
         """
         Look once, into the ring. What was before a kill is kept first.
 
         :param clock: processor time, in seconds
+        :param while_looking: around the look alone: what may end it must not end the keeping of what was before
         :raises CannotServe: nothing can be walked, or the recording cannot be written for another reason than room
         """
         before = clock()
-        moment = take_moment(session, lean=True)
+        with while_looking():
+            moment = take_moment(session, lean=True)
         self.seen(moment)
         try:
             self._ring.add(moment)
@@ -234,19 +253,32 @@ class BlackBox:
         self.tally.kills_lost += lost
         if not kills:
             return
-        left = len(kills)
-        try:
-            for moment in self._ring.not_kept():
-                self._keeper.add(moment)
-                self.tally.looks_kept += 1
-            for kill in kills:
+        refused = self._keep_looks()
+        for kill in kills:
+            try:
                 self._keeper.add_kill(kill)
-                left -= 1
-                self.tally.kills += 1
-                self._say(kill_sentence(kill))
-        except StoreFull as err:
-            self.tally.kills_lost += left
-            self._say(f"a kill is not kept, or not all that was before it: {err}")
+            except StoreFull as err:
+                self.tally.kills_lost += 1
+                refused = err
+                continue
+            self.tally.kills += 1
+            self._say(kill_sentence(kill))
+        if refused:
+            self._say(f"a kill is not kept, or not all that was before it: {refused}")
+
+    def _keep_looks(self) -> StoreFull | None:
+        """What is in the ring; why not all of it, if so."""
+        refused = None
+        for moment in self._ring.not_kept():
+            try:
+                self._keeper.add(moment)
+            except StoreTooLarge as err:
+                refused = err
+                continue
+            except StoreFull as err:
+                return err
+            self.tally.looks_kept += 1
+        return refused
 
 
 def opening_sentences(ring: Ring, kills: Kills) -> list[str]:

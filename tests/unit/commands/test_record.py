@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -42,7 +43,12 @@ class Box:
         self.asked = 0
         self.fails = False
 
-    def look(self, session: object, clock: Callable[[], float]) -> None:
+    def look(
+        self,
+        session: object,
+        clock: Callable[[], float],
+        while_looking: Callable[[], AbstractContextManager[object]],
+    ) -> None:
         if self.fails:
             raise MemoryError
         self.looked.append(self.bench.time - 100.0)

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from tests.unit.history.moments import Host
 
-from zonerss.errors import CannotServe, StoreFull
+from zonerss.errors import CannotServe, StoreFull, StoreTooLarge
 from zonerss.history import blackbox
 from zonerss.history.blackbox import BlackBox, Kills, joined, kill_sentence, opening_sentences
 from zonerss.history.keeper import Keeper
 from zonerss.history.moment import Moment
 from zonerss.history.recording import Recording
 from zonerss.history.ring import Ring
-from zonerss.kernel.oom import LoggedKill
+from zonerss.kernel.oom import LoggedKill, LogLine
 from zonerss.motion.victims import Victim
 from zonerss.records.kills import Kill, ToldBy
 
@@ -163,6 +163,82 @@ def test_more_kills_than_are_kept_are_counted(monkeypatch: pytest.MonkeyPatch) -
     assert (len(found), lost) == (blackbox.MOST_KILLS, 5)
 
 
+@pytest.mark.parametrize("late", [0, 1, 2, 3])
+def test_one_kill_is_told_once_whenever_its_line_comes(late: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tracepoint tells it first; the line comes before any of the readings that follow."""
+    line = LogLine(1, "Memory cgroup out of memory: Killed process 100 (worker) total-vm:1kB")
+
+    class Machine:
+        """A tracepoint and a log; the kill happens when the log is first read, its line ``late`` calls later."""
+
+        calls = -1
+        told = logged = False
+
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def _step(self) -> int:
+            Machine.calls += 1
+            return Machine.calls
+
+        def close(self) -> None:
+            pass
+
+    class Tracer(Machine):
+        def read(self) -> tuple[list[Victim], int]:
+            self._step()
+            if Machine.told:
+                return [], 0
+            Machine.told = True
+            return [Victim(1, 100, "worker")], 0
+
+    class Log(Machine):
+        def read(self) -> list[LogLine]:
+            if self._step() <= late or Machine.logged:
+                return []
+            Machine.logged = True
+            return [line]
+
+    monkeypatch.setattr("zonerss.motion.victims.VictimTracer", Tracer)
+    monkeypatch.setattr(blackbox, "KernelLog", Log)
+    monkeypatch.setattr(blackbox, "_LOG_LAGS_SECONDS", 0)
+    kills = Kills()
+    told = [kill for _ in range(3) for kill in kills.since_last(None)[0]]
+    assert [(kill.pid, kill.told_by) for kill in told] == [(100, ToldBy.TRACEPOINT)]
+    assert Machine.logged
+
+
+def test_a_kill_between_the_two_questions_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = LogLine(1, "Memory cgroup out of memory: Killed process 100 (worker) total-vm:1kB")
+    happened: list[int] = []
+
+    class Tracer:
+        told = False
+
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def read(self) -> tuple[list[Victim], int]:
+            news = bool(happened) and not self.told
+            self.told = self.told or news
+            happened.append(1)  # right after the first question
+            return ([Victim(1, 100, "worker")] if news else []), 0
+
+    class Log:
+        told = False
+
+        def read(self) -> list[LogLine]:
+            news = bool(happened) and not self.told
+            self.told = self.told or news
+            return [line] if news else []
+
+    monkeypatch.setattr("zonerss.motion.victims.VictimTracer", Tracer)
+    monkeypatch.setattr(blackbox, "KernelLog", Log)
+    kills = Kills()
+    told = [kill for _ in range(3) for kill in kills.since_last(None)[0]]
+    assert [(kill.pid, kill.told_by) for kill in told] == [(100, ToldBy.TRACEPOINT)]
+
+
 # ---- what is kept ----------------------------------------------------------------------------------------
 
 
@@ -205,6 +281,43 @@ def test_where_there_is_no_room_that_is_said(tmp_path: Path, monkeypatch: pytest
         look(box)
         assert (box.tally.kills, box.tally.kills_lost) == (0, 2)
     assert said == ["a kill is not kept, or not all that was before it: the disk is full"]
+
+
+@pytest.mark.parametrize(("refusal", "looks"), [(StoreTooLarge, 1), (StoreFull, 0)])
+def test_a_look_for_which_there_is_no_room_takes_no_kill_with_it(
+    refusal: type[StoreFull], looks: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is too large is passed over: the others may fit."""
+    with box_of(tmp_path / "a.zrec", Told([], [], [kill()]), monkeypatch) as (box, keeper, said):
+        look(box, 2)
+        add, refused = keeper.add, []
+
+        def add_all_but_the_first(moment: Moment) -> int:
+            if not refused:
+                refused.append(moment)
+                raise refusal("no room")
+            return add(moment)
+
+        monkeypatch.setattr(keeper, "add", add_all_but_the_first)
+        look(box)
+        assert (box.tally.looks_kept, box.tally.kills, box.tally.kills_lost) == (looks, 1, 0)
+    assert said == [kill_sentence(kill()), "a kill is not kept, or not all that was before it: no room"]
+
+
+def test_what_ends_a_look_does_not_end_the_keeping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    within: list[str] = []
+
+    @contextmanager
+    def while_looking() -> Iterator[None]:
+        within.append("in")
+        yield
+        within.append("out")
+
+    with box_of(tmp_path / "a.zrec", told := Told([kill()]), monkeypatch) as (box, keeper, _):
+        monkeypatch.setattr(keeper, "add_kill", lambda _: within.append("kept"))
+        box.look(None, lambda: 0.0, while_looking)  # type: ignore[arg-type]
+    assert within == ["in", "out", "kept"]
+    assert len(told.asked) == 1
 
 
 def test_the_sentence_of_a_kill() -> None:
