@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
@@ -28,6 +29,10 @@ from zonerss.walk.incore import count_cached, has_cachestat
 
 MOST_FDS = 10_000
 """Looked at of one process."""
+MOST_DESCRIPTORS = 100_000
+"""Looked at of all of them: one file may be held open by many descriptors."""
+MOST_SECONDS = 10.0
+"""Taken by one look, but for the file that is being asked."""
 MOST_FILES = 20_000
 """Asked of all of them."""
 MOST_PAGES = 1 << 26
@@ -49,7 +54,8 @@ def read_open_files(host: Host, pids: Iterable[int]) -> OpenFiles:
     """
     look = _Look(host)
     for pid in sorted(pids):
-        look.process(pid)
+        if not look.process(pid):
+            break
     files = sorted(look.found.values(), key=lambda file: (-file.cached_bytes, file.name, file.inode))
     return OpenFiles(tuple(files), tuple(look.unseen))
 
@@ -63,17 +69,20 @@ class _Look:
         self._own_mount = _own_mount(host.roots)
         self._locked = _locked_files(host.roots)
         self._asked: set[_File] = set()
+        self._descriptors = 0
+        self._end = time.monotonic() + MOST_SECONDS
         self.found: dict[_File, OpenFile] = {}
         self.unseen: list[str] = []
 
-    def process(self, pid: int) -> None:
-        """Look at those of one process."""
+    def process(self, pid: int) -> bool:
+        """Look at those of one process; whether there is anything left to look at others with."""
         try:
             mounts = self._mounts(pid)
             for number in self._numbers(pid):
-                if len(self._asked) >= MOST_FILES:
-                    self.unseen.append(f"open files beyond the first {MOST_FILES:,}")
-                    return
+                if spent := self._spent():
+                    self.unseen.append(f"open files beyond {spent}")
+                    return False
+                self._descriptors += 1
                 self._descriptor(pid, number, mounts)
         except Busy as err:
             self.unseen.append(f"open files of process {pid}: {err}")
@@ -81,6 +90,17 @@ class _Look:
             if err.errno in EXHAUSTED:
                 raise CannotServe(EXHAUSTED[err.errno]) from err
             # it has left, or may not be read, which the walk has said
+        return True
+
+    def _spent(self) -> str | None:
+        """What there is no more of, if so."""
+        if len(self._asked) >= MOST_FILES:
+            return f"the first {MOST_FILES:,}"
+        if self._descriptors >= MOST_DESCRIPTORS:
+            return f"those of the first {MOST_DESCRIPTORS:,} descriptors"
+        if time.monotonic() >= self._end:
+            return f"those of the first {MOST_SECONDS:g} seconds"
+        return None
 
     def _mounts(self, pid: int) -> Mounts:
         directory = os.open(self._roots.proc / str(pid), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -130,3 +130,19 @@ def test_a_file_that_we_have_locked_is_not_opened_by_anothers_descriptor_either(
     assert "POSIX" in info
     assert named(found, str(log)) == []
     assert found.unseen == (f"{log}: zonerss itself has locked it, and would lose the lock",)
+
+
+@pytest.mark.parametrize(
+    ("name", "most", "said"),
+    [
+        ("MOST_FILES", 0, "open files beyond the first 0"),
+        ("MOST_DESCRIPTORS", 3, "open files beyond those of the first 3 descriptors"),
+        ("MOST_SECONDS", 0.0, "open files beyond those of the first 0 seconds"),
+    ],
+)
+def test_a_look_has_an_end_which_is_said_once(
+    name: str, most: float, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opened, name, most)
+    found = opened.read_open_files(builders.host(HOST), [os.getpid(), os.getppid()])
+    assert found.unseen == (said,)
