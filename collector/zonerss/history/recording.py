@@ -31,7 +31,16 @@ _TIMED = "typeof(began_ns) = 'integer'"
 """A column of SQLite may hold anything. 64 bits of nanoseconds are a time, whatever they are."""
 _LAST = "age_ns DESC, id DESC"
 """Snapshots of a black box are kept later than they were taken."""
-_KILL = "time_ns, pid, command, zone, cgroup, limit_cgroup, limit_bytes, reason, told_by, words"
+_MOST_NAME, _MOST_WORDS = 4096, 1 << 15
+"""Read of a name, and of the kernel's words: characters, or bytes of what is no text."""
+
+
+def _cut(column: str, most: int) -> str:
+    return f"CASE WHEN length({column}) > {most} THEN substr({column}, 1, {most}) ELSE {column} END"
+
+
+_NAMES = ", ".join(_cut(name, _MOST_NAME) for name in ("command", "zone", "cgroup", "limit_cgroup"))
+_KILL = f"time_ns, pid, {_NAMES}, limit_bytes, reason, told_by, {_cut('words', _MOST_WORDS)}"
 MOST_KILLS = 10_000
 """Read of one recording."""
 _Tables = Mapping[str, Sequence[Table] | None]

@@ -539,6 +539,17 @@ def test_a_kill_before_the_first_snapshot_of_a_continued_recording_goes_with_the
         assert (segment,) == connection.execute("SELECT max(segment) FROM snapshots").fetchone()
 
 
+@pytest.mark.parametrize("value", ["x" * 1_000_000, b"\xff" * 1_000_000])
+def test_of_a_strangers_kill_no_more_is_read_than_a_kill_has(copied: Path, value: Any) -> None:
+    with Keeper(copied) as keeper:
+        keeper.add_kill(kill(55))
+    change(copied, "UPDATE kills SET words = ?, cgroup = ?", value, value)
+    with Recording(copied) as recording:
+        (found,) = recording.kills()
+    assert len(found.words) == 1 << 15
+    assert len(found.cgroup or "") == 4096
+
+
 def as_version_1(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("DROP TABLE kills")
