@@ -72,8 +72,15 @@ class VictimTracer:
         raw = self._libbpf.lookup(self._files["counts"], bytes(4), _COUNT.size)
         count = _COUNT.unpack(raw)[0] if raw else 0
         first = max(self._seen, count - MOST_VICTIMS)
-        lost, self._seen = first - self._seen, count
-        return [self._victim(index) for index in range(first, count)], lost
+        lost, self._seen = first - self._seen, first
+        found = []
+        for index in range(first, count):
+            victim = self._victim(index)
+            if victim.at_ns == 0:
+                break  # it is counted and not yet written: the next time has it
+            found.append(victim)
+            self._seen += 1
+        return found, lost
 
     def _victim(self, index: int) -> Victim:
         key = (index % MOST_VICTIMS).to_bytes(4, "little")

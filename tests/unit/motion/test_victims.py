@@ -23,13 +23,14 @@ class Maps:
 
     def __init__(self) -> None:
         self.count = 0
+        self.unwritten: set[int] = set()
 
     def lookup(self, table: int, key: bytes, size: int) -> bytes:
         if table == 1:
             return struct.pack("=Q", self.count)
         index = int.from_bytes(key, "little")
         last = (self.count - 1 - index) // MOST_VICTIMS * MOST_VICTIMS + index
-        return raw(last, last)
+        return raw(0, 0) if last in self.unwritten else raw(last + 1, last)
 
 
 def test_each_is_read_once_and_what_was_overwritten_is_counted() -> None:
@@ -45,4 +46,14 @@ def test_each_is_read_once_and_what_was_overwritten_is_counted() -> None:
     found, lost = tracer.read()
     assert (len(found), lost) == (MOST_VICTIMS, 7)
     assert [found[0].pid, found[-1].pid] == [12, maps.count - 1]
+    assert tracer.read() == ([], 0)
+
+
+def test_one_that_is_counted_and_not_yet_written_is_read_the_next_time() -> None:
+    tracer: Any = object.__new__(VictimTracer)
+    tracer._seen, tracer._files, tracer._libbpf = 0, {"counts": 1, "victims": 2}, (maps := Maps())
+    maps.count, maps.unwritten = 3, {1}
+    assert [victim.pid for victim in tracer.read()[0]] == [0]
+    maps.unwritten = set()
+    assert [victim.pid for victim in tracer.read()[0]] == [1, 2]
     assert tracer.read() == ([], 0)
