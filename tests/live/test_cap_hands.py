@@ -31,6 +31,7 @@ from tests.workloads.mem import Mem, MemError, Range
 from zonerss.cap import hands as module
 from zonerss.cap.hands import Hands
 from zonerss.cap.records import ByKind, Classes, Look
+from zonerss.kernel import pageout
 from zonerss.kernel.patience import retire_threads
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -355,7 +356,7 @@ def test_what_gets_stuck_between_choice_and_action(
     armed_and_touched(hands, zone, lambda: None)
     hands._patience = 0.05
     with monkeypatch.context() as patched:
-        patched.setattr("zonerss.kernel.pageout.lib", _Slow())
+        patched.setattr("zonerss.kernel.pageout.lib", _Slow(pageout.lib))
         step = hands.page_out(zone.name, pages(file=211))
         until(lambda: not pauses.threads, "the kernel answers")
     assert step.problem == f"process {mem.pid}: its memory was locked for too long"
@@ -366,9 +367,12 @@ def test_what_gets_stuck_between_choice_and_action(
 class _Slow:
     """A kernel that does not answer for a while."""
 
-    def page_out(self, *_: object) -> int:
+    def __init__(self, real) -> None:
+        self.real = real
+
+    def page_out(self, *arguments) -> int:
         time.sleep(0.3)
-        return 0
+        return self.real.page_out(*arguments)
 
 
 FOR_EVER = """
@@ -449,8 +453,6 @@ def test_memory_of_each_kind_leaves_into_swap(hands, zone, mem, only_one) -> Non
         back = hands.back(zone.name)
         assert back.of_bytes == (1009 - 401 + 2 * MIB + 503) * PAGE
         assert back.back_bytes >= 7 * PAGE
-        after = look(hands, zone)
-        assert after.swap_bytes is None or after.swap_bytes >= 0
         assert hands.machine().swap_bytes
 
 

@@ -154,10 +154,12 @@ static int batch_fill(struct batch *b, const struct page_files *files, const str
 // ---- what has gone ----
 
 // One call, or more where a range is refused. 0 or a negative errno.
-static int advise(int pidfd, const struct batch *b, uint64_t *longest_ns)
+static int advise(int pidfd, const struct batch *b, const int32_t *stop, uint64_t *longest_ns)
 {
 	int attempts = 0;
 	for (size_t at = 0; at < b->count;) {
+		if (__atomic_load_n(stop, __ATOMIC_RELAXED))
+			return -ECANCELED;
 		uint64_t began = now_ns();
 		ssize_t done = syscall(SYS_process_madvise, pidfd, b->ranges + at, b->count - at, MADV_PAGEOUT, 0U);
 		int error = done < 0 ? errno : 0;
@@ -214,14 +216,14 @@ static bool has_ended(int pidfd)
 }
 
 int page_out(const struct page_files *files, const struct slice *slices, size_t count, uint64_t cut,
-	     uint64_t most_pages, struct page_run *runs, struct paged_out *ret)
+	     uint64_t most_pages, const int32_t *stop, struct page_run *runs, struct paged_out *ret)
 {
 	struct batch b = { 0 };
 	*ret = (struct paged_out){ 0 };
 	int error = batch_fill(&b, files, slices, count, cut, most_pages, ret);
 	if (error || !b.count)
 		return error;
-	error = advise(files->pidfd, &b, &ret->longest_ns);
+	error = advise(files->pidfd, &b, stop, &ret->longest_ns);
 	if (error)
 		return error;
 	ret->tried_pages = b.pages;

@@ -37,10 +37,11 @@ struct paged_out {
 // before: present, mapped once on the whole machine (PM_MMAP_EXCLUSIVE, Linux 4.2), of the kind that was found; a slice whose first
 // page is in another frame than it was is passed over. Large folios are advised whole or not at all.
 //
-// cut: of an earlier call; runs: room for PAGEOUT_PAGES.
-// 0; or a negative errno: -ESRCH: the process has ended, and what is missing is not known to have left because of us.
+// cut: of an earlier call; runs: room for PAGEOUT_PAGES; stop: nothing more is advised once it is not 0.
+// 0; or a negative errno: -ESRCH: the process has ended, and what is missing is not known to have left because of us; -ECANCELED: it was
+// stopped.
 int page_out(const struct page_files *files, const struct slice *slices, size_t count, uint64_t cut,
-	     uint64_t most_pages, struct page_run *runs, struct paged_out *ret);
+	     uint64_t most_pages, const int32_t *stop, struct page_run *runs, struct paged_out *ret);
 
 // How many pages of some runs are present, in *ret. 0 or a negative errno.
 int pages_present(int pagemap_fd, const struct page_run *runs, size_t count, uint64_t *ret);

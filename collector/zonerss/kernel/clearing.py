@@ -59,7 +59,13 @@ class Clearing:
 
 
 def clear_by_cold(
-    roots: Roots, task: Task, slices: Any, count: int, patience: float = PATIENCE_SECONDS, rest: int = 1
+    roots: Roots,
+    task: Task,
+    slices: Any,
+    count: int,
+    patience: float = PATIENCE_SECONDS,
+    rest: int = 1,
+    keeps: object = None,
 ) -> Clearing | Gap:
     """
     Clear the bits of pages of a process that are mapped once, by MADV_COLD.
@@ -68,13 +74,14 @@ def clear_by_cold(
     :param count: how many
     :param patience: seconds that the kernel may take, beyond what the size of the process explains
     :param rest: how often as long as it works it sleeps
+    :param keeps: what the slices belong to: a thread that is left behind may still read them
     :return: what was done; or the gap where the process is not the one that was listed, ended, or could not be cleared
         in time
     :raises CannotServe: no thread can be started to do it
     """
     stop = ffi.new("int32_t *")
 
-    def clear(row: core.cleared) -> int:
+    def clear(row: core.cleared, _: object = keeps) -> int:
         with opened(roots, task) as pidfd:
             return lib.clear_by_cold(pidfd, slices, count, rest, stop, row)
 
@@ -123,10 +130,13 @@ def _clear(clear: Callable[[core.cleared], int], task: Task, patience: float, st
     try:
         error = patiently(lambda: clear(row), task.pid, patience + task.rss_pages * _SECONDS_PER_PAGE)
     except Busy:
-        stop[0] = 1  # the thread that is left behind ends where it is
         return Gap(task.pid, STEP, Cause.BUSY)
     except OSError as err:
         return gap_of_errno(task.pid, STEP, err.errno or errno.EIO)
+    finally:
+        stop[0] = (
+            1  # a thread that is left behind ends where it is, also where a signal has ended the waiting
+        )
     if error == -errno.ETIMEDOUT:
         return Gap(task.pid, STEP, Cause.BUSY, f"its memory was locked for {row.longest_ns / 1e6:.0f} ms")
     if error:

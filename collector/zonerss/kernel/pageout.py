@@ -75,24 +75,30 @@ def page_out(
     """
     Page out the first of some ranges of a process: at most 2 MiB, and at most so many pages.
 
-    :param slices: struct slice *, of one kind
+    :param slices: struct slice *, of one kind; they are copied, so that a thread that is left behind reads its own
     :param count: how many
     :param cut: of the call before
     :param patience: seconds that it may take
     :return: what left; or the gap where the process is not the one that was listed, has ended, or did not let us in
-        time. What had left until then is not known to be our doing
+        time. What had left until then is not known to be our doing; a thread that is left behind advises nothing more
     :raises CannotServe: no thread can be started to do it
     """
+    count = min(count, CALL_PAGES)
+    rows, stop = ffi.new("struct slice[]", count), ffi.new("int32_t *")
+    ffi.buffer(rows)[:] = ffi.buffer(slices, ffi.sizeof(rows))
 
     def act(files: core.page_files) -> PagedOut:
         row, runs = ffi.new("struct paged_out *"), ffi.new("struct page_run[]", CALL_PAGES)
-        _check(lib.page_out(files, slices, count, cut, most_pages, runs, row))
+        _check(lib.page_out(files, rows, count, cut, most_pages, stop, runs, row))
         left = tuple((runs[at].start, runs[at].end) for at in range(row.runs))
         return PagedOut(
             row.slices, row.cut, row.tried_pages, left, row.left_pages, row.large_pages, row.longest_ns
         )
 
-    return _with_process(roots, task, act, patience)
+    try:
+        return _with_process(roots, task, act, patience)
+    finally:
+        stop[0] = 1  # also where a signal has ended the waiting
 
 
 def pages_present(

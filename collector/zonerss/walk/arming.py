@@ -192,7 +192,7 @@ def _by_cold(source: Source, host: Host, tasks: Sequence[Task], rest: int) -> li
             continue
         first = ffi.new("struct slice **")
         count = lib.slices_of(slices, number, 0, first)
-        found.append(clear_by_cold(host.roots, task, first[0], count, host.patience_seconds, rest))
+        found.append(clear_by_cold(host.roots, task, first[0], count, host.patience_seconds, rest, slices))
     return found
 
 

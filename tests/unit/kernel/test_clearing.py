@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import subprocess
 import threading
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from tests.unit.builders import members
@@ -184,3 +187,26 @@ def test_who_may_not_advise_others_is_told_so(tmp_path: Path) -> None:
     status.write_text("Name:\tx\nCapEff:\t000001ffff7fffff\n")
     with pytest.raises(CannotServe, match="CAP_SYS_NICE"):
         require_process_madvise(Roots(proc=tmp_path))
+
+
+def test_a_thread_whose_waiting_a_signal_has_ended_clears_nothing_more(
+    child: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def interrupted(call: Any, *_: object) -> None:
+        asked.append(call)
+        raise KeyboardInterrupt
+
+    class Slices:
+        """Which the ranges belong to."""
+
+    slices = Slices()
+    there = weakref.ref(slices)
+    monkeypatch.setattr(clearing, "patiently", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        clear_by_cold(HOST, child, none(), 1, keeps=slices)
+    del slices
+    gc.collect()
+    assert there() is not None
+    assert asked[0]() == -errno.ECANCELED

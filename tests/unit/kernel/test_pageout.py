@@ -4,10 +4,12 @@ Paging out memory of our own, as far as that needs no swap. Of others, and into 
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import struct
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,11 +18,12 @@ from typing import Any, NamedTuple
 
 import pytest
 from tests.unit.builders import members
+from tests.unit.threads import until
 
-from zonerss._core import ffi
+from zonerss._core import ffi, lib
 from zonerss.census.kinds import Kind
 from zonerss.kernel.pageout import CALL_PAGES, PagedOut, page_out, pages_present
-from zonerss.kernel.patience import retire_threads
+from zonerss.kernel.patience import Pauses, retire_threads
 from zonerss.kernel.proc import parse_stat
 from zonerss.kernel.roots import HOST
 from zonerss.records import Cause, Gap, Task
@@ -226,3 +229,48 @@ def test_of_a_process_that_is_a_zombie_nothing_left_because_of_us(own: Task, map
     found = page_out(HOST, zombie, mapped.slices((0, 9)), 1, 0, 9)
     process.wait()
     assert found == Gap(process.pid, "pageout", Cause.EXITED)
+
+
+class LateKernel:
+    """It answers once it is let go."""
+
+    def __init__(self) -> None:
+        self.let_go = threading.Event()
+        self.errors: list[int] = []
+
+    def page_out(self, *arguments: Any) -> int:
+        self.let_go.wait()
+        self.errors.append(lib.page_out(*arguments))
+        return self.errors[-1]
+
+
+def test_a_thread_that_was_left_behind_pages_nothing_out_later(
+    own: Task, mapped: Mapped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses, kernel = Pauses(), LateKernel()
+    monkeypatch.setattr("zonerss.kernel.patience.PAUSES", pauses)
+    monkeypatch.setattr("zonerss.kernel.pageout.lib", kernel)
+    slices = mapped.slices((0, 9))
+    assert page_out(HOST, own, slices, 1, 0, 9, 0.05) == Gap(own.pid, "pageout", Cause.BUSY)
+    ffi.buffer(slices)[:] = b"\xff" * ffi.sizeof(slices)  # whose memory it is given back
+    kernel.let_go.set()
+    until(lambda: not pauses.threads, "the kernel answers")
+    assert kernel.errors == [-errno.ECANCELED]
+    assert all(map(mapped.is_present, range(9)))
+
+
+def test_nor_does_one_whose_waiting_a_signal_has_ended(
+    own: Task, mapped: Mapped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def interrupted(call: Any, *_: object) -> None:
+        asked.append(call)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("zonerss.kernel.pageout.patiently", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        page_out(HOST, own, mapped.slices((0, 9)), 1, 0, 9)
+    with pytest.raises(OSError, match="cancel"):
+        asked[0]()
+    assert all(map(mapped.is_present, range(9)))
