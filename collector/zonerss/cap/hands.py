@@ -14,6 +14,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from zonerss.cap.forecast import SWAP_RESERVE
 from zonerss.cap.look import Arming, look, scanned_in
 from zonerss.cap.records import KINDS, Armed, Back, Bound, ByKind, Look, Machine, Step
 from zonerss.census.census import Census
@@ -42,7 +43,7 @@ LEAST_COLD_SECONDS = 0.5
 REST = 39
 """How often as long as it works clearing sleeps: 25 ms of work a second."""
 _VAIN_CALLS = 2
-"""Calls one after the other in which nothing leaves: then others of that kind will not, either."""
+"""Calls one after the other in which nothing leaves: then others of that process and kind will not, either."""
 _KINDS = {"anon": Kind.ANON, "file": Kind.FILE, "shmem": Kind.SHMEM}
 _SCANS = ("pgscan_kswapd", "pgscan_direct")
 
@@ -111,7 +112,9 @@ class Hands:
 
     def zones(self) -> Collection[str]:
         """The names of all zones that have a process now."""
-        return {zones[0].name for _, zones in self._session.place(self._by)[1]}
+        there = {zones[0].name for _, zones in self._session.place(self._by)[1]}
+        self._forget(tuple(self._held), there)
+        return there
 
     def bound(self, zones: Collection[str]) -> dict[str, Bound]:
         """What the rss of each cannot be above; those that have no process are missing."""
@@ -206,40 +209,57 @@ class Hands:
         if held is None or held.ranges is None:
             tally.problems.append("it was not looked at since its bits were cleared")
         else:
-            self._page_out(zone, held, held.ranges, self._allowed(pages, tally), tally)
+            try:
+                self._page_out(zone, held, held.ranges, self._allowed(pages, tally), tally)
+            except CannotServe as err:  # what has left until then has left
+                tally.problems.append(str(err))
         return tally.step(zone, "page-out", began_ns, pages.total_bytes)
 
     def _allowed(self, pages: ByKind, tally: _Tally) -> dict[Kind, int]:
-        """In pages: what needs swap is left alone where there is none, and is no more than there is free."""
+        """In pages: what needs swap is no more than may be filled of it now, whatever was free before."""
         wanted = {_KINDS[kind]: pages.of(kind) // PAGE_BYTES for kind in KINDS}
-        found = read_machine(self._roots)
-        free = found.swap_free_bytes // PAGE_BYTES if found else 0
+        free, why = self._swap_room()
         if pages.swap_backed_bytes and not free:
-            text = "there is no swap" if not (found and found.swap_bytes) else "swap is full"
-            tally.problems.append(f"{text}: anon and shmem are left alone")
+            tally.problems.append(f"{why}: anon and shmem are left alone")
         for kind in (Kind.ANON, Kind.SHMEM):
             wanted[kind] = min(wanted[kind], free)
             free -= wanted[kind]
         return wanted
+
+    def _swap_room(self) -> tuple[int, str]:
+        """How many pages may go there now, and why none may."""
+        found = read_machine(self._roots)
+        if found is None or not found.swap_bytes:
+            return 0, "there is no swap"
+        free = found.swap_free_bytes - found.swap_bytes // SWAP_RESERVE
+        return max(free, 0) // PAGE_BYTES, f"swap is full up to the last 1/{SWAP_RESERVE}"
 
     def _page_out(
         self, zone: str, held: _Held, ranges: ColdRanges, wanted: Mapping[Kind, int], tally: _Tally
     ) -> None:
         numbers = [number for number, (_, name) in enumerate(ranges.tasks) if name == zone]
         for kind in (Kind.FILE, Kind.ANON, Kind.SHMEM):  # the cheapest first
-            goal, vain = wanted[kind], 0
+            goal = wanted[kind]
             for number in numbers:
+                vain = 0
                 for done in self._calls(held, ranges, number, kind, goal, tally):
                     goal -= done
                     vain = 0 if done else vain + 1
                     if goal <= 0 or vain >= _VAIN_CALLS:
                         break
-                if vain >= _VAIN_CALLS:
-                    tally.problems.append(
-                        f"pages of kind {kind.name.lower()} do not leave: is the swap full?"
-                    )
-                if goal <= 0 or vain >= _VAIN_CALLS:
+                if goal <= 0:
                     break
+                if vain >= _VAIN_CALLS and not self._goes_on(ranges.tasks[number][0], kind, tally):
+                    break
+
+    def _goes_on(self, task: Task, kind: Kind, tally: _Tally) -> bool:
+        """Whether other processes' pages of a kind may leave, though this one's do not."""
+        room, why = self._swap_room()
+        if kind is not Kind.FILE and not room:
+            tally.problems.append(why)
+            return False
+        tally.problems.append(f"process {task.pid}: pages of kind {kind.name.lower()} do not leave")
+        return True
 
     def _calls(
         self, held: _Held, ranges: ColdRanges, number: int, kind: Kind, goal: int, tally: _Tally

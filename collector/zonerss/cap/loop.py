@@ -245,6 +245,7 @@ class Capper:
             del self._states[zone]
             self._asked.pop(zone, None)
             self._said.pop(zone, None)
+            self._said.pop(zone, None)
 
     # ---- what is done ----
 

@@ -22,9 +22,9 @@ _WRITE = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def can_reclaim(hierarchy: MemoryHierarchy, cgroup: str) -> bool:
-    """Whether a cgroup can be asked."""
+    """Whether a cgroup can be asked, and by us: the file of one that was given to a user is his."""
     where = directory(hierarchy, cgroup) if hierarchy.version == 2 else None
-    return where is not None and (where / _FILE).is_file()
+    return where is not None and (where / _FILE).is_file() and os.access(where / _FILE, os.W_OK)
 
 
 def reclaim(

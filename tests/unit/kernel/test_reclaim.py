@@ -30,6 +30,13 @@ def test_who_can_be_asked(hierarchy: MemoryHierarchy) -> None:
     assert not can_reclaim(hierarchy, "/../a")
 
 
+def test_one_whose_file_we_may_not_write_is_not_asked(
+    hierarchy: MemoryHierarchy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    assert not can_reclaim(hierarchy, "/a")
+
+
 def test_bytes_are_asked_for(hierarchy: MemoryHierarchy, tmp_path: Path) -> None:
     assert reclaim(hierarchy, "/a", 12345) is None
     assert (tmp_path / "a" / "memory.reclaim").read_text() == "12345"

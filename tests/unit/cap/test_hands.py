@@ -1,0 +1,101 @@
+"""What hands do with the answers of the kernel; what the kernel does: tests/live/test_cap_hands.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tests.unit.builders import members
+
+from zonerss.cap import hands as module
+from zonerss.cap.hands import Hands, _Held
+from zonerss.cap.records import ByKind
+from zonerss.errors import CannotServe
+from zonerss.kernel.pageout import PagedOut
+from zonerss.units import PAGE_BYTES
+
+MIB = 1 << 20
+(MEMBER,) = members("a")
+
+
+class Ranges:
+    """Processes of a zone, each with slices enough."""
+
+    def __init__(self, pids: Sequence[int]) -> None:
+        self.tasks = [(replace(MEMBER.task, pid=pid), "a") for pid in pids]
+
+    def of(self, *_: object) -> tuple[int, int]:
+        return 0, 100
+
+
+class Kernel:
+    """Pages of some processes do not leave."""
+
+    def __init__(self, pinned: Sequence[int] = (), calls: int = 1000) -> None:
+        self.pinned, self.calls = pinned, calls
+        self.asked: list[int] = []
+        self.swap_free_bytes = 16 * MIB
+
+    def page_out(
+        self, _roots: object, task: Any, _at: object, _count: object, _cut: object, most: int, _s: object
+    ) -> PagedOut:
+        if len(self.asked) >= self.calls:
+            raise CannotServe("no thread can be started")
+        self.asked.append(most)
+        left = 0 if task.pid in self.pinned else min(most, 512)
+        return PagedOut(1, 0, min(most, 512), (), left, 0, 0)
+
+    def read_machine(self, _: object) -> SimpleNamespace:
+        return SimpleNamespace(swap_bytes=16 * MIB, swap_free_bytes=self.swap_free_bytes)
+
+
+@pytest.fixture
+def hands() -> Iterator[Hands]:
+    with Hands("zone") as hands:
+        yield hands
+
+
+def acting(hands: Hands, monkeypatch: pytest.MonkeyPatch, kernel: Kernel, pids: Sequence[int]) -> None:
+    monkeypatch.setattr(module, "page_out", kernel.page_out)
+    monkeypatch.setattr(module, "read_machine", kernel.read_machine)
+    hands._held["a"] = _Held(ranges=Ranges(pids))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["anon_bytes", "file_bytes", "shmem_bytes"])
+def test_pages_of_one_process_that_do_not_leave_hold_up_no_other(
+    hands: Hands, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    acting(hands, monkeypatch, Kernel(pinned=[7]), [7, 8])
+    step = hands.page_out("a", ByKind(**{kind: 4 * MIB}))
+    assert step.left == ByKind(**{kind: 4 * MIB})
+    assert step.problem == f"process 7: pages of kind {kind.removesuffix('_bytes')} do not leave"
+
+
+def test_the_last_of_swap_is_left_to_others_whatever_was_decided(
+    hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = Kernel()
+    acting(hands, monkeypatch, kernel, [7])
+    kernel.swap_free_bytes = 3 * MIB
+    assert hands.page_out("a", ByKind(anon_bytes=8 * MIB)).left == ByKind(anon_bytes=2 * MIB)
+    kernel.swap_free_bytes = MIB - PAGE_BYTES
+    step = hands.page_out("a", ByKind(anon_bytes=8 * MIB))
+    assert (step.left_bytes, step.problem) == (
+        0,
+        "swap is full up to the last 1/16: anon and shmem are left alone",
+    )
+
+
+def test_what_had_left_before_it_failed_is_told(hands: Hands, monkeypatch: pytest.MonkeyPatch) -> None:
+    acting(hands, monkeypatch, Kernel(calls=1), [7])
+    step = hands.page_out("a", ByKind(file_bytes=4 * MIB))
+    assert (step.left, step.problem) == (ByKind(file_bytes=2 * MIB), "no thread can be started")
+
+
+def test_of_a_zone_that_is_not_there_any_more_nothing_is_kept(hands: Hands) -> None:
+    hands._held["no such zone"] = _Held()
+    assert "no such zone" not in hands.zones()
+    assert "no such zone" not in hands._held
