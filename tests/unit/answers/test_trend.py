@@ -104,6 +104,17 @@ def test_what_grows_is_found_every_time(course: Callable[[random.Random], Course
     assert shapes(course) == {Shape.GROWS: RUNS}
 
 
+@pytest.mark.parametrize("seed", [8, 9, 17, 30])
+def test_noise_before_the_first_rise_is_no_fall(seed: int):
+    """In these the least of all is far behind the first point, and a fall so late would begin another course."""
+    rng = random.Random(seed)
+    trend = trend_of(
+        points([50 * MIB + 20 * MIB * (n / 59) ** 2 + rng.gauss(0, 2000 * KIB) for n in range(60)])
+    )
+    assert trend
+    assert trend.shape is Shape.GROWS
+
+
 def test_teeth_are_found_every_time():
     assert shapes(saw) == {Shape.SAW_TOOTH: RUNS}
 
