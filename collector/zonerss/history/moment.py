@@ -28,6 +28,8 @@ from zonerss.zones.paths import ancestors
 
 _MUCH_BYTES = 1 << 20
 """Less page cache is not looked for."""
+_MOST_SECONDS = 10.0
+"""Of one look at open files, but for the zone that is being asked."""
 _MOST_FILES = 5
 """Of a zone."""
 _SELDOM = 50
@@ -141,6 +143,8 @@ class Seldom:
         found: list[OpenFile] = []
         try:
             for some in members.values():
+                if self._clock() - began >= _MOST_SECONDS:
+                    break  # of the other zones no file is told
                 files = full.ask().open_files(some).files
                 found += [file for file in files[:_MOST_FILES] if file.cached_bytes >= _MUCH_BYTES]
         except CannotServe:

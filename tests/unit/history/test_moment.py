@@ -154,3 +154,21 @@ def test_open_files_that_cannot_be_looked_at_are_not_known() -> None:
     usage = builders.usage("web", cache_unmapped_bytes=1 << 20)
     evidence = builders.evidence(open_files=refuse)
     assert Seldom().look(builders.snapshot(usage, members=builders.members("web"), evidence=evidence)) is None
+
+
+def test_a_look_at_open_files_has_an_end_however_many_zones_there_are() -> None:
+    now, asked = [0.0], []
+
+    def open_files(members: Any) -> OpenFiles:
+        asked.append([member.zones[0].name for member in members])
+        now[0] += 6
+        return OpenFiles((), ())
+
+    names = ("a", "b", "c", "d")
+    full = builders.snapshot(
+        *(builders.usage(name, cache_unmapped_bytes=1 << 20) for name in names),
+        members=builders.members(*names),
+        evidence=builders.evidence(open_files=open_files),
+    )
+    assert Seldom(lambda: now[0]).look(full) == ()
+    assert asked == [["a"], ["b"]]
