@@ -12,7 +12,7 @@ as much as it holds.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -111,18 +111,30 @@ class Kills:
 
     def _counted(self, latest: Moment) -> list[Kill]:
         """By the counts of kills of its cgroups: those that have risen since the look before."""
-        found, counts = [], {}
-        for usage in latest.snapshot.groupings[-1].zones:
-            if usage.cgroup is None or usage.oom_kills is None:
-                continue
-            counts[usage.cgroup] = usage.oom_kills
-            more = usage.oom_kills - self._counts.get(usage.cgroup, usage.oom_kills)
-            kill = Kill(
-                latest.snapshot.ended, None, None, None, usage.cgroup, None, None, None, ToldBy.COUNTER
-            )
-            found += [_placed(kill, latest)] * max(more, 0)
+        zones = {usage.cgroup: usage for usage in latest.snapshot.groupings[-1].zones if usage.cgroup}
+        counts = {path: usage.oom_kills for path, usage in zones.items() if usage.oom_kills is not None}
+        more = risen(self._counts, counts)
         self._counts = counts
+        at, found = latest.snapshot.ended, []
+        for path, kills in more.items():
+            kill = Kill(at, None, None, None, path, None, None, None, ToldBy.COUNTER)
+            found += [_placed(kill, latest)] * kills
         return found
+
+
+def risen(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
+    """
+    By how much the counts of kills of cgroups have risen that were there before. Pure.
+
+    On version 2 a cgroup counts those below it as well, and those that have processes are taken off. Those of one that
+    has none any more are the upper one's again, and have been told.
+    """
+    more = {path: count - before.get(path, count) for path, count in now.items()}
+    for path in before.keys() - now.keys():
+        upper = max((one for one in now if PurePosixPath(path).is_relative_to(one)), key=len, default=None)
+        if upper is not None:
+            more[upper] -= before[path]
+    return {path: kills for path, kills in more.items() if kills > 0}
 
 
 def joined(

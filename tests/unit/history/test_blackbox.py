@@ -14,7 +14,7 @@ from tests.unit.history.moments import Host
 
 from zonerss.errors import CannotServe, StoreFull, StoreTooLarge
 from zonerss.history import blackbox
-from zonerss.history.blackbox import BlackBox, Kills, joined, kill_sentence, opening_sentences
+from zonerss.history.blackbox import BlackBox, Kills, joined, kill_sentence, opening_sentences, risen
 from zonerss.history.keeper import Keeper
 from zonerss.history.moment import Moment
 from zonerss.history.recording import Recording
@@ -143,6 +143,41 @@ def test_without_both_a_cgroups_counter_tells(monkeypatch: pytest.MonkeyPatch) -
     assert ([(one.pid, one.told_by) for one in found], lost) == ([(None, ToldBy.COUNTER)] * 2, 0)
     assert found[0].cgroup == counted(2, 9).snapshot.groupings[-1].zones[0].cgroup
     assert kills.since_last(counted(4, 9)) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "more"),
+    [
+        ({"/a": 1, "/a/b": 2}, {"/a": 2, "/a/b": 2}, {"/a": 1}),
+        ({"/a": 1, "/a/b": 2}, {"/a": 3}, {}),  # all processes of the lower one have ended
+        ({"/a": 1, "/a/b": 2}, {"/a": 4}, {"/a": 1}),
+        ({"/": 0, "/a": 1, "/a/b/c": 2, "/ab": 5}, {"/": 5, "/a": 3}, {}),
+        ({"/a": 3}, {"/a": 1, "/a/b": 2}, {}),  # it has processes again
+    ],
+)
+def test_a_kill_below_a_cgroup_is_told_once(
+    before: dict[str, int], now: dict[str, int], more: dict[str, int]
+) -> None:
+    assert risen(before, now) == more
+
+
+def test_a_kill_of_a_cgroup_that_then_ends_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cgroup above has its count from then on."""
+
+    def moment(second: int, counts: dict[str, int]) -> Moment:
+        found = counted(second, 0)
+        *rest, last = found.snapshot.groupings
+        one = last.zones[0]
+        zones = tuple(replace(one, zone=path, cgroup=path, oom_kills=n) for path, n in counts.items())
+        groupings = (*rest, replace(last, zones=zones))
+        return replace(found, snapshot=replace(found.snapshot, groupings=groupings))
+
+    kills = bare(monkeypatch)
+    told = [
+        [kill.cgroup for kill in kills.since_last(moment(n, counts))[0]]
+        for n, counts in enumerate([{"/a": 0, "/a/b": 0}, {"/a": 0, "/a/b": 1}, {"/a": 1}, {"/a": 1}])
+    ]
+    assert told == [[], ["/a/b"], [], []]
 
 
 def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
