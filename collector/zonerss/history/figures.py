@@ -284,7 +284,8 @@ def _shift(steps: Sequence[int | None]) -> int:
     return (bits & -bits).bit_length() - 1
 
 
-_NUMBERS = re.compile(rb"[\x80-\xff]*[\x00-\x7f]")
+_NUMBERS = re.compile(rb"[\x80-\xff]{0,10}[\x00-\x7f]|[\x80-\xff]{11}")
+"""The second is too large, wherever it ends: a search for its end at each byte would take the square of its length."""
 _PART = 1 << 16
 """Of numbers, so many are taken at once: each takes some memory until it is read."""
 

@@ -90,6 +90,13 @@ def test_what_is_no_blob(blob: bytes) -> None:
         unpack(blob, SHAPES[:1])
 
 
+def test_a_megabyte_that_is_one_number_is_looked_at_once() -> None:
+    """Not once for each of its bytes, which takes hours."""
+    for end in (b"", b"\0"):
+        with pytest.raises(Malformed):
+            unpack_numbers(b"\xff" * (1 << 20) + end)
+
+
 @pytest.mark.parametrize(("name", "most"), [("MOST_BYTES", 900), ("MOST_ROWS", 150)])
 def test_all_blobs_of_a_snapshot_share_what_they_may_hold(
     name: str, most: int, monkeypatch: pytest.MonkeyPatch
