@@ -52,12 +52,13 @@ def make_context(config: TlsConfig) -> ssl.SSLContext:
         with _file_of(config.cert_file, config.cert) as cert, _file_of(config.key_file, config.key) as key:
             context.load_cert_chain(cert, key, password=_no_password)
     except (OSError, ValueError) as err:
-        names = f"{config.cert_name} and key {config.key_file or config.cert_name}"
+        names = f"{config.cert_name} and key {config.key_name}"
         raise UsageError(f"cannot use certificate {names}: {_said(err)}") from err
     context.verify_mode = _VERIFY[config.client_auth_type]
     if config.client_ca_file or config.client_ca:
         try:
-            context.load_verify_locations(config.client_ca_file, cadata=config.client_ca)
+            with _file_of(config.client_ca_file, config.client_ca) as authority:
+                context.load_verify_locations(authority)
         except (OSError, ValueError) as err:
             name = f"client_ca_file {config.client_ca_file}" if config.client_ca_file else "client_ca"
             raise UsageError(f"cannot use {name}: {_said(err)}") from err

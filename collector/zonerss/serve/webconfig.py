@@ -90,6 +90,11 @@ class TlsConfig:
         """What its certificate is called."""
         return self.cert_file or "of the web configuration"
 
+    @property
+    def key_name(self) -> str:
+        """What its key is called."""
+        return self.key_file or "of the web configuration"
+
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:

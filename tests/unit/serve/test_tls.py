@@ -63,11 +63,15 @@ def test_certificates_that_are_no_files(config: TlsConfig, tmp_path: Path) -> No
         shake_hands(serving, asking)
     shake_hands(make_context(replace(inline, client_auth_type="RequestClientCert")), asking)
     for broken, said in (
-        ({"key": cert}, "certificate of the web configuration"),
+        ({"key": cert}, "certificate of the web configuration and key of the web configuration:"),
+        ({"key": cert, "cert_file": config.cert_file}, r"server\.crt and key of the web configuration:"),
         ({"client_ca": "x"}, "client_ca:"),
+        ({"client_ca": "Zürich"}, "client_ca:"),
     ):
         with pytest.raises(UsageError, match=said):
             make_context(replace(inline, **broken))
+    commented = make_context(replace(inline, client_ca=f"Zürich\n{cert}"))
+    assert len(commented.get_ca_certs()) == 1
 
 
 def shake_hands(serving: ssl.SSLContext, asking: ssl.SSLContext) -> None:
