@@ -193,10 +193,16 @@ class Found:
         return self
 
     def fetch(self, table: str, numbers: Iterable[int]) -> None:
-        """Find many at once. Those that are not there are missed when they are asked for."""
+        """
+        Find many at once, up to what is remembered at most.
+
+        Others, and those that are not there, are looked for when they are asked for.
+        """
         cached, wanted = self._cached[table], {*numbers}
         missing = list(wanted.difference(cached))
         for at in range(0, len(missing), _AT_ONCE):
+            if self._cached_owners > _MOST_CACHED_OWNERS:
+                break
             self._find(table, missing[at : at + _AT_ONCE])
 
     def zone(self, number: int) -> Zone:
@@ -241,8 +247,10 @@ class Found:
         for number, *row in self._connection.execute(
             f"SELECT id, {', '.join(_COLUMNS[table])} FROM {table} WHERE id IN ({', '.join('?' * len(numbers))})",
             numbers,
-        ).fetchall():
+        ):
             cached[number] = make(row)
+            if self._cached_owners > _MOST_CACHED_OWNERS:
+                break
 
     @property
     def _makers(self) -> Mapping[str, Callable[[Sequence[Any]], Any]]:

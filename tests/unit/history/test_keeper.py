@@ -22,6 +22,8 @@ from tests.unit import builders
 from tests.unit.history.moments import SECOND_NS, Host, moments, same
 
 from zonerss.errors import CannotServe, StoreFull, StoreTooLarge, UsageError
+from zonerss.history.figures import pack_numbers
+from zonerss.history.identities import Found
 from zonerss.history.keeper import LEAST_BYTES, SEGMENT_SNAPSHOTS, Keeper
 from zonerss.history.moment import Moment
 from zonerss.history.recording import Recording
@@ -98,6 +100,26 @@ def test_a_difference_that_does_not_pay_becomes_a_key(tmp_path: Path) -> None:
         keeper.add(Host(9, 20, seed=1, prefix="a").moment(0))
         keeper.add(Host(9, 20, seed=2, prefix="b").moment(10))
     assert rows(path, "SELECT id, segment FROM snapshots") == [(1, 1), (2, 2)]
+
+
+def test_what_is_fetched_ahead_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the owners of all sets; what is left out is found when it is asked for."""
+    path, most, size = tmp_path / "a.zrec", 100, 30
+    monkeypatch.setattr("zonerss.history.identities._MOST_CACHED_OWNERS", most)
+    sets = {number: tuple(range(number, number + size)) for number in range(1, 2001)}
+    with Keeper(path) as keeper:
+        keeper.add(next(drifting()))
+    with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM sets")
+        connection.executemany(
+            "INSERT INTO sets (id, segment, owners) VALUES (?, 1, ?)",
+            [(number, pack_numbers(owners)) for number, owners in sets.items()],
+        )
+        found = Found().begin(connection)
+        found.fetch("sets", sets)
+        assert most < found._cached_owners <= most + size
+        assert all(found.owner_set(number) == owners for number, owners in sets.items())
+    connection.close()
 
 
 def test_a_recording_is_continued(tmp_path: Path) -> None:
