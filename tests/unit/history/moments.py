@@ -157,7 +157,7 @@ def _comparable(moment: Moment) -> tuple[Any, ...]:
 
 _NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=9) | st.just("\udcff\udc80/x")
 _PAGES = st.tuples(*[st.just(0) | st.integers(0, 1 << 40)] * 5).filter(any)
-_SIZES = st.none() | st.integers(0, 1 << 62)
+_SIZES = st.none() | st.integers(0, (1 << 57) - 1)
 _GAPS = st.builds(Gap, st.integers(0, 1 << 22), st.just("maps"), st.sampled_from(Cause), _NAMES)
 _STATS = st.dictionaries(st.sampled_from(["anon", "file", "sock"]), st.integers(0, 1 << 62))
 _FILES = st.builds(
