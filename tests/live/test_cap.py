@@ -290,10 +290,13 @@ def test_caps_are_read_anew_and_old_ones_stay_where_new_ones_are_wrong(
             (table("-5M"), ":3:7: ", "'-5M' is no size"),
             (table("5 parsecs"), ":3:7: ", "'5 parsecs' is no size"),
             (table("1M", "floor = '2M'\n"), ":4:9: ", "floor (2M) is above cap (1M)"),
-            ("[[cap]]\nzone = 'no-such-zone-*'\ncap = '1M'\n", ":1:1: ", "no zone is called"),
         ):
             write(file, text)
             assert told(process, is_wrong(where, why))["zones"][0]["cap_bytes"] == 10 * size
+        absent = "[[cap]]\nzone = 'no-such-zone-*'\ncap = '1M'\n"
+        write(file, absent + table(10 * size))  # a rule for no zone is told of, and the others hold
+        document = told(process, is_wrong(":1:1: ", "no zone is called"))
+        assert [one["origin"] for one in document["zones"]] == [f"{file}:4:1"]
         write(file, table(size))
         file.chmod(0o660)
         assert (
@@ -319,7 +322,6 @@ def test_caps_are_read_anew_and_old_ones_stay_where_new_ones_are_wrong(
     ("text", "why"),
     [
         ("[[cap]]\nzone = 'x'\ncap = '-5M'\n", ":3:7: cap: '-5M' is no size"),
-        ("[[cap]]\nzone = 'no-such-zone-*'\ncap = '1M'\n", ":1:1: no zone is called 'no-such-zone-*'"),
         ("[[cap]]\nzone = 'x'\ncap = '1M'\nfloor = '2M'\n", ":4:9: floor (2M) is above cap (1M)"),
     ],
 )
