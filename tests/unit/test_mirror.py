@@ -50,7 +50,6 @@ ELSEWHERE = {
     "walk/pagemap.py": "tests/live/test_pagemap.py",
     "walk/arming.py": "tests/live/test_wss.py",
     "walk/cold.py": "tests/live/test_cap_hands.py",
-    "cap/look.py": "tests/live/test_cap_hands.py",
     "walk/sources.py": "tests/unit/walk/test_pagetable.py",
     "motion/window.py": "tests/live/test_motion.py",
     "cap/__init__.py": "tests/unit/cap/test_status.py",

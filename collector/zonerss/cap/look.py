@@ -85,7 +85,8 @@ def look(
     hierarchy = find_memory_hierarchy(roots)
     others_cleared = any(caveat.name in _CLEARERS for caveat in snapshot.warnings)
     problems = _problems(session, by, snapshot.gaps)
-    billed = _billed(snapshot, hierarchy, roots, zones, found) if not any(problems.values()) else {}
+    unseen = any(problems.values()) or any(caveat.name == "pid_namespace" for caveat in snapshot.warnings)
+    billed = {} if unseen else _billed(snapshot, hierarchy, roots, zones, found)
     looks = {}
     for usage in snapshot.zones:
         if usage.zone not in found:
