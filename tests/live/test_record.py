@@ -235,7 +235,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", where], check=True)
 
 
-def test_a_disk_that_is_full_and_has_room_again(begin: Callable[..., Running], small_disk: Path):
+def test_a_disk_that_is_full_and_has_room_again(small_disk: Path, begin: Callable[..., Running]):
     path, filler = small_disk / "x.zrec", small_disk / "filler"
     recorder = begin("-o", str(path), "--interval", "0.1", "--lean")
     recorder.line_with("recording ")
