@@ -157,11 +157,12 @@ def test_the_ring_is_locked_and_never_larger(tmp_path: Path) -> None:
             needs.skip("needs_memory", ring.why_not_locked)
         box = BlackBox(keeper, ring, kills, 1.0, print)
         locked = locked_bytes()
-        for _ in range(30):
+        looks = 0
+        while len(ring) == looks:  # how much a look takes depends on what runs here; each takes some
             box.look(session, lambda: 0.0)
+            looks += 1
             assert ring.used_bytes <= 1 << 16
         assert locked_bytes() == locked >= 1 << 16
-        assert len(ring) < 30
         kills.close()
 
 
