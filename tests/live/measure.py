@@ -54,6 +54,11 @@ def pages_of(usage: zonerss.records.Usage) -> Pages:
     return Pages(**whole, proportional=Fraction(usage.proportional_bytes, PAGE), processes=usage.processes)
 
 
+def major_faults(pid: int) -> int:
+    """Faults of a process that had to read from a disk or from swap."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[9])
+
+
 def whole_pages(size: int) -> int:
     pages, rest = divmod(size, PAGE)
     assert not rest, f"{size} bytes are no whole pages"

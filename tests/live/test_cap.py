@@ -24,7 +24,7 @@ import pytest
 from tests import contract
 from tests.live import needs
 from tests.live.conftest import cannot_serve
-from tests.live.measure import Zone
+from tests.live.measure import Zone, major_faults
 from tests.oracle import PAGE, Kernel, pages_of
 from tests.workloads.mem import Mem, Range
 from zonerss.cap import DIRECTORY
@@ -107,10 +107,6 @@ def present(where: Range, first: int, pages: int) -> int:
         return sum(1 for _ in pages_of(kernel, where.pid, start, start + pages * PAGE))
     finally:
         kernel.close()
-
-
-def major_faults(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[9])
 
 
 def rss(zone: Zone) -> int:

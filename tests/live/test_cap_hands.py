@@ -22,7 +22,7 @@ import pytest
 from tests.live import needs
 from tests.live.cgroups import is_in_vfork, pids_in, stopped
 from tests.live.conftest import cannot_serve
-from tests.live.measure import Zone
+from tests.live.measure import Zone, major_faults
 from tests.live.swap import swap_on
 from tests.live.test_stuck import a_stuck_process, pauses  # noqa: F401
 from tests.oracle import PAGE, Kernel, pages_of
@@ -504,10 +504,6 @@ def a_table(make_zone: Callable, directory: Path) -> Iterator[Table]:
     unmapped.write_bytes(os.urandom(1 << 20))
     settled(mem, hot)
     yield Table(zone, mem, (hot, files[0]), (cold, files[1]), neighbour, shared, unmapped)
-
-
-def major_faults(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[9])
 
 
 def cached(path: Path) -> int:

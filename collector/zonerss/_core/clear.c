@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "slices.h"
 
 #define WORK_NS UINT64_C(1000000)
@@ -24,13 +25,6 @@
 #ifndef MADV_COLD
 #define MADV_COLD 20
 #endif
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * UINT64_C(1000000000) + now.tv_nsec;
-}
 
 static void note_call(struct cleared *ret, uint64_t ns)
 {

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "kinds.h"
 #include "pageflags.h"
 #include "slices.h"
@@ -37,13 +37,6 @@ struct batch {
 	uint32_t kind;
 	uint64_t words[PAGEOUT_PAGES];
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * UINT64_C(1000000000) + now.tv_nsec;
-}
 
 static uint64_t pages_of(uint64_t start, uint64_t end)
 {

@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "array.h"
+#include "clock.h"
 #include "foreign.h"
 #include "queue.h"
 
@@ -67,13 +67,6 @@ bool worker_has_siblings(const struct worker *worker)
 uint32_t worker_count(const struct worker *worker)
 {
 	return worker->request->threads;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * UINT64_C(1000000000) + now.tv_nsec;
 }
 
 // ---- who is waited for, by all walks ----

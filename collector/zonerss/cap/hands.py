@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from zonerss.cap.forecast import SWAP_RESERVE
-from zonerss.cap.look import Arming, look, scanned_in
+from zonerss.cap.look import Arming, look, machine_of, scanned_in
 from zonerss.cap.records import KINDS, Armed, Back, Bound, ByKind, Look, Machine, Step
 from zonerss.census.census import Census
 from zonerss.census.kinds import Kind
@@ -38,7 +38,7 @@ from zonerss.walk.arming import require_bits
 from zonerss.walk.cold import ColdRanges
 from zonerss.zones.rules import Rule
 
-LEAST_COLD_SECONDS = 0.5
+LEAST_AGE_SECONDS = 0.5
 """What was touched less long before is not called cold, whatever is asked for."""
 REST = 39
 """How often as long as it works clearing sleeps: 25 ms of work a second."""
@@ -77,7 +77,7 @@ class Hands:
         patience: float = PATIENCE_SECONDS,
         roots: Roots = HOST,
         *,
-        cold_seconds: float = LEAST_COLD_SECONDS,
+        cold_seconds: float = LEAST_AGE_SECONDS,
     ) -> None:
         """
         :param by: how processes are grouped into zones
@@ -134,19 +134,9 @@ class Hands:
 
         :raises CannotServe: /proc/meminfo cannot be read
         """
-        found = read_machine(self._roots)
-        if found is None:
-            raise CannotServe("the kernel's counters of memory (meminfo) cannot be read: is /proc mounted?")
+        found = machine_of(self._roots)
         before, self._scanned = self._scanned, scanned_pages(self._roots, _SCANS)
-        available = found.free_bytes if found.available_bytes is None else found.available_bytes
-        return Machine(
-            at_ns=time.monotonic_ns(),
-            memory_bytes=found.memory_bytes,
-            used_bytes=max(found.memory_bytes - available, 0),
-            swap_bytes=found.swap_bytes,
-            swap_free_bytes=found.swap_free_bytes,
-            reclaiming=None not in (before, self._scanned) and before != self._scanned,
-        )
+        return replace(found, reclaiming=None not in (before, self._scanned) and before != self._scanned)
 
     def look(self, zones: Collection[str]) -> dict[str, Look]:
         """

@@ -11,12 +11,14 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypedDict
 
-from zonerss.cap.records import Classes, Look
+from zonerss.cap.records import Classes, Look, Machine
 from zonerss.census.classes import ClassPages, classes
 from zonerss.census.kinds import Kind
 from zonerss.census.parts import NO_GROUP
+from zonerss.errors import CannotServe
 from zonerss.kernel.cgroupfs import MemoryHierarchy, find_memory_hierarchy
 from zonerss.kernel.memcg import cgroup_inodes, read_bill, swap_room
+from zonerss.kernel.meminfo import read_machine
 from zonerss.kernel.reclaim import can_reclaim
 from zonerss.kernel.roots import Roots
 from zonerss.records import Cause, Gap, Usage
@@ -59,6 +61,26 @@ def scanned_in(hierarchy: MemoryHierarchy, cgroup: str | None) -> int | None:
     """Pages that reclaim has looked at in a cgroup; None: not known, as on version 1."""
     bill = None if cgroup is None or hierarchy.version != 2 else read_bill(hierarchy, cgroup)
     return None if bill is None else bill.stat.get("pgscan")
+
+
+def machine_of(roots: Roots) -> Machine:
+    """
+    The whole machine; whether it reclaims is not told by one look.
+
+    :raises CannotServe: /proc/meminfo cannot be read
+    """
+    found = read_machine(roots)
+    if found is None:
+        raise CannotServe("the kernel's counters of memory (meminfo) cannot be read: is /proc mounted?")
+    available = found.free_bytes if found.available_bytes is None else found.available_bytes
+    return Machine(
+        at_ns=time.monotonic_ns(),
+        memory_bytes=found.memory_bytes,
+        used_bytes=max(found.memory_bytes - available, 0),
+        swap_bytes=found.swap_bytes,
+        swap_free_bytes=found.swap_free_bytes,
+        reclaiming=False,
+    )
 
 
 def look(
