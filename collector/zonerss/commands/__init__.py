@@ -130,9 +130,19 @@ def main(arguments: Sequence[str]) -> int:
         _drop_output()
         return _refuse(EXHAUSTED[errno.ENOMEM], 1)
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)  # so that a shell script around us ends, too
-        return 130
+        return _interrupted()
+    except RuntimeError as err:
+        # Python before 3.12 puts one around what is raised while the body of a class is made, in a late import.
+        if not isinstance(err.__cause__, KeyboardInterrupt):
+            raise
+        return _interrupted()
+
+
+def _interrupted() -> int:
+    """End by the signal, so that a shell script around us ends, too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGINT)
+    return 130
 
 
 def _run(words: list[str]) -> int:
@@ -141,6 +151,8 @@ def _run(words: list[str]) -> int:
         overview().parse_args(words)  # prints what was asked for, and exits
         return 0
     args = parse(verb, rest)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as run() leaves it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         status = int(args.run(args))
     except UnknownZone as err:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -179,3 +182,52 @@ def test_help_is_as_wide_as_the_terminal(
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) > 5
     assert max(map(len, lines)) <= columns
+
+
+_INTERRUPTED = """
+import os, signal, types
+import zonerss.__main__, zonerss.commands
+
+def prepare(parser):
+    {while_it_is_prepared}
+
+def run(args):
+    try:
+        {while_it_runs}
+    finally:
+        print("cleaned up", flush=True)
+
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+
+def wrapped():
+    try:
+        interrupt()
+    except KeyboardInterrupt as err:
+        raise RuntimeError("Error calling __set_name__") from err
+
+zonerss.commands.import_module = lambda name: types.SimpleNamespace(__doc__="", prepare=prepare, run=run)
+zonerss.__main__.run()
+"""
+
+
+@pytest.mark.parametrize(
+    ("prepared", "runs", "printed"),
+    [
+        ("interrupt()", "pass", b""),
+        ("pass", "interrupt()", b"cleaned up\n"),
+        ("pass", "wrapped()", b"cleaned up\n"),
+    ],
+)
+def test_an_interrupt_ends_it_by_the_signal_without_a_word(prepared: str, runs: str, printed: bytes) -> None:
+    """While a verb is imported, while it runs, and in an import of its own, where Python 3.11 wraps it."""
+    script = _INTERRUPTED.format(while_it_is_prepared=prepared, while_it_runs=runs)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False, cwd=PROJECT)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, printed, b"")
+
+
+def test_an_interrupt_that_was_ignored_stays_ignored() -> None:
+    script = _INTERRUPTED.format(while_it_is_prepared="interrupt()", while_it_runs="interrupt(); return 0")
+    command = ["sh", "-c", 'trap "" INT; exec "$0" -c "$1"', sys.executable, script]
+    done = subprocess.run(command, capture_output=True, check=False, cwd=PROJECT)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"cleaned up\n", b"")
