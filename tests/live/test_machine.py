@@ -104,15 +104,24 @@ def room_for(size: int) -> None:
 
 
 def test_tmpfs_that_nobody_maps(tmpfs_directory: Path) -> None:
+    """Others write to tmpfs files and map them, too: it is looked at until nothing of that fell into the moment."""
     size = 500 * MIB
     room_for(size)
-    before = parts(look())
-    with tmpfs_file(tmpfs_directory, size):
-        chain = look()
+    seen = []
+    for _ in range(20):
+        before = parts(look())
+        with tmpfs_file(tmpfs_directory, size):
+            chain = look()
         assert_closes(chain)
         after = parts(chain)
-        assert abs(after["shmem_not_mapped"] - before["shmem_not_mapped"] - size) <= MIB
-        assert abs(after["zones_shmem"] - before["zones_shmem"]) <= MIB
+        off = [
+            after["shmem_not_mapped"] - before["shmem_not_mapped"] - size,
+            after["zones_shmem"] - before["zones_shmem"],
+        ]
+        if max(map(abs, off)) <= MIB:
+            return
+        seen.append(off)
+    pytest.fail(f"not mapped and mapped by zones were off by {seen}")
 
 
 def test_what_zones_map_is_what_the_census_says(zone, mem) -> None:
