@@ -27,6 +27,7 @@ from zonerss.errors import (
     did_you_mean,
     nearest,
 )
+from zonerss.kernel.cgroup_namespace import enter_host
 from zonerss.views.text import ESCAPE, fit, printable
 
 VERBS = {
@@ -96,6 +97,7 @@ LATE_IMPORTS = {
     ("views.zone", "views.cap"): 9,
     ("zones.rules", "tomllib"): 4,
     ("kernel.engines", "tomllib"): 4,
+    ("kernel.cgroup_namespace", "ctypes"): 3,
 }
 """
 The imports that stand in functions, as (module, what it imports), and the milliseconds of processor time that each
@@ -153,6 +155,7 @@ def _run(words: list[str]) -> int:
     args = parse(verb, rest)
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as run() leaves it
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    enter_host()  # while there is one thread
     try:
         status = int(args.run(args))
     except UnknownZone as err:

@@ -18,6 +18,7 @@ from zonerss.commands.options import read_rules
 from zonerss.errors import EXHAUSTED, UsageError, ZonerssError
 from zonerss.history.keeper import Keeper
 from zonerss.history.moment import Moment, take_moment
+from zonerss.kernel.cgroup_namespace import go_back
 from zonerss.kernel.cgroupfs import find_memory_hierarchy
 from zonerss.kernel.child import CannotRun, Child, Ended, running
 from zonerss.kernel.own_cgroup import OwnCgroup, own_cgroup
@@ -60,12 +61,18 @@ def _looked_at(args: argparse.Namespace, keeper: Keeper | None) -> Run:
         )  # what cannot be walked is told before it runs, and what takes long to load is loaded
         watch = _Watch(session, Looks(_name(place)), keeper, args)
         try:
-            with running(args.command, place.join) as child:
+            with running(args.command, lambda: _move(place)) as child:
                 watch.look_until_it_ends(child)
                 ended = child.reap()
         except CannotRun as err:
             raise _not_run(err) from err
         return _run_of(args.command, place, ended, watch.looks)
+
+
+def _move(place: OwnCgroup) -> None:
+    """Of the command, before it is executed: into its cgroup, and back to the cgroup namespace that we began in."""
+    place.join()  # first: with nsdelegate nobody is moved to or from what lies outside of his namespace
+    go_back()
 
 
 class _Watch:

@@ -12,7 +12,9 @@ import re
 from zonerss.kernel.roots import Roots
 from zonerss.records import Caveat
 
-_FIRST = {"pid": "pid:[4026531836]", "cgroup": "cgroup:[4026531835]"}
+FIRST_CGROUP_NAMESPACE = 0xEFFFFFFB
+"""The inode of the cgroup namespace that the kernel began with (PROC_CGROUP_INIT_INO, Linux 4.6)."""
+_FIRST = {"pid": "pid:[4026531836]", "cgroup": f"cgroup:[{FIRST_CGROUP_NAMESPACE}]"}
 _NSPID = re.compile(rb"^NSpid:((?:\s+\d+)+)$", re.MULTILINE)
 
 

@@ -93,7 +93,8 @@ class Caveat:
 
     name: str
     """pid_namespace: only the processes of one pid namespace are in it. cgroups: some or all cgroups, or
-    their memory controller, cannot be seen. names: ids stand for some names."""
+    their memory controller, cannot be seen, or they are spelled from within a cgroup namespace. names: ids
+    stand for some names."""
     text: str
     """The sentence to print; it may hold names that users chose."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from zonerss._core import ffi, lib
 from zonerss.errors import CannotServe, FramesHidden
+from zonerss.kernel.cgroup_namespace import cgroup_namespace_caveats
 from zonerss.kernel.namespaces import namespace_caveats, shows_our_pids
 from zonerss.kernel.patience import PATIENCE_SECONDS
 from zonerss.kernel.roots import Roots
@@ -107,7 +108,7 @@ def find_host(roots: Roots, threads: int | None = None, patience_seconds: float 
         huge_pages=(2 << 20) // PAGE_BYTES if os.uname().machine == "x86_64" else 0,
         can_scan=can_scan,
         our_pids=shows_our_pids(roots),
-        caveats=namespace_caveats(roots),
+        caveats=(*namespace_caveats(roots), *cgroup_namespace_caveats(roots)),
         shm_device=_own_device(0),
         hugetlb_devices=tuple(_hugetlb_devices(roots)),
     )

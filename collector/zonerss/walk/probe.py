@@ -16,6 +16,7 @@ from pathlib import Path
 
 from zonerss._core import ffi, lib
 from zonerss.errors import ZonerssError
+from zonerss.kernel.cgroup_namespace import entry, spelled_from_below
 from zonerss.kernel.cgroupfs import find_memory_hierarchy
 from zonerss.kernel.namespaces import shows_whole_host
 from zonerss.kernel.roots import HOST, Roots
@@ -316,7 +317,21 @@ def probe_cgroups(roots: Roots = HOST) -> Probe:
             "boot without cgroup_disable=memory",
         )
     )
-    return Probe("cgroups", True, (version, charges))
+    return Probe("cgroups", True, (version, charges, _cgroup_namespace(roots)))
+
+
+def _cgroup_namespace(roots: Roots) -> Fact:
+    name, ours = "cgroup_namespace", entry()
+    if not spelled_from_below(roots):
+        how = (
+            "we went over to the host's cgroup namespace"
+            if ours
+            else "our cgroup namespace has process 1 in it"
+        )
+        return Fact(name, True, f"{how}: cgroups are called as the host calls them")
+    why = f" ({ours.why_not})" if ours else ""
+    text = f"cgroups outside of our cgroup namespace are spelled with /.. and have lost names{why}"
+    return Fact(name, False, text, "run it on the host, or in a container with --cgroupns=host")
 
 
 def kernel_release() -> str:
