@@ -92,6 +92,8 @@ LATE_IMPORTS = {
     ("views.share", "rich.text"): 27,
     ("errors", "difflib"): 1,
     ("commands", "commands.configuration"): 1,
+    ("commands.names", "commands.configuration"): 68,
+    ("commands.names", "commands.options"): 67,
     ("commands.zone", "cap.status"): 8,
     ("commands.zone", "cap.foretold"): 12,
     ("views.zone", "views.cap"): 9,
@@ -148,6 +150,8 @@ def _interrupted() -> int:
 
 
 def _run(words: list[str]) -> int:
+    if words == ["--names"]:
+        return int(import_module("zonerss.commands.names").run())
     verb, rest = split_verb(words)
     if verb is None:
         overview().parse_args(words)  # prints what was asked for, and exits

@@ -21,9 +21,10 @@ def files() -> list[Path]:
 
 def scripts() -> list[Path]:
     """Every file of ours that a shell reads."""
+    others = (*(PROJECT / "tests/benchmarks").iterdir(), *(PROJECT / "packaging").rglob("*"))
     return sorted(
         path
-        for path in (*files(), PROJECT / ".ci/run", *(PROJECT / "tests/benchmarks").iterdir())
+        for path in (*files(), PROJECT / ".ci/run", *others)
         if path.is_file() and re.match(r"#!/bin/(ba)?sh|# shellcheck shell=", first_line(path))
     )
 
