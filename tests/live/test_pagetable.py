@@ -183,6 +183,20 @@ def test_both_sources_agree_on_large_siblings(make_zone):
     assert snapshot.zones[0].rss_bytes // PAGE > 40032 + 3011
 
 
+def test_tables_that_differ_in_one_entry(make_zone):
+    """Each is a table of its own, though all others of its entries are known."""
+    zone = make_zone("a")
+    mem = zone.spawn()
+    where = mem.map("anon 20480")
+    before = compare([zone]).zones[0].rss_bytes
+    child = mem.fork()
+    forked = compare([zone]).zones[0].rss_bytes
+    for page in range(5, 20480, 512):
+        mem.write(where, page, 1, child)
+    assert compare([zone]).zones[0].rss_bytes == forked + 40 * PAGE
+    assert forked - before < 1000 * PAGE  # the child's own; its copies of the parent's tables count nothing
+
+
 def test_more_threads_than_processors(make_zone):
     zones = [make_zone(name) for name in ("a", "b")]
     for zone in zones:

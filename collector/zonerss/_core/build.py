@@ -55,7 +55,7 @@ SOURCES = (
 )
 # Where there is no skeleton, bpf/build has said what is missing, and lib has no pagetable_open().
 PAGETABLE_HEADERS = ("pagetable_source.h",)
-PAGETABLE_SOURCES = ("pagetable.c", "pagetable_load.c", "seen.c")
+PAGETABLE_SOURCES = ("pagetable.c", "pagetable_load.c", "known.c")
 FLAGS = [
     *("-O2", "-g", "-std=gnu17", "-D_GNU_SOURCE", "-pthread"),
     *("-Wall", "-Wextra", "-Werror=implicit-function-declaration"),

@@ -13,11 +13,11 @@
 
 #include "foreign.h"
 #include "jobs.h"
+#include "known.h"
 #include "marker.h"
 #include "pageflags.h"
 #include "pagetable_object.h"
 #include "pool.h"
-#include "seen.h"
 #include "slices.h"
 
 // Bits of an entry. Where PRESENT is clear but the entry is not, all address bits are inverted (L1TF).
@@ -75,7 +75,7 @@ struct walker {
 	struct streak streak;
 	struct side idle, kept; // where entries are told apart; marker and streak are then the third side
 	struct gathering gathering;
-	struct seen_tables *seen;
+	struct known_tables *known;
 	struct walk_job *job;
 	uint64_t huge_zero; // frame of the huge zero page once it was met
 	uint64_t reads, faults, retries;
@@ -212,7 +212,6 @@ struct run {
 	uint64_t frame_mask;
 	struct frame_range ram; // frames of one range
 	uint64_t zero_pfn;
-	uint64_t bare; // bits of an entry that is kept as seen
 };
 
 // How many frames above the first of the range an entry's frame is; a huge number if the entry is not plainly
@@ -234,33 +233,15 @@ static inline bool take_plain(struct run *r, uint64_t entry)
 	return streak_take(&r->streak, pfn, pfn != r->zero_pfn);
 }
 
-// Returns how many entries were taken, up to one that take_plain() will not take. seen: NULL, or what was seen of them.
-static __attribute__((noinline)) uint32_t take_run(struct run *run, const uint64_t *entries, uint64_t *seen,
-						   uint32_t count)
+// Returns how many entries were taken, up to one that take_plain() will not take.
+static __attribute__((noinline)) uint32_t take_run(struct run *run, const uint64_t *entries, uint32_t count)
 {
 	struct run r = *run;
 	uint32_t i = 0;
-	while (i < count) {
-		if (seen)
-			i += seen_same(entries + i, seen + i, count - i, r.bare, &r.streak.known);
-		uint32_t stop = i + SEEN_STRIDE < count ? i + SEEN_STRIDE : count;
-		for (; i < stop && take_plain(&r, entries[i]); i++)
-			if (seen)
-				seen[i] = entries[i] & r.bare;
-		if (i < stop)
-			break;
-	}
+	while (i < count && take_plain(&r, entries[i]))
+		i++;
 	*run = r;
 	return i;
-}
-
-// What was seen of the table that a copy is of; NULL: nothing is kept of it.
-static uint64_t *seen_of(struct walker *w, const struct pagetable_copy *copy)
-{
-	if (copy->entries < SEEN_STRIDE || !worker_has_siblings(&w->worker))
-		return NULL;
-	uint64_t *seen = seen_find(w->seen, w->marker.owner, copy->address);
-	return seen ? seen + (copy->address >> PAGE_SHIFT) % SEEN_ENTRIES : NULL;
 }
 
 // A present entry that the run did not take.
@@ -274,19 +255,20 @@ static void take_present(struct walker *w, struct run *run, uint64_t entry, uint
 		streak_learn(&run->streak, &w->marker, pfn, before);
 }
 
-static void take_table(struct walker *w, const struct pagetable_copy *copy, const uint64_t *entries)
+// Takes each entry. true: all that is there are present entries, so that their masked words say all there is to say.
+static bool take_entries(struct walker *w, const struct pagetable_copy *copy, const uint64_t *entries)
 {
 	struct run run = {
 		.streak = w->streak,
 		.frame_mask = w->frame_mask,
 		.ram = w->ram,
 		.zero_pfn = w->host->zero_pfn,
-		.bare = w->frame_mask | ENTRY_PRESENT | ENTRY_SPECIAL,
 	};
 	uint32_t count = copy->entries, traits = copy->traits;
-	uint64_t *seen = seen_of(w, copy);
+	bool plain = true;
 	streak_kind(&run.streak, &w->marker, kind_of_copy(traits));
-	for (uint32_t i = 0; (i += take_run(&run, entries + i, seen ? seen + i : NULL, count - i)) < count; i++) {
+	for (uint32_t i = 0; (i += take_run(&run, entries + i, count - i)) < count; i++) {
+		plain = plain && entries[i] & ENTRY_PRESENT;
 		if ((entries[i] & (ENTRY_PRESENT | ENTRY_SPECIAL)) == ENTRY_PRESENT)
 			take_present(w, &run, entries[i], traits);
 		else
@@ -296,6 +278,35 @@ static void take_table(struct walker *w, const struct pagetable_copy *copy, cons
 	w->job->rss_pages += run.streak.known;
 	run.streak.known = 0;
 	w->streak = run.streak;
+	return plain;
+}
+
+static void take_table(struct walker *w, const struct pagetable_copy *copy, const uint64_t *entries)
+{
+	struct walk_job *job = w->job;
+	if (copy->entries < KNOWN_LEAST || copy->traits & PAGETABLE_HUGETLB || !worker_has_siblings(&w->worker)) {
+		take_entries(w, copy, entries);
+		return;
+	}
+	// All other bits differ between processes without saying anything about the frame.
+	uint64_t mask = w->frame_mask | ENTRY_PRESENT | ENTRY_SPECIAL;
+	struct known_table table = {
+		.hash = known_hash(&w->known->key, entries, copy->entries, mask),
+		.owner = w->marker.owner,
+		.traits = copy->traits,
+		.entries = copy->entries,
+	};
+	if (known_find(w->known, &table)) {
+		job->rss_pages += table.rss_pages;
+		job->zero_pages += table.zero_pages;
+		return;
+	}
+	uint64_t rss = job->rss_pages, zero = job->zero_pages, refused = job->refused;
+	if (!take_entries(w, copy, entries) || job->refused != refused || w->marker.error)
+		return;
+	table.rss_pages = job->rss_pages - rss;
+	table.zero_pages = job->zero_pages - zero;
+	known_add(w->known, &table);
 }
 
 // The first frame that a leaf of a higher level maps. 0: it maps none that counts.
@@ -396,7 +407,7 @@ static void take_apart(struct walker *w, const struct pagetable_copy *copy, cons
 		side_swap(w, &w->kept);
 		return;
 	}
-	uint64_t idle[SEEN_ENTRIES], others[SEEN_ENTRIES], any_idle = 0, any_other = 0;
+	uint64_t idle[TABLE_ENTRIES], others[TABLE_ENTRIES], any_idle = 0, any_other = 0;
 	for (uint32_t i = 0; i < copy->entries; i++) {
 		bool is_idle = entry_is_idle(entries[i]);
 		any_idle |= idle[i] = is_idle ? entries[i] : 0;
@@ -459,12 +470,12 @@ static void gather_copy(struct walker *w, const struct pagetable_copy *copy, con
 	for (uint32_t i = 0, stop; i < copy->entries; i = stop) {
 		uint64_t start = copy->address + ((uint64_t)i << PAGE_SHIFT);
 		uint64_t page = (start >> PAGE_SHIFT) + copy->skew;
-		uint32_t left = SEEN_ENTRIES - page % SEEN_ENTRIES;
+		uint32_t left = TABLE_ENTRIES - page % TABLE_ENTRIES;
 		bool wanted = false;
 		stop = copy->entries - i < left ? copy->entries : i + left;
 		for (uint32_t at = i; at < stop && !wanted; at++)
 			wanted = is_to_clear(entries[at]);
-		gather_piece(w, page / SEEN_ENTRIES, start, start + ((uint64_t)(stop - i) << PAGE_SHIFT), wanted);
+		gather_piece(w, page / TABLE_ENTRIES, start, start + ((uint64_t)(stop - i) << PAGE_SHIFT), wanted);
 	}
 }
 
@@ -519,7 +530,7 @@ static void gather_cold(struct walker *w, const struct pagetable_copy *copy, con
 			continue;
 		uint32_t kind = cold_kind(w, pfn);
 		if (kind != KINDS)
-			cold_page(w, ((address >> PAGE_SHIFT) + copy->skew) / SEEN_ENTRIES, address, pfn, kind);
+			cold_page(w, ((address >> PAGE_SHIFT) + copy->skew) / TABLE_ENTRIES, address, pfn, kind);
 	}
 }
 
@@ -730,8 +741,7 @@ static int walker_init(struct worker *worker)
 	// MAX_PHYSMEM_BITS less those of the page: bits above are notes about the page (SWP_MIG_YOUNG, SWP_MIG_DIRTY).
 	w->migration_mask = (UINT64_C(1) << (pagetable->state->settings.levels == 5 ? 40 : 34)) - 1;
 	w->huge_zero = UINT64_MAX / 2;
-	w->seen = &pagetable->seen[w->slot];
-	seen_restart(w->seen);
+	w->known = &pagetable->known;
 	memset(w->notes, 0, sizeof(*w->notes));
 	error = markers_init(w);
 	if (error)
@@ -783,6 +793,10 @@ int pagetable_walk(struct pagetable *pagetable, const struct walk_request *reque
 		.release = source_release,
 	};
 	struct walk_request own = *request;
+	uint64_t pages = 0;
+	for (size_t i = 0; i < request->count; i++)
+		pages += request->jobs[i].expected_pages;
+	known_restart(&pagetable->known, pages / TABLE_ENTRIES);
 	own.threads = own.threads < pagetable->threads ? own.threads : pagetable->threads;
 	pthread_mutex_lock(&pagetable->lock);
 	pagetable->references++;

@@ -224,17 +224,13 @@ static void forget_ram(struct pagetable *pagetable)
 
 // ---- the whole ----
 
-#define SEEN_FRAMES 2048 // frames of RAM for one table seen, of 4 KiB: two bytes a frame at most
-
-static int make_seen(struct pagetable *pagetable)
+// Twice as many as all memory fills at once.
+static int make_known(struct pagetable *pagetable)
 {
 	uint64_t frames = 0;
 	for (size_t i = 0; i < pagetable->memory->count; i++)
 		frames += pagetable->memory->ranges[i].count;
-	int error = 0;
-	for (uint32_t i = 0; !error && i < pagetable->workers; i++)
-		error = seen_create(&pagetable->seen[i], frames / SEEN_FRAMES / pagetable->threads);
-	return error;
+	return known_create(&pagetable->known, 2 * frames / TABLE_ENTRIES);
 }
 
 int pagetable_open(const struct pagetable_options *options, int *stage, struct pagetable **ret)
@@ -252,7 +248,7 @@ int pagetable_open(const struct pagetable_options *options, int *stage, struct p
 	pagetable->boot_offset_ns = options->boot_offset_ns;
 	uint64_t *secret = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
 	bool known = know_ram(pagetable, options->ram, options->ram_ranges) > 0;
-	int error = known && secret != MAP_FAILED ? make_seen(pagetable) : -ENOMEM;
+	int error = known && secret != MAP_FAILED ? make_known(pagetable) : -ENOMEM;
 	if (!error)
 		error = getrandom(secret, 16, 0) == 16 ? 0 : -EIO;
 	if (!error) {
@@ -281,8 +277,7 @@ static void unload(struct pagetable *pagetable)
 	if (pagetable->buffers)
 		munmap(pagetable->buffers, (size_t)pagetable->workers * PAGETABLE_BUFFER_BYTES);
 	pagetable_bpf__destroy(pagetable->bpf);
-	for (uint32_t i = 0; i < pagetable->workers; i++)
-		seen_destroy(&pagetable->seen[i]);
+	known_destroy(&pagetable->known);
 	pthread_mutex_destroy(&pagetable->lock);
 	forget_ram(pagetable);
 	free(pagetable);

@@ -6,8 +6,8 @@
 #include <sys/types.h>
 
 #include "kinds.h"
+#include "known.h"
 #include "pagetable_source.h"
-#include "seen.h"
 #include "../../../bpf/pagetable.h"
 
 // Which frames are memory. It does not change, because a worker that was left behind may still look at it.
@@ -29,7 +29,7 @@ struct pagetable {
 	uint32_t references;  // whoever has opened it, and each walk that is not quite over
 	uint64_t used;	      // a bit for each worker that a thread has, even one that was left behind
 	struct memory *memory;
-	struct seen_tables seen[PAGETABLE_WORKERS];
+	struct known_tables known;
 	uint64_t faults, retries, reads;
 };
 

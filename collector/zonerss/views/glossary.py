@@ -38,7 +38,7 @@ WORDS = {
     "process rss": "The sum of the RSS of a zone's processes, as ps tells it: a shared page counts once per process.",
     "uncertainty": "How far rss can be from its value at any one moment of the walk, because processes go on running.",
     "mapped file": "A file, memfd, System V segment or device that processes map, under whatever names.",
-    "seen tables": "Page tables that were copied before in the same walk; equal ones are not counted again.",
+    "known tables": "Page tables of a content that was met before in the same walk; frames are not counted again.",
     "job queue": "The address spaces that are still to be walked. Threads take the next one from it.",
     "table copy": "One record of raw page table entries that the BPF program hands to user space.",
     "host": "What this host offers (files, kernel features, privileges), found once.",
