@@ -16,6 +16,11 @@ def pages_to_bytes(pages: int) -> int:
     return pages * PAGE_BYTES
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """``1 zone``, ``2 zones``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def format_size(size_bytes: int | None) -> str:
     """
     A size in at most five characters: whole K, then M with one decimal below 10, then G and above with one below 100.

@@ -20,8 +20,8 @@ from zonerss.errors import CannotServe, UsageError
 from zonerss.history.recording import Recording
 from zonerss.records.kills import Kill
 from zonerss.snapshot import Snapshot
+from zonerss.units import counted
 from zonerss.views.autopsy import MOST_KILLS, document, render
-from zonerss.views.footer import counted
 from zonerss.views.text import printable
 
 _MINUTES = 300.0

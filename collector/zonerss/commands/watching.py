@@ -16,8 +16,9 @@ from zonerss.commands.options import count, read_rules
 from zonerss.commands.quantities import duration_within
 from zonerss.errors import UnknownZone, UsageError
 from zonerss.snapshot import Observer, Session, Snapshot
+from zonerss.units import counted
 from zonerss.views.document import render_json
-from zonerss.views.footer import counted, remarks
+from zonerss.views.footer import remarks
 from zonerss.views.rows import Layout, render
 from zonerss.views.terminal import Terminal, find_terminal, printing_to
 from zonerss.views.text import fit, printable

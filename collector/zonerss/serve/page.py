@@ -19,10 +19,11 @@ from zonerss.records import Usage
 from zonerss.serve.look import Look
 from zonerss.serve.style import POLICY, STYLE
 from zonerss.snapshot import Snapshot
+from zonerss.units import counted
 from zonerss.views.advice import command_of
 from zonerss.views.bars import GLYPHS
 from zonerss.views.columns import RSS, ZONE, Column, cell, sizes
-from zonerss.views.footer import counted, footer
+from zonerss.views.footer import footer
 from zonerss.views.marks import sentence, sign, verb_of
 from zonerss.views.screen import (
     BARS,

@@ -8,9 +8,9 @@ from typing import Any
 from zonerss.answers.autopsy import Account, Autopsy, Grown
 from zonerss.records import ProcessUsage
 from zonerss.records.kills import Kill, ToldBy
+from zonerss.units import counted
 from zonerss.views.columns import sizes
 from zonerss.views.document import time_text, usage_fields
-from zonerss.views.footer import counted
 from zonerss.views.past import local_time
 from zonerss.views.table import render_rows
 from zonerss.views.text import encodable, printable

@@ -7,10 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from zonerss.cap.status import Status, ZoneForecast, ZoneStatus
-from zonerss.units import PAGE_BYTES, format_percent
+from zonerss.units import PAGE_BYTES, counted, format_percent
 from zonerss.views.columns import ZONE, Column, cell, sizes
 from zonerss.views.document import Listing
-from zonerss.views.footer import counted
 from zonerss.views.table import render_rows
 from zonerss.views.terminal import here
 from zonerss.views.text import encodable, fit, printable

@@ -10,10 +10,9 @@ from typing import Any
 from zonerss.cap.playback import Replayed
 from zonerss.cap.records import Cap
 from zonerss.cap.simulate import Point, Simulated
-from zonerss.units import format_size
+from zonerss.units import counted, format_size
 from zonerss.views.columns import sizes
 from zonerss.views.document import Listing, time_text
-from zonerss.views.footer import counted
 from zonerss.views.run import seconds_text
 from zonerss.views.table import render_rows
 from zonerss.views.terminal import here

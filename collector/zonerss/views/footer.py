@@ -9,7 +9,7 @@ from typing import Any
 from zonerss.census.kinds import rss_of
 from zonerss.records import Cause, Gap, ProcessUsage
 from zonerss.snapshot import Snapshot
-from zonerss.units import pages_to_bytes
+from zonerss.units import counted, pages_to_bytes
 from zonerss.views.columns import sizes
 from zonerss.views.past import as_of
 from zonerss.views.text import printable
@@ -64,11 +64,6 @@ def _together(snapshot: Snapshot, size: Callable[[int | None], str], shown: Sequ
 
 def _zones(snapshot: Snapshot) -> str:
     return counted(sum(len(grouping.zones) for grouping in snapshot.groupings[:1]), "zone")
-
-
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """``1 zone``, ``2 zones``."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def took(duration: timedelta) -> str:

@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from zonerss.answers.marks import ALARMS, Mark, Why
 from zonerss.snapshot import Snapshot
-from zonerss.units import format_percent
+from zonerss.units import counted, format_percent
 from zonerss.views.advice import advise
-from zonerss.views.footer import counted
 from zonerss.views.text import cells, printable, shorten
 
 _NAME = 16

@@ -7,9 +7,8 @@ from typing import Any
 
 from zonerss.answers.recording import Recorded
 from zonerss.records.kills import BoxTally
-from zonerss.units import format_percent, format_size
+from zonerss.units import counted, format_percent, format_size
 from zonerss.views.document import time_text
-from zonerss.views.footer import counted
 from zonerss.views.run import seconds_text
 from zonerss.views.screen import speed_text
 from zonerss.views.text import encodable, printable

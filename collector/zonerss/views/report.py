@@ -9,9 +9,9 @@ from typing import Any
 from zonerss.answers.conditions import Held
 from zonerss.answers.report import Compared, Course, ProcessReport, Report, ZoneReport
 from zonerss.answers.verdict import Met, Verdict, Word
+from zonerss.units import counted
 from zonerss.views.columns import sizes
 from zonerss.views.document import Listing, time_text
-from zonerss.views.footer import counted
 from zonerss.views.past import local_time
 from zonerss.views.run import seconds_text
 from zonerss.views.table import render_rows

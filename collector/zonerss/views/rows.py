@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zonerss.snapshot import Snapshot
+from zonerss.units import counted
 from zonerss.views.columns import Column, of_machine, shown
 from zonerss.views.document import time_text
-from zonerss.views.footer import counted, footer
+from zonerss.views.footer import footer
 from zonerss.views.table import lay_table
 from zonerss.views.text import printable
 

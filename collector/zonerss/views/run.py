@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from zonerss.answers.run import Run, Seen
-from zonerss.units import PAGE_BYTES
+from zonerss.units import PAGE_BYTES, counted
 from zonerss.views.columns import sizes
 from zonerss.views.document import gap_list, time_text, usage_fields
 from zonerss.views.files import file_fields
-from zonerss.views.footer import counted
 from zonerss.views.mappings import full_name
 from zonerss.views.screen import speed_text
 from zonerss.views.table import render_rows

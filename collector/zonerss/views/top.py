@@ -17,7 +17,7 @@ from zonerss.cap.status import ZoneStatus
 from zonerss.census.tree import TreeNode
 from zonerss.records import ProcessUsage, Usage
 from zonerss.snapshot import Snapshot
-from zonerss.units import format_percent, format_size
+from zonerss.units import counted, format_percent, format_size
 from zonerss.views.bars import bar, legend
 from zonerss.views.cap import CAP, COLD, EXCESS, NOVER, POUT, REFAULT, WORKING_SET
 from zonerss.views.columns import (
@@ -41,7 +41,7 @@ from zonerss.views.columns import (
     sort_column,
     user_column,
 )
-from zonerss.views.footer import counted, remarks, took
+from zonerss.views.footer import remarks, took
 from zonerss.views.screen import (
     BARS,
     ORDER,

@@ -8,10 +8,11 @@ from typing import Any
 
 from zonerss.answers.wss import FileTouched, ProcessTouched, TouchedBytes, WorkingSets, ZoneTouched
 from zonerss.records import Cause, Gap
+from zonerss.units import counted
 from zonerss.views.bars import GLYPHS
 from zonerss.views.columns import COMMAND, KIND, NPROC, PID, RSS, ZONE, Column, cell, sizes, user_column
 from zonerss.views.document import Listing, gap_list, header, zone_identity
-from zonerss.views.footer import counted, gap_sentence
+from zonerss.views.footer import gap_sentence
 from zonerss.views.mappings import full_name
 from zonerss.views.table import GAP, render_rows, render_table, sort_records
 from zonerss.views.terminal import Style, here

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zonerss.answers.zone import Page
 from zonerss.records import MAPCOUNT_CLASSES, Mapcounts, Usage
-from zonerss.units import format_percent
+from zonerss.units import counted, format_percent
 from zonerss.views.advice import advise
 from zonerss.views.bars import GLYPHS, bar
 from zonerss.views.columns import (
@@ -25,7 +25,6 @@ from zonerss.views.columns import (
 from zonerss.views.document import gap_list, header, mapcount_fields, process_fields, usage_fields
 from zonerss.views.explain import chain as chain_view
 from zonerss.views.files import file_fields, render_files
-from zonerss.views.footer import counted
 from zonerss.views.past import as_of
 from zonerss.views.screen import speed_text
 from zonerss.views.table import render_rows, render_table

@@ -9,10 +9,11 @@ from typing import Any
 from zonerss.answers.explain.chain import Chain, Step
 from zonerss.answers.explain.difference import Changed, Mover, Share
 from zonerss.snapshot import Snapshot
+from zonerss.units import counted
 from zonerss.views.columns import sizes
 from zonerss.views.document import gap_list, header, time_text
 from zonerss.views.explain.chain import say, step_fields
-from zonerss.views.footer import counted, remarks
+from zonerss.views.footer import remarks
 from zonerss.views.past import local_time
 from zonerss.views.table import render_rows
 from zonerss.views.text import encodable, printable
