@@ -19,6 +19,7 @@
 #include "clock.h"
 #include "slices.h"
 
+#define PAGE_SHIFT 12
 #define WORK_NS UINT64_C(1000000)
 #define MOST_PAUSE_NS UINT64_C(999999999)
 
@@ -61,22 +62,41 @@ static void urgent_end(const struct urgency *before)
 }
 
 // Once much has been done, a sleep of rest times as long.
-static void give_way(uint64_t *worked_ns, uint64_t ns, uint32_t rest)
+static void give_way(uint64_t *worked_ns, uint64_t ns, uint32_t rest, uint64_t *since_ns)
 {
 	*worked_ns += ns;
 	if (*worked_ns < WORK_NS)
 		return;
 	uint64_t sleep_ns = *worked_ns * rest;
 	struct timespec pause = { .tv_nsec = sleep_ns < MOST_PAUSE_NS ? sleep_ns : MOST_PAUSE_NS };
+	__atomic_store_n(since_ns, 0, __ATOMIC_RELAXED);
 	clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+	__atomic_store_n(since_ns, now_ns(), __ATOMIC_RELAXED);
 	*worked_ns = 0;
 }
 
+// Waits until its mmap lock can be had for reading. 0 or a negative errno.
+static int await_lock(int pagemap_fd, const struct slice *slice)
+{
+	uint64_t word;
+	ssize_t got;
+	do
+		got = pread(pagemap_fd, &word, sizeof(word), (slice->start >> PAGE_SHIFT) * sizeof(word));
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return -errno;
+	return got ? 0 : -ESRCH; // of an address space that has been given up there is nothing to read
+}
+
 // 0 or a negative errno.
-static int cold_slice(int pidfd, const struct slice *slice, struct cleared *ret)
+static int cold_slice(int pidfd, int pagemap_fd, const struct slice *slice, struct cleared *ret)
 {
 	struct iovec range = { (void *)slice->start, slice->end - slice->start };
 	for (;;) {
+		__atomic_store_n(&ret->since_ns, now_ns(), __ATOMIC_RELAXED);
+		int gone = await_lock(pagemap_fd, slice);
+		if (gone)
+			return gone;
 		uint64_t began = now_ns();
 		long done = syscall(SYS_process_madvise, pidfd, &range, 1UL, MADV_COLD, 0U);
 		int error = done < 0 ? errno : 0;
@@ -92,19 +112,20 @@ static int cold_slice(int pidfd, const struct slice *slice, struct cleared *ret)
 	}
 }
 
-int clear_by_cold(int pidfd, const struct slice *slices, size_t count, uint32_t rest, const int32_t *stop,
-		  struct cleared *ret)
+int clear_by_cold(int pidfd, int pagemap_fd, const struct slice *slices, size_t count, uint32_t rest,
+		  const int32_t *stop, struct cleared *ret)
 {
 	uint64_t worked_ns = 0;
 	int error = 0;
-	*ret = (struct cleared){ 0 };
+	*ret = (struct cleared){ .since_ns = ret->since_ns };
 	struct urgency before = { 0 };
 	if (count)
 		urgent_begin(&before);
 	for (size_t i = 0; !error && i < count; i++) {
 		uint64_t took_ns = ret->took_ns;
-		error = __atomic_load_n(stop, __ATOMIC_RELAXED) ? -ECANCELED : cold_slice(pidfd, &slices[i], ret);
-		give_way(&worked_ns, ret->took_ns - took_ns, rest);
+		error = __atomic_load_n(stop, __ATOMIC_RELAXED) ? -ECANCELED :
+								  cold_slice(pidfd, pagemap_fd, &slices[i], ret);
+		give_way(&worked_ns, ret->took_ns - took_ns, rest, &ret->since_ns);
 	}
 	urgent_end(&before);
 	return error;

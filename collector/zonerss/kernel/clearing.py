@@ -3,7 +3,8 @@
 A bit that is set later says that the page was touched meanwhile. Two ways:
 
 cold: process_madvise(2) with MADV_COLD (Linux 5.10, commits 9c276cc65a58, ecb8ac8b1f14), in slices of 2 MiB at most,
-which are aligned so that no huge page is split. Each call holds the mmap lock for reading. The bits of pages that are
+which are aligned so that no huge page is split. Each call holds the mmap lock for reading, and waits for it whatever
+signal comes: so pagemap is read before each, which a fatal signal ends. The bits of pages that are
 mapped more than once stay as they are (mm/madvise.c, madvise_cold_or_pageout_pte_range()), and so do those of locked,
 hugetlb and device mappings, which the kernel refuses (EINVAL).
 
@@ -18,9 +19,11 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zonerss._core import ffi, lib
@@ -72,7 +75,7 @@ def clear_by_cold(
 
     :param slices: struct slice *, of the process's address space
     :param count: how many
-    :param patience: seconds that the kernel may take, beyond what the size of the process explains
+    :param patience: seconds that the kernel may take for one call, of 2 MiB at most
     :param rest: how often as long as it works it sleeps
     :param keeps: what the slices belong to: a thread that is left behind may still read them
     :return: what was done; or the gap where the process is not the one that was listed, ended, or could not be cleared
@@ -82,10 +85,13 @@ def clear_by_cold(
     stop = ffi.new("int32_t *")
 
     def clear(row: core.cleared, _: object = keeps) -> int:
-        with opened(roots, task) as pidfd:
-            return lib.clear_by_cold(pidfd, slices, count, rest, stop, row)
+        with opened(roots, task) as pidfd, _opened(roots.proc / str(task.pid) / "pagemap") as pagemap_fd:
+            require_same(roots, task)
+            return lib.clear_by_cold(pidfd, pagemap_fd, slices, count, rest, stop, row)
 
-    return _clear(clear, task, patience + task.rss_pages * _SECONDS_PER_PAGE * rest, stop)
+    return _clear(
+        clear, task, patience, stop, lambda row: 0 < row.since_ns < time.monotonic_ns() - patience * 1e9
+    )
 
 
 def clear_by_clear_refs(
@@ -97,7 +103,7 @@ def clear_by_clear_refs(
     What is left of them is how long its lock may be waited for, which holds it up, too. What clearing takes is expected
     from what the process maps just before: nothing stops it once it has begun.
 
-    :param patience: as of :func:`clear_by_cold`
+    :param patience: seconds that the kernel may take beyond that, and beyond what the size of the process explains
     :return: what was done; or a gap, REFUSED where it is too large
     :raises CannotServe: no thread can be started to do it
     """
@@ -116,7 +122,8 @@ def clear_by_clear_refs(
             _require_memory(roots, task)
         return error
 
-    return _clear(clear, task, patience + stall, ffi.new("int32_t *"))
+    seconds = patience + stall + task.rss_pages * _SECONDS_PER_PAGE
+    return _clear(clear, task, seconds, ffi.new("int32_t *"), lambda _: True)
 
 
 def stall_of(pages: int, entries: int) -> float:
@@ -125,23 +132,38 @@ def stall_of(pages: int, entries: int) -> float:
     return mapped * STALL_SECONDS_PER_PAGE + (entries - mapped) * STALL_SECONDS_PER_ENTRY
 
 
-def _clear(clear: Callable[[core.cleared], int], task: Task, patience: float, stop: Any) -> Clearing | Gap:
+def _clear(
+    clear: Callable[[core.cleared], int],
+    task: Task,
+    seconds: float,
+    stop: Any,
+    is_stuck: Callable[[core.cleared], bool],
+) -> Clearing | Gap:
     row: core.cleared = ffi.new("struct cleared *")
+    row.since_ns = time.monotonic_ns()
     try:
-        error = patiently(lambda: clear(row), task.pid, patience + task.rss_pages * _SECONDS_PER_PAGE)
+        error = patiently(lambda: clear(row), task.pid, seconds, lambda: is_stuck(row))
     except Busy:
         return Gap(task.pid, STEP, Cause.BUSY)
     except OSError as err:
         return gap_of_errno(task.pid, STEP, err.errno or errno.EIO)
     finally:
-        stop[0] = (
-            1  # a thread that is left behind ends where it is, also where a signal has ended the waiting
-        )
+        stop[0] = 1  # who is left behind ends where it is, also where a signal has ended the waiting
     if error == -errno.ETIMEDOUT:
         return Gap(task.pid, STEP, Cause.BUSY, f"its memory was locked for {row.longest_ns / 1e6:.0f} ms")
     if error:
         return gap_of_errno(task.pid, STEP, -error)
     return Clearing(row.longest_ns, row.took_ns, row.refused)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """:raises OSError: it cannot be opened"""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 @contextmanager
@@ -176,10 +198,12 @@ def require_process_madvise(roots: Roots) -> None:
     own = ffi.new("struct cleared *")
     pidfd = os.pidfd_open(os.getpid())
     try:
-        if lib.clear_by_cold(pidfd, _nothing(), 1, 1, ffi.new("int32_t *"), own) == -errno.ENOSYS:
-            raise CannotServe("the kernel has no process_madvise(2): it needs Linux 5.10 or later")
+        with _opened(Path("/proc/self/pagemap")) as pagemap_fd:
+            error = lib.clear_by_cold(pidfd, pagemap_fd, _nothing(), 1, 1, ffi.new("int32_t *"), own)
     finally:
         os.close(pidfd)
+    if error == -errno.ENOSYS:
+        raise CannotServe("the kernel has no process_madvise(2): it needs Linux 5.10 or later")
     for line in (roots.proc / "self" / "status").read_text("utf-8", "replace").splitlines():
         if line.startswith("CapEff:") and not int(line.split()[1], 16) >> _CAP_SYS_NICE & 1:
             raise CannotServe(

@@ -1,9 +1,10 @@
 """Reading what belongs to other processes, without waiting for longer than we want to.
 
-Any user can make a reader of his process, or of a file that it maps, wait in the kernel: the mmap lock is held while
-a FUSE server does not answer a write, and a file of a network file system whose server is gone answers nothing. Such a
-wait can be ended by a fatal signal only. So the call is made by a thread, which is left behind where the call takes
-too long: it ends by itself once the kernel lets it go, and exit does not wait for it.
+Any user can make a reader of his process, or of a file that it maps, wait in the kernel: the mmap lock is held while a
+FUSE server does not answer a write, and a file of a network file system whose server is gone answers nothing. Such a
+wait can be ended by a fatal signal only, and that of process_madvise(2) by none: before each such call pagemap is read,
+which waits for the same lock (clear.h, pageout.h). So the call is made by a thread, which is left behind where the call
+takes too long: it ends by itself once the kernel lets it go, and exit does not wait for it.
 
 A process that made us wait is not asked again for a while, each time for longer, and never while a thread waits for
 it: so there is one thread a process at most.
@@ -177,12 +178,19 @@ def retire_threads() -> None:
         _idle.pop().end()
 
 
-def patiently(call: Callable[[], Result], pid: int, seconds: float = PATIENCE_SECONDS) -> Result:
+def patiently(
+    call: Callable[[], Result],
+    pid: int,
+    seconds: float = PATIENCE_SECONDS,
+    is_stuck: Callable[[], bool] = lambda: True,
+) -> Result:
     """
     What call() says, if it says so in time.
 
     :param call: reads something that belongs to a process, or a file that it maps
     :param pid: the process, for whom the others wait
+    :param seconds: after so many it is asked whether it is stuck, again and again
+    :param is_stuck: False: it takes long because there is much to do, and it is waited for
     :raises Busy: it did not, or has not lately
     :raises CannotServe: no thread can be started to ask
     :raises Exception: what call() raises
@@ -196,7 +204,8 @@ def patiently(call: Callable[[], Result], pid: int, seconds: float = PATIENCE_SE
     asked = _Call(call, pid)
     thread.give(asked)
     try:
-        in_time = asked.wait(seconds)
+        while not (in_time := asked.wait(seconds)) and not is_stuck():
+            pass
     except BaseException:
         if not asked.leave():
             _idle.append(thread)

@@ -7,6 +7,7 @@ import gc
 import os
 import subprocess
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 from tests.unit.builders import members
+from tests.unit.threads import until
 
 from zonerss._core import ffi, lib
 from zonerss.errors import CannotServe
@@ -139,12 +141,41 @@ def test_a_first_thread_that_has_ended_is_not_what_is_cleared(zombie: Task) -> N
 
 def test_it_is_stopped_between_two_calls(child: Task) -> None:
     row = ffi.new("struct cleared *")
-    pidfd = os.pidfd_open(child.pid)
-    try:
-        assert lib.clear_by_cold(pidfd, none(), 1, 1, ffi.new("int32_t *", 1), row) == -errno.ECANCELED
-    finally:
-        os.close(pidfd)
+    assert cleared(child, none(), ffi.new("int32_t *", 1), row) == -errno.ECANCELED
     assert row.slices == 0
+
+
+def cleared(task: Task, slices: object, stop: object, row: object) -> int:
+    """One slice, without a thread."""
+    with open(f"/proc/{task.pid}/pagemap", "rb") as pagemap:
+        pidfd = os.pidfd_open(task.pid)
+        try:
+            return lib.clear_by_cold(pidfd, pagemap.fileno(), slices, 1, 1, stop, row)
+        finally:
+            os.close(pidfd)
+
+
+def test_what_has_executed_another_program_is_not_cleared(child: Task) -> None:
+    """Before each call its pagemap is read, which is of the memory that it was opened with."""
+    with (
+        subprocess.Popen(
+            ["sh", "-c", "read line; exec sleep 1000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as process,
+        open(f"/proc/{process.pid}/pagemap", "rb") as pagemap,
+    ):
+        pidfd = os.pidfd_open(process.pid)
+        try:
+            row = ffi.new("struct cleared *")
+            ask = (pidfd, pagemap.fileno(), none(), 1, 1, ffi.new("int32_t *"), row)
+            assert lib.clear_by_cold(*ask) == 0
+            assert process.stdin
+            process.stdin.write(b"\n")
+            process.stdin.close()
+            until(lambda: Path(f"/proc/{process.pid}/comm").read_text() == "sleep\n", "it is executed")
+            assert lib.clear_by_cold(*ask) == -errno.ESRCH
+        finally:
+            os.close(pidfd)
+            process.kill()
 
 
 @pytest.mark.parametrize(
@@ -161,9 +192,7 @@ def test_the_thread_is_scheduled_afterwards_as_it_was_before(child: Task, policy
         except PermissionError:  # real-time threads are not allowed here: then nobody makes one
             found.append((policy, priority))
             return
-        pidfd = os.pidfd_open(child.pid)
-        lib.clear_by_cold(pidfd, none(), 1, 1, ffi.new("int32_t *"), ffi.new("struct cleared *"))
-        os.close(pidfd)
+        cleared(child, none(), ffi.new("int32_t *"), ffi.new("struct cleared *"))
         found.append((os.sched_getscheduler(0), os.sched_getparam(0).sched_priority))
 
     thread = threading.Thread(target=clear)
@@ -177,6 +206,32 @@ def test_what_is_not_done_in_time_is_a_gap(child: Task, monkeypatch: pytest.Monk
     pauses.note_pause(child.pid)
     monkeypatch.setattr("zonerss.kernel.patience.PAUSES", pauses)
     assert clear_by_cold(HOST, child, none(), 1) == Gap(child.pid, "clear", Cause.BUSY)
+
+
+class Slow:
+    """A kernel that has much to do: each call takes little, all together take long. Or one call does."""
+
+    def __init__(self, calls: int, seconds: float) -> None:
+        self.calls, self.seconds = calls, seconds
+
+    def clear_by_cold(self, *arguments: Any) -> int:
+        row = arguments[-1]
+        for _ in range(self.calls):
+            row.since_ns = time.monotonic_ns()
+            time.sleep(self.seconds)
+            row.since_ns = 0
+            time.sleep(self.seconds)
+        return 0
+
+
+def test_a_large_process_is_waited_for_as_long_as_each_call_is_short(
+    child: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clearing, "lib", Slow(calls=30, seconds=0.01))
+    assert clear_by_cold(HOST, child, none(), 1, patience=0.2) == clearing.Clearing(0, 0)
+    monkeypatch.setattr("zonerss.kernel.patience.PAUSES", Pauses())
+    monkeypatch.setattr(clearing, "lib", Slow(calls=1, seconds=0.6))
+    assert clear_by_cold(HOST, child, none(), 1, patience=0.1) == Gap(child.pid, "clear", Cause.BUSY)
 
 
 def test_who_may_not_advise_others_is_told_so(tmp_path: Path) -> None:

@@ -61,6 +61,21 @@ def test_what_does_not_is_left_behind_and_not_asked_again(pauses):
     assert patiently(lambda: 9, 7) == 9
 
 
+def test_what_is_not_stuck_is_waited_for(pauses):
+    known, _ = pauses
+    let_go, asked = threading.Event(), []
+
+    def is_stuck() -> bool:
+        asked.append(1)
+        if len(asked) == 3:
+            let_go.set()
+        return False
+
+    assert patiently(lambda: let_go.wait() and 5, 7, 0.01, is_stuck) == 5
+    assert len(asked) >= 3
+    assert known.threads == 0
+
+
 def test_the_pause_grows_and_is_forgotten_once_it_answers(pauses):
     known, clock = pauses
     lengths = []
