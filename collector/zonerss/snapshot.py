@@ -34,10 +34,10 @@ from zonerss.kernel.controls import Controls, any_killed
 from zonerss.kernel.meminfo import read_machine
 from zonerss.kernel.names import host_names, unread_sentence
 from zonerss.kernel.patience import PATIENCE_SECONDS
-from zonerss.kernel.proc import TaskList, shared_mm_leaders
+from zonerss.kernel.proc import TaskList, read_tasks, shared_mm_leaders
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.kernel.roster import Roster
-from zonerss.records import Cause, Caveat, Gap, Grouping, Names, ProcessUsage, Usage, Wanted, Zone
+from zonerss.records import Cause, Caveat, Gap, Grouping, Names, ProcessUsage, Task, Usage, Wanted, Zone
 from zonerss.records.machine import Machine
 from zonerss.units import PAGE_BYTES
 from zonerss.walk.host import Host, find_host
@@ -288,6 +288,17 @@ class Session(Observer):
         """
         listed = self._roster.read(find_memory_hierarchy(self._roots))
         return listed, place_tasks(listed.tasks, [zoner(parse_by(by), host_names(self._roots), self._rules)])
+
+    def has_moved(self, by: str, task: Task) -> bool:
+        """
+        Whether a process that was listed is in another zone by now. One that is gone is not.
+
+        :raises UsageError: an unknown by
+        """
+        way = parse_by(by)
+        zone_of = zoner(way, host_names(self._roots), self._rules)
+        now = read_tasks(self._roots, find_memory_hierarchy(self._roots), way.needs_uids, {task.pid})
+        return any(one.start_ticks == task.start_ticks and zone_of(one) != zone_of(task) for one in now.tasks)
 
     def arm(
         self,

@@ -10,6 +10,7 @@ from tests.live.test_cap_hands import (  # noqa: F401  fixtures among them
     pages,
     present,
     test_a_pid_that_was_used_again_between_choice_and_action,
+    test_a_zone_comes_under_its_cap_and_nobody_feels_it,
     test_cold_pages_of_a_file_leave_and_come_back,
     test_each_page_is_in_its_class,
     test_memory_of_each_kind_leaves_into_swap,

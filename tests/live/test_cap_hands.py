@@ -220,10 +220,8 @@ def test_a_zone_that_was_not_armed_beside_one_that_was(hands, make_zone) -> None
     found = hands.look([a.name, b.name])
     assert found[a.name].classes.cold is not None
     assert found[b.name].classes.cold is None
-    assert {name: bound.processes for name, bound in hands.bound([a.name, b.name]).items()} == {
-        a.name: 1,
-        b.name: 1,
-    }
+    bounds = hands.bounds()
+    assert (bounds[a.name].processes, bounds[b.name].processes) == (1, 1)
 
 
 # ---- paging out, without swap ----------------------------------------------------------------------------
@@ -294,6 +292,73 @@ def test_a_pid_that_was_used_again_between_choice_and_action(hands, zone, mem, d
     assert all(present(file))
 
 
+def test_what_has_moved_to_another_zone_is_left_alone(hands, make_zone, disk_directory) -> None:
+    """That zone may be below its cap, or have none."""
+    zone, other = make_zone("a"), make_zone("b")
+    stays, moves = zone.spawn(), zone.spawn()
+    there, gone = a_file(stays, disk_directory, 101, "stays"), a_file(moves, disk_directory, 211, "moves")
+    armed_and_touched(hands, zone, lambda: None)
+    other.add(moves.pid)
+    step = hands.page_out(zone.name, pages(file=5003))
+    assert (step.left, step.problem) == (
+        pages(file=101),
+        f"process {moves.pid}: it is in another zone by now",
+    )
+    assert not any(present(there))
+    assert all(present(gone))
+    zone.add(moves.pid)
+    armed_and_touched(hands, zone, lambda: None)
+    assert hands.page_out(zone.name, pages(file=5003)).left == pages(file=211)
+
+
+AGAIN = """
+import ctypes, mmap, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+file, size, address, fixed = os.open(sys.argv[1], os.O_RDONLY), int(sys.argv[2]), 0x200000000000, 0x10
+assert libc.mmap(address, size, mmap.PROT_READ, mmap.MAP_SHARED | fixed, file, 0) == address
+for at in range(0, size, 4096):
+    ctypes.string_at(address + at, 1)
+print("ready", flush=True)
+input()
+os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+"""
+"""Maps a file at a fixed address, and executes itself when it is told to."""
+
+
+def test_what_has_executed_another_program_is_left_alone(hands, zone, mem, disk_directory) -> None:
+    """Its new program maps the same pages at the same addresses, and has just used them."""
+    a_file(mem, disk_directory, 211)
+    mem.end()
+    with subprocess.Popen(
+        [sys.executable, "-c", AGAIN, disk_directory / "file", str(211 * PAGE)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout.readline() == "ready\n"
+            zone.add(process.pid)
+            file = Range(process.pid, 0x200000000000, 211)
+            armed_and_touched(hands, zone, lambda: None)
+            step = hands.page_out(zone.name, pages(file=101))
+            assert (step.left, step.problem) == (pages(file=101), None)
+            assert 0 < sum(present(file)) < 211  # of its libraries some have left, too
+            process.stdin.write("\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "ready\n"
+            step = hands.page_out(zone.name, pages(file=5003))
+            assert (step.left, step.problem) == (
+                ByKind(),
+                f"process {process.pid}: it has executed another program since",
+            )
+            assert all(present(file))
+            assert hands.back(zone.name).of_bytes == 0
+        finally:
+            process.kill()
+
+
 def test_a_zone_that_ends_in_the_midst(hands, zone, mem, disk_directory, monkeypatch) -> None:
     a_file(mem, disk_directory, 1009)
     armed_and_touched(hands, zone, lambda: None)
@@ -312,7 +377,7 @@ def test_a_zone_that_ends_in_the_midst(hands, zone, mem, disk_directory, monkeyp
     assert 0 < step.left_bytes <= 512 * PAGE  # what the first call did; what ends with it is not ours
     assert hands.back(zone.name).of_bytes == 0
     assert hands.look([zone.name]) == {}
-    assert hands.bound([zone.name]) == {}
+    assert zone.name not in hands.bounds()
     assert hands.page_out(zone.name, pages(file=1009)).left_bytes == 0
 
 
@@ -526,7 +591,7 @@ def test_a_zone_comes_under_its_cap_and_nobody_feels_it(hands, make_zone, disk_d
             major_faults(table.mem.pid),
             major_faults(table.neighbour.pid),
         )
-        hands.arm(zone.name)
+        assert hands.arm(zone.name).problem is None
         table.work()
         found = look(hands, zone)
         goal = excess + excess // 20

@@ -60,7 +60,7 @@ def forecast(cap: Cap, look: Look, machine: Machine) -> Forecast:
     """What could be had of a zone as it was at a look."""
     excess = max(look.rss_bytes - cap.cap_bytes, 0)
     cold = look.classes.cold
-    room = swap_room(look, machine)
+    room = swap_room(look.swap_room_bytes, machine)
     painless = None if cold is None else obtainable(cap, cold, room)
     can_reclaim = reclaimable(cap, look, machine, painless or ByKind())
     short = None if painless is None else max(excess - painless.total_bytes - can_reclaim, 0)
@@ -88,10 +88,14 @@ def goal(cap: Cap, rss_bytes: int) -> int:
     return max(min(excess + cap.cap_bytes * OVERSHOOT_PERCENT // 100, rss_bytes - cap.floor_bytes), 0)
 
 
-def swap_room(look: Look, machine: Machine) -> int:
-    """Free swap that may be filled with a zone's memory, in bytes."""
+def swap_room(limit_bytes: int | None, machine: Machine) -> int:
+    """
+    Free swap that may be filled with a zone's memory, in bytes.
+
+    :param limit_bytes: what the limits of its cgroup leave; None: none limits it
+    """
     room = max(machine.swap_free_bytes - machine.swap_bytes // SWAP_RESERVE, 0)
-    return room if look.swap_room_bytes is None else max(min(room, look.swap_room_bytes), 0)
+    return room if limit_bytes is None else max(min(room, limit_bytes), 0)
 
 
 def obtainable(cap: Cap, pages: ByKind, room_bytes: int) -> ByKind:
@@ -116,7 +120,7 @@ def reclaimable(cap: Cap, look: Look, machine: Machine, first: ByKind) -> int:
     cold = look.classes.cold_several
     if cold is None or why_not_reclaim(cap, look, machine) is not None:
         return 0
-    room = max(swap_room(look, machine) - first.swap_backed_bytes, 0)
+    room = max(swap_room(look.swap_room_bytes, machine) - first.swap_backed_bytes, 0)
     return cold.file_bytes + min(cold.swap_backed_bytes, room)
 
 
@@ -129,7 +133,7 @@ def why_not_reclaim(cap: Cap, look: Look, machine: Machine) -> str | None:
 
 def why_never_reclaim(cap: Cap, look: Look, machine: Machine) -> str | None:
     """Likewise, even if all that several processes map were known to be cold."""
-    taken = {"file", "anon", "shmem"} if swap_room(look, machine) else {"file"}
+    taken = {"file", "anon", "shmem"} if swap_room(look.swap_room_bytes, machine) else {"file"}
     if "reclaim" not in cap.may:
         return "the rule does not allow memory.reclaim"
     if not taken <= cap.may:
@@ -145,6 +149,6 @@ def why_never_reclaim(cap: Cap, look: Look, machine: Machine) -> str | None:
 
 def can_be_had(cap: Cap, look: Look, machine: Machine) -> bool:
     """Whether anything of a zone could be taken if all of it were cold."""
-    if obtainable(cap, look.classes.own, swap_room(look, machine)).total_bytes:
+    if obtainable(cap, look.classes.own, swap_room(look.swap_room_bytes, machine)).total_bytes:
         return True
     return bool(look.classes.several.total_bytes) and why_never_reclaim(cap, look, machine) is None

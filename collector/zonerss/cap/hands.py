@@ -14,7 +14,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from zonerss.cap.forecast import SWAP_RESERVE
+from zonerss.cap.forecast import SWAP_RESERVE, swap_room
 from zonerss.cap.look import Arming, look, machine_of, scanned_in
 from zonerss.cap.records import KINDS, Armed, Back, Bound, ByKind, Look, Machine, Step
 from zonerss.census.census import Census
@@ -25,7 +25,7 @@ from zonerss.kernel import pageout
 from zonerss.kernel.cgroupfs import MemoryHierarchy, find_memory_hierarchy
 from zonerss.kernel.clearers import scanned_pages
 from zonerss.kernel.memcg import read_bill
-from zonerss.kernel.meminfo import read_machine
+from zonerss.kernel.memcg import swap_room as limited_swap_room
 from zonerss.kernel.pageout import PagedOut, Run, page_out, pages_present
 from zonerss.kernel.patience import PATIENCE_SECONDS
 from zonerss.kernel.reclaim import reclaim
@@ -110,20 +110,13 @@ class Hands:
 
     # ---- looking -----------------------------------------------------------------------------------------
 
-    def zones(self) -> Collection[str]:
-        """The names of all zones that have a process now."""
-        there = {zones[0].name for _, zones in self._session.place(self._by)[1]}
-        self._forget(tuple(self._held), there)
-        return there
-
-    def bound(self, zones: Collection[str]) -> dict[str, Bound]:
-        """What the rss of each cannot be above; those that have no process are missing."""
+    def bounds(self) -> dict[str, Bound]:
+        """What the rss of each zone cannot be above, of all that have a process now. Of others nothing is kept."""
         at_ns = time.monotonic_ns()
         pages: dict[str, list[int]] = {}
         for task, (zone, *_) in self._session.place(self._by)[1]:
-            if zone.name in zones:
-                pages.setdefault(zone.name, []).append(task.rss_pages)
-        self._forget(zones, pages.keys())
+            pages.setdefault(zone.name, []).append(task.rss_pages)
+        self._held = {name: held for name, held in self._held.items() if name in pages}
         return {
             name: Bound(name, at_ns, pages_to_bytes(sum(found)), len(found)) for name, found in pages.items()
         }
@@ -140,8 +133,9 @@ class Hands:
 
     def look(self, zones: Collection[str]) -> dict[str, Look]:
         """
-        An exact walk, for all zones at once; those that have no process are missing. What is cold is told of zones
-        that were armed long enough ago, and where it is is kept for :meth:`page_out`.
+        An exact walk, for all zones at once; those of which no process was seen are missing, because they have none, or
+        because none could be read. What is cold is told of zones that were armed long enough ago, and where it is is
+        kept for :meth:`page_out`.
 
         :raises CannotServe: this host does not tell accessed bits
         """
@@ -157,13 +151,7 @@ class Hands:
             held.cgroup = seen.cgroup
             held.ranges = found.ranges if name in armings else None
             held.at.clear()
-        self._forget(zones, found.looks.keys())
         return dict(found.looks)
-
-    def _forget(self, zones: Collection[str], there: Collection[str]) -> None:
-        """Of those that have ended nothing is known any more."""
-        for name in [name for name in self._held if name in zones and name not in there]:
-            del self._held[name]
 
     # ---- acting ------------------------------------------------------------------------------------------
 
@@ -179,14 +167,17 @@ class Hands:
             armed = self._session.arm(self._by, (zone,), rest=REST)
         except (CannotServe, UnknownZone) as err:
             return Armed(zone, time.monotonic_ns(), str(err))
-        cgroup = next(
-            (one[0].cgroup for _, one in self._session.place(self._by)[1] if one[0].name == zone), None
-        )
+        cgroup = held.cgroup or self._cgroup_of(zone)
         held.arming = Arming(armed, self._armings, scanned_in(find_memory_hierarchy(self._roots), cgroup))
         self._armings += 1
         if armed.cleared or not armed.gaps:
             return Armed(zone, armed.done_ns)
         return Armed(zone, armed.done_ns, _why(armed.gaps[0]))
+
+    def _cgroup_of(self, zone: str) -> str | None:
+        return next(
+            (found.cgroup for _, (found, *_) in self._session.place(self._by)[1] if found.name == zone), None
+        )
 
     def page_out(self, zone: str, pages: ByKind) -> Step:
         """
@@ -200,15 +191,15 @@ class Hands:
             tally.problems.append("it was not looked at since its bits were cleared")
         else:
             try:
-                self._page_out(zone, held, held.ranges, self._allowed(pages, tally), tally)
+                self._page_out(zone, held, held.ranges, self._allowed(held, pages, tally), tally)
             except CannotServe as err:  # what has left until then has left
                 tally.problems.append(str(err))
         return tally.step(zone, "page-out", began_ns, pages.total_bytes)
 
-    def _allowed(self, pages: ByKind, tally: _Tally) -> dict[Kind, int]:
+    def _allowed(self, held: _Held, pages: ByKind, tally: _Tally) -> dict[Kind, int]:
         """In pages: what needs swap is no more than may be filled of it now, whatever was free before."""
         wanted = {_KINDS[kind]: pages.of(kind) // PAGE_BYTES for kind in KINDS}
-        free, why = self._swap_room()
+        free, why = self._swap_room(held)
         if pages.swap_backed_bytes and not free:
             tally.problems.append(f"{why}: anon and shmem are left alone")
         for kind in (Kind.ANON, Kind.SHMEM):
@@ -216,13 +207,22 @@ class Hands:
             free -= wanted[kind]
         return wanted
 
-    def _swap_room(self) -> tuple[int, str]:
-        """How many pages may go there now, and why none may."""
-        found = read_machine(self._roots)
-        if found is None or not found.swap_bytes:
+    def _swap_room(self, held: _Held) -> tuple[int, str]:
+        """
+        How many pages of a zone may go there now, and why none may. Zones below a common limit fill it together: so
+        what it leaves is read anew, too.
+
+        :raises CannotServe: /proc/meminfo cannot be read
+        """
+        machine = machine_of(self._roots)
+        if not machine.swap_bytes:
             return 0, "there is no swap"
-        free = found.swap_free_bytes - found.swap_bytes // SWAP_RESERVE
-        return max(free, 0) // PAGE_BYTES, f"swap is full up to the last 1/{SWAP_RESERVE}"
+        free = swap_room(None, machine)
+        hierarchy = find_memory_hierarchy(self._roots)
+        limit = None if held.cgroup is None else limited_swap_room(hierarchy, held.cgroup)
+        if limit is not None and limit < free:
+            return limit // PAGE_BYTES, "its cgroup may not use more swap"
+        return free // PAGE_BYTES, f"swap is full up to the last 1/{SWAP_RESERVE}"
 
     def _page_out(
         self, zone: str, held: _Held, ranges: ColdRanges, wanted: Mapping[Kind, int], tally: _Tally
@@ -239,12 +239,12 @@ class Hands:
                         break
                 if goal <= 0:
                     break
-                if vain >= _VAIN_CALLS and not self._goes_on(ranges.tasks[number][0], kind, tally):
+                if vain >= _VAIN_CALLS and not self._goes_on(held, ranges.tasks[number][0], kind, tally):
                     break
 
-    def _goes_on(self, task: Task, kind: Kind, tally: _Tally) -> bool:
+    def _goes_on(self, held: _Held, task: Task, kind: Kind, tally: _Tally) -> bool:
         """Whether other processes' pages of a kind may leave, though this one's do not."""
-        room, why = self._swap_room()
+        room, why = self._swap_room(held)
         if kind is not Kind.FILE and not room:
             tally.problems.append(why)
             return False
@@ -258,6 +258,10 @@ class Hands:
         task = ranges.tasks[number][0]
         first, count = ranges.of(number, kind)
         done, cut = held.at.get((number, kind), (0, 0))
+        if done < count and goal > 0 and self._session.has_moved(self._by, task):
+            tally.problems.append(_why(Gap(task.pid, pageout.STEP, Cause.MOVED)))
+            held.at[number, kind] = count, 0
+            return
         while done < count and goal > 0:
             found = page_out(self._roots, task, first + done, count - done, cut, goal, self._patience)
             if isinstance(found, Gap):
@@ -290,19 +294,29 @@ class Hands:
         refaults = _refaults(hierarchy, held.cgroup)
         try:
             before = self._alone(zone)
-            problem = reclaim(hierarchy, held.cgroup, nbytes)
-            after = self._alone(zone)
+            if problem := reclaim(hierarchy, held.cgroup, nbytes):
+                tally.problems.append(problem)
+            left = self._left_since(zone, before)
         except UnknownZone:
             tally.problems.append("it ended meanwhile")
             return tally.step(zone, "reclaim", began_ns, nbytes)
-        if problem:
-            tally.problems.append(problem)
-        for kind, pages in _left_between(before, after).items():
+        except CannotServe as err:
+            tally.problems.append(f"what has left could not be counted: {err}")
+            return tally.step(zone, "reclaim", began_ns, nbytes)
+        for kind, pages in left.items():
             tally.left[kind] += pages
         if not held.reclaimed_pages:
             held.refaults = refaults
         held.reclaimed_pages += sum(tally.left.values())
         return tally.step(zone, "reclaim", began_ns, nbytes)
+
+    def _left_since(self, zone: str, before: Snapshot) -> dict[Kind, int]:
+        """What has left since a walk. What could not be walked is walked once more: it has left all the same."""
+        try:
+            after = self._alone(zone)
+        except CannotServe:
+            after = self._alone(zone)
+        return _left_between(before, after)
 
     def _alone(self, zone: str) -> Snapshot:
         return self._session.take(self._by, zone=zone, alone=True, processes=True)
@@ -373,6 +387,8 @@ _CAUSES = {
     Cause.EXITED: "it has ended",
     Cause.BUSY: "its memory was locked for too long",
     Cause.REFUSED: "the kernel does not let us",
+    Cause.EXECED: "it has executed another program since",
+    Cause.MOVED: "it is in another zone by now",
 }
 
 

@@ -23,7 +23,7 @@ from zonerss.kernel.reclaim import can_reclaim
 from zonerss.kernel.roots import Roots
 from zonerss.records import Cause, Gap, Usage
 from zonerss.snapshot import Session, Snapshot
-from zonerss.units import pages_to_bytes
+from zonerss.units import counted, pages_to_bytes
 from zonerss.walk.arming import Armed, for_classes
 from zonerss.walk.payers import read_payers
 
@@ -229,11 +229,10 @@ def _problems(session: Session, by: str, gaps: Collection[Gap]) -> dict[str, str
     found: dict[str, list[int]] = {}
     for pid in unseen:
         found.setdefault(zone_of.get(pid, ""), []).append(pid)
-    return {zone: f"{_counted(len(pids))} could not be read" for zone, pids in found.items()}
-
-
-def _counted(number: int) -> str:
-    return "1 process" if number == 1 else f"{number} processes"
+    return {
+        zone: f"{counted(len(pids), 'process', 'processes')} could not be read"
+        for zone, pids in found.items()
+    }
 
 
 def _billed(

@@ -1,7 +1,7 @@
 """The loop of the capper: what the policy decides is done by the hands, and what came of it is told to the policy.
 
     read the caps anew, if their file has changed
-    read each zone's bound, and ask the machine       Acts.bound, Acts.machine
+    read each zone's bound, and ask the machine       Acts.bounds, Acts.machine
     for each zone: decide                             zonerss.cap.policy
     do it                                             Acts
     remember what came of it                          zonerss.cap.policy
@@ -71,17 +71,14 @@ _MOST_KEPT = 1000
 class Acts(Protocol):
     """What the hands do; see :class:`zonerss.cap.hands.Hands`."""
 
-    def zones(self) -> Collection[str]:
-        """The names of all zones that have a process now."""
-
-    def bound(self, zones: Collection[str]) -> dict[str, Bound]:
-        """The cheap upper bound of each; those that have no process are missing."""
+    def bounds(self) -> dict[str, Bound]:
+        """The cheap upper bound of each zone that has a process now."""
 
     def machine(self) -> Machine:
         """The whole machine."""
 
     def look(self, zones: Collection[str]) -> dict[str, Look]:
-        """An exact walk; those that have no process are missing."""
+        """An exact walk; those of which no process was seen are missing."""
 
     def arm(self, zone: str) -> Armed:
         """Clear accessed bits."""
@@ -179,11 +176,10 @@ class Capper:
         :return: whether all wait: nothing is under way
         """
         now_ns = self._clock()
-        known = self._acts.zones()
-        self._read_caps(known, now_ns)
+        bounds = self._acts.bounds()
+        self._read_caps(bounds, now_ns)
         due = [zone for zone in self._held if self._due_ns.get(zone, 0) <= now_ns]
         self._machine = self._acts.machine()
-        bounds = self._acts.bound(due)
         for zone in due:
             self._tell(zone, bounds.get(zone) or Gone(zone, now_ns))
         there = [zone for zone in due if zone in bounds]
@@ -244,7 +240,6 @@ class Capper:
         for zone in ended[: max(len(self._states) - _MOST_KEPT, 0)]:
             del self._states[zone]
             self._asked.pop(zone, None)
-            self._said.pop(zone, None)
             self._said.pop(zone, None)
 
     # ---- what is done ----
@@ -313,11 +308,17 @@ class Capper:
                 self._tell(zone, Failed(zone, self._clock(), "walk", str(err)))
                 self._due_ns[zone] = 0
             return
+        there = self._acts.bounds() if looks.keys() != set(zones) else {}
         for zone in zones:
-            self._tell(zone, looks.get(zone) or Gone(zone, self._clock()))
+            self._tell(zone, looks.get(zone) or self._unseen(zone, zone in there))
             self._due_ns[zone] = 0
             if zone in looks:
                 self._measure_cold(zone, looks[zone])
+
+    def _unseen(self, zone: str, is_there: bool) -> Failed | Gone:
+        if is_there:
+            return Failed(zone, self._clock(), "walk", "none of its processes could be read")
+        return Gone(zone, self._clock())
 
     # ---- what is cold, in a dry run ----
 

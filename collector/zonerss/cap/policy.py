@@ -197,7 +197,7 @@ def next_step(given: Given, state: ZoneState) -> PageOut | Reclaim | None:
 
 def _room(given: Given, state: ZoneState, look: Look) -> int:
     """In swap. The machine is asked before each step; what the cgroup's limit leaves was seen at the look."""
-    room = swap_room(look, given.machine)
+    room = swap_room(look.swap_room_bytes, given.machine)
     if look.swap_room_bytes is None:
         return room
     return max(min(room, look.swap_room_bytes - state.left.swap_backed_bytes), 0)
@@ -440,7 +440,7 @@ def _looked_cold(given: Given, state: ZoneState, look: Look) -> ZoneState:
         return replace(state, phase=Phase.OVER, until_ns=given.now_ns + STALE_NS)
     if next_step(given, state) is None:
         return _pause(given, state, Pause.NOTHING, words.nothing(given.cap, look, given.machine))
-    can = obtainable(given.cap, cold, swap_room(look, given.machine))
+    can = obtainable(given.cap, cold, swap_room(look.swap_room_bytes, given.machine))
     state = replace(state, phase=Phase.TAKING, until_ns=given.now_ns)
     return _says(state, given.now_ns, words.found_cold(given.cap, look, can, _goal(given, look)))
 

@@ -215,7 +215,7 @@ def obstacles(cap: Cap, look: Look, machine: Machine) -> list[str]:
         f"is mapped by several of its processes ({why_not or 'in use'})": several,
         "may not be paged out by its rule": classes.own.total_bytes - own.total_bytes,
     }
-    if not swap_room(look, machine):
+    if not swap_room(look.swap_room_bytes, machine):
         found[f"is anon or shmem ({room})"] = own.swap_backed_bytes
         own = ByKind(0, own.file_bytes, 0)
     if classes.cold is not None:

@@ -140,7 +140,7 @@ def _hold(args: argparse.Namespace, way: str) -> int:
         hands = stack.enter_context(Hands(way, args.source, read_rules(args.rules), args.patience))
         commands = Commands()
         stack.callback(commands.close)
-        caps.check(hands.zones())
+        caps.check(hands.bounds())
         capper = Capper(
             hands,
             caps,

@@ -1,11 +1,11 @@
 """Paging out what a process of its own has not touched for a while.
 
 process_madvise(2) with MADV_PAGEOUT (Linux 5.10, commits 1a4e58cce84e, ecb8ac8b1f14), through a pidfd, so that a pid
-that is used again is not taken for the process. Each call has at most 2 MiB, with the mmap lock held for reading. Of
-what the kernel says ("so many bytes advised") nothing can be told: so /proc/PID/pagemap is read before and after. It
-says also which pages are mapped once (bit 56, Linux 4.2); no others are advised. A large folio goes whole or not at
-all: the kernel would split it, and so unmap all of a file's. Nothing of this stays in the kernel: who is killed in the
-midst of it leaves no limit, no stopped process, nothing to be undone.
+that is used again is not taken for the process; one that has executed another program is not touched. Each call has at
+most 2 MiB, with the mmap lock held for reading. Of what the kernel says ("so many bytes advised") nothing can be told:
+so /proc/PID/pagemap is read before and after. It says also which pages are mapped once (bit 56, Linux 4.2); no others
+are advised. A large folio goes whole or not at all: the kernel would split it, and so unmap all of a file's. Nothing of
+this stays in the kernel: who is killed in the midst of it leaves no limit, no stopped process, nothing to be undone.
 
 What it needs: CAP_SYS_NICE (process_madvise of others), CAP_SYS_PTRACE (ptrace(2), PTRACE_MODE_READ, of processes of
 other users or that are not dumpable; pagemap needs it, too), CAP_SYS_ADMIN (frame numbers in pagemap), and for the
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from zonerss._core import ffi, lib
 from zonerss.kernel.patience import Busy, patiently
-from zonerss.kernel.pidfds import opened, require_same
+from zonerss.kernel.pidfds import has_its_memory, opened, require_same
 from zonerss.kernel.proc import gap_of_errno
 from zonerss.kernel.roots import Roots
 from zonerss.records import Cause, Gap, Task
@@ -126,13 +126,16 @@ def _with_process(
 ) -> Found | Gap:
     """In a thread: with its pidfd and the files of its pages."""
 
-    def call() -> Found:
+    def call() -> Found | Gap:
         with ExitStack() as stack:
             files: core.page_files = ffi.new("struct page_files *")
             files.pidfd = stack.enter_context(opened(roots, task))
             files.pagemap_fd = _opened(stack, roots.proc / str(task.pid) / "pagemap")
             files.kpageflags_fd = _opened(stack, roots.proc / "kpageflags")
             require_same(roots, task)
+            # Of the memory from before there is nothing to read by this pagemap, should it be given up from now on.
+            if not has_its_memory(roots, task):
+                return Gap(task.pid, STEP, Cause.EXECED)
             return act(files)
 
     try:

@@ -31,6 +31,20 @@ def opened(roots: Roots, task: Task) -> Iterator[int]:
         os.close(fd)
 
 
+def has_its_memory(roots: Roots, task: Task) -> bool:
+    """
+    Whether the process has the address space that it was listed with, and has not executed another program since.
+
+    By where its stack begins (/proc/PID/stat, field 28), which is at random. Without address space randomisation the
+    same program, executed anew, is not told from the one before. False, too, where the process has set that itself
+    (prctl(2), PR_SET_MM_START_STACK), or where we may not read it.
+
+    :raises OSError: it is gone
+    """
+    found = parse_stat((roots.proc / str(task.pid) / "stat").read_bytes())
+    return (found.start_ticks, found.startstack) == (task.start_ticks, task.stack_start)
+
+
 def require_same(roots: Roots, task: Task) -> None:
     """
     What was opened by its pid until now is of the process, because that has lived all the while.

@@ -43,7 +43,7 @@ def test_without_swap_only_files_can_be_had() -> None:
 
 def test_swap_is_not_filled_to_the_brim() -> None:
     little = machine(swap_bytes=1600 * M, swap_free_bytes=150 * M)
-    room = swap_room(look(ARMED), little)
+    room = swap_room(None, little)
     assert room == 50 * M
     assert obtainable(cap(0), ByKind(200 * M, 0, 20 * M), room) == ByKind(50 * M, 0, 0)
     assert obtainable(cap(0), ByKind(40 * M, 0, 20 * M), room) == ByKind(40 * M, 0, 10 * M)
@@ -52,7 +52,7 @@ def test_swap_is_not_filled_to_the_brim() -> None:
 def test_a_cgroup_may_have_less_swap_than_there_is() -> None:
     found = look(ARMED, swap_room_bytes=30 * M)
     assert forecast(cap(400 * M), found, machine()).painless == ByKind(30 * M, 50 * M, 0)
-    assert swap_room(look(ARMED, swap_room_bytes=-1), machine()) == 0
+    assert swap_room(-1, machine()) == 0
 
 
 def test_what_the_rule_does_not_allow_cannot_be_had() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,8 +11,9 @@ from tests.unit.builders import members
 
 from zonerss.cap import hands as module
 from zonerss.cap.hands import Hands, _Held
-from zonerss.cap.records import ByKind
-from zonerss.errors import CannotServe
+from zonerss.cap.records import ByKind, Machine
+from zonerss.census.kinds import Kind
+from zonerss.errors import CannotServe, UnknownZone
 from zonerss.kernel.pageout import PagedOut
 from zonerss.units import PAGE_BYTES
 
@@ -48,8 +48,8 @@ class Kernel:
         left = 0 if task.pid in self.pinned else min(most, 512)
         return PagedOut(1, 0, min(most, 512), (), left, 0, 0)
 
-    def read_machine(self, _: object) -> SimpleNamespace:
-        return SimpleNamespace(swap_bytes=16 * MIB, swap_free_bytes=self.swap_free_bytes)
+    def machine(self, _: object) -> Machine:
+        return Machine(0, 64 * MIB, 0, 16 * MIB, self.swap_free_bytes, False)
 
 
 @pytest.fixture
@@ -60,7 +60,8 @@ def hands() -> Iterator[Hands]:
 
 def acting(hands: Hands, monkeypatch: pytest.MonkeyPatch, kernel: Kernel, pids: Sequence[int]) -> None:
     monkeypatch.setattr(module, "page_out", kernel.page_out)
-    monkeypatch.setattr(module, "read_machine", kernel.read_machine)
+    monkeypatch.setattr(module, "machine_of", kernel.machine)
+    monkeypatch.setattr(module.Session, "has_moved", lambda *_: False)
     hands._held["a"] = _Held(ranges=Ranges(pids))  # type: ignore[arg-type]
 
 
@@ -81,7 +82,7 @@ def test_the_last_of_swap_is_left_to_others_whatever_was_decided(
     acting(hands, monkeypatch, kernel, [7])
     kernel.swap_free_bytes = 3 * MIB
     assert hands.page_out("a", ByKind(anon_bytes=8 * MIB)).left == ByKind(anon_bytes=2 * MIB)
-    kernel.swap_free_bytes = MIB - PAGE_BYTES
+    kernel.swap_free_bytes = MIB + 1  # less than a page more than what is left
     step = hands.page_out("a", ByKind(anon_bytes=8 * MIB))
     assert (step.left_bytes, step.problem) == (
         0,
@@ -97,5 +98,61 @@ def test_what_had_left_before_it_failed_is_told(hands: Hands, monkeypatch: pytes
 
 def test_of_a_zone_that_is_not_there_any_more_nothing_is_kept(hands: Hands) -> None:
     hands._held["no such zone"] = _Held()
-    assert "no such zone" not in hands.zones()
+    assert "no such zone" not in hands.bounds()
     assert "no such zone" not in hands._held
+
+
+def reclaiming(hands: Hands, monkeypatch: pytest.MonkeyPatch, walks: Sequence[Any]) -> list[int]:
+    """Hands of a zone whose walks come out so; what memory.reclaim is asked for."""
+    asked, left = [], iter(walks)
+
+    def alone(_: str) -> Any:
+        found = next(left)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    monkeypatch.setattr(hands, "_alone", alone)
+    monkeypatch.setattr(module, "reclaim", lambda _hierarchy, _cgroup, size: asked.append(size))
+    monkeypatch.setattr(module, "_left_between", lambda before, after: {Kind.ANON: before - after})
+    hands._held["a"] = _Held(cgroup="/a")
+    return asked
+
+
+def test_what_has_left_is_counted_by_another_walk_where_the_first_fails(
+    hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = reclaiming(hands, monkeypatch, [1000, CannotServe("no thread can be started"), 900])
+    step = hands.reclaim("a", 8 * MIB)
+    assert (asked, step.left, step.problem) == ([8 * MIB], ByKind(anon_bytes=100 * PAGE_BYTES), None)
+    assert hands.back("a").of_bytes == 100 * PAGE_BYTES
+
+
+def test_what_could_not_be_counted_is_told(hands: Hands, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = CannotServe("no thread can be started")
+    asked = reclaiming(hands, monkeypatch, [1000, failed, failed])
+    step = hands.reclaim("a", 8 * MIB)
+    assert (asked, step.left_bytes) == ([8 * MIB], 0)
+    assert step.problem == "what has left could not be counted: no thread can be started"
+
+
+def test_of_a_zone_that_ended_meanwhile_nothing_has_left(
+    hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reclaiming(hands, monkeypatch, [1000, UnknownZone("there is no zone a", "a")])
+    step = hands.reclaim("a", 8 * MIB)
+    assert (step.left_bytes, step.problem) == (0, "it ended meanwhile")
+
+
+def test_zones_below_one_limit_of_swap_fill_it_together(
+    hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it leaves is read before each step, whatever it left at the look."""
+    acting(hands, monkeypatch, Kernel(), [7])
+    hands._held["a"].cgroup = "/parent/a"
+    for room, left in ((2 * MIB, 2 * MIB), (0, 0)):
+        monkeypatch.setattr(module, "limited_swap_room", lambda *_, room=room: room)
+        hands._held["a"].at.clear()
+        step = hands.page_out("a", ByKind(anon_bytes=4 * MIB))
+        assert step.left_bytes == left
+    assert step.problem == "its cgroup may not use more swap: anon and shmem are left alone"

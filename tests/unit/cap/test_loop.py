@@ -44,6 +44,8 @@ class Pretend:
     fails: str = ""
     reclaiming: bool = False
     left: int = 0
+    stuck: frozenset[str] = frozenset()
+    """Zones of which no process can be walked."""
 
     def _do(self, what: str, *words: str) -> None:
         self.did.append((what, *words))
@@ -51,20 +53,15 @@ class Pretend:
         if self.fails == what:
             raise CannotServe(f"{what} is not to be had")
 
-    def zones(self) -> Collection[str]:
-        return list(self.model)
-
-    def bound(self, zones: Collection[str]) -> dict[str, Bound]:
-        return {
-            name: Bound(name, self.now_ns, self.model[name].rss, 1) for name in zones if name in self.model
-        }
+    def bounds(self) -> dict[str, Bound]:
+        return {name: Bound(name, self.now_ns, zone.rss, 1) for name, zone in self.model.items()}
 
     def machine(self) -> Machine:
         return Machine(self.now_ns, 4096 * MIB, 2048 * MIB, 0, 0, self.reclaiming)
 
     def look(self, zones: Collection[str]) -> dict[str, Look]:
         self._do("look", *zones)
-        return {name: self._look(name) for name in zones if name in self.model}
+        return {name: self._look(name) for name in zones if name in self.model and name not in self.stuck}
 
     def _look(self, name: str) -> Look:
         zone = self.model[name]
@@ -357,7 +354,7 @@ def test_a_zone_that_is_not_there_yet() -> None:
     hands, said = Pretend({"web": Zone(100 * MIB, 0)}), list[str]()
     rules = tuple(Rule(zone, Cap(zone, 400 * MIB), False, "c.toml:1:1") for zone in ("web", "late"))
     live = LiveCaps(lambda: Caps(rules))
-    live.check(hands.zones())
+    live.check(hands.bounds())
     made = capper(hands, lambda: Caps(rules), said=said)
     run(made, hands, 10)
     assert [zone.zone for zone in made.status().zones] == ["web"]
@@ -435,3 +432,16 @@ def test_below_the_threshold_nothing_is_taken() -> None:
     run(made, hands, 60)
     assert hands.count("page_out") == 0
     assert made.status().threshold == 0.8
+
+
+def test_a_zone_that_could_not_be_walked_has_not_ended() -> None:
+    """All that is known of it stays, and it is looked at again later."""
+    hands, said = Pretend({"web": Zone(100 * MIB, 500 * MIB)}), list[str]()
+    made = capper(hands, lambda: caps(web=400), enforce=True, said=said)
+    hands.stuck = frozenset(["web"])
+    run(made, hands, 5)
+    assert only(made).last_action == "walk failed: none of its processes could be read"
+    hands.stuck = frozenset()
+    run(made, hands, 30)
+    assert only(made).excess_bytes == 0
+    assert "it has no process any more" not in " ".join(said)

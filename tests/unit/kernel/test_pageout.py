@@ -48,8 +48,14 @@ def one_processor() -> Iterator[None]:
 
 @pytest.fixture
 def own() -> Task:
-    ticks = parse_stat(Path("/proc/self/stat").read_bytes()).start_ticks
-    return replace(MEMBER.task, pid=os.getpid(), start_ticks=ticks, walk_tid=os.getpid())
+    row = parse_stat(Path("/proc/self/stat").read_bytes())
+    return replace(
+        MEMBER.task,
+        pid=os.getpid(),
+        start_ticks=row.start_ticks,
+        stack_start=row.startstack,
+        walk_tid=os.getpid(),
+    )
 
 
 class Mapped(NamedTuple):
@@ -211,6 +217,14 @@ def test_a_pid_that_was_used_again_is_no_longer_the_process(own: Task, mapped: M
     assert pages_present(HOST, later, [(mapped.address(0), mapped.address(1))]) == Gap(
         own.pid, "pageout", Cause.EXITED
     )
+    assert mapped.is_present(0)
+
+
+def test_who_has_executed_another_program_is_left_alone(own: Task, mapped: Mapped) -> None:
+    before = replace(own, stack_start=own.stack_start - PAGE_BYTES)
+    execed = Gap(own.pid, "pageout", Cause.EXECED)
+    assert page_out(HOST, before, mapped.slices((0, 9)), 1, 0, 9) == execed
+    assert pages_present(HOST, before, [(mapped.address(0), mapped.address(1))]) == execed
     assert mapped.is_present(0)
 
 
