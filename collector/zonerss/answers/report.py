@@ -33,7 +33,7 @@ from zonerss.units import PAGE_BYTES, format_size, pages_to_bytes
 
 _KINDS = ("anon", "file", "shmem", "hugetlb", "swap")
 _BILLS = ("cache", "slab", "sockets", "kernel")
-_ZONE = ("look", "rss", *_KINDS, "charged", *_BILLS, "uncertainty", "processes")
+_ZONE = ("look", "rss", *_KINDS, "proportional", "charged", *_BILLS, "uncertainty", "processes")
 _PROCESS = ("look", "rss", *_KINDS, "exclusive")
 _NONE = -1
 """Stands for unknown in an array."""
@@ -209,6 +209,7 @@ class Reporter:
             look=look,
             rss=usage.rss_bytes,
             **{kind: getattr(usage, f"{kind}_bytes") for kind in _KINDS},
+            proportional=usage.proportional_bytes,
             charged=usage.charged_bytes,
             cache=usage.cache_unmapped_bytes,
             slab=stat.get("slab"),

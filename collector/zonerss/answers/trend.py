@@ -34,6 +34,10 @@ _NOISES = 6.0
 """And by so many standard deviations of its noise."""
 _NORMAL_999 = 3.29
 _MOST_CORRELATION = 0.9
+_ABOUT = 3
+"""Distances on each side that one is compared with; with fewer in all nothing is said."""
+_HOLE_PART = 2.5
+"""Where the next snapshot is so many times as far away as is usual, one or more are missing."""
 _TAIL_PART = 0.75
 """So much of the course must lie after the last fall for its rise to count as growth."""
 _FALLING_PART = 0.05
@@ -114,6 +118,23 @@ def evenly(seconds: Sequence[float], most: int) -> list[int]:
     if chosen[-1] != last:
         chosen[-1 if place == most - 1 else len(chosen) :] = [last]
     return chosen
+
+
+def holes(seconds: Sequence[float]) -> list[int]:
+    """
+    Where snapshots are missing: the numbers of the times after which the next one comes much too late.
+
+    A distance is compared with the distances about it: the interval may change, and many may be of one moment.
+
+    :param seconds: in order
+    """
+    apart = [late - early for early, late in pairwise(seconds)]
+    found = []
+    for number, distance in enumerate(apart):
+        about = [*apart[max(number - _ABOUT, 0) : number], *apart[number + 1 : number + 1 + _ABOUT]]
+        if len(about) >= _ABOUT and distance > _HOLE_PART * median(sorted(about)):
+            found.append(number)
+    return found
 
 
 def trend_of(points: Sequence[Point], doubt_bytes: int = 0) -> Trend | None:

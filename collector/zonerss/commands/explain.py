@@ -21,12 +21,13 @@ from zonerss.answers.explain.account import (
     explain_machine,
     explain_shmem,
     explain_zone,
+    facts_of,
     look_at_zone,
     pay_matrix,
 )
 from zonerss.answers.explain.difference import changed
 from zonerss.answers.explain.getvmusage import how_mapped, reserved_bytes
-from zonerss.answers.explain.numbers import Facts, everyones
+from zonerss.answers.explain.numbers import everyones
 from zonerss.answers.explain.process import three_ways
 from zonerss.answers.explain.records import Account
 from zonerss.answers.frames import count_kinds
@@ -196,18 +197,8 @@ def _numbers(session: Observer, by: str, account: Account, args: argparse.Namesp
     name, each = account.zone.name, account.snapshot
     chosen = {member.task.pid for member in one_of_each_mm(each.members)}
     processes = [process for process in each.processes or () if process.pid in chosen]
-    rows = everyones(
-        Facts(
-            process_rss_bytes=account.usage.process_rss_bytes,
-            pss_bytes=sum(process.proportional_bytes for process in processes),
-            uss_bytes=sum(process.exclusive_bytes for process in processes),
-            rss_bytes=account.usage.rss_bytes,
-            incore_bytes=None if each.past else _incore_bytes(session, by, name),
-            exclusive_bytes=account.usage.exclusive_bytes,
-            proportional_bytes=account.usage.proportional_bytes,
-            bill=account.cgroup_bill,
-        )
-    )
+    incore = None if each.past else _incore_bytes(session, by, name)
+    rows = everyones(facts_of(account, processes, incore))
     return (
         lambda: chain.document(account, {"numbers": numbers.fields(rows)}),
         lambda: [*numbers.render(name, rows, args.bytes, account.below), *_not_kept(each)],

@@ -4,6 +4,8 @@ The verdict is steady, grows, saw-tooth, bill-only (what the kernel charges grow
 (processes write to memory that they inherited at fork). Each says what it rests on, and what would change it. Two
 recordings are compared: the worst growth first.
 
+--html makes a page of it, with charts, that a browser opens without a network: one file with all that it needs inside.
+
 --fail-on makes it a test: the exit status is 3 where a condition holds, as in --fail-on 'growth(web)>1M/min',
 'rss(web)>80M' (its peak) or 'verdict(*)=grows'.
 """
@@ -11,10 +13,12 @@ recordings are compared: the worst growth first.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from zonerss.answers.closeup import Closeup, closeup
 from zonerss.answers.conditions import Condition, Held, outcomes, parse_conditions
 from zonerss.answers.files import FileUsage, files_usage
 from zonerss.answers.report import Compared, Report, Reporter, compared
@@ -26,8 +30,11 @@ from zonerss.commands.record import DIRECTORY, SUFFIX, own_file
 from zonerss.errors import CannotServe, NotKept, UsageError
 from zonerss.history.recording import Recording
 from zonerss.history.replay import PastSession
+from zonerss.kernel.keeping import demand_replaceable, put_in_place
 from zonerss.snapshot import Snapshot
+from zonerss.units import counted, format_size
 from zonerss.views.document import render_json
+from zonerss.views.html.page import render as render_page
 from zonerss.views.report import (
     condition_lines,
     document,
@@ -37,10 +44,12 @@ from zonerss.views.report import (
     render_markdown,
 )
 from zonerss.views.terminal import find_terminal, printing_to
-from zonerss.views.text import fit
+from zonerss.views.text import fit, printable
 
 MOST_LOOKS = 240
 """Of a longer range so many snapshots are looked at, at even distances."""
+_TICK = timedelta(milliseconds=1)
+"""Times of a recording are in nanoseconds, those of snapshots in microseconds."""
 HOLDS = 3
 """The exit status where a condition of --fail-on holds."""
 
@@ -73,6 +82,11 @@ def prepare(parser: argparse.ArgumentParser) -> None:
     forms = parser.add_mutually_exclusive_group()
     forms.add_argument("--json", action="store_true", help="print JSON (docs/json.md)")
     forms.add_argument("--markdown", action="store_true", help="print Markdown, for a comment on a change")
+    forms.add_argument(
+        "--html",
+        metavar="FILE",
+        help="write a page with charts, which needs no network; -: to standard output (docs/report.md)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -83,11 +97,16 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("report takes two recordings at the most: the second is compared with the first")
     if args.since and args.until and args.since > args.until:
         raise UsageError("--since is later than --until")
+    if args.html is not None:
+        _check_place(args.html, files)
     reports = [read(file, args.by or "zone", args.since, args.until) for file in files]
     report, before = reports[-1], reports[0] if len(reports) == 2 else None
     found = _tested(conditions, report)
     rows = None if before is None else compared(before, report)
-    _print(args, report, before, rows, found)
+    if args.html is not None:
+        _put(args.html, _page(args, report, before, rows, found), report)
+    else:
+        _print(args, report, before, rows, found)
     for line in condition_lines(found):
         print(f"zonerss: {line}", file=sys.stderr)
     return HOLDS if any(held.holding for held in found) else 0
@@ -192,6 +211,81 @@ def _tested(conditions: Sequence[Condition], report: Report) -> list[Held]:
                 f"--fail-on {condition.text} cannot be told of {zone.usage.zone}: {zone.verdict.because}"
             )
     return found
+
+
+# ---- the page --------------------------------------------------------------------------------------------
+
+
+def _check_place(place: str, files: Sequence[str]) -> None:
+    """
+    Before recordings are read, which may take a while.
+
+    :raises CannotServe: no page can be written there
+    :raises UsageError: it is one of the recordings
+    """
+    if place == "-":
+        return
+    if any(os.path.exists(place) and os.path.samefile(place, file) for file in files if os.path.exists(file)):
+        raise UsageError(f"--html {place} is a recording that the page is to be made from: name another file")
+    try:
+        demand_replaceable(place)
+    except OSError as err:
+        raise _cannot_write(place, err) from err
+
+
+def _page(
+    args: argparse.Namespace,
+    report: Report,
+    before: Report | None,
+    rows: Sequence[Compared] | None,
+    found: Sequence[Held],
+) -> str:
+    last = _last(report, args.limit)
+    return render_page(report, last, found, before, rows, args.limit, args.bytes)
+
+
+def _last(report: Report, limit: int | None) -> Closeup | None:
+    """The last snapshot with all that was kept of it; None: it cannot be read so."""
+    began = report.looks[-1].began
+    try:
+        with Recording(report.file) as recording:
+            near = recording.times_between(began - _TICK, began + _TICK)
+            numbers = [number for number, when in near if when == began]
+            if not numbers:
+                return None
+            past = PastSession(recording, file=report.file, number=numbers[-1])
+            snapshot = past.take(report.by, processes=True, controls=True)
+    except CannotServe:
+        return None
+    return closeup(snapshot, [zone.usage.zone for zone in report.zones[:limit]])
+
+
+def _put(place: str, page: str, report: Report) -> None:
+    """
+    :raises CannotServe: it cannot be written
+    """
+    content = page.encode()
+    if place == "-":
+        sys.stdout.buffer.write(content)
+        sys.stdout.flush()
+        return
+    try:
+        put_in_place(place, content)
+    except OSError as err:
+        raise _cannot_write(place, err) from err
+    zones = counted(len(report.zones), "zone")
+    print(
+        f"{printable(place)}: {zones}, {counted(report.snapshots, 'snapshot')}, {format_size(len(content))}"
+    )
+
+
+def _cannot_write(place: str, err: OSError) -> CannotServe:
+    return CannotServe(
+        f"cannot write the page: {err.strerror or err}" + (f": {place}" if err.strerror else "")
+    )
+
+
+# ---- text and documents ----------------------------------------------------------------------------------
 
 
 def _print(

@@ -50,8 +50,8 @@ def render(report: Report, limit: int | None = None, in_bytes: bool = False) -> 
             [False, True, True, False, False, False, False, True],
         )
         lines += _left_out(len(growing) - _PROCESSES, "process", "processes")
-    lines += [line for zone in shown if _is_told(zone) for line in ["", *_told(zone)]]
-    return [*lines, "", *_remarks(report)]
+    lines += [line for zone in shown if is_told(zone) for line in ["", *_told(zone)]]
+    return [*lines, "", *remarks(report)]
 
 
 def _figures(course: Course, size: Size) -> list[str]:
@@ -80,7 +80,8 @@ def _pace(bytes_per_second: float, size: Size) -> str:
     return f"{'-' if bytes_per_second < 0 else '+'}{size(whole)}/min"
 
 
-def _is_told(zone: ZoneReport) -> bool:
+def is_told(zone: ZoneReport) -> bool:
+    """Whether its verdict is worth a sentence: all but steady."""
     return zone.verdict.word not in (None, Word.STEADY)
 
 
@@ -108,7 +109,8 @@ def _left_out(count: int, one: str = "zone", more: str = "zones") -> list[str]:
     return [f"{counted(count, one, more)} more (--limit)."] if count > 0 else []
 
 
-def _remarks(report: Report) -> list[str]:
+def remarks(report: Report) -> list[str]:
+    """Of when and how many snapshots it is, how growth is told, and what was left out: a line each, safe to print."""
     began, ended = report.looks[0].began, report.looks[-1].began
     read = (
         ""
@@ -172,9 +174,9 @@ def render_markdown(report: Report, limit: int | None = None, in_bytes: bool = F
         f"- **{escaped(zone.usage.zone)} {word(zone)}**: {escaped(zone.verdict.because)}."
         + (f" {met_text(zone.verdict.meets)}." if zone.verdict.meets else "")
         for zone in report.zones[:limit]
-        if _is_told(zone)
+        if is_told(zone)
     ]
-    return [*lines, *([""] if told else []), *told, "", *map(escaped, _remarks(report)[:1])]
+    return [*lines, *([""] if told else []), *told, "", *map(escaped, remarks(report)[:1])]
 
 
 def markdown_compared(

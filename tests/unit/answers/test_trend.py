@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zonerss.answers.growth import Point
-from zonerss.answers.trend import LEAST_POINTS, MOST_POINTS, Shape, evenly, thinned, trend_of
+from zonerss.answers.trend import LEAST_POINTS, MOST_POINTS, Shape, evenly, holes, thinned, trend_of
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -267,3 +267,34 @@ def test_chosen_times_are_even_whatever_they_are(seconds: list[float], most: int
 def test_after_a_gap_times_are_as_far_apart_as_before():
     seconds = [*range(100), *range(10_000, 10_100)]
     assert [seconds[n] for n in evenly(seconds, 102)] == [0, 75, 10_000, 10_099]
+
+
+# ---- where snapshots are missing ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (range(0, 600, 10), []),
+        ([*range(0, 300, 10), *range(400, 600, 10)], [29]),
+        ([*range(0, 300, 10), *range(310, 600, 10)], []),  # one is missing, which is no more than a delay
+        ([*range(0, 60, 10), *range(36_000, 36_060, 10)], [5]),  # most of the time has none
+        (sorted([*range(0, 3600, 60), *range(1800, 1860, 2)]), []),  # a black box kept many of one minute
+        ([0, 10, 500], []),
+        ([], []),
+        ([3, 3, 3, 3, 3], []),
+    ],
+)
+def test_holes_are_where_snapshots_are_missing(seconds: Sequence[float], expected: list[int]) -> None:
+    assert holes(list(seconds)) == expected
+
+
+@given(
+    st.lists(st.floats(0, 0.2), min_size=5, max_size=60), st.integers(1, 3600), st.integers(1, 40), st.data()
+)
+def test_a_hole_is_found_whatever_the_distance(
+    late: list[float], step: int, count: int, chosen: st.DataObject
+) -> None:
+    at = chosen.draw(st.integers(0, len(late) - 2))
+    seconds = [step * (n + late[n]) + (step * (count + 3) if n > at else 0) for n in range(len(late))]
+    assert holes(seconds) == [at]

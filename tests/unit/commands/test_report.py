@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 from tests.unit.history.moments import Host
+from tests.unit.views.html.pages import Page
 
 from zonerss.commands import main, report
 from zonerss.history.keeper import Keeper
@@ -255,3 +258,99 @@ def test_the_recording_of_this_host_is_the_default(
 ) -> None:
     monkeypatch.setattr(report, "own_file", lambda: str(made))
     assert told(capsys)["file"] == str(made)
+
+
+# ---- the page --------------------------------------------------------------------------------------------
+
+
+def put(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    assert main(["report", "--no-config", *map(str, words)]) == 0
+    return capsys.readouterr().out
+
+
+def test_a_page_is_written(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = tmp_path / "out.html"
+    said = put(capsys, made, "--html", place)
+    assert said.startswith(f"{place}: 3 zones, {LOOKS} snapshots, ")
+    found = Page(place.read_text("utf-8"))
+    assert list(found.dangers()) == []
+    assert [words.split()[0] for words in found.words("summary") if "grows" in words] == ["leaking"]
+    assert "sum of process RSS (2 processes)" in found.text
+    assert [path.name for path in tmp_path.iterdir()] == ["out.html"]
+
+
+def test_a_page_to_standard_output(made: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert main(["report", "--no-config", str(made), "--html", "-"]) == 0
+    assert Page(capfdbinary.readouterr().out.decode()).words("h1") == ["zonerss report vm"]
+
+
+def test_a_page_of_two_recordings(
+    made: Path, still: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "out.html"
+    words = ["report", "--no-config", still, made, "--html", place, "--fail-on", "verdict(leaking)=grows"]
+    assert main([*map(str, words)]) == report.HOLDS
+    found = Page(place.read_text("utf-8"))
+    assert found.words("h2")[:3] == ["Conditions", "Compared", "Verdicts"]
+    assert "holds of leaking" in capsys.readouterr().err
+
+
+def test_a_file_that_is_there_is_replaced_and_keeps_its_mode(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, new = tmp_path / "out.html", tmp_path / "new.html"
+    place.write_text("old")
+    place.chmod(0o640)
+    before = place.stat().st_ino
+    put(capsys, made, "--html", place)
+    put(capsys, made, "--html", new)
+    assert place.read_text("utf-8") == new.read_text("utf-8")
+    assert (place.stat().st_mode & 0o777, new.stat().st_mode & 0o777) == (0o640, 0o666 & ~umask())
+    assert place.stat().st_ino != before
+
+
+def umask() -> int:
+    found = os.umask(0)
+    os.umask(found)
+    return found
+
+
+def test_nothing_is_written_over_what_is_no_regular_file(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    victim, pipe, link = tmp_path / "victim", tmp_path / "pipe", tmp_path / "link"
+    victim.write_text("kept")
+    link.symlink_to(victim)
+    os.mkfifo(pipe)
+    for place in (link, pipe, tmp_path):
+        status, said = refused(capsys, made, "--html", place)
+        assert status == 1
+        assert f"{place} is no regular file" in said
+    assert refused(capsys, made, "--html", tmp_path / "none" / "x.html")[0] == 1
+    assert victim.read_text() == "kept"
+    assert link.is_symlink()
+
+
+def test_what_cannot_be_written_whole_leaves_what_was_there(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "out.html"
+    place.write_text("old")
+
+    def full(fd: int, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("zonerss.kernel.keeping.os.write", full)
+    status, said = refused(capsys, made, "--html", place)
+    monkeypatch.undo()
+    assert (status, place.read_text()) == (1, "old")
+    assert said == f"zonerss: cannot write the page: No space left on device: {place}\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.html"]
+
+
+def test_a_page_never_replaces_its_recording(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = made.read_bytes()
+    status, said = refused(capsys, made, "--html", made)
+    assert status == 2
+    assert "is a recording that the page is to be made from" in said
+    assert made.read_bytes() == before

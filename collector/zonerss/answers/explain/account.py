@@ -29,6 +29,7 @@ from zonerss.answers.explain.chain import (
     shares_of,
 )
 from zonerss.answers.explain.machine import machine_chain
+from zonerss.answers.explain.numbers import Facts
 from zonerss.answers.explain.records import (
     Account,
     Drift,
@@ -43,7 +44,7 @@ from zonerss.answers.files import files_usage
 from zonerss.census.usage import Member, zone_names
 from zonerss.errors import NotKept, UnknownZone
 from zonerss.evidence import Evidence
-from zonerss.records import Cause, Usage, Zone
+from zonerss.records import Cause, ProcessUsage, Usage, Zone
 from zonerss.records.bills import Bill, Billed
 from zonerss.records.files import MappedFile, OpenFiles
 from zonerss.snapshot import Observer, Snapshot
@@ -156,6 +157,25 @@ def account_of(
         attempt,
         cgroup_bill,
         tuple(other.name for other in zones if other.cgroup in below),
+    )
+
+
+def facts_of(account: Account, processes: Sequence[ProcessUsage], incore_bytes: int | None = None) -> Facts:
+    """
+    What tools make their numbers of a zone from.
+
+    :param processes: of the zone, one of each address space
+    :param incore_bytes: its getvmusage's rss; None: not known
+    """
+    return Facts(
+        process_rss_bytes=account.usage.process_rss_bytes,
+        pss_bytes=sum(process.proportional_bytes for process in processes),
+        uss_bytes=sum(process.exclusive_bytes for process in processes),
+        rss_bytes=account.usage.rss_bytes,
+        incore_bytes=incore_bytes,
+        exclusive_bytes=account.usage.exclusive_bytes,
+        proportional_bytes=account.usage.proportional_bytes,
+        bill=account.cgroup_bill,
     )
 
 

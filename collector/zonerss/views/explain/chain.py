@@ -42,6 +42,24 @@ def say(step: Step) -> str:
 
 def render(account: Account, in_bytes: bool = False) -> list[str]:
     """The chain as a column of sums, one line a step, and remarks below it."""
+    table = render_rows(
+        ["", "BYTES" if in_bytes else "SIZE", "WHAT"],
+        sums(account, in_bytes),
+        [True, False, True],
+        prose=True,
+    )
+    return [
+        f"zone {printable(account.chain.zone)}",
+        "",
+        *table,
+        "",
+        *notes(account),
+        *remarks(account.snapshot),
+    ]
+
+
+def sums(account: Account, in_bytes: bool = False) -> list[list[str]]:
+    """The chain, a row a step: its sign, its size and what it is, safe to print."""
     chain, size = account.chain, sizes(in_bytes)
     rows = [["", size(chain.process_rss_bytes), f"sum of process RSS ({chain.processes} processes)"]]
     for step in chain.steps:
@@ -60,8 +78,7 @@ def render(account: Account, in_bytes: bool = False) -> list[str]:
     if chain.charged_bytes is not None:
         name = "memory.current" if account.bill and account.bill.version == 2 else "memory.usage_in_bytes"
         rows.append(["=", size(chain.charged_bytes), f"charged to {printable(chain.cgroup or '')} ({name})"])
-    table = render_rows(["", "BYTES" if in_bytes else "SIZE", "WHAT"], rows, [True, False, True], prose=True)
-    return [f"zone {printable(chain.zone)}", "", *table, "", *_remarks(account)]
+    return rows
 
 
 def _residual(chain: Chain, bound: str) -> str:
@@ -70,7 +87,8 @@ def _residual(chain: Chain, bound: str) -> str:
     return f"NOT EXPLAINED (more than the kernel's own rounding, {bound})"
 
 
-def _remarks(account: Account) -> list[str]:
+def notes(account: Account) -> list[str]:
+    """What is missing in the chain, and what changed while it was measured: a sentence each."""
     lines = []
     if account.bill is None:
         lines.append("This zone has no cgroup of its own that is charged, so the chain ends at its RSS.")
@@ -88,7 +106,7 @@ def _remarks(account: Account) -> list[str]:
             f"Changed during the measurement: {len(drift.came)} processes came, {len(drift.left)} left, "
             f"the charge changed by {drift.charged_bytes:+,} bytes; measured {account.attempts} times."
         )
-    return [*lines, *remarks(account.snapshot)]
+    return lines
 
 
 def document(account: Account, extra: dict[str, Any] | None = None) -> dict[str, Any]:

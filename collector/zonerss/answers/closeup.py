@@ -1,0 +1,121 @@
+"""The last snapshot of a recording, close up: how each zone's numbers are joined, and who shares with whom.
+
+It is one snapshot, of one moment, so all of its figures add up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from zonerss.answers.explain.account import account_of, facts_of
+from zonerss.answers.explain.numbers import Number, everyones
+from zonerss.answers.explain.records import Account
+from zonerss.answers.share import Pair, pairs, pairs_among
+from zonerss.census.kinds import Kind
+from zonerss.census.parts import NO_GROUP
+from zonerss.census.usage import one_of_each_mm, zone_names
+from zonerss.records import ProcessUsage
+from zonerss.snapshot import Snapshot
+from zonerss.units import PAGE_BYTES
+
+HEAT_ZONES = 24
+"""So many zones are set against each other: those that share most."""
+MOST_PAIRS = 20
+"""So many pairs of all zones are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """A zone's share of the machine's frames, each frame divided by the zones that map it. In bytes, rounded."""
+
+    zone: str
+    anon_bytes: int
+    file_bytes: int
+    shmem_bytes: int
+
+    @property
+    def bytes(self) -> int:
+        """All of it. The portions of all zones add up to the machine's rss."""
+        return self.anon_bytes + self.file_bytes + self.shmem_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Closeup:
+    """What one snapshot tells of each of its zones."""
+
+    snapshot: Snapshot
+    portions: Sequence[Portion]
+    """Largest first."""
+    accounts: Mapping[str, Account]
+    """The chain of each zone that was asked for."""
+    numbers: Mapping[str, Sequence[Number]]
+    """What each tool prints of it."""
+    heat_zones: Sequence[str]
+    """Those that share most, most first; none where nobody shares anything."""
+    heat: Sequence[Pair]
+    """What each two of these both map, if anything, most first."""
+    pairs: Sequence[Pair]
+    """The pairs of all zones that share most."""
+    pair_count: int
+    """How many pairs share anything."""
+
+
+def closeup(snapshot: Snapshot, wanted: Collection[str]) -> Closeup:
+    """
+    A snapshot with its evidence and its processes, close up.
+
+    :param wanted: the zones whose chains and numbers are asked for; those that are not in it are passed over
+    """
+    names = zone_names(snapshot.members)
+    sharing = sorted(
+        (usage for usage in snapshot.zones if usage.shared_bytes),
+        key=lambda usage: (-(usage.shared_bytes or 0), usage.zone),
+    )
+    heat_zones = [usage.zone for usage in sharing[:HEAT_ZONES]]
+    most, count = pairs(snapshot.parts, names, MOST_PAIRS)
+    accounts = _accounts(snapshot, set(wanted))
+    of_zone = _address_spaces(snapshot)
+    return Closeup(
+        snapshot,
+        _portions(snapshot),
+        accounts,
+        {name: everyones(facts_of(account, of_zone.get(name, ()))) for name, account in accounts.items()},
+        heat_zones,
+        pairs_among(snapshot.parts, names, heat_zones) if heat_zones else (),
+        most,
+        count,
+    )
+
+
+def _accounts(snapshot: Snapshot, wanted: Collection[str]) -> dict[str, Account]:
+    billed = snapshot.ask().payers()
+    return {
+        usage.zone: account_of(snapshot, usage, billed) for usage in snapshot.zones if usage.zone in wanted
+    }
+
+
+def _address_spaces(snapshot: Snapshot) -> dict[str, list[ProcessUsage]]:
+    """Of each zone one process of each address space."""
+    zone_of = {member.task.pid: member.zones[0].name for member in one_of_each_mm(snapshot.members)}
+    found: dict[str, list[ProcessUsage]] = {}
+    for process in snapshot.processes or ():
+        if process.pid in zone_of:
+            found.setdefault(zone_of[process.pid], []).append(process)
+    return found
+
+
+def _portions(snapshot: Snapshot) -> list[Portion]:
+    number: dict[str, int] = {}
+    group_of = [NO_GROUP] * snapshot.parts.owners
+    for member in snapshot.members:
+        group_of[member.owner] = number.setdefault(member.zones[0].name, len(number))
+    sums = snapshot.parts.project(group_of, len(number)).sums()
+    found = [
+        Portion(name, *(round(sums[group].proportional[kind] * PAGE_BYTES) for kind in _KINDS))
+        for name, group in number.items()
+    ]
+    return sorted(found, key=lambda portion: (-portion.bytes, portion.zone))
+
+
+_KINDS = (Kind.ANON, Kind.FILE, Kind.SHMEM)
