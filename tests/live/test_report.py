@@ -17,7 +17,12 @@ import pytest
 
 from tests.live.cgroups import move
 from tests.oracle import PAGE
+from zonerss.answers.growth import Growth
+from zonerss.answers.trend import LEAST_POINTS
+from zonerss.answers.verdict import Word
+from zonerss.answers.watched import Watched
 from zonerss.commands import main
+from zonerss.commands.zone import measure
 from zonerss.history import moment
 from zonerss.history.keeper import Keeper
 from zonerss.snapshot import Session
@@ -141,3 +146,24 @@ def test_a_leak_a_saw_a_log_and_a_pool(
     assert main(["report", "--no-config", str(path), *failing]) == 3
     assert capsys.readouterr().err == "zonerss: --fail-on verdict(leak)=grows holds of leak\n"
     assert main(["report", "--no-config", str(path), *failing[2:]]) == 0
+
+
+def test_the_page_of_a_zone_says_whether_it_is_a_leak(make_zone: Callable, logger: Logger) -> None:
+    leak = make_zone("leak").spawn()
+    watched = Watched()
+    with Session(rules=parse_rules(RULES, "rules")) as session:
+        for look in range(LEAST_POINTS):
+            leak.map(f"anon {4 * STEP_PAGES}")
+            logger.write(WRITTEN_BYTES)
+            pages = measure(session, "zone", ["leak", "log"], Growth(), watched)
+            assert all(
+                page.verdict and (page.verdict.word is None) == (look < LEAST_POINTS - 1) for page in pages
+            )
+    leaking, logging = (page.verdict for page in pages)
+    assert leaking
+    assert leaking.cause
+    assert (leaking.word, leaking.cause.kind, leaking.cause.pid) == (Word.GROWS, "anon", leak.pid)
+    assert logging
+    assert logging.cause
+    assert logging.word is Word.BILL_ONLY
+    assert (logging.cause.file, logging.cause.pid) == (str(logger.file), logger.process.pid)

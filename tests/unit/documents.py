@@ -695,7 +695,7 @@ def watched(count: int = 30, leak: int = MIB) -> Report:
         reporter.add(
             hand_made.look(10 * n, zones, [leaker, hand_made.process(12, "log", 12 * MIB), *workers])
         )
-        reporter.opened("log", (8, 1, 7), f"/var/log/{ODD}", 12, copied)
+        reporter.opened([("log", OpenFile(f"/var/log/{ODD}", (8, 1), 7, 12, copied, copied))])
     damaged = [f"the snapshot of 2026-11-22 12:00:07+00:00 in {ODD} cannot be read: {ODD}"]
     return reporter.report(ODD, "vm", count + 7, damaged=damaged)
 
@@ -767,6 +767,7 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     ),
     "zone": lambda: zone_text([page(BILL_2, mapcounts=MAPCOUNTS)], forecasts={"web": FORECAST}),
     "zone-two-limit-1": lambda: zone_text([page(BILL_1, growth=1234.5), page(None)], 1),
+    "zone-watched": lambda: zone_text([page(BILL_2, growth=1e6, verdict=watched().zones[0].verdict)]),
     "payers": lambda: payers_text(matrix(), None),
     "payers-of-a-zone": lambda: payers_text(matrix(), "web"),
     "machine": lambda: machine_text(machine_account()),

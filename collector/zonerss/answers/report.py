@@ -7,12 +7,14 @@ zones fits into memory.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, TypeVar
 
 from zonerss.answers.files import FileUsage
-from zonerss.answers.growth import Point
+from zonerss.answers.slopes import Point
 from zonerss.answers.trend import Shape, Trend, trend_of
 from zonerss.answers.verdict import (
     Cause,
@@ -27,6 +29,7 @@ from zonerss.answers.verdict import (
 )
 from zonerss.records import ProcessUsage, Usage
 from zonerss.records.bills import Bill
+from zonerss.records.files import OpenFile
 from zonerss.records.machine import Machine
 from zonerss.snapshot import Snapshot
 from zonerss.units import PAGE_BYTES, format_size, pages_to_bytes
@@ -44,6 +47,7 @@ _WORKER_PART = 0.8
 _COUNTED = 1 << 20
 """What a process more stands for, so that a number of processes has a course."""
 
+Key = TypeVar("Key")
 ProcessKey = tuple[str, int, int]
 """Boot id, pid, start ticks: what identifies a process."""
 
@@ -62,6 +66,14 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self._columns["look"])
+
+    def forget(self, looks: int) -> None:
+        """The first looks are no more: their rows go, and the others are of looks that are so much fewer."""
+        column = self._columns["look"]
+        gone = bisect_left(column, looks)
+        for figures in self._columns.values():
+            del figures[:gone]
+        self._columns["look"] = array("q", (look - looks for look in column))
 
     def column(self, name: str) -> Sequence[int | None]:
         """Its figures."""
@@ -149,8 +161,23 @@ class _Cached:
 
     name: str
     pid: int
-    first: int
-    last: int
+    seen: list[tuple[int, int]]
+    """Looks, and the bytes of it in the page cache."""
+
+    def forget(self, looks: int) -> None:
+        """As of rows; what it had before is what it began with."""
+        before = [size for look, size in self.seen if look < looks][-1:]
+        rest = [(look - looks, size) for look, size in self.seen if look >= looks]
+        self.seen = [*((0, size) for size in before), *rest]
+
+    def grown(self, first: int) -> tuple[int, int]:
+        """
+        By how much, and to what; one that came later grew from nothing.
+
+        :param first: the look at which open files were looked at first
+        """
+        (look, began), (_, last) = self.seen[0], self.seen[-1]
+        return last - (began if look <= first else 0), last
 
 
 class Reporter:
@@ -171,36 +198,64 @@ class Reporter:
         self._process_usages: dict[ProcessKey, ProcessUsage] = {}
         self._opened: dict[str, dict[tuple[object, ...], _Cached]] = {}
         self._snapshot: Snapshot | None = None
+        self._began: datetime | None = None
+        self._first_opened: int | None = None
 
     def add(
         self,
         snapshot: Snapshot,
         boot_id: str = "",
         bill: Callable[[str], Bill | None] = lambda cgroup: None,
+        zones: Collection[str] | None = None,
     ) -> None:
         """
         A look, with processes and the files of the memory controller.
 
         :param bill: of a cgroup
+        :param zones: only these; None: all
         """
         look = len(self._looks)
+        self._began = self._began or snapshot.began
         self._looks.append(MachineLook(snapshot.began, snapshot.machine, snapshot.total, len(snapshot.gaps)))
-        self._seconds.append((snapshot.began - self._looks[0].began).total_seconds())
+        self._seconds.append((snapshot.began - self._began).total_seconds())
         for usage in snapshot.zones:
-            found = None if usage.cgroup is None else bill(usage.cgroup)
-            self._add_zone(look, usage, found)
+            if zones is None or usage.zone in zones:
+                found = None if usage.cgroup is None else bill(usage.cgroup)
+                self._add_zone(look, usage, found)
         start_of = {member.task.pid: member.task.start_ticks for member in snapshot.members}
         for process in snapshot.processes or ():
-            key = boot_id, process.pid, start_of.get(process.pid, 0)
-            self._add_process(look, key, process)
+            if process.zone in self._zones:
+                key = boot_id, process.pid, start_of.get(process.pid, 0)
+                self._add_process(look, key, process)
         self._snapshot = snapshot
 
-    def opened(self, zone: str, key: tuple[object, ...], name: str, pid: int, cached_bytes: int) -> None:
-        """What of a file that a zone holds open is in the page cache, at the look that was added last."""
-        seen = self._opened.setdefault(zone, {}).setdefault(
-            key, _Cached(name, pid, cached_bytes, cached_bytes)
-        )
-        seen.name, seen.pid, seen.last = name, pid, cached_bytes
+    def forget(self, most: int) -> None:
+        """Keep the latest looks only, and who was in them."""
+        gone = len(self._looks) - most
+        if gone <= 0:
+            return
+        del self._looks[:gone], self._seconds[:gone]
+        _forget(self._zones, self._usages, gone)
+        _forget(self._processes, self._process_usages, gone)
+        if self._first_opened is not None:
+            self._first_opened = max(self._first_opened - gone, 0)
+        for files in self._opened.values():
+            for key, file in list(files.items()):
+                if file.seen[-1][0] < gone:
+                    del files[key]
+                else:
+                    file.forget(gone)
+
+    def opened(self, files: Iterable[tuple[str, OpenFile]]) -> None:
+        """What is in the page cache of the files that zones hold open, at the look that was added last."""
+        look = len(self._looks) - 1
+        if self._first_opened is None:
+            self._first_opened = look
+        for zone, found in files:
+            key = found.device, found.inode
+            file = self._opened.setdefault(zone, {}).setdefault(key, _Cached(found.name, found.pid, []))
+            file.name, file.pid = found.name, found.pid
+            file.seen.append((look, found.cached_bytes))
 
     def _add_zone(self, look: int, usage: Usage, bill: Bill | None) -> None:
         rows = self._zones.setdefault(usage.zone, Rows(_ZONE))
@@ -242,9 +297,7 @@ class Reporter:
         :param snapshots: how many the range has
         :param files: the files of a zone at the first and at the last look; None: not kept
         """
-        of_zone: dict[str, list[ProcessKey]] = {}
-        for key, usage in self._process_usages.items():
-            of_zone.setdefault(usage.zone, []).append(key)
+        of_zone = self._keys()
         zones = [self._zone(name, of_zone.get(name, ()), files) for name in self._zones]
         unsharing = {zone.usage.zone for zone in zones if zone.verdict.word is Word.UNSHARING}
         processes = [self._process(key, unsharing) for key in self._processes]
@@ -260,6 +313,25 @@ class Reporter:
             damaged,
             self._snapshot,
         )
+
+    def zone(
+        self,
+        name: str,
+        files: Callable[[str], tuple[Sequence[FileUsage], Sequence[FileUsage]]] | None = None,
+    ) -> ZoneReport | None:
+        """
+        What is told of one zone; None: it was in no look.
+
+        :param files: as for :meth:`report`
+        """
+        return self._zone(name, self._keys().get(name, ()), files) if name in self._zones else None
+
+    def _keys(self) -> dict[str, list[ProcessKey]]:
+        """The processes of each zone."""
+        found: dict[str, list[ProcessKey]] = {}
+        for key, usage in self._process_usages.items():
+            found.setdefault(usage.zone, []).append(key)
+        return found
 
     def _zone(
         self,
@@ -369,9 +441,8 @@ class Reporter:
             return None
         trend = courses.billed.get(kind)
         grown = 0 if trend is None else trend.last.size_bytes - trend.first.size_bytes
-        files = sorted(
-            self._opened.get(zone, {}).values(), key=lambda file: (file.last - file.first, file.last)
-        )
+        first = self._first_opened or 0
+        files = sorted(self._opened.get(zone, {}).values(), key=lambda file: file.grown(first))
         if kind != "cache" or not files:
             charged = courses.charged.grown_bytes if courses.charged else 0
             return Cause(kind, grown or charged)
@@ -391,6 +462,13 @@ class Reporter:
             limit,
             None if machine is None else machine.available_bytes,
         )
+
+
+def _forget(rows: dict[Key, Rows], usages: dict[Key, Any], looks: int) -> None:
+    for key, found in list(rows.items()):
+        found.forget(looks)
+        if not len(found):
+            del rows[key], usages[key]
 
 
 def _trend(points: Sequence[Point]) -> Trend:

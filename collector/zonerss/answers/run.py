@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from zonerss.answers.files import FileUsage, files_usage
-from zonerss.answers.growth import Point, slope
+from zonerss.answers.slopes import Point
+from zonerss.answers.trend import trend_of
 from zonerss.answers.zone import shared_with
 from zonerss.census.usage import zone_names
 from zonerss.records import Gap, Usage
@@ -168,7 +169,6 @@ class Looks:
 
     def bytes_per_minute(self) -> float | None:
         """By how much its rss grew over the whole run; 0 where that is not sure; None: there were too few looks."""
-        found = slope(self._points)
-        if found is None:
-            return None
-        return found.bytes_per_second * 60 if found.is_sure else 0.0
+        found = trend_of(self._points)
+        pace = None if found is None else found.bytes_per_second
+        return None if pace is None else pace * 60

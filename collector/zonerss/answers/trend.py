@@ -1,12 +1,7 @@
 """What the course of a size is: it stays, it grows, or it rises and falls again. Pure.
 
-The slope is that of Theil and Sen, the median of the slopes of all pairs of points, and its bounds are those of Sen's
-confidence interval, the slopes of the ranks that Kendall's test allows by chance in one case of a thousand. Memory has
-a memory: a point is near the one before it, so there is less to be learnt from each. What is left when the slope is
-taken off tells how near (its correlation with itself, one point later), and the bounds are widened by as much.
-
-A slope alone takes the rise of a saw's tooth for growth. So the course is cut where it turns: where it goes back by
-more than its noise, and by a good part of all that it moved.
+A slope alone (:mod:`zonerss.answers.slopes`) takes the rise of a saw's tooth for growth. So the course is cut where it
+turns: where it goes back by more than its noise, and by a good part of all that it moved.
 """
 
 from __future__ import annotations
@@ -18,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
-from zonerss.answers.growth import Point, Slope, median, ranks_aside, slopes_of
+from zonerss.answers.slopes import Point, Slope, median, slope_of
 
 LEAST_POINTS = 8
 """With fewer, nothing is said: eight even points are in rising order by chance in one case of 40,320."""
@@ -32,8 +27,6 @@ _TURN_PART = 0.35
 """It has turned where it went back by so much of all that it moved."""
 _NOISES = 6.0
 """And by so many standard deviations of its noise."""
-_NORMAL_999 = 3.29
-_MOST_CORRELATION = 0.9
 _ABOUT = 3
 """Distances on each side that one is compared with; with fewer in all nothing is said."""
 _HOLE_PART = 2.5
@@ -89,6 +82,15 @@ class Trend:
     """Of a saw: how far it falls, the median."""
     least_bytes: int = MATERIAL_BYTES
     """Less is not taken for a change: what is material, and its noise."""
+
+    @property
+    def bytes_per_second(self) -> float | None:
+        """How fast it grows, or shrinks where it is negative; 0 where neither is sure. None: too few points to tell."""
+        if self.shape is None or self.slope is None:
+            return None
+        fallen = self.first.size_bytes - self.last.size_bytes
+        shrinks = self.shape is Shape.STEADY and self.slope.most < 0 and fallen >= self.least_bytes
+        return self.slope.bytes_per_second if shrinks or self.shape is Shape.GROWS else 0.0
 
 
 def thinned(points: Sequence[Point], most: int = MOST_POINTS) -> Sequence[Point]:
@@ -149,7 +151,7 @@ def trend_of(points: Sequence[Point], doubt_bytes: int = 0) -> Trend | None:
     peak = max(points, key=lambda point: point.size_bytes)
     ends = points[0], points[-1], peak, len(points)
     few = thinned(points)
-    whole = sure_slope(few)
+    whole = slope_of(few)
     if len(few) < LEAST_POINTS or whole is None:
         close = " so close together" if len(points) >= LEAST_POINTS else ""
         return Trend(*ends, whole, None, f"{len(points)} snapshots{close} are too few to tell")
@@ -157,35 +159,6 @@ def trend_of(points: Sequence[Point], doubt_bytes: int = 0) -> Trend | None:
     if course.range_bytes < course.material_bytes:
         return Trend(*ends, whole, Shape.STEADY, "it hardly moved", least_bytes=course.least_bytes)
     return _judged(course, whole, ends)
-
-
-def sure_slope(points: Sequence[Point]) -> Slope | None:
-    """
-    The slope, with bounds in which it is in 999 of 1,000 cases.
-
-    :return: None where there are no two points of different times
-    """
-    slopes = slopes_of(points)
-    if not slopes:
-        return None
-    span = points[-1].seconds - points[0].seconds
-    doubt = 2 * median(sorted(point.uncertainty_bytes for point in points)) / span if span > 0 else 0.0
-    middle = median(slopes)
-    aside = ranks_aside(len(points), len(slopes), _NORMAL_999 * _widened(points, middle))
-    return Slope(middle, slopes[aside] - doubt, slopes[-1 - aside] + doubt)
-
-
-def _widened(points: Sequence[Point], bytes_per_second: float) -> float:
-    """By how much bounds are wider because a point is near the one before it."""
-    rest = [point.size_bytes - bytes_per_second * (point.seconds - points[0].seconds) for point in points]
-    mean = sum(rest) / len(rest)
-    rest = [one - mean for one in rest]
-    square = sum(one * one for one in rest)
-    if square <= len(rest):  # less than a byte: rounding
-        return 1.0
-    correlation = sum(one * other for one, other in pairwise(rest)) / square
-    correlation = min(max(correlation, 0.0), _MOST_CORRELATION)
-    return math.sqrt((1 + correlation) / (1 - correlation))
 
 
 class _Course:
@@ -258,7 +231,7 @@ def _judged(course: _Course, whole: Slope, ends: tuple[Point, Point, Point, int]
         and points[-1].seconds - points[begin].seconds >= _TAIL_PART * span
     ):
         tail = points[begin:] if begin else points
-        slope = (whole if begin == 0 else sure_slope(tail)) or whole
+        slope = (whole if begin == 0 else slope_of(tail)) or whole
         why, grown = _grown(tail, slope, whole, course)
         if why:
             since = points[begin].seconds if begin else None

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from zonerss.answers.growth import Slope
+from zonerss.answers.slopes import Slope
 from zonerss.answers.trend import Shape, Trend
 from zonerss.units import format_size
 

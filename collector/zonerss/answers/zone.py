@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from zonerss.answers.explain.chain import Chain
 from zonerss.answers.files import FileUsage
@@ -15,6 +16,9 @@ from zonerss.census.parts import NO_GROUP
 from zonerss.records import Gap, Mapcounts, ProcessUsage, Usage
 from zonerss.snapshot import Snapshot
 from zonerss.units import pages_to_bytes
+
+if TYPE_CHECKING:
+    from zonerss.answers.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class Page:
     chain: Chain | None
     """From the sum of its processes' RSS to its bill; None: the kernel does not tell who is charged for a frame."""
     growth: float | None
-    """By how many bytes its rss grew a minute; None: there was one look only."""
+    """By how many bytes its rss grew a minute; None: there were too few looks to tell."""
     gaps: tuple[Gap, ...] = ()
     """Processes whose files could not be read."""
     mapcounts: Mapcounts | None = None
@@ -61,6 +65,8 @@ class Page:
     """Login names by user id."""
     details_age_seconds: float = 0.0
     """How much older bill, files and mapping counts are than the rest."""
+    verdict: Verdict | None = None
+    """Is it a leak? None: it was looked at once."""
 
     @property
     def bill(self) -> Bill | None:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from zonerss.answers.growth import LEAST_POINTS, LOOKS, Growth
+from zonerss.answers.growth import LOOKS, Growth
+from zonerss.answers.trend import LEAST_POINTS
 from zonerss.errors import CannotServe, Damaged, UsageError
 from zonerss.history.recording import Recording
 from zonerss.history.replay import PastSession
@@ -114,12 +115,24 @@ def growth_until(recording: Recording, now: PastSession, way: str) -> Growth | N
     :return: None where these and the moment are too few to tell
     """
     growth, count = Growth(), 1
+    for look in looks_until(recording, now):
+        growth.add(look.take(way))
+        count += 1
+    return growth if count >= LEAST_POINTS else None
+
+
+def looks_before(args: argparse.Namespace) -> Iterator[PastSession]:
+    """The latest looks that were kept before the moment that is asked about, as :func:`looks_until`."""
+    with opened(args) as now, Recording(args.recording) as recording:
+        yield from looks_until(recording, now)
+
+
+def looks_until(recording: Recording, now: PastSession) -> Iterator[PastSession]:
+    """The latest looks that were kept before a moment, as far as they are of the same boot and not damaged."""
     for number in recording.before(now.moment.snapshot.began, LOOKS - 1):
         try:
             look = PastSession(recording, number=number)
         except CannotServe:
             continue
         if look.moment.boot_id == now.moment.boot_id:
-            growth.add(look.take(way))
-            count += 1
-    return growth if count >= LEAST_POINTS else None
+            yield look

@@ -141,10 +141,9 @@ def read(file: str, by: str, since: datetime | None = None, until: datetime | No
             snapshot = past.take(by, processes=True, controls=True)
             reporter.add(snapshot, moment.boot_id, moment.bills.get)
             zone_of = {process.pid: process.zone for process in snapshot.processes or ()}
-            for held in moment.open_files or ():
-                if held.pid in zone_of:
-                    key = held.device, held.inode
-                    reporter.opened(zone_of[held.pid], key, held.name, held.pid, held.cached_bytes)
+            if moment.open_files is not None:
+                held = moment.open_files
+                reporter.opened((zone_of[file.pid], file) for file in held if file.pid in zone_of)
             chosen.append(number)
         if reporter is None:
             raise CannotServe(f"of {file} no snapshot of this range can be read: {damaged[0]}")

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from zonerss.answers.growth import Growth
 from zonerss.answers.marks import marks_of, wanted
 from zonerss.commands.options import (
     add_past_options,
@@ -34,6 +33,7 @@ from zonerss.zones.schemes import find_container
 from zonerss.zones.ways import COLLECTIVES
 
 if TYPE_CHECKING:
+    from zonerss.answers.growth import Growth
     from zonerss.census.tree import TreeNode
 
 _COLUMNS = (ZONE, KIND, *ZONE_COLUMNS)

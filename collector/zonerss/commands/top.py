@@ -25,12 +25,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from zonerss.answers.explain.account import explain_zone
 from zonerss.answers.growth import LOOKS, Growth
 from zonerss.answers.marks import marks_of, wanted
+from zonerss.answers.watched import Watched
 from zonerss.answers.zone import Page, shared_with
 from zonerss.cap.status import ZoneStatus, by_zone, read_status
 from zonerss.census.tree import tree_usage
 from zonerss.commands.options import add_past_options, add_walk_options, count, one_way, read_rules
 from zonerss.commands.watching import interval, ticks
-from zonerss.commands.zone import pages_of, renewed
+from zonerss.commands.zone import note_past, pages_of, renewed
 from zonerss.errors import CannotServe, UsageError
 from zonerss.records import Usage, Wanted
 from zonerss.snapshot import Observer, Session, Snapshot
@@ -252,6 +253,8 @@ class SessionCamera:
         self._growth = Growth()
         self._kept: tuple[Page, float] | None = None
         """The page that is shown, and when its details were read, by the monotonic clock."""
+        self._watched = Watched()
+        """The looks at its zone."""
         self.style = Style(colour=True)
         """Of pages."""
 
@@ -299,12 +302,18 @@ class SessionCamera:
         """The page of a zone. Its details take several times as long as the walk: they are read now and then."""
         now = time.monotonic()
         page, read = self._kept or (None, now)
-        if page is not None and page.usage.zone == usage.zone and now - read < DETAILS_SECONDS:
-            page = renewed(page, snapshot, usage, self._growth, now - read)
+        if page is None or page.usage.zone != usage.zone:
+            page, self._watched = None, self._watched_until(usage.zone)
+        if page is not None and now - read < DETAILS_SECONDS:
+            page = renewed(page, snapshot, usage, self._growth, self._watched, now - read)
         else:
-            (page,), read = pages_of(snapshot, [usage], self._growth), now
+            (page,), read = pages_of(snapshot, [usage], self._growth, self._watched), now
         self._kept = page, read
         return page
+
+    def _watched_until(self, zone: str) -> Watched:
+        """The looks at a zone before its page is opened: none, for its processes were not asked for."""
+        return Watched()
 
     def close(self) -> None:
         """See :class:`zonerss.views.top_app.Camera`."""
@@ -326,6 +335,8 @@ class PastCamera(SessionCamera):
         self._recording: Recording | None = None
         self._looks: dict[int, Snapshot | None] = {}
         """Of the moments that were kept before, by their numbers, for their growth. None: damaged."""
+        self._watched_at: tuple[str, int] | None = None
+        """The zone whose page was shown last, and where the player was then."""
 
     def take(self, mode: Mode, zone: str | None) -> Look:
         """The one that the player is at now."""
@@ -338,6 +349,19 @@ class PastCamera(SessionCamera):
         for look in filter(None, self._looks.values()):
             self._growth.add(look)
         return super().take(mode, zone)
+
+    def _watched_until(self, zone: str) -> Watched:
+        """The same looks as those of its growth. What was watched one look ago is watched on."""
+        from zonerss.history.replay import PastSession
+
+        before, self._watched_at = self._watched_at, (zone, self._player.at)
+        if before == (zone, self._player.at - 1):
+            return self._watched
+        watched = Watched()
+        for number in (number for number, look in self._looks.items() if look is not None):
+            with contextlib.suppress(CannotServe):
+                note_past(watched, PastSession(self._opened(), number=number), self._way, [zone])
+        return watched
 
     def _look(self, number: int) -> Snapshot | None:
         from zonerss.history.replay import PastSession

@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from zonerss.answers.growth import Growth
 from zonerss.commands.options import count, read_rules
 from zonerss.commands.quantities import duration_within
 from zonerss.errors import UnknownZone, UsageError
@@ -22,6 +21,9 @@ from zonerss.views.footer import remarks
 from zonerss.views.rows import Layout, render
 from zonerss.views.terminal import Terminal, find_terminal, printing_to
 from zonerss.views.text import fit, printable
+
+if TYPE_CHECKING:
+    from zonerss.answers.growth import Growth
 
 Found = TypeVar("Found")
 
@@ -94,7 +96,11 @@ def growth_of(args: argparse.Namespace, way: str) -> Growth | None:
     :param way: the grouping of the zones
     """
     if args.recording is None:
-        return None if args.watch is None else Growth()
+        if args.watch is None:
+            return None
+        from zonerss.answers.growth import Growth
+
+        return Growth()
     from zonerss.commands import past
 
     return past.growth_before(args, way)

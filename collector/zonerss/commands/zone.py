@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from zonerss.answers.explain.account import account_of
-from zonerss.answers.files import files_usage
-from zonerss.answers.growth import Growth
+from zonerss.answers.files import FileUsage, files_usage
 from zonerss.answers.mapcounts import zones_mapcounts
 from zonerss.answers.zone import Page, shared_with
 from zonerss.cap import DIRECTORY
@@ -21,7 +21,7 @@ from zonerss.census.usage import zone_names
 from zonerss.commands.options import add_limit_options, add_past_options, add_walk_options, one_way
 from zonerss.commands.quantities import size
 from zonerss.commands.watching import add_watch_options, growth_of, put, rounds
-from zonerss.errors import CannotServe, NotKept, UsageError
+from zonerss.errors import CannotServe, NotKept, UnknownZone, UsageError
 from zonerss.records import Gap, Usage
 from zonerss.records.bills import Billed
 from zonerss.records.files import Holdings
@@ -31,7 +31,10 @@ from zonerss.views.zone import SHOWN, document, render
 from zonerss.zones.labels import find_names
 
 if TYPE_CHECKING:
+    from zonerss.answers.growth import Growth
+    from zonerss.answers.watched import Watched
     from zonerss.cap.status import ZoneForecast
+    from zonerss.history.replay import PastSession
 
 Forecasts: TypeAlias = "Mapping[str, ZoneForecast]"
 """By the names of zones; those that have no cap are missing."""
@@ -59,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     way, names = one_way(args), list(dict.fromkeys(args.zone))
     if args.cap is not None and args.recording is not None:
         raise UsageError("--cap needs a walk of now: a recording does not tell what each page is mapped by")
-    growth = growth_of(args, way)
+    growth, watched = growth_of(args, way), watched_of(args, way, names)
 
     def lines(pages: Sequence[Page], forecasts: Forecasts) -> list[str]:
         terminal = here()
@@ -77,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
         return found
 
     def look(session: Observer) -> tuple[list[Page], Forecasts]:
-        pages = measure(session, way, names, growth, args.limit or (None if args.json else SHOWN))
+        pages = measure(session, way, names, growth, watched, args.limit or (None if args.json else SHOWN))
         if args.recording is not None:
             return pages, {}
         return pages, forecasts_of(session, way, [page.usage.zone for page in pages], args.cap)
@@ -87,6 +90,61 @@ def run(args: argparse.Namespace) -> int:
 
     rounds(args, look, show)
     return 0
+
+
+def watched_of(args: argparse.Namespace, way: str, names: Sequence[str]) -> Watched | None:
+    """
+    The looks before the first one, by which is judged whether it is a leak, and to which each look is to be added.
+
+    None where there is but one look.
+
+    :param names: of zones, as they were spelled
+    """
+    if args.recording is None and args.watch is None:
+        return None
+    from zonerss.answers.watched import Watched
+
+    watched = Watched()
+    if args.recording is not None:
+        from zonerss.commands import past
+
+        for look in past.looks_before(args):
+            note_past(watched, look, way, names)
+    return watched
+
+
+def note_past(watched: Watched, look: PastSession, way: str, names: Sequence[str]) -> None:
+    """Add a look of a recording in which these zones, as they were spelled, are; those that are not are left out."""
+    snapshot = look.take(way, processes=True, controls=True)
+    there = {usage.zone for usage in snapshot.zones}
+    zones: list[str] = []
+    for name in names:
+        with contextlib.suppress(UnknownZone):
+            zones += find_names([name], there)
+    _note(watched, snapshot, zones, {})
+
+
+def _note(
+    watched: Watched,
+    snapshot: Snapshot,
+    zones: Sequence[str],
+    files: Mapping[str, Sequence[FileUsage] | None],
+) -> None:
+    """
+    Add a look at some zones, with the files that their processes hold open, where that may tell something.
+
+    :param files: that they map; None: not kept
+    """
+    evidence = snapshot.ask()
+    watched.add(snapshot, zones, evidence.bill)
+    for zone, found in files.items():
+        if found is not None:
+            watched.files(zone, found)
+    for usage in snapshot.zones:
+        if usage.zone in zones and watched.wants_open_files(usage.zone, usage.cache_unmapped_bytes):
+            members = [member for member in snapshot.members if member.zones[0].name == usage.zone]
+            with contextlib.suppress(CannotServe):  # not kept this time
+                watched.opened(usage.zone, evidence.open_files(members).files)
 
 
 def forecasts_of(session: Observer, way: str, zones: Sequence[str], cap_bytes: int | None) -> Forecasts:
@@ -115,12 +173,14 @@ def measure(
     way: str,
     names: Sequence[str],
     growth: Growth | None = None,
+    watched: Watched | None = None,
     arguments_of: int | None = SHOWN,
 ) -> list[Page]:
     """
     The pages of some zones, in the order in which they were named, from one snapshot.
 
     :param growth: of earlier rounds; this snapshot is added to it
+    :param watched: likewise
     :param arguments_of: of how many processes, the largest, the arguments are read; None: of all
     :raises UnknownZone: there is no zone of one of these names, or all its processes left
     """
@@ -129,16 +189,22 @@ def measure(
     chosen = find_names(names, usage_of)  # those whose processes have all left meanwhile are missing
     if growth is not None:
         growth.add(snapshot)
-    return pages_of(snapshot, [usage_of[name] for name in dict.fromkeys(chosen)], growth, arguments_of)
+    usages = [usage_of[name] for name in dict.fromkeys(chosen)]
+    return pages_of(snapshot, usages, growth, watched, arguments_of)
 
 
 def pages_of(
-    snapshot: Snapshot, usages: Iterable[Usage], growth: Growth | None, arguments_of: int | None = SHOWN
+    snapshot: Snapshot,
+    usages: Iterable[Usage],
+    growth: Growth | None,
+    watched: Watched | None = None,
+    arguments_of: int | None = SHOWN,
 ) -> list[Page]:
     """
     The pages of some zones of a snapshot that has kept its evidence and its processes.
 
     :param growth: of the zones; None: not known
+    :param watched: the looks before, to which this one is added; None: there are none
     :param arguments_of: as of :func:`measure`
     """
     evidence = snapshot.ask()
@@ -149,20 +215,34 @@ def pages_of(
     found, counted = _Found(snapshot, evidence.payers(), holdings, gaps), evidence.mapcounts()
     mapcounts = {} if counted is None else zones_mapcounts(counted, snapshot.members)
     pages = [_page(found, usage, growth, arguments_of) for usage in usages]
-    return [replace(page, mapcounts=mapcounts.get(page.usage.zone)) for page in pages]
+    if watched is not None:
+        zones = [page.usage.zone for page in pages]
+        _note(watched, snapshot, zones, {page.usage.zone: page.files for page in pages})
+    return [
+        replace(
+            page,
+            mapcounts=mapcounts.get(page.usage.zone),
+            verdict=None if watched is None else watched.verdict(page.usage.zone),
+        )
+        for page in pages
+    ]
 
 
-def renewed(page: Page, snapshot: Snapshot, usage: Usage, growth: Growth, age_seconds: float) -> Page:
+def renewed(
+    page: Page, snapshot: Snapshot, usage: Usage, growth: Growth, watched: Watched, age_seconds: float
+) -> Page:
     """
     The same page by a later snapshot, but for its details: bill, files and mapping counts.
 
     :param usage: of the same zone
     :param growth: of the zones
+    :param watched: the looks before, to which this one is added
     :param age_seconds: how old the details are
     """
     processes = [process for process in snapshot.processes or () if process.zone == usage.zone]
     new = {process.pid for process in processes[:SHOWN]}.difference(page.arguments)
     tasks = [member.task for member in snapshot.members if member.task.pid in new]
+    watched.add(snapshot, [usage.zone], snapshot.ask().bill)
     return replace(
         page,
         snapshot=snapshot.without_evidence(),
@@ -171,6 +251,7 @@ def renewed(page: Page, snapshot: Snapshot, usage: Usage, growth: Growth, age_se
         arguments={**page.arguments, **snapshot.ask().command_lines(tasks)} if tasks else page.arguments,
         shared_with=shared_with(snapshot, usage.zone),
         growth=growth.bytes_per_minute(usage.zone),
+        verdict=watched.verdict(usage.zone),
         details_age_seconds=age_seconds,
     )
 

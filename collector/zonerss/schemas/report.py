@@ -20,7 +20,7 @@ from zonerss.schemas.words import (
 
 _TOO_FEW = "there are too few snapshots to tell"
 _PACE = {"type": "number"}
-_MEETS = {
+MEETS = {
     "type": ["object", "null"],
     "description": "what it meets first if it goes on like this. null: nothing, or nothing that is known",
     "properties": {
@@ -30,14 +30,7 @@ _MEETS = {
     "required": ["what", "in_seconds"],
     "additionalProperties": False,
 }
-_COURSE = {
-    "snapshots": count("that it is in, of those that were looked at"),
-    "first_time": time("the first of them"),
-    "last_time": time("the last of them"),
-    "first_bytes": size("its rss then"),
-    "last_bytes": size("its rss at the last one"),
-    "peak_bytes": size("the most that its rss was"),
-    "peak_time": time("when"),
+VERDICT = {
     "growth_bytes_per_second": or_null(
         {**_PACE, "description": "the robust slope of what the verdict is about; bytes a second"}, _TOO_FEW
     ),
@@ -60,17 +53,30 @@ _COURSE = {
     ),
     "period_seconds": or_null(number("of a saw-tooth; seconds"), "it is none, or fell once only"),
 }
+CULPRIT = {
+    "pid": or_null(count("the process that grew most, or that has the file open"), "none did"),
+    "command": or_null(text("the kernel's comm of it"), "likewise"),
+}
+_COURSE = {
+    "snapshots": count("that it is in, of those that were looked at"),
+    "first_time": time("the first of them"),
+    "last_time": time("the last of them"),
+    "first_bytes": size("its rss then"),
+    "last_bytes": size("its rss at the last one"),
+    "peak_bytes": size("the most that its rss was"),
+    "peak_time": time("when"),
+    **VERDICT,
+}
 _ZONE = record(
     "a zone",
     {
         "zone": text("its name"),
         "cgroup": or_null(text("path of the cgroup that is the zone"), "the zone is no cgroup"),
         **_COURSE,
-        "pid": or_null(count("the process that grew most, or that has the file open"), "none did"),
-        "command": or_null(text("the kernel's comm of it"), "likewise"),
+        **CULPRIT,
         "charged_bytes": or_null(size("what the kernel charged it at the last snapshot")),
         "limit_bytes": or_null(size("the smallest memory limit from its cgroup up"), "none, or unknown"),
-        "meets": _MEETS,
+        "meets": MEETS,
     },
 )
 _PROCESS = record(
@@ -80,7 +86,7 @@ _PROCESS = record(
         "command": text("the kernel's comm"),
         "zone": text("its zone"),
         **_COURSE,
-        "meets": _MEETS,
+        "meets": MEETS,
     },
 )
 _SIDE = or_null(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from zonerss.schemas.cap import FORECAST
+from zonerss.schemas.report import CULPRIT, MEETS, VERDICT
 from zonerss.schemas.words import (
     CHAIN,
     FILE,
@@ -56,7 +57,12 @@ SCHEMA = document(
                     ),
                     **CHAIN,
                     "growth_bytes_per_minute": or_null(
-                        integer("by how much its rss grew; bytes a minute"), "there was one look only"
+                        integer("by how much its rss grew; bytes a minute"),
+                        "there were too few looks to tell",
+                    ),
+                    "verdict": or_null(
+                        record("is it a leak (docs/report.md)", {**VERDICT, **CULPRIT, "meets": MEETS}),
+                        "it was looked at once",
                     ),
                     "largest_processes": rows("largest first", _PROCESS),
                     "largest_files": or_null(

@@ -86,12 +86,16 @@ def is_told(zone: ZoneReport) -> bool:
 
 
 def _told(zone: ZoneReport) -> list[str]:
-    """A verdict in full sentences."""
-    name = printable(zone.usage.zone)
+    first, *rest = verdict_lines(zone.verdict)
+    return [f"{printable(zone.usage.zone)} {first}", *rest]
+
+
+def verdict_lines(verdict: Verdict) -> list[str]:
+    """A verdict in full sentences, the first of which begins with its word."""
     return [
-        f"{name} {word(zone)}: {printable(zone.verdict.because)}.",
-        *([f"  {met_text(zone.verdict.meets)}."] if zone.verdict.meets else []),
-        f"  What would change that: {printable(zone.verdict.would_change)}.",
+        f"{verdict.word}: {printable(verdict.because)}.",
+        *([f"  {met_text(verdict.meets)}."] if verdict.meets else []),
+        f"  What would change that: {printable(verdict.would_change)}.",
     ]
 
 
@@ -244,16 +248,23 @@ def document(
 
 
 def _zone_fields(zone: ZoneReport, began: datetime) -> dict[str, Any]:
-    cause = zone.verdict.cause
     return {
         "zone": encodable(zone.usage.zone),
         "cgroup": None if zone.usage.cgroup is None else encodable(zone.usage.cgroup),
         **_course_fields(zone, began),
-        "pid": None if cause is None else cause.pid,
-        "command": None if cause is None or cause.command is None else encodable(cause.command),
+        **culprit_fields(zone.verdict),
         "charged_bytes": zone.usage.charged_bytes,
         "limit_bytes": zone.usage.limit_bytes,
-        "meets": _met_fields(zone.verdict.meets),
+        "meets": met_fields(zone.verdict.meets),
+    }
+
+
+def culprit_fields(verdict: Verdict) -> dict[str, Any]:
+    """The process that a verdict names."""
+    cause = verdict.cause
+    return {
+        "pid": None if cause is None else cause.pid,
+        "command": None if cause is None or cause.command is None else encodable(cause.command),
     }
 
 
@@ -263,14 +274,11 @@ def _process_fields(process: ProcessReport, began: datetime) -> dict[str, Any]:
         "command": encodable(process.usage.command),
         "zone": encodable(process.usage.zone),
         **_course_fields(process, began),
-        "meets": _met_fields(process.verdict.meets),
+        "meets": met_fields(process.verdict.meets),
     }
 
 
 def _course_fields(course: Course, began: datetime) -> dict[str, Any]:
-    verdict, slope = course.verdict, course.verdict.slope
-    cause = verdict.cause
-
     def when(seconds: float) -> str:
         return time_text(began + timedelta(seconds=seconds))
 
@@ -282,6 +290,14 @@ def _course_fields(course: Course, began: datetime) -> dict[str, Any]:
         "last_bytes": course.last.size_bytes,
         "peak_bytes": course.peak.size_bytes,
         "peak_time": when(course.peak.seconds),
+        **verdict_fields(course.verdict),
+    }
+
+
+def verdict_fields(verdict: Verdict) -> dict[str, Any]:
+    """A verdict, with its slope and what grows, as each document has it."""
+    slope, cause = verdict.slope, verdict.cause
+    return {
         "growth_bytes_per_second": None if slope is None else round(slope.bytes_per_second, 3),
         "growth_low": None if slope is None else round(slope.least, 3),
         "growth_high": None if slope is None else round(slope.most, 3),
@@ -295,7 +311,8 @@ def _course_fields(course: Course, began: datetime) -> dict[str, Any]:
     }
 
 
-def _met_fields(met: Met | None) -> dict[str, Any] | None:
+def met_fields(met: Met | None) -> dict[str, Any] | None:
+    """What is met first."""
     return None if met is None else {"what": met.what, "in_seconds": round(met.in_seconds, 3)}
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from zonerss.answers.growth import Growth
 from zonerss.answers.marks import Mark, Split, split_of
 from zonerss.census.usage import rss_together
 from zonerss.records import Grouping, Usage
@@ -37,6 +36,9 @@ from zonerss.views.marks import COLUMN_OF, sign
 from zonerss.views.table import GAP, render_rows, sort_records
 from zonerss.views.terminal import Style
 from zonerss.views.text import cells, printable, shorten
+
+if TYPE_CHECKING:
+    from zonerss.answers.growth import Growth
 
 BARS = Column("kinds", LEGEND, "rss by kind, as a bar; its dim end is shared", lambda usage: None, left=True)
 ORDER = (

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from zonerss.answers.growth import Growth
 from zonerss.answers.marks import Mark
 from zonerss.records import Grouping, Usage
 from zonerss.snapshot import Snapshot
@@ -28,6 +27,9 @@ from zonerss.views.screen import growth_column, machine_line, zone_rows
 from zonerss.views.table import render_table, sort_records
 from zonerss.views.terminal import Terminal, here
 from zonerss.views.text import fit
+
+if TYPE_CHECKING:
+    from zonerss.answers.growth import Growth
 
 _PROCESSES = 15  # that -a shows without --limit, as prstat
 _LEAST_ROWS = 3

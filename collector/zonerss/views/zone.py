@@ -60,6 +60,7 @@ def render(
         _title(page, width, style),
         _memory(page, width, style, size),
         _bill(page, width, style, size),
+        _verdict(page),
         _cap(forecast, width, style, in_bytes),
         _processes(page, width, most, in_bytes),
         _files(page, width, most, in_bytes),
@@ -167,6 +168,15 @@ def _bill(page: Page, width: int | None, style: Style, size: Callable[[int | Non
     return lines
 
 
+def _verdict(page: Page) -> list[str]:
+    if page.verdict is None or page.verdict.word is None:
+        return []
+    from zonerss.views.report import verdict_lines
+
+    first, *rest = verdict_lines(page.verdict)
+    return [f"Is it a leak? {first}", *rest]
+
+
 def _cap(found: ZoneForecast | None, width: int | None, style: Style, in_bytes: bool) -> list[str]:
     if found is None:
         return []
@@ -252,6 +262,7 @@ def _fields(page: Page, most: int | None) -> dict[str, Any]:
         "residual_bytes": None if chain is None else chain.residual_bytes,
         "residual_bound_bytes": None if chain is None else chain.residual_bound_bytes,
         "growth_bytes_per_minute": None if page.growth is None else round(page.growth),
+        "verdict": _verdict_fields(page),
         "largest_processes": [
             process_fields(process) | {"args": _arguments(page, process.pid)}
             for process in page.processes[:most]
@@ -260,6 +271,15 @@ def _fields(page: Page, most: int | None) -> dict[str, Any]:
         "shared_with": [{"zone": encodable(name), "bytes": size} for name, size in page.shared_with[:most]],
         **mapcount_fields(page.mapcounts),
     }
+
+
+def _verdict_fields(page: Page) -> dict[str, Any] | None:
+    if page.verdict is None:
+        return None
+    from zonerss.views.report import culprit_fields, met_fields, verdict_fields
+
+    found = page.verdict
+    return verdict_fields(found) | culprit_fields(found) | {"meets": met_fields(found.meets)}
 
 
 def _forecast_fields(found: ZoneForecast | None) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from zonerss.answers.files import FileUsage
 from zonerss.answers.report import Report, Reporter, ZoneReport, compared
 from zonerss.answers.verdict import Word
 from zonerss.records.bills import Bill
-from zonerss.records.files import FileKind, MappedFile
+from zonerss.records.files import FileKind, MappedFile, OpenFile
 
 KIB = 1 << 10
 RUNS = 50
@@ -23,6 +23,10 @@ LOG = "/var/log/x.log"
 
 def one(report: Report, name: str) -> ZoneReport:
     return next(zone for zone in report.zones if zone.usage.zone == name)
+
+
+def held(inode: int, name: str, cached: int) -> OpenFile:
+    return OpenFile(name, (8, 1), inode, 15, cached, cached)
 
 
 def service(seed: int) -> Report:
@@ -55,8 +59,7 @@ def service(seed: int) -> Report:
             )
         )
         if n % 10 == 0:
-            reporter.opened("log", (8, 1, 7), LOG, 15, written)
-            reporter.opened("log", (8, 1, 8), "/var/lib/big", 15, 900 * MIB)
+            reporter.opened([("log", held(7, LOG, written)), ("log", held(8, "/var/lib/big", 900 * MIB))])
     return reporter.report("x.zrec", "vm", 60)
 
 

@@ -14,6 +14,7 @@ from tests.unit.builders import BEGAN, KIB, snapshot, usage
 from tests.unit.documents import NAMES, holdings, parts
 
 from zonerss.answers.run import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, MOST_POINTS, Looks, pause_seconds
+from zonerss.answers.trend import LEAST_POINTS
 from zonerss.census.usage import Member
 from zonerss.records import Gap, Task, Zone
 from zonerss.records.files import Holdings
@@ -66,10 +67,10 @@ def test_no_look_saw_it() -> None:
     ("kib", "pace"),
     [
         ([5], None),
-        ([5, 6, 7], None),
+        ([5, 6, 7, 8, 9, 10, 11], None),
         ([5] * 9, 0.0),
-        ([100 + 10 * n for n in range(20)], 600.0 * KIB),
-        ([500 - 10 * n for n in range(20)], -600.0 * KIB),
+        ([100 + 100 * n for n in range(20)], 6000.0 * KIB),
+        ([5000 - 100 * n for n in range(20)], -6000.0 * KIB),
         ([5, 9, 5, 9, 5, 9, 5, 9, 5], 0.0),
     ],
 )
@@ -81,15 +82,15 @@ def test_growth_over_the_whole_run(kib: list[int], pace: float | None) -> None:
 def test_growth_of_a_long_run_needs_few_points_of_all_of_it(count: int) -> None:
     looks = Looks("web")
     for number in range(count):
-        looks.add(number, of(1000 + number), none)
+        looks.add(number, of(1000 + 256 * number), none)
     points = looks._points
     assert len(points) <= MOST_POINTS
     assert points[0].seconds == 0
     assert points[-1].seconds >= (count - 1) * (1 - 2 / MOST_POINTS) - 1
     gaps = {late.seconds - early.seconds for early, late in pairwise(points)}
     assert len(gaps) <= 1
-    if count >= 4:
-        assert looks.bytes_per_minute() == pytest.approx(60 * KIB)
+    if count >= LEAST_POINTS:
+        assert looks.bytes_per_minute() == pytest.approx(60 * 256 * KIB)
 
 
 def test_files_and_sharers_are_those_of_the_peak() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zonerss.answers.growth import Point
+from zonerss.answers.slopes import Point
 from zonerss.answers.trend import LEAST_POINTS, MOST_POINTS, Shape, evenly, holes, thinned, trend_of
 
 KIB = 1 << 10

@@ -58,6 +58,10 @@ def moment_at(seconds: float, pages: int, lean: bool = False, boot: str = "a") -
     return replace(moment, snapshot=snapshot, boot_id=boot)
 
 
+def nine() -> list[Moment]:
+    return [moment_at(10 * n, 5 + MIB_PAGES * n) for n in range(1, 10)]
+
+
 class FakeRecording:
     """Five looks, ten seconds apart; web grows by a MiB in each."""
 
@@ -211,10 +215,11 @@ def test_what_is_configured_for_now_does_not_matter(
     assert main(["show", "--config", str(file), "--from", "f.zrec"]) == 0
 
 
-@pytest.mark.parametrize(("looks", "grows"), [(3, False), (5, True)])
+@pytest.mark.parametrize(("looks", "grows"), [(3, False), (9, True)])
 def test_growth_is_that_of_the_looks_before(
     looks: int, grows: bool, recording: type[FakeRecording], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    recording.kept = nine()
     at = (BEGAN + timedelta(seconds=10 * looks + 1)).isoformat()
     assert main(["show", "--from", "f.zrec", "--at", at]) == 0
     out = capsys.readouterr().out
@@ -222,12 +227,13 @@ def test_growth_is_that_of_the_looks_before(
     assert main(["web", "--from", "f.zrec", "--at", at, "--json"]) == 0
     (page,) = json.loads(capsys.readouterr().out)["zones"]
     assert page["growth_bytes_per_minute"] == (6 << 20 if grows else None)
+    assert page["verdict"]["verdict"] == ("grows" if grows else None)
 
 
 def test_growth_is_not_told_across_a_boot(
     recording: type[FakeRecording], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recording.kept = [replace(m, boot_id="b") if n < 3 else m for n, m in enumerate(recording.kept)]
+    recording.kept = [replace(m, boot_id="b") if n < 3 else m for n, m in enumerate(nine())]
     assert main(["show", "--from", "f.zrec"]) == 0
     assert "GROWS" not in capsys.readouterr().out
 
@@ -235,10 +241,11 @@ def test_growth_is_not_told_across_a_boot(
 def test_damaged_looks_before_are_left_out_of_the_growth(
     recording: type[FakeRecording], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    recording.kept = nine()
     damage(recording, 1)
     assert main(["show", "--from", "f.zrec"]) == 0
     assert "+6.0M/min" in capsys.readouterr().out
-    player = Player(FakeRecording("f.zrec").times(), 4)
+    player = Player(FakeRecording("f.zrec").times(), 8)
     camera = PastCamera(lambda: FakeRecording("f.zrec"), player, "zone", "f.zrec")  # type: ignore[arg-type,return-value]
     for _ in range(2):
         assert camera.take(Mode.ZONES, None).rows[0].growth_bytes == 6 << 20
@@ -339,10 +346,13 @@ def test_top_refuses_what_is_of_now(
     assert sentence in capsys.readouterr().err
 
 
-def test_top_shows_the_moment_that_the_player_is_at_with_the_growth_until_then() -> None:
-    player = Player(FakeRecording("f.zrec").times(), 4)
+def test_top_shows_the_moment_that_the_player_is_at_with_the_growth_until_then(
+    recording: type[FakeRecording],
+) -> None:
+    recording.kept = nine()
+    player = Player(FakeRecording("f.zrec").times(), 8)
     camera = PastCamera(lambda: FakeRecording("f.zrec"), player, "zone", "f.zrec")  # type: ignore[arg-type,return-value]
-    for at, grows in ((4, 6 << 20), (4, 6 << 20), (1, None), (3, 6 << 20)):
+    for at, grows in ((8, 6 << 20), (8, 6 << 20), (1, None), (7, 6 << 20)):
         player.at = at
         look = camera.take(Mode.ZONES, None)
         assert look.snapshot.began == player.time
@@ -351,6 +361,12 @@ def test_top_shows_the_moment_that_the_player_is_at_with_the_growth_until_then()
         page = camera.take(mode, "web.service").page
         assert page is not None
         assert len(page(80)) > 2
+        assert any("Is it a leak? grows: +7.0M" in line for line in page(80)) == (mode is Mode.ZONE)
+    for at in (8, 3, 8):  # on by one, back, and far on
+        player.at = at
+        page = camera.take(Mode.ZONE, "web.service").page
+        assert page is not None
+        assert any("Is it a leak? grows: +8.0M" in line for line in page(80)) == (at == 8)
     camera.close()
 
 

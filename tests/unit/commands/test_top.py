@@ -158,9 +158,11 @@ def test_details_of_a_page_are_read_now_and_then(monkeypatch: pytest.MonkeyPatch
     class Kept(Session):
         def take(self, by: object, *_: Any, **wanted: Any) -> Any:
             rows = (process(41, zone="web"), process(42, zone="web"))
-            return snapshot(usage("web"), usage("db"), processes=rows, evidence=evidence())
+            return snapshot(usage("web"), usage("db"), processes=rows, evidence=asked)
 
-    def pages_of(found: Any, usages: Any, growth: Any) -> list[Page]:
+    asked = evidence(bill=lambda cgroup: None)
+
+    def pages_of(found: Any, usages: Any, growth: Any, watched: Any) -> list[Page]:
         read.append(usages[0].zone)
         return [Page(found, usages[0], (), {}, (), (), None, None)]
 

@@ -19,7 +19,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     asked: list[Any] = []
 
     def measure(
-        session: object, way: str, names: Sequence[str], growth: object, count: int | None
+        session: object, way: str, names: Sequence[str], growth: object, watched: object, count: int | None
     ) -> list[Page]:
         asked.append((way, list(names), count))
         return [documents.page(documents.BILL_2) for _ in names]

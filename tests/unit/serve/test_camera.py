@@ -57,12 +57,12 @@ def taken(number: int, size: int, **fields: object) -> Snapshot:
 
 
 def test_each_look_counts_on_and_has_its_own_growth() -> None:
-    shop = Shop(*(taken(number, number * MIB, gaps=(Gap(1, "open", Cause.EXITED),)) for number in range(6)))
-    for _ in range(6):
+    shop = Shop(*(taken(number, number * MIB, gaps=(Gap(1, "open", Cause.EXITED),)) for number in range(8)))
+    for _ in range(8):
         shop.camera.walk()
-    assert [look.counts.walks for look in shop.looks] == [1, 2, 3, 4, 5, 6]
-    assert shop.looks[-1].counts.gaps == {Cause.EXITED: 6}
-    assert [len(look.growth.sizes("web", 99)) for look in shop.looks] == [1, 2, 3, 4, 5, 6]
+    assert [look.counts.walks for look in shop.looks] == [*range(1, 9)]
+    assert shop.looks[-1].counts.gaps == {Cause.EXITED: 8}
+    assert [len(look.growth.sizes("web", 99)) for look in shop.looks] == [*range(1, 9)]
     assert shop.looks[-1].growth.bytes_per_minute("web") == 2 * MIB
     assert shop.looks[0].build == BUILD
     assert (shop.looks[0].interval_seconds, shop.looks[0].stretched_seconds) == (30.0, 30.0)

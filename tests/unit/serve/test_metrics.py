@@ -81,7 +81,7 @@ def everything() -> Look:
             gaps=(Gap(7, "maps", Cause.BUSY), Gap(8, "maps", Cause.BUSY)),
             warnings=(Caveat("names", "x"), Caveat("cgroups", "y"), Caveat("names", "z")),
         ),
-        growth=grown(1 << 20, 2 << 20, 3 << 20, 4 << 20, 5 << 20),
+        growth=grown(*(number << 20 for number in range(1, 9))),
         pairs=(Pair(("db", "web"), 12345),),
         walk_seconds=0.25,
         counts=counts,

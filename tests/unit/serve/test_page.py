@@ -106,7 +106,7 @@ def test_columns_that_say_nothing_are_left_out() -> None:
 def test_growth_is_told_once_it_is_known() -> None:
     assert "GROWS" not in Page(known(usage())).rows()[0]
     growth = Growth()
-    for number in range(6):
+    for number in range(8):
         size = (10 + 3 * number) * MIB
         growth.add(snapshot(usage(anon_bytes=size), began=BEGAN + timedelta(minutes=number)))
     head, row = Page(known(usage(), growth=growth)).rows()

@@ -44,7 +44,7 @@ def test_all_that_is_known() -> None:
     assert "of it no other zone maps" in text
     assert "PROCESS     63K" in text
     assert "PEAK BILL  211K  the kernel's own peak" in text
-    assert "GROWTH      24K  from 61K at first to 85K at last, +480K/min ▲; 4 looks" in text
+    assert "GROWTH      24K  from 61K at first to 85K at last; 4 looks" in text
     assert "FILES" in text
     assert "SHARED" in text
     assert "1 of 5 snapshots could not be kept." in lines

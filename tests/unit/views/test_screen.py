@@ -169,14 +169,14 @@ def test_growth_in_words() -> None:
     assert speed_text(0.3) == "="
 
 
-def test_growth_is_there_from_the_fourth_look_on() -> None:
+def test_growth_is_there_from_the_eighth_look_on() -> None:
     growth = Growth()
-    for number in range(4):
+    for number in range(8):
         more = [usage("/workers", anon_bytes=(190 + 20 * number) * MIB), *zones()[1:]]
         look = snapshot(*more, began=BEGAN + timedelta(seconds=20 * number))
         growth.add(look)
         lines = screen(Terminal(80), look, growth=growth)
-        assert lines[1].endswith("GROWS") == (number == 3)
+        assert lines[1].endswith("GROWS") == (number == 7)
     assert lines[2].endswith("+60M/min ▲")
     assert lines[3].endswith("=")
 

@@ -84,10 +84,10 @@ def test_a_trend_has_the_latest_snapshots() -> None:
 
 def test_rows_have_growth_and_churn() -> None:
     growth = Growth()
-    for number in range(4):
-        rows = rows_of(of_two(100 + number, began=BEGAN + timedelta(seconds=2 * number)), growth)
-        assert rows[0].churn_bytes == (KIB / 2 if number else None)
-        assert [cell(GROWS, row) for row in rows] == (["+30K/min ▲", "="] if number == 3 else ["–", "–"])
+    for number in range(8):
+        rows = rows_of(of_two(100 + 512 * number, began=BEGAN + timedelta(seconds=2 * number)), growth)
+        assert rows[0].churn_bytes == (256 * KIB if number else None)
+        assert [cell(GROWS, row) for row in rows] == (["+15M/min ▲", "="] if number == 7 else ["–", "–"])
 
 
 # ---- rows ----
