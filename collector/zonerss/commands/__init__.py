@@ -70,7 +70,8 @@ LATE_IMPORTS = {
     ("commands.serve", "serve.server"): 370,  # aiohttp, prometheus_client, bcrypt, PyYAML
     ("commands.export", "duckdb"): 98,
     ("kernel.roster", "kernel.events"): 5,
-    ("kernel.events", "pyroute2"): 212,
+    ("kernel.events", "pyroute2.netlink.connector"): 105,
+    ("kernel.events", "pyroute2"): 240,  # where the former is not there
     ("snapshot", "flight"): 2,  # and threading
     ("kernel.compiler", "bcc"): 69,
     ("snapshot", "motion.window"): 11,

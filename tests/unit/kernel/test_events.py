@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zonerss.errors import CannotServe
 from zonerss.kernel import roster as roster_module
 from zonerss.kernel.cgroupfs import MemoryHierarchy
 from zonerss.kernel.events import Changes, decode_event
@@ -138,3 +141,49 @@ def test_without_events_all_are_listed_each_time(asked):
     roster.read(HIERARCHY)
     assert asked == [None, None]
     assert not roster.follows
+
+
+def test_the_first_listing_does_not_wait_for_events(asked, monkeypatch: pytest.MonkeyPatch):
+    opened = []
+    monkeypatch.setattr(
+        "zonerss.kernel.events.ProcEvents",
+        lambda: opened.append(len(asked)) or Events(heard(), heard(), heard(50)),
+    )
+    roster = Roster(HOST, follow=True)
+    for _ in range(3):
+        roster.read(HIERARCHY)
+        list(roster.appeared())
+    assert opened == [1]  # after the first and before the second
+    assert asked == [None, None, {1, 2, 7, 50}]
+    assert roster.follows
+
+
+def test_where_there_are_no_events_it_is_asked_for_them_once(asked, monkeypatch: pytest.MonkeyPatch):
+    tried = []
+
+    def refused() -> None:
+        tried.append(1)
+        raise CannotServe("none here")
+
+    monkeypatch.setattr("zonerss.kernel.events.ProcEvents", refused)
+    roster = Roster(HOST, follow=True)
+    for _ in range(3):
+        roster.read(HIERARCHY)
+    assert (len(tried), asked, roster.follows) == (1, [None, None, None], False)
+
+
+IMPORTED = """
+import sys
+from zonerss.kernel.events import _socket_class
+found = _socket_class()
+assert found.__name__ == "ProcEventSocket" and found is not None
+kept = sorted(name for name in sys.modules if name.partition(".")[0] == "pyroute2")
+import pyroute2
+assert pyroute2.netlink.connector and pyroute2.IPRoute
+print(kept)
+"""
+
+
+def test_only_the_connector_is_imported_and_who_imports_pyroute2_gets_all_of_it():
+    done = subprocess.run([sys.executable, "-c", IMPORTED], check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
