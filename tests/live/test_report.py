@@ -25,6 +25,7 @@ from zonerss.commands import main
 from zonerss.commands.zone import measure
 from zonerss.history import moment
 from zonerss.history.keeper import Keeper
+from zonerss.history.recording import Recording
 from zonerss.snapshot import Session
 from zonerss.zones.rules import parse_rules
 
@@ -141,6 +142,14 @@ def test_a_leak_a_saw_a_log_and_a_pool(
         set(workers) <= wearing <= {*workers, pool.pid}
     )  # what all workers have copied is the parent's alone
     assert found["pool"]["pid"] in workers
+
+    with Recording(path) as recording:
+        first = recording.times()[0]
+    since = ["explain", "log", "--no-config", "--from", str(path), "--since", first.isoformat()]
+    assert main(since) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"page cache of {logger.file} (open by pid {logger.process.pid}, " in said
+    assert "it goes when memory is needed." in said
 
     failing = ["--fail-on", "verdict(leak)=grows", "--fail-on", "growth(still)>1/d"]
     assert main(["report", "--no-config", str(path), *failing]) == 3

@@ -442,7 +442,11 @@ class Reporter:
         trend = courses.billed.get(kind)
         grown = 0 if trend is None else trend.last.size_bytes - trend.first.size_bytes
         first = self._first_opened or 0
-        files = sorted(self._opened.get(zone, {}).values(), key=lambda file: file.grown(first))
+        # Of one that came later nothing may have been seen before because others were larger.
+        files = sorted(
+            self._opened.get(zone, {}).values(),
+            key=lambda file: (min(file.grown(first)[0], grown), file.seen[0][0] <= first, file.grown(first)),
+        )
         if kind != "cache" or not files:
             charged = courses.charged.grown_bytes if courses.charged else 0
             return Cause(kind, grown or charged)

@@ -26,11 +26,11 @@ from zonerss.records.files import Holdings, OpenFile
 from zonerss.snapshot import Observer, Snapshot
 from zonerss.zones.paths import ancestors
 
-_MUCH_BYTES = 1 << 20
+MUCH_BYTES = 1 << 20
 """Less page cache is not looked for."""
 _MOST_SECONDS = 10.0
 """Of one look at open files, but for the zone that is being asked."""
-_MOST_FILES = 5
+MOST_FILES = 5
 """Of a zone."""
 _SELDOM = 50
 GROUPINGS = ("zone", "cgroup")
@@ -135,7 +135,7 @@ class Seldom:
         began = self._clock()
         if began < self._due:
             return None
-        much = {usage.zone for usage in full.zones if (usage.cache_unmapped_bytes or 0) >= _MUCH_BYTES}
+        much = {usage.zone for usage in full.zones if (usage.cache_unmapped_bytes or 0) >= MUCH_BYTES}
         members: dict[str, list[Member]] = {}
         for member in full.members:
             if member.zones[0].name in much:
@@ -146,7 +146,7 @@ class Seldom:
                 if self._clock() - began >= _MOST_SECONDS:
                     break  # of the other zones no file is told
                 files = full.ask().open_files(some).files
-                found += [file for file in files[:_MOST_FILES] if file.cached_bytes >= _MUCH_BYTES]
+                found += [file for file in files[:MOST_FILES] if file.cached_bytes >= MUCH_BYTES]
         except CannotServe:
             return None
         finally:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from zonerss.census.parts import Parts
 from zonerss.census.usage import Member, zones_usage
 from zonerss.errors import AmbiguousZone, NotKept, UnknownZone, UsageError
-from zonerss.history.moment import Moment
+from zonerss.history.moment import MOST_FILES, MUCH_BYTES, Moment
 from zonerss.history.recording import Recording
 from zonerss.history.regroup import Regrouped
 from zonerss.kernel.patience import PATIENCE_SECONDS
@@ -254,7 +254,23 @@ class Kept:
         if self.moment.open_files is None:
             raise NotKept("this snapshot was recorded without the files that processes hold open")
         pids = {member.task.pid for member in members}
-        return OpenFiles(tuple(file for file in self.moment.open_files if file.pid in pids), ())
+        chosen = tuple(file for file in self.moment.open_files if file.pid in pids)
+        return OpenFiles(chosen, (), self._least_bytes(pids))
+
+    def _least_bytes(self, pids: Collection[int]) -> int | None:
+        """Of the files of a zone that holds much page cache the largest are kept; nobody looks at those of others."""
+        zone_of = {member.task.pid: member.zones[0].name for member in self.moment.snapshot.members}
+        cached: dict[str, list[int]] = {}
+        for file in self.moment.open_files or ():
+            cached.setdefault(zone_of.get(file.pid, ""), []).append(file.cached_bytes)
+        unmapped = {usage.zone: usage.cache_unmapped_bytes for usage in self.moment.snapshot.zones}
+        least = [MUCH_BYTES]
+        for zone in {zone_of[pid] for pid in pids if pid in zone_of}:
+            if zone in cached:
+                least += [min(cached[zone])] if len(cached[zone]) >= MOST_FILES else []
+            elif (size := unmapped.get(zone)) is None or size >= MUCH_BYTES:
+                return None  # none of them had much, or there was no time to look
+        return max(least)
 
     def ram(self, payers: bool = False) -> RamPages:
         """:raises NotKept: always"""

@@ -73,6 +73,8 @@ class OpenFiles:
     """Those of which most is cached first."""
     unseen: tuple[str, ...]
     """What could not be looked at, a sentence each."""
+    least_bytes: int | None = 0
+    """Of a file that is not among them no more than so much was cached, if it was held open. None: not known."""
 
 
 def file_order(file: MappedFile | None) -> tuple[object, ...]:

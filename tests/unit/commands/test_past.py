@@ -467,3 +467,41 @@ def test_since_names_the_file_where_both_moments_have_it(
     out = " ".join(capsys.readouterr().out.split())
     assert "+200M billed, 0 mapped: page cache of /log/11 (open by pid 11" in out
     assert "/log/12" not in out
+
+
+@pytest.mark.parametrize(
+    ("cached_mib", "kept", "told"),
+    [
+        (0, 0, "page cache of /log/11 (open by pid 11"),  # nobody looked, as there was next to nothing
+        (
+            40,
+            2,
+            "page cache of /log/11 (open by pid 11",
+        ),  # it was none of those of which a mebibyte was cached
+        (40, 0, "the recording does not tell of which file"),  # there may have been no time to look
+        (900, 5, "the recording does not tell of which file"),  # five larger ones were kept
+    ],
+)
+def test_since_names_a_file_that_was_opened_meanwhile(
+    cached_mib: int,
+    kept: int,
+    told: str,
+    capsys: pytest.CaptureFixture[str],
+    recording: type[FakeRecording],
+) -> None:
+    def of(moment: Moment, cache_mib: int, files: Sequence[OpenFile]) -> Moment:
+        zones = tuple(replace(usage, cache_unmapped_bytes=cache_mib << 20) for usage in moment.snapshot.zones)
+        bill = moment.bills[WEB]
+        more = {WEB: replace(bill, stat=dict(bill.stat) | {"cache": (40 + cache_mib) << 20})}
+        shown = replace(moment.snapshot, zones=zones)
+        return replace(moment, snapshot=shown, bills=more, open_files=tuple(files))
+
+    before, after = moment_at(60, 5 * MIB_PAGES), moment_at(70, 5 * MIB_PAGES)
+    large = [OpenFile(f"/large/{n}", (8, 1), 100 + n, 11, 1 << 30, 250 << 20) for n in range(kept)]
+    log = OpenFile("/log/11", (8, 1), 11, 11, 1 << 30, 200 << 20)
+    after = of(after, cached_mib + 200, [log, *large[:4]])
+    bill = after.bills[WEB]
+    after = replace(after, bills={WEB: replace(bill, charged_bytes=(bill.charged_bytes or 0) + (200 << 20))})
+    recording.kept = [of(before, cached_mib, large), after]
+    assert main(["explain", "web", "--from", "f.zrec", "--since", "-10s"]) == 0
+    assert told in " ".join(capsys.readouterr().out.split())

@@ -293,16 +293,19 @@ def _opened(before: ZoneLook, after: ZoneLook) -> tuple[Mover, ...] | None:
     was, now = (
         {(file.device, file.inode): file for file in found.files} for found in (before.opened, after.opened)
     )
-    # A recording keeps the largest of a zone only: of one that is not there it is not known what was cached.
-    is_past = before.account.snapshot.past is not None or after.account.snapshot.past is not None
+    # A recording keeps the largest of a zone only: one that is not among them may be as large as the least of them.
+    least = {False: before.opened.least_bytes, True: after.opened.least_bytes}
     movers = []
     for key in dict.fromkeys((*now, *was)):
-        if is_past and not (key in was and key in now):
-            continue
+        if not (key in was and key in now):
+            bound = least[key in was]
+            if bound is None or (now.get(key) or was[key]).cached_bytes <= bound:
+                continue
         file = now.get(key) or was[key]
         sizes = [found[key].cached_bytes if key in found else None for found in (was, now)]
         movers.append(Mover(file.name, file.pid, sizes[0], sizes[1], commands.get(file.pid)))
-    return _largest(movers)
+    found = _largest(movers)
+    return found if found or least == {False: 0, True: 0} else None
 
 
 def _largest(movers: Iterable[Mover]) -> tuple[Mover, ...]:

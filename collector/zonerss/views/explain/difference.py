@@ -92,7 +92,8 @@ def _reason(share: Share, changed: Changed, size: Callable[[int | None], str], t
 
 
 def _why_unknown(changed: Changed) -> str:
-    if changed.opened is None:
+    looks = changed.before.opened, changed.after.opened
+    if changed.opened is None or any(found is None or found.least_bytes != 0 for found in looks):
         return " (the recording does not tell of which file)"
     return ", of no file that its processes hold open"
 

@@ -18,7 +18,6 @@ from zonerss.census.usage import Member
 from zonerss.records import ProcessUsage, Task, Zone
 from zonerss.records.bills import Bill
 from zonerss.records.files import FileKind, MappedFile, OpenFile, OpenFiles
-from zonerss.snapshot import Past
 from zonerss.units import PAGE_BYTES
 
 MIB = 1 << 20
@@ -152,16 +151,29 @@ def test_a_file_that_was_opened_meanwhile_is_not_preferred():
     assert found.shares[0].mover.name == "/log/a"
 
 
-def test_a_file_that_only_one_look_of_a_recording_has_is_not_said_to_have_grown():
-    """Of a zone the largest files are kept: another one has grown past it."""
+def test_of_a_recording_a_file_that_came_or_went_is_named_if_it_is_larger_than_what_is_not_kept():
+    """Of a zone the largest files are kept: what is no larger than those may have been there before."""
+    was, now = seen_at(60, cache_mib=50), seen_at(210, cache_mib=210)
+    before = replace(opened(a=40, bb=30), least_bytes=30 * MIB)
+    after = replace(opened(a=41, ccc=31, dddd=29, eeeee=200), least_bytes=MIB)
+    found = changed(ZoneLook(was, None, before), ZoneLook(now, None, after))
+    told = [(mover.name, mover.before_bytes, mover.after_bytes) for mover in found.opened or ()]
+    assert told == [
+        ("/log/eeeee", None, 200 * MIB),
+        ("/log/ccc", None, 31 * MIB),
+        ("/log/bb", 30 * MIB, None),
+        ("/log/a", 40 * MIB, 41 * MIB),
+    ]
+    assert found.shares[0].mover.name == "/log/eeeee"
 
-    def past(one: Account) -> Account:
-        told = Past("/x.zrec", "vm")
-        return replace(one, snapshot=replace(one.snapshot, past=told))
 
+def test_where_a_look_may_have_left_out_any_file_only_those_of_both_are_compared():
+    was, now = seen_at(60, cache_mib=50), seen_at(210, cache_mib=210)
+    unknown = replace(opened(), least_bytes=None)
+    found = changed(ZoneLook(was, None, unknown), ZoneLook(now, None, opened(a=200)))
+    assert found.opened is None
     found = changed(
-        ZoneLook(past(seen_at(60, cache_mib=50)), None, opened(a=40, bb=30)),
-        ZoneLook(past(seen_at(110, cache_mib=110)), None, opened(a=41, ccc=39)),
+        ZoneLook(was, None, replace(opened(a=1), least_bytes=None)), ZoneLook(now, None, opened(a=2, bb=9))
     )
     assert [mover.name for mover in found.opened or ()] == ["/log/a"]
 
