@@ -152,7 +152,13 @@ def run(args: argparse.Namespace) -> int:
             f"{reason}: top needs one. `zonerss top --batch` prints tables, and so does `show --watch`"
         )
     order = _Order(sort, columns, first)
-    camera = SessionCamera(lambda: _session(args, rules), way, order.controls, order.caps)
+    camera = SessionCamera(
+        lambda: _session(args, rules),
+        way,
+        order.controls,
+        order.caps,
+        lambda: Session(args.source, rules, patience=args.patience),
+    )
     return guarded(
         lambda leaving: _screen(camera, args, leaving, lambda style: _live_app(camera, seconds, order, style))
     )
@@ -241,13 +247,15 @@ class SessionCamera:
         way: str,
         controls: Wanted | None = None,
         caps: Callable[[str], Mapping[str, ZoneStatus]] = lambda by: {},
+        open_first: Callable[[], Session] | None = None,
     ) -> None:
         """
         :param way: the grouping
         :param controls: what the table of zones needs; None: all
         :param caps: what a capper says of the zones of a grouping
+        :param open_first: opens a session that loads sooner, for the first snapshot; None: there is none
         """
-        self._caps = caps
+        self._caps, self._open_first = caps, open_first
         self._open, self._way, self._controls = open_session, way, controls or Wanted()
         self._session: Observer | None = None
         self._growth = Growth()
@@ -260,7 +268,14 @@ class SessionCamera:
 
     def take(self, mode: Mode, zone: str | None) -> Look:
         """See :class:`zonerss.views.top_app.Camera`. All that takes long is done here, beside the keyboard."""
-        session = self._session = self._session or self._open()
+        if self._open_first and self._session is None:
+            opened, self._open_first = self._open_first, None
+            with opened() as first:
+                return self._taken(first, mode, zone)
+        self._session = self._session or self._open()
+        return self._taken(self._session, mode, zone)
+
+    def _taken(self, session: Observer, mode: Mode, zone: str | None) -> Look:
         if mode is Mode.TREE:
             snapshot = session.take("cgroup").without_evidence()
             nodes = tree_usage(snapshot.parts, snapshot.members, lambda path: None)

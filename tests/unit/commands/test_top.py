@@ -199,3 +199,27 @@ def test_colours_of_tables_on_a_terminal(
     assert main(["top", "-n", "1", *words]) == 0
     out = capsys.readouterr().out
     assert ("\x1b[" in out) == bool(codes)
+
+
+def test_the_first_look_is_taken_by_a_session_that_loads_sooner() -> None:
+    told: list[str] = []
+
+    class Named(Session):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def close(self) -> None:
+            told.append(f"{self.name} closed")
+
+        def __exit__(self, *_: object) -> None:
+            self.close()
+
+        def take(self, by: object, *_: Any, **wanted: bool) -> Any:
+            told.append(self.name)
+            return snapshot(evidence=evidence())
+
+    camera = top.SessionCamera(lambda: Named("whole"), "zone", open_first=lambda: Named("first"))
+    for _ in range(3):
+        camera.take(top.Mode.ZONES, None)
+    camera.close()
+    assert told == ["first", "first closed", "whole", "whole", "whole closed"]
