@@ -20,6 +20,8 @@ NAME = "zonerss-exporter"
 PATIENCE = 300  # seconds; no test depends on it but to fail
 OURS = f"""
 [Service]
+# A checkout below /tmp is seen in spite of PrivateTmp=.
+BindReadOnlyPaths={PROJECT}
 WorkingDirectory={PROJECT}
 ExecStart=
 ExecStart={sys.executable} -m zonerss serve --no-config --interval 1s --max-cpu 100%
