@@ -43,6 +43,21 @@ def duration(text: str) -> float:
     return seconds
 
 
+def percent(text: str) -> float:
+    """
+    A share of one processor's time: 1% is 0.01.
+
+    :raises argparse.ArgumentTypeError: it is none
+    """
+    try:
+        value = float(text.strip().removesuffix("%"))
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 100_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share of a processor: say 1%, 0.5% or 100%")
+    return value / 100
+
+
 def duration_within(least: str, most: str) -> Callable[[str], float]:
     """
     A parser of durations that are neither shorter than ``least`` nor longer than ``most``.

@@ -14,7 +14,7 @@ import signal
 from typing import TYPE_CHECKING, NoReturn
 
 from zonerss.commands.options import add_walk_options, read_rules
-from zonerss.commands.quantities import black_box, duration, duration_within, size
+from zonerss.commands.quantities import black_box, duration, duration_within, percent, size
 from zonerss.errors import CannotServe, UsageError
 from zonerss.kernel.privileges import close_files_but
 from zonerss.serve.addresses import DEFAULT, parse_address
@@ -90,17 +90,6 @@ def prepare(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="open and load everything, say which capabilities are kept and why, and end",
     )
-
-
-def percent(text: str) -> float:
-    """A share of one processor, from the command line: 1% is 0.01."""
-    try:
-        value = float(text.strip().removesuffix("%"))
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= 100_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share of a processor: say 1%, 0.5% or 100%")
-    return value / 100
 
 
 def pairs(text: str) -> int:

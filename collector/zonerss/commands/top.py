@@ -30,7 +30,8 @@ from zonerss.answers.zone import Page, shared_with
 from zonerss.cap.status import ZoneStatus, by_zone, read_status
 from zonerss.census.tree import tree_usage
 from zonerss.commands.options import add_past_options, add_walk_options, count, one_way, read_rules
-from zonerss.commands.watching import interval, ticks
+from zonerss.commands.quantities import percent
+from zonerss.commands.watching import OwnCost, interval, ticks
 from zonerss.commands.zone import note_past, pages_of, renewed
 from zonerss.errors import CannotServe, UsageError
 from zonerss.records import Usage, Wanted
@@ -125,6 +126,12 @@ def prepare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-n", dest="times", type=count, metavar="N", help="like --batch: stop after N snapshots"
     )
+    parser.add_argument(
+        "--max-cpu",
+        type=percent,
+        metavar="PERCENT",
+        help="look less often where this program would take more of one processor's time, as in 1%%",
+    )
     parser.add_argument("interval", nargs="?", type=interval, help="the same as --interval, as prstat has it")
     parser.add_argument("count", nargs="?", type=count, help="the same as -n")
 
@@ -160,7 +167,9 @@ def run(args: argparse.Namespace) -> int:
         lambda: Session(args.source, rules, patience=args.patience),
     )
     return guarded(
-        lambda leaving: _screen(camera, args, leaving, lambda style: _live_app(camera, seconds, order, style))
+        lambda leaving: _screen(
+            camera, args, leaving, lambda style: _live_app(camera, seconds, order, style, args.max_cpu)
+        )
     )
 
 
@@ -210,14 +219,16 @@ def _batch(
     times: int | None,
     args: argparse.Namespace,
 ) -> int:
-    growth = Growth()
+    growth, cost = Growth(), OwnCost(args.max_cpu)
     controls = Wanted() if args.json else order.controls
-    for _ in ticks(seconds, times):
-        _show(session.take(way, args.basis, controls=controls), growth, order, args)
+    for _ in ticks(seconds, times, cost.stretched):
+        _show(session.take(way, args.basis, controls=controls), growth, order, args, cost)
     return 0
 
 
-def _show(snapshot: Snapshot, growth: Growth, order: _Order, args: argparse.Namespace) -> None:
+def _show(
+    snapshot: Snapshot, growth: Growth, order: _Order, args: argparse.Namespace, cost: OwnCost | None = None
+) -> None:
     if args.json:
         print(render_json(document(snapshot, limit=args.limit), compact=True))
     else:
@@ -233,6 +244,7 @@ def _show(snapshot: Snapshot, growth: Growth, order: _Order, args: argparse.Name
             first=order.first,
             marks=marks_of(snapshot),
             caps=order.caps(snapshot.by),
+            own_share=None if cost is None else cost.share,
         )
         print("\n".join(fit(lines, terminal.width)))
     sys.stdout.flush()
@@ -407,7 +419,7 @@ def _past(args: argparse.Namespace, way: str, order: _Order) -> int:
     from zonerss.history.recording import Recording
 
     check_past(args)
-    if args.every or args.interval:
+    if args.every or args.interval or args.max_cpu:
         raise UsageError("--from takes no interval: + and - play a recording faster and slower")
     with Recording(args.recording) as recording:
         times, last = recording.times(), recording.latest()
@@ -448,10 +460,16 @@ def _replay_app(camera: PastCamera, player: Player, order: _Order, style: Style)
     return ReplayApp(camera, player, order.sort, order.columns, order.first, style)
 
 
-def _live_app(camera: SessionCamera, seconds: float, order: _Order, style: Style) -> TopApp:
+def _live_app(
+    camera: SessionCamera, seconds: float, order: _Order, style: Style, max_cpu: float | None
+) -> TopApp:
     from zonerss.views.top_app import TopApp
 
-    return TopApp(camera, seconds, order.sort, order.columns, order.first, style)
+    app = TopApp(camera, seconds, order.sort, order.columns, order.first, style)
+    app.stretched = OwnCost(
+        max_cpu
+    ).stretched  # in the process that draws: the time of its parent is not its own
+    return app
 
 
 def _screen(

@@ -51,14 +51,41 @@ def add_watch_options(parser: argparse.ArgumentParser, uncertainty: bool = True)
     parser.add_argument("--count", type=count, metavar="N", help="with --watch: stop after N rounds")
 
 
-def ticks(seconds: float, times: int | None = None) -> Iterator[int]:
-    """0, 1, 2, ... at the beginning of each interval. A late round is skipped, not queued."""
+class OwnCost:
+    """What zonerss itself costs in processor time, and how long it has to rest for that."""
+
+    def __init__(self, share: float | None = None) -> None:
+        """:param share: of one processor's time that it may take, 0.01 for 1 %; None: as much as it needs"""
+        self._share = share
+        self._began = self._latest = time.process_time()
+        self._began_monotonic = time.monotonic()
+
+    @property
+    def share(self) -> float:
+        """Of one processor's time, since this was made."""
+        elapsed = time.monotonic() - self._began_monotonic
+        return (time.process_time() - self._began) / elapsed if elapsed > 0 else 0.0
+
+    def stretched(self, seconds: float) -> float:
+        """So long from the beginning of the round that ends now to the next one; at least ``seconds``."""
+        before, self._latest = self._latest, time.process_time()
+        return seconds if self._share is None else max(seconds, (self._latest - before) / self._share)
+
+
+def ticks(
+    seconds: float, times: int | None = None, stretched: Callable[[float], float] = lambda seconds: seconds
+) -> Iterator[int]:
+    """
+    0, 1, 2, ... at the beginning of each interval. A late round is skipped, not queued.
+
+    :param stretched: how long an interval is, at the end of each round
+    """
     due, done = time.monotonic(), 0
     while times is None or done < times:
         yield done
         done += 1
-        now = time.monotonic()
-        due = max(due + seconds, now - (now - due) % seconds)
+        wait, now = stretched(seconds), time.monotonic()
+        due = max(due + wait, now - (now - due) % wait)
         if times is None or done < times:
             time.sleep(max(due - now, 0))
 

@@ -446,6 +446,7 @@ def batch_lines(
     first: Sequence[str] = (),
     marks: Sequence[Mark] = (),
     caps: Mapping[str, ZoneStatus] | None = None,
+    own_share: float | None = None,
 ) -> list[str]:
     """
     A snapshot for a pipe or a file: the table, then prstat's kind of last line.
@@ -455,6 +456,7 @@ def batch_lines(
     :param width: of the terminal that it is printed on; None: it is none
     :param first: as of :func:`lay_out`, and so are marks; a pipe has all columns and no signs
     :param caps: as of :func:`rows_of`
+    :param own_share: of one processor's time that zonerss itself takes; None: not known
     """
     rows = sort_records(rows_of(snapshot, growth, caps), sort, limit)
     left_out: Sequence[str] = ()
@@ -468,4 +470,9 @@ def batch_lines(
         lines = render_rows(headers, table.rows, [column.left for column in table.columns])
         left_out = table.left_out
     total = f"Total: {headline(snapshot, width and width - 7, left_out=left_out)}"
-    return [*lines, total, *remarks(snapshot), ""]
+    own = (
+        []
+        if own_share is None
+        else [f"zonerss itself: {100 * own_share:.1f}% of a processor since it began."]
+    )
+    return [*lines, total, *own, *remarks(snapshot), ""]

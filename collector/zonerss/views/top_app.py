@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -181,6 +181,8 @@ class TopApp(App[None]):
         """
         super().__init__()
         self.camera, self.interval = camera, interval
+        self.stretched: Callable[[float], float] = lambda seconds: seconds
+        """How long an interval is, at the end of what was done in it."""
         self.sort, self.columns, self.first = sort, columns, first
         self.style = style or Style(colour=True)
         self.paused, self.matching = False, ""
@@ -237,7 +239,7 @@ class TopApp(App[None]):
             while not self._done.is_set():
                 self._wake.clear()
                 self._tell(self._take_one(self.view))
-                self._wake.wait(self.interval)
+                self._wake.wait(self.stretched(self.interval))
                 while self.paused and not self._wake.is_set():
                     self._wake.wait()
                 if not self._wake.is_set():

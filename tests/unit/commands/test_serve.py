@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from zonerss.commands import main
-from zonerss.commands.serve import pairs, percent
+from zonerss.commands.quantities import percent
+from zonerss.commands.serve import pairs
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -223,3 +224,15 @@ def test_the_first_look_is_taken_by_a_session_that_loads_sooner() -> None:
         camera.take(top.Mode.ZONES, None)
     camera.close()
     assert told == ["first", "first closed", "whole", "whole", "whole closed"]
+
+
+def test_batch_says_what_it_costs_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["top", "--batch", "-n", "1", "--max-cpu", "100%"]) == 0
+    assert re.search(
+        r"^zonerss itself: \d+\.\d% of a processor since it began\.$", capsys.readouterr().out, re.M
+    )
+
+
+def test_a_budget_is_a_share(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["top", "--batch", "-n", "1", "--max-cpu", "much"]) == 2
+    assert "'much' is no share of a processor" in capsys.readouterr().err

@@ -240,3 +240,43 @@ def test_what_one_round_found_is_gone_when_the_next_one_looks() -> None:
 
     watching.rounds(options(), look, lambda found: None)
     assert len(last) == 3
+
+
+class Clock:
+    """Time that passes only where it is told to, and processor time beside it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, self.spent = 1000.0, 5.0
+        monkeypatch.setattr(watching.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(watching.time, "process_time", lambda: self.spent)
+        monkeypatch.setattr(watching.time, "sleep", self.pass_)
+
+    def pass_(self, seconds: float, spent: float = 0.0) -> None:
+        self.now += seconds
+        self.spent += spent
+
+
+@pytest.mark.parametrize(
+    ("share", "began"),
+    [(None, [0, 1, 2, 3]), (0.5, [0, 1, 2, 3]), (0.01, [0, 20, 40, 60])],
+    ids=["as much as it needs", "it needs less", "it needs more"],
+)
+def test_a_round_is_paid_for_by_the_pause_behind_it(
+    share: float | None, began: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    cost, found = watching.OwnCost(share), []
+    for _ in watching.ticks(1.0, 4, cost.stretched):
+        found.append(clock.now - 1000)
+        clock.pass_(0.3, spent=0.2)
+    assert found == pytest.approx(began)
+    assert cost.share == pytest.approx(4 * 0.2 / (began[-1] + 0.3))
+
+
+def test_a_late_round_is_skipped_at_any_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    found = []
+    for number in watching.ticks(1.0, 4):
+        found.append(clock.now - 1000)
+        clock.pass_(2.5 if number == 1 else 0.1)
+    assert found == pytest.approx([0, 1, 3.5, 4])
