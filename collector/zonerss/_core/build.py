@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from cffi import FFI
@@ -56,8 +57,11 @@ SOURCES = (
 # Where there is no skeleton, bpf/build has said what is missing, and lib has no pagetable_open().
 PAGETABLE_HEADERS = ("pagetable_source.h",)
 PAGETABLE_SOURCES = ("pagetable.c", "pagetable_load.c", "known.c")
+# A release has no debug information, and the same bytes wherever it is built.
+RELEASE = os.environ.get("ZONERSS_RELEASE") == "1"
 FLAGS = [
-    *("-O2", "-g", "-std=gnu17", "-D_GNU_SOURCE", "-pthread"),
+    *(("-g0", f"-ffile-prefix-map={PROJECT}=.") if RELEASE else ("-g",)),
+    *("-O2", "-std=gnu17", "-D_GNU_SOURCE", "-pthread"),
     *("-Wall", "-Wextra", "-Werror=implicit-function-declaration"),
 ]
 
@@ -79,7 +83,7 @@ def builder(headers: tuple[str, ...], sources: tuple[str, ...]) -> FFI:
         sources=[str((HERE / source).relative_to(PROJECT)) for source in sources],
         include_dirs=[str(HERE)],
         extra_compile_args=FLAGS,
-        extra_link_args=["-pthread"],
+        extra_link_args=["-pthread", *(["-Wl,-s"] if RELEASE else [])],
     )
     return ffi
 

@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
-from zonerss import __version__
 from zonerss.errors import (
     EXHAUSTED,
     AmbiguousZone,
@@ -314,6 +313,15 @@ class Parser(argparse.ArgumentParser):
             self.error(f"unrecognized arguments: {' '.join(rest)}")
 
 
+class _Version(argparse.Action):
+    """Prints what zonerss this is, and ends."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> None:
+        """:raises SystemExit: always"""
+        print(import_module("zonerss.commands.version").version())
+        parser.exit()
+
+
 _WORDS = (
     "`zonerss help words` says what the words mean: zone, walk, frame, kind, part, gap, basis and others."
 )
@@ -329,7 +337,7 @@ def overview() -> argparse.ArgumentParser:
         epilog=f"Without a verb, zonerss shows all zones. `zonerss help VERB` tells more about a verb.\n{_WORDS}",
         formatter_class=Help,
     )
-    parser.add_argument("--version", action="version", version=f"zonerss {__version__}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version, and end")
     parser.add_argument_group("verbs", "\n".join(f"{name:<9} {summary}" for name, summary in VERBS.items()))
     return parser
 

@@ -11,6 +11,8 @@ import os
 import platform
 import re
 import socket
+import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -253,6 +255,9 @@ def _seccomp(roots: Roots) -> Fact:
     )
 
 
+_DEBIANS_BCC = "/usr/lib/python3/dist-packages/bcc"
+
+
 # ---- tracing and watching --------------------------------------------------------------------------------
 
 
@@ -272,8 +277,15 @@ def _bcc() -> Fact:
         "bcc",
         False,
         "bcc cannot be imported" if not places else "another project named bcc is in the way of the real one",
-        "install python3-bpfcc, and make the virtual environment with --system-site-packages",
+        _how_to_add_bcc(),
     )
+
+
+def _how_to_add_bcc() -> str:
+    """What to do so that this Python finds Debian's bcc. The link opens nothing else of the system's Python."""
+    if sys.prefix == sys.base_prefix:
+        return "install Debian's python3-bpfcc"
+    return f"install Debian's python3-bpfcc, and `ln -s {_DEBIANS_BCC} {sysconfig.get_path('purelib')}/`"
 
 
 def _process_connector(roots: Roots) -> Fact:
