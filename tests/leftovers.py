@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import threading
 import time
 from collections.abc import Generator
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.cgroups import Hierarchy, unescape
-from tests.own import NAME
+from tests.own import NAME, pid_of
 
 PATIENCE_SECONDS = 2.0
 Things = dict[object, str]
@@ -63,7 +64,7 @@ class Watch:
         found: Things = {}
         for line in Path("/proc/self/mountinfo").read_bytes().decode(errors="surrogateescape").splitlines():
             number, _, _, _, point, *_ = line.split(" ")
-            if any(place in point for place in self.places):
+            if any(re.search(rf"{re.escape(place)}(?!\d)", point) for place in self.places):
                 found["mount", number] = f"mount {unescape(point)!a}"
         return found
 
@@ -90,7 +91,7 @@ def cgroups() -> Things:
     found: Things = {}
     for place in places_of_cgroups():
         for name in os.listdir(place):
-            if name.startswith(NAME):
+            if pid_of(name) == os.getpid():
                 for directory, *_ in os.walk(place / name):
                     found["cgroup", directory] = f"cgroup {directory!a}"
     return found

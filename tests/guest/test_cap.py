@@ -19,7 +19,7 @@ from tests.live.test_cap_hands import (  # noqa: F401  fixtures among them
 )
 
 
-def test_a_frozen_cgroup(hands, zone, mem, disk_directory) -> None:  # noqa: F811
+def test_a_frozen_cgroup(hands, disk_directory, zone, mem) -> None:  # noqa: F811
     file = a_file(mem, disk_directory, 211)
     (zone.path / "cgroup.freeze").write_text("1")
     try:

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from tests import contract
 from tests.live import needs
 from tests.live.conftest import cannot_serve
 from tests.live.measure import Zone, major_faults
+from tests.live.swap import swap_on
+from tests.live.test_cap_hands import a_table, cached
 from tests.oracle import PAGE, Kernel, pages_of
 from tests.workloads.mem import Mem, Range
 from zonerss.cap import DIRECTORY
@@ -79,18 +81,18 @@ def map_file(mem: Mem, path: Path, pages: int) -> Range:
 
 
 @contextmanager
-def reading(mem: Mem, where: Range, first: int, pages: int) -> Iterator[None]:
-    """These pages are read again and again; nothing else may be asked of the process meanwhile."""
+def again_and_again(act: Callable[[], object]) -> Iterator[None]:
+    """Done by a thread; nothing else may be asked of its processes meanwhile."""
     ended, failed = threading.Event(), list[BaseException]()
 
-    def read() -> None:
+    def repeat() -> None:
         try:
             while not ended.wait(0.05):
-                mem.read(where, first, pages)
+                act()
         except BaseException as err:
             failed.append(err)
 
-    thread = threading.Thread(target=read)
+    thread = threading.Thread(target=repeat)
     thread.start()
     try:
         yield
@@ -98,6 +100,11 @@ def reading(mem: Mem, where: Range, first: int, pages: int) -> Iterator[None]:
         ended.set()
         thread.join()
     assert not failed
+
+
+def reading(mem: Mem, where: Range, first: int, pages: int) -> AbstractContextManager[None]:
+    """These pages are read again and again."""
+    return again_and_again(lambda: mem.read(where, first, pages))
 
 
 def present(where: Range, first: int, pages: int) -> int:
@@ -109,6 +116,11 @@ def present(where: Range, first: int, pages: int) -> int:
         kernel.close()
 
 
+def undisturbed(began: float) -> bool:
+    """Whether only we can have paged out what was touched then: DAMON takes what nobody has touched for a minute."""
+    return time.monotonic() - began < 45 or not running_damon(HOST)
+
+
 def rss(zone: Zone) -> int:
     with Session("pagetable") as session:
         (usage,) = session.take("cgroup", zone=[zone.name]).zones
@@ -116,7 +128,7 @@ def rss(zone: Zone) -> int:
 
 
 @pytest.fixture
-def mapped(zone: Zone, mem: Mem, disk_directory: Path) -> Range:
+def mapped(disk_directory: Path, zone: Zone, mem: Mem) -> Range:
     """Pages of a file that one process maps; the first HOT of them are to be read."""
     return map_file(mem, a_file(disk_directory, HOT + COLD), HOT + COLD)
 
@@ -125,12 +137,11 @@ def mapped(zone: Zone, mem: Mem, disk_directory: Path) -> Range:
 
 
 def test_a_dry_run_tells_what_could_be_had_and_takes_nothing(zone: Zone, mem: Mem, mapped: Range) -> None:
-    before = rss(zone)
+    began, before = time.monotonic(), rss(zone)
     with reading(mem, mapped, 0, HOT):
         document = cap(f"{zone.name}={before - 8 * MIB * PAGE}", "--once", "--cold", "1s")
     (found,) = document["zones"]
     assert (document["enforce"], found["nover"], found["pout_bytes"]) == (False, 1, 0)
-    assert abs(found["excess_bytes"] - 8 * MIB * PAGE) <= SPARE
     forecast = found["forecast"]
     assert forecast["rss_bytes"] == sum(
         forecast[f"{name}_bytes"]
@@ -140,41 +151,47 @@ def test_a_dry_run_tells_what_could_be_had_and_takes_nothing(zone: Zone, mem: Me
             *(f"{part}_{kind}" for part in ("several", "own") for kind in ("anon", "file", "shmem")),
         )
     )
-    assert forecast["cold_file_bytes"] >= COLD * PAGE - SPARE
-    assert forecast["working_set_bytes"] <= before - COLD * PAGE + SPARE
     assert forecast["text"].startswith(f"over by {found['excess_bytes'] // (1 << 20)}")
-    if not running_damon(HOST):
+    assert forecast["working_set_bytes"] <= before - COLD * PAGE + SPARE
+    if undisturbed(began):
+        assert abs(found["excess_bytes"] - 8 * MIB * PAGE) <= SPARE
+        assert forecast["cold_file_bytes"] >= COLD * PAGE - SPARE
         assert present(mapped, 0, HOT + COLD) == HOT + COLD
 
 
 def test_enforced_it_comes_under_its_cap_and_what_is_used_stays(zone: Zone, mem: Mem, mapped: Range) -> None:
-    before, faults = rss(zone), major_faults(mem.pid)
+    began, before, faults = time.monotonic(), rss(zone), major_faults(mem.pid)
     limit = before - 8 * MIB * PAGE
     with reading(mem, mapped, 0, HOT):
         document = cap(f"{zone.name}={limit}", "--once", "--cold", "1s", "--enforce")
     (found,) = document["zones"]
     assert rss(zone) <= limit
     excess = before - limit
-    assert excess - SPARE <= found["pout_bytes"] <= excess + limit // 20 + SPARE
+    assert found["pout_bytes"] <= excess + limit // 20 + SPARE
+    if undisturbed(began):
+        assert excess - SPARE <= found["pout_bytes"]
+        assert found["nover"] == 1
     assert present(mapped, 0, HOT) >= HOT - SPARE // PAGE
     assert present(mapped, HOT, COLD) <= COLD - found["pout_bytes"] // PAGE + SPARE // PAGE
     assert major_faults(mem.pid) - faults <= SPARE // PAGE
     assert found["excess_bytes"] == 0
-    assert found["nover"] == 1
 
 
 def test_what_a_neighbour_maps_is_not_taken(make_zone: Callable, disk_directory: Path) -> None:
-    path = a_file(disk_directory, COLD)
+    began, path = time.monotonic(), a_file(disk_directory, COLD)
     web, other = make_zone("web"), make_zone("other")
     ours, theirs = map_file(web.spawn(), path, COLD), map_file(other.spawn(), path, COLD)
     faults = major_faults(theirs.pid)
-    document = cap(f"{web.name}={rss(web) // 2}", "--once", "--cold", "1s", "--enforce")
+    with reading(other.mems[0], theirs, 0, COLD):
+        document = cap(f"{web.name}={rss(web) // 2}", "--once", "--cold", "1s", "--enforce")
     (found,) = document["zones"]
     assert f"is shared with {other.name}" in found["last_action"]
     assert found["forecast"]["shared_bytes"] >= COLD * PAGE
     assert other.name in [shared["zone"] for shared in found["forecast"]["shared_with"]]
     assert found["pout_bytes"] <= SPARE
-    assert present(ours, 0, COLD) == present(theirs, 0, COLD) == COLD
+    assert present(theirs, 0, COLD) == COLD
+    if undisturbed(began):
+        assert present(ours, 0, COLD) == COLD
     assert major_faults(theirs.pid) == faults
 
 
@@ -191,6 +208,28 @@ def test_a_working_set_above_the_cap_is_told_at_the_first_look(zone: Zone, mem: 
     assert present(mapped, 0, HOT) >= HOT - SPARE // PAGE
     assert major_faults(mem.pid) - faults <= SPARE // PAGE
     assert mem.process.poll() is None
+
+
+def test_the_studys_table(make_zone: Callable, disk_directory: Path) -> None:
+    """With what docs/cap.md says of it: a zone of 120 MiB comes under 80, and nobody feels it."""
+    limit = 80 << 20
+    with ExitStack() as stack:
+        table = stack.enter_context(a_table(make_zone, disk_directory))
+        stack.enter_context(swap_on(128))
+        cache, faults = cached(table.unmapped), major_faults(table.mem.pid)
+        theirs = major_faults(table.neighbour.pid)
+        with again_and_again(lambda: table.work(0)):
+            excess = rss(table.zone) - limit
+            (found,) = cap(f"{table.zone.name}={limit}", "--once", "--cold", "1s", "--enforce")["zones"]
+            assert rss(table.zone) <= limit
+        assert excess - SPARE <= found["pout_bytes"] <= excess + limit // 20
+        assert (found["nover"], found["excess_bytes"]) == (1, 0)
+        assert found["refault_bytes"] <= SPARE
+        assert all(present(where, 0, where.pages) >= where.pages - SPARE // PAGE for where in table.hot)
+        assert present(table.theirs, 0, table.theirs.pages) == table.theirs.pages
+        assert major_faults(table.mem.pid) - faults <= SPARE // PAGE
+        assert major_faults(table.neighbour.pid) == theirs
+        assert cached(table.unmapped) == cache
 
 
 # ---- one that lasts --------------------------------------------------------------------------------------
@@ -224,6 +263,15 @@ def told(process: subprocess.Popen[str], wanted: Callable[[Any], bool]) -> Any:
     raise AssertionError(process.communicate())
 
 
+def has_taken(said: Any) -> bool:
+    return bool(said["zones"]) and said["zones"][0]["pout_bytes"] > 0
+
+
+def has_shrunk(mapped: Range, excess_bytes: int) -> bool:
+    """So much is gone, whoever has taken it: nothing may be over any more."""
+    return (HOT + COLD - present(mapped, 0, HOT + COLD)) * PAGE >= excess_bytes - SPARE
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_end_it_with_0(zone: Zone, mem: Mem, mapped: Range, number: int) -> None:
     with running(f"{zone.name}={rss(zone) // 2}", "--cold", "1h", "--enforce") as process:
@@ -238,8 +286,12 @@ def test_one_that_is_killed_leaves_nothing(zone: Zone, mem: Mem, mapped: Range) 
     limits = {path: path.read_text() for path in zone.path.glob("memory.*limit*")}
     limits |= {path: path.read_text() for path in zone.path.glob("memory.high")}
     limits |= {path: path.read_text() for path in zone.path.glob("memory.max")}
-    with running(f"{zone.name}={rss(zone) // 2}", "--cold", "1s", "--enforce") as process:
-        told(process, lambda said: bool(said["zones"]) and said["zones"][0]["pout_bytes"] > 0)
+    size = rss(zone)
+    with running(f"{zone.name}={size // 2}", "--cold", "1s", "--enforce") as process:
+        # Used until the capper is there: what nobody touches for a minute DAMON may page out, and then nothing is over.
+        with reading(mem, mapped, 0, HOT + COLD):
+            told(process, lambda said: bool(said["zones"]) and said["zones"][0]["nover"] == 1)
+        told(process, lambda said: has_taken(said) or has_shrunk(mapped, size - size // 2))
         process.kill()
         process.wait()
     assert {path: path.read_text() for path in limits} == limits
@@ -305,7 +357,7 @@ def test_caps_are_read_anew_and_old_ones_stay_where_new_ones_are_wrong(
             file.symlink_to("other")
             assert told(process, is_wrong(" is not", "symbolic link"))["zones"][0]["cap_bytes"] == 10 * size
         write(file, table(size - 4 * MIB * PAGE))
-        document = told(process, lambda said: said["zones"][0]["pout_bytes"] > 0)
+        document = told(process, lambda said: has_taken(said) or has_shrunk(mapped, 4 * MIB * PAGE))
         assert document["zones"][0]["cap_bytes"] == size - 4 * MIB * PAGE
         assert document["zones"][0]["origin"] == f"{file}:1:1"
         process.send_signal(signal.SIGTERM)

@@ -161,6 +161,7 @@ def test_killed_at_a_random_moment_the_file_is_whole(tmp_path: Path):
         try:
             while time.monotonic() < end if end else len(seen) < before + 3:
                 time.sleep(0.02)
+                assert os.waitpid(pid, os.WNOHANG) == (0, 0), "the recorder has ended by itself"
                 with suppress(Exception):  # it may be about to be made
                     seen = finished(path) or seen
         finally:
