@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from zonerss.snapshot import Session, Snapshot, take_snapshot
     from zonerss.walk.frames import frames
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = ["Session", "Snapshot", "ZonerssError", "__version__", "frames", "take_snapshot"]
 

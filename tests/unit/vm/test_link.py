@@ -80,5 +80,7 @@ def test_the_link_of_a_checkout_that_is_not_built_is_removed(bin: Path, program:
 
 
 def test_host_and_vagrant_call_it() -> None:
-    assert re.search(r'^ +"\$project/vm/link" add$', (PROJECT / "vm" / "host").read_text(), re.MULTILINE)
+    assert re.search(
+        r'^ +"\$project/vm/link" add \|\| true\b', (PROJECT / "vm" / "host").read_text(), re.MULTILINE
+    )
     assert "/vagrant/vm/link add" in (PROJECT / "Vagrantfile").read_text()
