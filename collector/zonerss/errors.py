@@ -66,6 +66,10 @@ class StoreTooLarge(StoreFull):
     """The same because this snapshot is larger than any may be: a smaller one has room."""
 
 
+class TooManyKills(StoreFull):
+    """The same because so many kills of its time are kept already."""
+
+
 class UnknownZone(ZonerssError):
     """A zone was named that no process of this host belongs to, or a process that is not there."""
 

@@ -219,6 +219,7 @@ class BlackBox:
         """
         self._keeper, self._ring, self._kills, self._say = keeper, ring, kills, say
         self._latest: Moment | None = None
+        self._refused = ""
         self.tally = BoxTally(ring.span_seconds, interval_seconds, ring_bytes=ring.size_bytes)
 
     def look(
@@ -275,8 +276,9 @@ class BlackBox:
                 continue
             self.tally.kills += 1
             self._say(kill_sentence(kill))
-        if refused:
+        if refused and str(refused) != self._refused:  # a storm of kills is one sentence
             self._say(f"a kill is not kept, or not all that was before it: {refused}")
+        self._refused = str(refused or "")
 
     def _keep_looks(self) -> StoreFull | None:
         """What is in the ring; why not all of it, if so."""

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from zonerss.errors import CannotServe, StoreFull, StoreTooLarge, UsageError
+from zonerss.errors import CannotServe, StoreFull, StoreTooLarge, TooManyKills, UsageError
 from zonerss.history.content import Sections, other_of, sections_of
 from zonerss.history.figures import Budget, Malformed, Table, pack, uncollected
 from zonerss.history.identities import Given
@@ -38,6 +38,8 @@ from zonerss.records.kills import Kill
 LEAST_BYTES = 1 << 20
 """How much --max-size must leave at the least."""
 SEGMENT_SNAPSHOTS = 64
+MOST_KILLS = 64
+"""In a segment, which is of 64 snapshots at the most."""
 MOST_WORDS = 8192
 """Characters of the kernel's words about a kill."""
 _FORGOTTEN_PART = 16
@@ -129,7 +131,10 @@ class Keeper:
         """
         Keep that a process was killed. It goes with the snapshots that were kept at that time.
 
+        Who is killed again and again must not take the place of snapshots: a segment has no more than MOST_KILLS.
+
         :raises StoreFull: there is no room
+        :raises TooManyKills: there are so many already
         :raises CannotServe: the file cannot be written
         """
         row = (
@@ -139,6 +144,8 @@ class Keeper:
         )
         names = "time_ns, pid, command, zone, cgroup, limit_cgroup, limit_bytes, reason, told_by, words"
         size = _ROW_BYTES + sum(_bytes_of(value) for value in row)
+        with self._sentences():
+            self._demand_few_kills(self._segment or self._last_segment())
         try:
             with self._sentences():
                 self._shorten_log(size)
@@ -154,6 +161,15 @@ class Keeper:
             self._forget_state()
             raise
         self._segment_bytes += size
+
+    def _demand_few_kills(self, segment: int) -> None:
+        asked = "SELECT count(*) FROM (SELECT 1 FROM kills WHERE segment = ? LIMIT ?)"
+        (count,) = self._connection.execute(asked, (segment, MOST_KILLS)).fetchone()
+        if count >= MOST_KILLS:
+            raise TooManyKills(
+                f"{MOST_KILLS} kills of this time are in {self._path}: further ones are counted only, until the next "
+                "segment of the recording begins"
+            )
 
     def close(self) -> None:
         """Give the file back. What was added stays."""

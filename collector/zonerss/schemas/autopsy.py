@@ -76,11 +76,12 @@ _KILL = record(
         ),
         "bill": or_null(_BILL, _NO_LIMIT),
         "before": rows(
-            "the looks before it, in the order of time",
+            "the looks before it, in the order of time: all with the last five kills, the last one with the others",
             record(
                 "a look", {"began": time("when it began"), "zones": rows("zones, largest rss first", ZONE)}
             ),
         ),
+        "before_left_out": count("how many more looks there are before it: name it by --at to have them"),
         "whatif": rows(
             "what ending each zone would have given at the last look, most first; the 100 largest zones",
             record(

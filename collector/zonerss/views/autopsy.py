@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from zonerss.answers.autopsy import Account, Autopsy, Grown
@@ -211,13 +211,19 @@ def _ended(found: Autopsy, size: _Size) -> list[str]:
 # ---- the document ----------------------------------------------------------------------------------------
 
 
-def document(found: Iterable[Autopsy], file: str, host_name: str) -> dict[str, Any]:
-    """``zonerss.autopsy/1``."""
+def document(found: Sequence[Autopsy], file: str, host_name: str) -> dict[str, Any]:
+    """
+    ``zonerss.autopsy/1``.
+
+    Kills of one time have most looks in common. All of them are with the last kills, MOST_KILLS; with each of the
+    others is the one that is nearest to it.
+    """
+    whole = len(found) - MOST_KILLS
     return {
         "schema": "zonerss.autopsy/1",
         "file": encodable(file),
         "host_name": encodable(host_name),
-        "kills": [_kill_fields(one) for one in found],
+        "kills": [_kill_fields(one, number >= whole) for number, one in enumerate(found)],
     }
 
 
@@ -225,8 +231,9 @@ def _text(text: str | None) -> str | None:
     return None if text is None else encodable(text)
 
 
-def _kill_fields(found: Autopsy) -> dict[str, Any]:
+def _kill_fields(found: Autopsy, whole: bool) -> dict[str, Any]:
     kill, victim, account = found.kill, found.victim, found.account
+    looks = found.looks if whole else found.looks[-1:]
     return {
         "time": time_text(kill.time),
         "pid": kill.pid,
@@ -261,8 +268,9 @@ def _kill_fields(found: Autopsy) -> dict[str, Any]:
         "bill": None if account is None else _bill_fields(account),
         "before": [
             {"began": time_text(look.began), "zones": [usage_fields(usage) for usage in look.zones]}
-            for look in found.looks
+            for look in looks
         ],
+        "before_left_out": len(found.looks) - len(looks),
         "whatif": [
             {
                 "zone": encodable(zone),

@@ -134,7 +134,10 @@ def test_in_a_storm_each_look_is_read_once_and_the_last_kills_are_told(
     assert len(read) == 10
     read.clear()
     kills = document(capsys, str(path))["kills"]
-    assert [len(one["before"]) for one in kills] == [n for n in range(1, 11) for _ in range(4)]
+    looks = [n for n in range(1, 11) for _ in range(4)]
+    assert [len(one["before"]) for one in kills] == [1] * 35 + looks[35:]
+    assert [len(one["before"]) + one["before_left_out"] for one in kills] == looks
+    assert kills[5]["before"][0]["began"] == kills[7]["before"][0]["began"] > kills[3]["before"][0]["began"]
     assert len(read) == 10
 
 

@@ -19,11 +19,11 @@ import pytest
 from tests.unit import builders
 from tests.unit.history.moments import SECOND_NS, Host, same
 
-from zonerss.errors import CannotServe, Damaged, StoreFull
+from zonerss.errors import CannotServe, Damaged, TooManyKills
 from zonerss.history import content
 from zonerss.history.content import SHAPES
 from zonerss.history.figures import MOST_BYTES, Table, pack, pack_numbers
-from zonerss.history.keeper import LEAST_BYTES, Keeper
+from zonerss.history.keeper import LEAST_BYTES, MOST_KILLS, SEGMENT_SNAPSHOTS, Keeper
 from zonerss.history.moment import Moment
 from zonerss.history.recording import Recording
 from zonerss.history.replay import PastSession
@@ -518,15 +518,30 @@ def test_kills_count_for_the_most_that_the_file_may_have(tmp_path: Path) -> None
             for _ in range(6):
                 keeper.add_kill(kill(number, words="x" * 8192))
             assert file_bytes(path) <= LEAST_BYTES
-        storm = (keeper.add_kill(kill(60, words="x" * 8192)) for _ in range(200))
-        with pytest.raises(StoreFull):
-            list(storm)
         keeper.add(host.moment(61))
         keeper.add_kill(kill(61))
         assert file_bytes(path) <= LEAST_BYTES
     with Recording(path) as recording:
         assert recording.kills()[-1].time == kill(61).time
         assert recording.latest() is not None
+
+
+def test_a_storm_of_kills_takes_no_snapshot_with_it(tmp_path: Path) -> None:
+    """Who is killed again and again, as a stranger can be by a limit of its own, fills no recording."""
+    path, host = tmp_path / "a.zrec", Host(2, 2)
+    with Keeper(path) as keeper:
+        keeper.add(host.moment(0))
+        for _ in range(MOST_KILLS):
+            keeper.add_kill(kill(1))
+        with pytest.raises(TooManyKills, match=f"{MOST_KILLS} kills of this time are in"):
+            keeper.add_kill(kill(2))
+        assert keeper.add(host.moment(1)) > 0
+        for number in range(2, SEGMENT_SNAPSHOTS + 1):
+            keeper.add(host.moment(number))
+        keeper.add_kill(kill(99))  # of the next segment
+    with Recording(path) as recording:
+        assert [one.time for one in recording.kills()] == [kill(1).time] * MOST_KILLS + [kill(99).time]
+        assert len(recording.times()) == SEGMENT_SNAPSHOTS + 1
 
 
 def test_a_kill_before_the_first_snapshot_of_a_continued_recording_goes_with_the_last_one(
