@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.live import needs
 from tests.live.cgroups import Hierarchy, move
 from tests.live.measure import Zone
+from tests.live.serving import Served
+from tests.live.test_record import Running, begin, demand_whole  # noqa: F401  a fixture among them
+from zonerss.commands import main
+from zonerss.errors import ZonerssError
 from zonerss.history.blackbox import BlackBox, Kills
 from zonerss.history.keeper import Keeper
 from zonerss.history.recording import Recording
@@ -24,6 +34,8 @@ from zonerss.snapshot import Session
 
 MIB = 2**20
 LIMIT = 48 * MIB
+ROOM = MIB
+"""For a recorder that is short of memory, beyond what it has."""
 HOG = """
 import sys
 held = []
@@ -169,3 +181,92 @@ def test_the_ring_is_locked_and_never_larger(tmp_path: Path) -> None:
 def locked_bytes() -> int:
     rows = Path("/proc/self/status").read_text().splitlines()
     return next(int(row.split()[1]) * 1024 for row in rows if row.startswith("VmLck:"))
+
+
+def told(capsys: pytest.CaptureFixture[str], path: Path, *pids: int) -> list[dict[str, Any]]:
+    """What autopsy tells of the kills of some processes, in the order of time."""
+    assert main(["autopsy", "--no-config", str(path), "--json"]) == 0
+    kills: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["kills"]
+    return [one for one in kills if one["pid"] in pids]
+
+
+def test_serve_keeps_what_was_before_a_kill(
+    limited: Zone, hog: Callable[[], Hog], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    demand_log()
+    path = tmp_path / "a.zrec"
+    box = ("--black-box", "1m/0.2s", "--max-cpu", "100")
+    with Served("--listen", "127.0.0.1:0", "--interval", "1h", "--record", str(path), *box) as served:
+        served.wait(lambda: times_in(path), "the first look")
+        while len(times_in(path)) < 3:  # the walk's, and those of the box before the latest kill
+            victim = hog()
+            victim.take_all()
+            served.wait(lambda: f"has killed pid {victim.pid}, " in served.log, "it to notice")  # noqa: B023
+        served.process.send_signal(signal.SIGTERM)
+        assert served.process.wait(60) == 0
+    (kill,) = told(capsys, path, victim.pid)
+    assert (kill["limit_cgroup"], kill["limit_bytes"]) == (limited.name, LIMIT)
+    assert len(kill["before"]) >= 2
+
+
+def test_serve_says_what_its_budget_allows_the_black_box(tmp_path: Path) -> None:
+    budget = ("--black-box", "1m/0.1s", "--max-cpu", "0.1")
+    with Served("--listen", "127.0.0.1:0", "--record", str(tmp_path / "a.zrec"), *budget) as served:
+        served.wait(lambda: "allows the black box" in served.log, "what it may do")
+        found = re.search(
+            r"half of --max-cpu 0\.1% allows the black box a look about every ([\d.]+) s rather than every 0\.1 s; "
+            r"--max-cpu ([\d.]+)% would do",
+            served.log,
+        )
+        assert found, served.log
+        assert float(found[1]) > 0.1
+        assert float(found[2]) > 0.1
+
+
+def test_nothing_is_lost_where_the_recorder_itself_is_short_of_memory(
+    limited: Zone,
+    hog: Callable[[], Hog],
+    make_zone: Callable[[str], Zone],
+    begin: Callable[..., Running],  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its cgroup may have next to no memory more: the ring is there already, and locked."""
+    demand_log()
+    path, tight = tmp_path / "a.zrec", make_zone("tight")
+    peak, limit = tight.path / "memory.peak", tight.path / "memory.max"
+    if Hierarchy().version == 1:
+        peak, limit = tight.path / "memory.max_usage_in_bytes", tight.path / "memory.limit_in_bytes"
+    if not peak.exists():
+        needs.skip("needs_cgroups", "this kernel does not tell the peak of a cgroup's charge")
+    victim = hog()
+    options = ("-o", str(path), "--interval", "0.5s", "--black-box", "1m/0.5s")
+    recorder = begin(*options, before_exec=lambda: move(os.getpid(), tight.path))
+    recorder.line_with("recording ")
+
+    def look_on(count: int) -> None:
+        first = len(times_in(path))
+        while len(times_in(path)) < first + count:
+            assert recorder.process.poll() is None
+            time.sleep(0.1)
+
+    look_on(3)
+    limit.write_text(str(int(peak.read_text()) + ROOM))
+    victim.take(20)
+    look_on(2)
+    victim.take_all()
+    recorder.line_with(f"has killed pid {victim.pid}, ")
+    status, rest = recorder.end()
+    assert status == 0, rest
+    (kill,) = told(capsys, path, victim.pid)
+    assert (kill["limit_cgroup"], kill["limit_bytes"]) == (limited.name, LIMIT)
+    assert len(kill["before"]) >= 3
+    demand_whole(path)
+
+
+def times_in(path: Path) -> list[datetime]:
+    try:
+        with Recording(path) as recording:
+            return list(recording.times())
+    except ZonerssError:  # it has not begun yet
+        return []

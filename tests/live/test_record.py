@@ -34,9 +34,14 @@ KILLS = int(os.environ.get("ZONERSS_KILLS", "20"))
 class Running:
     """A record that runs, and what it prints."""
 
-    def __init__(self, *words: str) -> None:
+    def __init__(self, *words: str, before_exec: Callable[[], None] | None = None) -> None:
         self.process = subprocess.Popen(
-            [*RECORD, *words], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [*RECORD, *words],
+            cwd=PROJECT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            preexec_fn=before_exec,
         )
 
     def line_with(self, text: str) -> str:
@@ -62,8 +67,8 @@ def begin() -> Iterator[Callable[..., Running]]:
     """begin(OPTIONS) is a record that runs; it goes with the test."""
     running: list[Running] = []
 
-    def start(*words: str) -> Running:
-        running.append(Running(*words))
+    def start(*words: str, before_exec: Callable[[], None] | None = None) -> Running:
+        running.append(Running(*words, before_exec=before_exec))
         return running[-1]
 
     yield start

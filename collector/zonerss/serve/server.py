@@ -146,7 +146,7 @@ class Server:
             if settings.record is not None:
                 self._keeper = Keeper(settings.record, settings.keep_seconds, settings.max_bytes)
                 stack.callback(self._keeper.close)
-            if self._keeper is not None and settings.black_box and ring and kills:
+            if self._keeper is not None and settings.black_box and ring is not None and kills is not None:
                 stack.callback(kills.close)
                 stack.callback(ring.close)
                 interval = settings.black_box[1]
@@ -394,11 +394,12 @@ def box_pace_sentence(pace: Pace, share: float) -> str:
         factor *= 2
     if factor == 1:
         return ""
-    enough = 100 * share * pace.stretched_seconds / pace.interval_seconds
+    percent = 100 * share * pace.stretched_seconds / pace.interval_seconds
+    enough = f"{percent:.2g}" if percent < 10 else f"{percent:.0f}"
     return (
         f"half of --max-cpu {100 * share:.3g}% allows the black box a look about every "
         f"{pace.interval_seconds * factor:g} s rather than every {pace.interval_seconds:g} s; --max-cpu "
-        f"{enough:.2g}% would do"
+        f"{enough}% would do"
     )
 
 

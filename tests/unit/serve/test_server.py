@@ -152,3 +152,5 @@ def test_what_a_budget_allows_the_black_box_is_said() -> None:
     assert server.box_pace_sentence(pace, 0.01) == (
         "half of --max-cpu 1% allows the black box a look about every 16 s rather than every 2 s; --max-cpu 7% would do"
     )
+    pace.spend(12.2)
+    assert server.box_pace_sentence(pace, 0.01).endswith("; --max-cpu 1220% would do")
