@@ -310,22 +310,17 @@
 
   // ---- drawing ----------------------------------------------------------------------------------------
 
+  // Lines leave out points that are closer together than two pixels of a canvas, and layers then show seams.
+  const SHARP = Math.max(2, devicePixelRatio);
   const drawn = new Map();
-  let printing = false;
-  const PRINTED = 680;
 
   const draw = (place) => {
-    const width = printing ? PRINTED : place.clientWidth;
+    const width = place.clientWidth;
     if (!width) return;
-    let chart = drawn.get(place);
-    if (!chart) {
-      chart = echarts.init(place, null, { renderer: "canvas", width: printing ? PRINTED : undefined });
-      drawn.set(place, chart);
-      place.removeAttribute("_echarts_instance_");
-    }
-    chart.resize({ width: printing ? PRINTED : "auto", silent: true });
+    if (!drawn.has(place)) drawn.set(place, echarts.init(place, null, { devicePixelRatio: SHARP }));
+    const chart = drawn.get(place);
+    chart.resize({ silent: true });
     chart.setOption(charts[place.dataset.chart](width, place.dataset.number), { notMerge: true });
-    if (printing) chart.getZr().flush();
   };
   const redraw = () => drawn.forEach((_, place) => draw(place));
 
@@ -365,15 +360,31 @@
   dark.addEventListener("change", themed);
   themed();
 
-  const MOST_PRINTED = 60;
+  // On paper there are pictures of the charts: for light, as wide as a page or, of a zone, half of it.
+  const MOST_PRINTED = 60, PAGE = { width: 680, height: 300 }, HALF = { width: 400, height: 220 };
+  const HIGH = { treemap: 420, heat: 540 };
+  const stills = [];
+  const still = (place) => {
+    const what = place.dataset.chart;
+    const { width, height } = what === "zone" ? HALF : PAGE;
+    const chart = echarts.init(make("div"), null, { width, height: HIGH[what] || height, devicePixelRatio: SHARP });
+    const option = charts[what](width, place.dataset.number);
+    chart.setOption(option);
+    chart.setOption(option); // a treemap that is drawn at once has no words the first time
+    const picture = chart.renderToCanvas({ pixelRatio: SHARP + 1 });
+    picture.className = "still";
+    picture.removeAttribute("style");
+    place.parentElement.append(picture);
+    stills.push(() => { picture.remove(); chart.dispose(); });
+  };
   addEventListener("beforeprint", () => {
-    printing = true;
-    places.slice(0, MOST_PRINTED).forEach(draw);
+    const theme = root.dataset.theme;
+    root.dataset.theme = "light";
+    places.slice(0, MOST_PRINTED).forEach(still);
+    if (theme) root.dataset.theme = theme;
+    else delete root.dataset.theme;
   });
-  addEventListener("afterprint", () => {
-    printing = false;
-    redraw();
-  });
+  addEventListener("afterprint", () => stills.splice(0).forEach((end) => end()));
 
   // A link to a zone opens its section.
   const reveal = () => {

@@ -28,6 +28,7 @@ from zonerss.views.past import local_time
 from zonerss.views.report import condition_lines, is_told, met_text, pace_text, remarks, word
 from zonerss.views.run import seconds_text
 from zonerss.views.screen import machine_facts, segments
+from zonerss.views.text import printable, shorten
 
 TITLES = {
     "conditions": "Conditions",
@@ -42,6 +43,9 @@ TITLES = {
     "processes": "Processes",
 }
 """The headings, by what links lead to."""
+
+_HEAD_COLUMNS = 20
+"""Of the name of a zone at the head of a column."""
 
 
 def section(called: str, *content: Markup) -> Markup:
@@ -246,7 +250,7 @@ def _looks(
         Head("SNAPSHOT", True),
         *(Head(title) for title in ("RSS", "±", "ANON", "FILE", "SHMEM", "HUGETLB", "SWAP")),
         Head("GAPS", help="processes that came, left or could not be read meanwhile"),
-        *(Head("other zones" if zone is None else zone.usage.zone) for zone, _ in by_zone),
+        *(_layer_head(zone) for zone, _ in by_zone),
     ]
     columns = [column for _, column in by_zone]
 
@@ -257,7 +261,7 @@ def _looks(
             *(total.shmem_bytes, total.hugetlb_bytes, total.swap_bytes),
         )
         return [
-            text(local_time(look.began)),
+            tag("time", text(local_time(look.began))),
             *(text(size(amount)) for amount in amounts),
             text(str(look.gaps)),
             *(text(size(column[number])) for column in columns),
@@ -265,6 +269,13 @@ def _looks(
 
     rows = (cells(number, look) for number, look in enumerate(report.looks))
     return table("All zones at each snapshot; then the share of each zone", heads, rows)
+
+
+def _layer_head(zone: ZoneReport | None) -> Head:
+    if zone is None:
+        return Head("other zones")
+    whole = printable(zone.usage.zone)
+    return Head(shorten(whole, _HEAD_COLUMNS), help=whole)
 
 
 # ---- the last snapshot -----------------------------------------------------------------------------------

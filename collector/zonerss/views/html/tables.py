@@ -100,7 +100,7 @@ def _zone(report: Report, number: int, zone: ZoneReport, in_bytes: bool) -> list
         text(size(zone.last.size_bytes)),
         text(size(usage.uncertainty_bytes)),
         text(size(zone.peak.size_bytes)),
-        text(when(report, zone.peak.seconds)),
+        tag("time", text(when(report, zone.peak.seconds))),
         text(pace_text(zone.verdict, size)),
         verdict_word(zone),
         text(str(usage.processes)),
