@@ -26,6 +26,7 @@ from tests.live.measure import Zone, major_faults
 from tests.live.swap import swap_on
 from tests.live.test_stuck import a_stuck_process, pauses  # noqa: F401
 from tests.oracle import PAGE, Kernel, pages_of
+from tests.own import NAME
 from tests.unit.threads import until
 from tests.workloads.mem import Mem, MemError, Range
 from zonerss.cap import hands as module
@@ -393,6 +394,39 @@ def test_stopped_and_in_vfork(hands, disk_directory, zone, mem) -> None:
         assert armed_and_touched(hands, zone, lambda: None).classes.cold_file_bytes == 110 * PAGE
         assert hands.page_out(zone.name, pages(file=211)).left == pages(file=110)
     assert not any(present(file))
+
+
+FREEZER = Path("/sys/fs/cgroup/freezer")
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """By the freezer of version 1: in /proc/PID/stat it looks like an uninterruptible sleep (D)."""
+    if not os.access(FREEZER / "cgroup.procs", os.W_OK):
+        needs.skip("needs_cgroup1", "there is no freezer of version 1 for us")
+    lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    (before,) = [line.split(":", 2)[2] for line in lines if line.split(":")[1] == "freezer"]
+    cgroup = FREEZER / NAME
+    cgroup.mkdir()
+    try:
+        (cgroup / "cgroup.procs").write_text(str(pid))
+        (cgroup / "freezer.state").write_text("FROZEN")
+        until(lambda: (cgroup / "freezer.state").read_text() == "FROZEN\n", "it is frozen")
+        yield
+    finally:
+        (cgroup / "freezer.state").write_text("THAWED")
+        (FREEZER / before.lstrip("/") / "cgroup.procs").write_text(str(pid))
+        cgroup.rmdir()
+
+
+def test_frozen_by_version_1(hands, disk_directory, zone, mem) -> None:
+    file = a_file(mem, disk_directory, 211)
+    with frozen(mem.pid):
+        assert Path(f"/proc/{mem.pid}/stat").read_text().rpartition(")")[2].split()[0] == "D"
+        assert armed_and_touched(hands, zone, lambda: None).classes.cold_file_bytes == 211 * PAGE
+        assert hands.page_out(zone.name, pages(file=211)).left == pages(file=211)
+    assert not any(present(file))
+    mem.read(file, 0, 211)
 
 
 def test_nobody_waits_for_a_stuck_process(hands, disk_directory, zone, mem, tmp_path) -> None:
