@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 from hypothesis import strategies as st
@@ -357,3 +358,20 @@ class Host:
             extra=extra,
             host_name=self._name,
         )
+
+
+def drifting(zones: int = 3, shared: int = 3, states: int = 1 << 30) -> Iterator[Moment]:
+    """
+    A host looked at every ten seconds, some of whose figures change.
+
+    :param states: after so many the host is as at first
+    """
+    host, made = Host(zones, shared), []
+    for number in count():
+        if number < states:
+            made.append(host.moment())
+            host.drift()
+        moment, later = made[number % states], timedelta(seconds=10 * number)
+        shown = replace(moment.snapshot, began=builders.BEGAN + later, ended=builders.BEGAN + later)
+        uptime = Uptime(number * 10 * SECOND_NS, number * 10 * SECOND_NS)
+        yield replace(moment, snapshot=shown, uptime=uptime)

@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.unit import builders
-from tests.unit.history.moments import SECOND_NS, Host, moments, same
+from tests.unit.history.moments import SECOND_NS, Host, drifting, moments, same
 
 from zonerss.errors import CannotServe, StoreFull, StoreTooLarge, UsageError
 from zonerss.history.figures import pack_numbers
@@ -67,19 +67,6 @@ def test_any_moments_come_back_as_they_were(
             keeper.add(added[-1])
     for one, other in zip(added, kept(path), strict=True):
         same(one, other)
-
-
-def drifting(zones: int = 3, shared: int = 3, states: int = 1 << 30) -> Iterator[Moment]:
-    """:param states: after so many the host is as at first"""
-    host, made = Host(zones, shared), []
-    for number in count():
-        if number < states:
-            made.append(host.moment())
-            host.drift()
-        moment, later = made[number % states], timedelta(seconds=10 * number)
-        shown = replace(moment.snapshot, began=builders.BEGAN + later, ended=builders.BEGAN + later)
-        uptime = Uptime(number * 10 * SECOND_NS, number * 10 * SECOND_NS)
-        yield replace(moment, snapshot=shown, uptime=uptime)
 
 
 def test_each_needs_its_key_at_most_and_a_new_key_begins_in_time(tmp_path: Path) -> None:
@@ -416,6 +403,43 @@ with Keeper(sys.argv[1], max_bytes=int(sys.argv[2])) as keeper:
         host.drift()
 """
 KILLS = int(os.environ.get("ZONERSS_KILLS", "4"))
+
+
+REFUSED = """
+from zonerss.errors import StoreFull
+from zonerss.history import keeper as module
+class Refused(module.Keeper):
+    def add(self, moment):  # while somebody reads for long
+        try:
+            return super().add(moment)
+        except StoreFull:
+            return 0
+module.Keeper = Refused
+"""
+
+
+def test_the_size_holds_whenever_somebody_looks(tmp_path: Path) -> None:
+    """From outside, at full speed: the file with its log and index, until the oldest was forgotten twice."""
+    path = tmp_path / "a.zrec"
+    program = [sys.executable, "-c", f"{REFUSED}{KILLED}", str(path), str(LEAST_BYTES)]
+    firsts: set[object] = set()
+    with subprocess.Popen(program, stdout=subprocess.DEVNULL) as running:
+        try:
+            while len(firsts) < 3:
+                assert running.poll() is None
+                for _ in range(100):
+                    # What moves out of the log is in the file before it leaves the log.
+                    found = sum(map(there, (f"{path}-wal", f"{path}-shm", str(path))))
+                    assert found <= LEAST_BYTES
+                with suppress(CannotServe), Recording(path) as recording:  # it may be about to be made
+                    firsts.update(recording.times()[:1])
+        finally:
+            running.kill()
+
+
+def there(path: str) -> int:
+    """Its size in bytes; 0: there is none."""
+    return os.stat(path).st_size if os.path.exists(path) else 0
 
 
 def test_kill_loses_the_last_snapshot_at_most(tmp_path: Path) -> None:
