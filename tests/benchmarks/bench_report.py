@@ -17,7 +17,6 @@ import time
 from pathlib import Path
 
 from tests.unit.history.moments import Host
-
 from zonerss.commands import main as zonerss
 from zonerss.commands.report import MOST_LOOKS
 from zonerss.history.keeper import Keeper
@@ -46,7 +45,9 @@ def timed(*words: str) -> tuple[float, float, int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--zones", type=int, default=1000)
     parser.add_argument("--looks", type=int, default=MOST_LOOKS)
     args = parser.parse_args()
@@ -64,8 +65,8 @@ def main() -> None:
             wall, processor, size = timed(str(path), *words)
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             print(
-                f"report {' '.join(words):7}{wall:7.1f} s, {processor:.1f} s of processor time, {size / 1e6:.2f} MB printed, "
-                f"peak rss {peak:.0f} MiB"
+                f"report {' '.join(words):7}{wall:7.1f} s, {processor:.1f} s of processor time, "
+                f"{size / 1e6:.2f} MB printed, peak rss {peak:.0f} MiB"
             )
     print(f"load {os.getloadavg()[0]:.1f}")
 

@@ -23,9 +23,10 @@ from zonerss.errors import CannotServe, StoreFull, StoreTooLarge
 from zonerss.history.keeper import Keeper
 from zonerss.history.moment import Moment, take_moment
 from zonerss.history.ring import Ring, RingTooSmall
+from zonerss.kernel.killers import JournalKills, ProgramKill
 from zonerss.kernel.oom import MEMCG, KernelLog, KillReader, LoggedKill
 from zonerss.kernel.roots import HOST, Roots
-from zonerss.records.kills import BoxTally, Kill, ToldBy
+from zonerss.records.kills import PROGRAMS, BoxTally, Kill, ToldBy
 from zonerss.snapshot import Session
 
 if TYPE_CHECKING:
@@ -68,12 +69,19 @@ class Kills:
         if self._tracer is None:
             how = "the kernel's log" if self._log else "a cgroup's count of kills, at each look"
             self.missing.append(f"kills are told by {how}")
+        self._programs: JournalKills | None = None
+        try:
+            self._programs = JournalKills()
+        except FileNotFoundError:
+            pass  # there is nothing to tell of
+        except OSError as err:
+            self.missing.append(f"kills by earlyoom and systemd-oomd are not told: {err.strerror or err}")
         self._counts: dict[str, int] = {}
         self._last_ns = time.monotonic_ns()
 
     def close(self) -> None:
         """Give back what is held."""
-        for one in (self._tracer, self._log):
+        for one in (self._tracer, self._log, self._programs):
             if one is not None:
                 one.close()
 
@@ -96,6 +104,9 @@ class Kills:
         found = joined(victims, logged, (after_ns, now_ns), datetime.now(UTC), latest)
         if self._tracer is None and self._log is None and latest is not None:
             found = self._counted(latest)
+        if self._programs is not None:
+            ended = [_placed(of_program(kill), latest) for kill in self._programs.read()]
+            found = sorted((*found, *ended), key=lambda kill: kill.time)
         return found[:MOST_KILLS], lost + max(len(found) - MOST_KILLS, 0)
 
     def _logged(self) -> list[LoggedKill]:
@@ -120,6 +131,13 @@ class Kills:
             kill = Kill(at, None, None, None, path, None, None, None, ToldBy.COUNTER)
             found += [_placed(kill, latest)] * kills
         return found
+
+
+def of_program(kill: ProgramKill) -> Kill:
+    """What a program has ended. Pure."""
+    at = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=kill.at_us)
+    place = kill.command, None, kill.cgroup
+    return Kill(at, kill.pid, *place, None, None, None, ToldBy(kill.program), kill.words)
 
 
 def risen(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
@@ -305,7 +323,9 @@ def opening_sentences(ring: Ring, kills: Kills) -> list[str]:
 
 def kill_sentence(kill: Kill) -> str:
     """Who was killed, and why as far as it was told."""
-    who = "a process" if kill.pid is None else f"pid {kill.pid}{f', {kill.command},' if kill.command else ''}"
+    by = f"{kill.told_by}" if kill.told_by in PROGRAMS else "the kernel"
+    some = "the processes" if kill.told_by is ToldBy.OOMD else "a process"
+    who = some if kill.pid is None else f"pid {kill.pid}{f', {kill.command},' if kill.command else ''}"
     where = f" of {kill.zone or kill.cgroup}" if kill.zone or kill.cgroup else ""
     if kill.limit_cgroup:
         why = f": the limit of {kill.limit_cgroup}"
@@ -313,4 +333,4 @@ def kill_sentence(kill: Kill) -> str:
         why = ": the limit of its cgroup"
     else:
         why = f": {kill.constraint}" if kill.constraint else ""
-    return f"the kernel has killed {who}{where} for want of memory{why}; zonerss autopsy tells more"
+    return f"{by} has killed {who}{where} for want of memory{why}; zonerss autopsy tells more"

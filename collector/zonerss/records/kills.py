@@ -1,4 +1,4 @@
-"""Processes that the kernel killed for want of memory: records."""
+"""Processes that the kernel, or a program in its place, killed for want of memory: records."""
 
 from __future__ import annotations
 
@@ -16,6 +16,14 @@ class ToldBy(StrEnum):
     """The kernel's log only."""
     COUNTER = "counter"
     """A cgroup's count of kills rose between two looks: which process it was is not told."""
+    EARLYOOM = "earlyoom"
+    """earlyoom, by the journal: it has sent a signal to a process. That the process ended by it is a guess."""
+    OOMD = "systemd-oomd"
+    """systemd-oomd, by the journal: it ends all processes of a cgroup. Which these were is not told."""
+
+
+PROGRAMS = (ToldBy.EARLYOOM, ToldBy.OOMD)
+"""That are programs, and not the kernel."""
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from zonerss.answers.autopsy import Account, Autopsy, Grown
 from zonerss.records import ProcessUsage
-from zonerss.records.kills import Kill, ToldBy
+from zonerss.records.kills import PROGRAMS, Kill, ToldBy
 from zonerss.units import counted
 from zonerss.views.columns import sizes
 from zonerss.views.document import time_text, usage_fields
@@ -23,6 +23,8 @@ _TOLD_BY = {
     ToldBy.TRACEPOINT: "told by the kernel's tracepoint oom:mark_victim",
     ToldBy.LOG: "told by the kernel's log",
     ToldBy.COUNTER: "told by the cgroup's count of kills only: which process it was is not known",
+    ToldBy.EARLYOOM: "told by earlyoom in the journal: that it ended by this signal is a guess",
+    ToldBy.OOMD: "told by systemd-oomd in the journal: all processes of that cgroup, which are not named",
 }
 _CONSTRAINTS = {
     "CONSTRAINT_NONE": "the whole machine had no memory left",
@@ -63,14 +65,16 @@ def _of_a_kill(found: Autopsy, size: _Size) -> list[str]:
     if found.kill.words:
         lines += [
             "",
-            "The kernel's words:",
+            "Its words:" if found.kill.told_by in PROGRAMS else "The kernel's words:",
             *(f"  {printable(word)}" for word in found.kill.words.splitlines()),
         ]
     return lines
 
 
 def _head(kill: Kill, size: _Size) -> list[str]:
-    who = "a process" if kill.pid is None else f"pid {kill.pid}"
+    some = "the processes" if kill.told_by is ToldBy.OOMD else "a process"
+    who = some if kill.pid is None else f"pid {kill.pid}"
+    by = str(kill.told_by) if kill.told_by in PROGRAMS else "the kernel"
     if kill.command is not None:
         who += f", {printable(kill.command)}"
     where = (
@@ -81,12 +85,14 @@ def _head(kill: Kill, size: _Size) -> list[str]:
         else ""
     )
     return [
-        f"{local_time(kill.time)}: the kernel killed {who}{where}",
+        f"{local_time(kill.time)}: {by} killed {who}{where}",
         f"{_why(kill, size)}; {_TOLD_BY[kill.told_by]}.",
     ]
 
 
 def _why(kill: Kill, size: _Size) -> str:
+    if kill.told_by in PROGRAMS:
+        return "No limit was hit: it is to keep memory free"
     if kill.limit_cgroup is not None:
         limit = f", {size(kill.limit_bytes)}," if kill.limit_bytes is not None else ""
         own = "its own cgroup" if kill.limit_cgroup == kill.cgroup else printable(kill.limit_cgroup)

@@ -99,6 +99,24 @@ def test_an_earlier_kill_by_its_time(recorded: str, capsys: pytest.CaptureFixtur
     assert "2 more kills in" in out
 
 
+def test_what_a_program_ended_is_told_as_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, nothing = tmp_path / "a.zrec", {"constraint": None, "words": "sending SIGTERM to process 100"}
+    with Keeper(path) as keeper:
+        keeper.add(Host(3, 2).moment(0))
+        keeper.add_kill(kill(2, told_by=ToldBy.EARLYOOM, **nothing))
+        keeper.add_kill(
+            kill(3, told_by=ToldBy.OOMD, pid=None, command=None, zone=None, cgroup="/a", **nothing)
+        )
+    text = said(capsys, str(path))
+    assert "earlyoom killed pid 100, wor\\x1bker, of zone-0000" in text
+    assert (
+        "No limit was hit: it is to keep memory free; told by earlyoom in the journal: that it ended by"
+        in text
+    )
+    assert "systemd-oomd killed the processes, in /a" in text
+    assert "Its words:\n  sending SIGTERM to process 100" in text
+
+
 def test_what_was_before_can_be_shorter(recorded: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = document(capsys, recorded, "--before", "5s")
     assert [len(one["before"]) for one in found["kills"]] == [3, 3]

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,11 +15,20 @@ from tests.unit.history.moments import Host
 
 from zonerss.errors import CannotServe, StoreFull, StoreTooLarge
 from zonerss.history import blackbox
-from zonerss.history.blackbox import BlackBox, Kills, joined, kill_sentence, opening_sentences, risen
+from zonerss.history.blackbox import (
+    BlackBox,
+    Kills,
+    joined,
+    kill_sentence,
+    of_program,
+    opening_sentences,
+    risen,
+)
 from zonerss.history.keeper import Keeper
 from zonerss.history.moment import Moment
 from zonerss.history.recording import Recording
 from zonerss.history.ring import Ring
+from zonerss.kernel.killers import ProgramKill
 from zonerss.kernel.oom import LoggedKill, LogLine
 from zonerss.motion.victims import Victim
 from zonerss.records.kills import Kill, ToldBy
@@ -353,6 +363,32 @@ def test_what_ends_a_look_does_not_end_the_keeping(tmp_path: Path, monkeypatch: 
         box.look(None, lambda: 0.0, while_looking)  # type: ignore[arg-type]
     assert within == ["in", "out", "kept"]
     assert len(told.asked) == 1
+
+
+def test_what_a_program_ends_is_kept_as_a_kill() -> None:
+    """That the process ended by the signal is a guess, and no limit is known."""
+    asked = ProgramKill(
+        1_764_329_269_000_000, "earlyoom", 411, "chrome", None, "sending SIGTERM to process 411"
+    )
+    found = of_program(asked)
+    assert (found.pid, found.command, found.told_by) == (411, "chrome", ToldBy.EARLYOOM)
+    assert (found.limit_cgroup, found.constraint, found.words) == (None, None, asked.words)
+    assert found.time.isoformat() == "2025-11-28T11:27:49+00:00"
+    assert kill_sentence(found).startswith("earlyoom has killed pid 411, chrome, for want of memory")
+    oomd = of_program(ProgramKill(0, "systemd-oomd", None, None, "/shop", "Killed /shop due to"))
+    assert kill_sentence(oomd).startswith("systemd-oomd has killed the processes of /shop for want of memory")
+
+
+def test_programs_are_asked_beside_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = ProgramKill(0, "earlyoom", 411, "chrome", None, "sending SIGTERM to process 411")
+    kills = Kills()
+    kills.close()
+    told = SimpleNamespace(read=lambda: [asked], close=lambda: None)
+    monkeypatch.setattr(kills, "_tracer", None)
+    monkeypatch.setattr(kills, "_log", None)
+    monkeypatch.setattr(kills, "_programs", told)
+    found, lost = kills.since_last(None)
+    assert (found, lost) == ([of_program(asked)], 0)
 
 
 def test_the_sentence_of_a_kill() -> None:

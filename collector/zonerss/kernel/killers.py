@@ -1,0 +1,140 @@
+"""Programs that end processes before the kernel has to: earlyoom and systemd-oomd, as the journal has their words.
+
+They send a signal, and the kernel counts no kill. What they have said is all that tells of it. Only what journald says
+is of their units counts (_SYSTEMD_UNIT, which it takes from the cgroup of the sender): anybody may call himself so. A
+journalctl of our own follows the journal; nothing is waited for.
+
+Source: systemd.journal-fields(7), journalctl(1); earlyoom kill.c kill_process(), "badness" until 1.7 and "oom_score"
+since; systemd src/oom/oomd-manager.c, since 248; "Marked" for "Killed" since 258.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import re
+import signal
+import subprocess
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+
+UNITS = ("earlyoom.service", "systemd-oomd.service")
+_DIRECTORIES = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
+_JOURNAL = "run/systemd/journal"
+_COMMAND = (
+    "/usr/bin/journalctl",
+    "--follow",
+    "--lines=0",
+    "--quiet",
+    "--output=json",
+    "--output-fields=MESSAGE",
+)
+_MOST_BYTES = 1 << 18
+"""Read at once, and kept of a line that has not ended."""
+_MOST_ASKED = 256
+_END_SECONDS = 2.0
+_PR_SET_PDEATHSIG = 1
+_ASKED = re.compile(
+    r'sending SIG(TERM|KILL) to process (\d{1,10}) uid \d{1,10} "(.{0,15})": (?:badness|oom_score) .{1,4096}',
+    re.DOTALL,
+)
+_ENDED = re.compile(
+    r"(?:Killed|Marked) (/.{0,4095}?)(?: for killing)? due to (?:memory pressure for /|memory used \(|swap used \().*",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramKill:
+    """What one of these programs has said that it ends."""
+
+    at_us: int
+    """Since 1970, by the journal."""
+    program: str
+    """earlyoom or systemd-oomd."""
+    pid: int | None
+    """None: all processes of a cgroup."""
+    command: str | None
+    cgroup: str | None
+    words: str
+
+
+class JournalKills:
+    """Follows what these programs say from now on."""
+
+    def __init__(self, root: str = "/", command: tuple[str, ...] = _COMMAND) -> None:
+        """
+        :param root: where /etc and /run are
+        :raises OSError: none of them is installed, there is no journal, or it cannot be followed
+        """
+        if not any(
+            os.path.lexists(os.path.join(root, path, unit)) for path in _DIRECTORIES for unit in UNITS
+        ):
+            raise FileNotFoundError("neither earlyoom nor systemd-oomd is installed")
+        if not os.path.isdir(os.path.join(root, _JOURNAL)):
+            raise FileNotFoundError("there is no journal of systemd")
+        self._rest, self._asked = b"", deque[int](maxlen=_MOST_ASKED)
+        self._child = subprocess.Popen(
+            [*command, *(f"_SYSTEMD_UNIT={unit}" for unit in UNITS)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"},
+            cwd="/",
+            preexec_fn=_end_with_us,
+        )
+        assert self._child.stdout is not None
+        self._fd = self._child.stdout.fileno()
+        os.set_blocking(self._fd, False)
+
+    def close(self) -> None:
+        """End the journalctl."""
+        self._child.kill()
+        with suppress(subprocess.TimeoutExpired):
+            self._child.wait(_END_SECONDS)
+        if self._child.stdout is not None:
+            self._child.stdout.close()
+
+    def read(self) -> list[ProgramKill]:
+        """What they have said since the last time, as far as it is of the forms that we know."""
+        with suppress(OSError):  # nothing is there
+            self._rest += os.read(self._fd, _MOST_BYTES)
+        *lines, self._rest = self._rest.split(b"\n")
+        if len(self._rest) >= _MOST_BYTES:
+            self._rest = b""
+        return [kill for line in lines if (kill := self._new(line)) is not None]
+
+    def _new(self, line: bytes) -> ProgramKill | None:
+        """earlyoom asks first (SIGTERM), and ends what does not go (SIGKILL): that is one."""
+        kill = parse_entry(line)
+        if kill is None or kill.pid is None:
+            return kill
+        if "sending SIGKILL" in kill.words and kill.pid in self._asked:
+            self._asked.remove(kill.pid)
+            return None
+        self._asked.append(kill.pid)
+        return kill
+
+
+def parse_entry(line: bytes) -> ProgramKill | None:
+    """One line of ``journalctl --output=json``; None: it tells of nothing that is ended. Pure."""
+    try:
+        entry = json.loads(line)
+        at_us, said = int(entry["__REALTIME_TIMESTAMP"]), entry["MESSAGE"]
+        text = said if isinstance(said, str) else bytes(said).decode("utf-8", "surrogateescape")
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    if not 0 <= at_us < 1 << 55:
+        return None
+    if asked := _ASKED.fullmatch(text.rstrip("\n")):
+        return ProgramKill(at_us, "earlyoom", int(asked[2]), asked[3], None, text)
+    if ended := _ENDED.fullmatch(text):
+        return ProgramKill(at_us, "systemd-oomd", None, None, ended[1], text)
+    return None
+
+
+def _end_with_us() -> None:
+    """It would follow the journal for nobody: prctl(2), PR_SET_PDEATHSIG."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
