@@ -171,6 +171,22 @@ def test_a_look_under_way_at_the_kill_is_not_the_last_one(
     assert len(one["before"]) == 1
 
 
+def test_half_of_it_overwritten(recorded: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A sentence, or what is whole: never a traceback."""
+    raw = Path(recorded).read_bytes()
+    for at, size in ((len(raw) // 2, len(raw) // 2), (0, len(raw) // 2), (len(raw) // 3, 4096)):
+        path = tmp_path / f"{at}.zrec"
+        path.write_bytes(raw[:at] + b"\xa5" * size + raw[at + size :])
+        status = main(["autopsy", "--no-config", "--json", str(path)])
+        out, err = capsys.readouterr()
+        assert status in (0, 1)
+        if status:
+            assert (out, err.count("\n")) == ("", 1)
+            assert err.startswith("zonerss: ")
+        else:
+            assert all(one["time"].startswith("2026-11-22") for one in json.loads(out)["kills"])
+
+
 @pytest.mark.parametrize(
     ("words", "status", "sentence"),
     [

@@ -204,6 +204,12 @@ def test_a_range_without_snapshots(made: Path, capsys: pytest.CaptureFixture[str
     assert refused(capsys, made, "--since", "2026-11-23", "--until", "2026-11-22")[0] == 2
 
 
+def test_since_before_the_first_is_all_of_it(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(capsys, made, "--since", "2001-01-01") == told(capsys, made)
+    status, said = refused(capsys, made, "--until", "2001-01-01")
+    assert (status, "has no snapshot in this range" in said) == (1, True)
+
+
 def test_three_files_are_too_many(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert refused(capsys, made, made, made)[0] == 2
 
