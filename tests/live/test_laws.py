@@ -6,11 +6,12 @@ readings of the kernel's figure: what changed meanwhile is not compared, and som
 
 from __future__ import annotations
 
+import ctypes
 import os
 import struct
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
@@ -177,15 +178,41 @@ def private_bytes(kernel: dict[str, int]) -> int:
 # ---- the whole machine -----------------------------------------------------------------------------------
 
 
-def sum_of_pss() -> int:
-    """Without what only this very process has, which a snapshot makes grow for as long as it takes."""
-    total = -private_bytes(rollup(os.getpid()))
-    for pid in processes():
+def sum_of_pss(among: Iterable[int] | None = None) -> int:
+    """
+    Of one process of each address space: who has vforked shares his with the child until that has exec'd.
+
+    Without what only this very process has, which a snapshot makes grow for as long as it takes.
+    """
+    total = 0 if among is not None else -private_bytes(rollup(os.getpid()))
+    met: dict[tuple[bytes, bytes], list[int]] = defaultdict(list)
+    for pid in processes() if among is None else among:
         try:
+            fields = read_file(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+            alike = met[fields[20], fields[25]]  # size, begin of the stack
+            if any(share_memory(pid, other) for other in alike):
+                continue
+            alike.append(pid)
             total += rollup(pid).get("Pss", 0)
         except (OSError, ValueError):
             continue
     return total
+
+
+def share_memory(one: int, other: int) -> bool:
+    """Whether two processes have one address space."""
+    kcmp, kcmp_vm = 312, 1  # on x86-64; include/uapi/linux/kcmp.h
+    return ctypes.CDLL(None).syscall(kcmp, one, other, kcmp_vm, 0, 0) == 0
+
+
+def test_who_has_vforked_is_in_the_sum_once(mem):
+    mem.map("anon 10007")
+    alone = sum_of_pss([mem.pid])
+    child = int(mem.tell("vfork")["pid"])
+    try:
+        assert sum_of_pss([mem.pid, child]) == alone
+    finally:
+        mem.tell("return")
 
 
 def who_is_there() -> tuple[int, set[int]]:
@@ -198,8 +225,8 @@ def who_is_there() -> tuple[int, set[int]]:
 def test_distinct_frames_are_the_sum_of_proportional_set_sizes(make_zone, source):
     """Pss divides each page by its mappings, so over all processes it adds up to every frame once.
 
-    Others run on. Who has vforked is in the sum twice until its child has exec'd, who ends or begins in between is in
-    one of the figures only: a look counts if nobody has begun or ended meanwhile and the sum has hardly changed.
+    Others run on. Who ends or begins in between is in one of the figures only: a look counts if nobody has begun or
+    ended meanwhile and the sum has hardly changed.
     """
     zone = make_zone("steady")
     mems = [zone.spawn() for _ in range(3)]
