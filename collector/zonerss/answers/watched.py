@@ -15,8 +15,8 @@ from zonerss.records.bills import Bill
 from zonerss.records.files import OpenFile
 from zonerss.snapshot import Snapshot
 
-LOOKS = 120
-"""So many of the latest looks are judged."""
+LOOKS = 60
+"""So many of the latest looks are judged, two minutes of `top`. Of twice as many it takes three times as long."""
 
 
 class Watched:
