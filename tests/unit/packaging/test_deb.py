@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -65,6 +67,10 @@ def test_who_holds_the_rights_in_what_it_brings_is_said() -> None:
     for name in pins():
         assert f"\nFiles: debian/vendor/{MODULES.get(name, name)}/*\nCopyright: " in told
 
+    brought = PROJECT / "collector/zonerss/vendor"
+    for directory in brought.iterdir() if brought.exists() else ():
+        assert f"\nFiles: collector/zonerss/vendor/{directory.name}/*\nCopyright: " in told
+
 
 def test_its_configuration_is_one_and_says_nothing() -> None:
     file = DEB / "debian/etc/zonerss.toml"
@@ -105,3 +111,15 @@ def test_the_units_run_what_is_installed() -> None:
     assert "\nEnvironmentFile=-/etc/default/zonerss-exporter\n" in exporter
     for name in re.findall(r"CAP_(\w+)", exporter):
         assert re.search(rf"^# {name} +\w", exporter, re.MULTILINE), name
+
+
+@pytest.mark.parametrize("name", ["zonerss-exporter", "zonerss-cap"])
+def test_a_unit_is_exposed_little(name: str) -> None:
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd is not installed here, so systemd-analyze cannot tell")
+    command = ["systemd-analyze", "security", "--no-pager", "--offline=true", "--threshold=40"]
+    told = subprocess.run([*command, UNITS / f"{name}.service"], capture_output=True, text=True, check=False)
+    score = re.search(r"exposure level for \S+: ([\d.]+)", told.stdout)
+    assert score is not None, told.stderr
+    assert float(score[1]) < 4.0
+    assert told.returncode == 0
