@@ -363,19 +363,19 @@
   // On paper there are pictures of the charts: for light, as wide as a page or, of a zone, half of it.
   const MOST_PRINTED = 60, PAGE = { width: 680, height: 300 }, HALF = { width: 400, height: 220 };
   const HIGH = { treemap: 420, heat: 540 };
-  const stills = [];
   const still = (place) => {
     const what = place.dataset.chart;
     const { width, height } = what === "zone" ? HALF : PAGE;
-    const chart = echarts.init(make("div"), null, { width, height: HIGH[what] || height, devicePixelRatio: SHARP });
+    const size = { width, height: HIGH[what] || height, devicePixelRatio: SHARP };
+    const chart = echarts.init(make("div"), null, { ...size, ssr: true }); // it paints when it is told to
     const option = charts[what](width, place.dataset.number);
     chart.setOption(option);
     chart.setOption(option); // a treemap that is drawn at once has no words the first time
     const picture = chart.renderToCanvas({ pixelRatio: SHARP + 1 });
     picture.className = "still";
     picture.removeAttribute("style");
+    chart.dispose();
     place.parentElement.append(picture);
-    stills.push(() => { picture.remove(); chart.dispose(); });
   };
   addEventListener("beforeprint", () => {
     const theme = root.dataset.theme;
@@ -384,7 +384,7 @@
     if (theme) root.dataset.theme = theme;
     else delete root.dataset.theme;
   });
-  addEventListener("afterprint", () => stills.splice(0).forEach((end) => end()));
+  addEventListener("afterprint", () => document.querySelectorAll(".still").forEach((picture) => picture.remove()));
 
   // A link to a zone opens its section.
   const reveal = () => {

@@ -44,6 +44,8 @@ TITLES = {
 }
 """The headings, by what links lead to."""
 
+MOST_VERDICTS = 20
+"""So many are told before the charts, the fastest growth first; all of them in the sections of the zones."""
 _HEAD_COLUMNS = 20
 """Of the name of a zone at the head of a column."""
 
@@ -172,7 +174,9 @@ def verdicts(zones: Sequence[ZoneReport]) -> Markup:
     """What is no steady zone, in sentences."""
     told = [(number, zone) for number, zone in enumerate(zones) if is_told(zone)]
     unknown = sum(zone.verdict.word is None for zone in zones)
-    lines = [_verdict(number, zone) for number, zone in told]
+    lines = [_verdict(number, zone) for number, zone in told[:MOST_VERDICTS]]
+    if left := len(told) - len(lines):
+        lines.append(tag("li", text(f"And {counted(left, 'zone')} more that are not steady: see each zone.")))
     steady = len(zones) - len(told) - unknown
     rest = [f"{counted(steady, 'zone is', 'zones are')} steady" if steady else ""]
     rest += [f"of {counted(unknown, 'zone')} there are too few snapshots to tell" if unknown else ""]

@@ -19,6 +19,7 @@ from zonerss.answers.closeup import Closeup
 from zonerss.answers.conditions import outcomes, parse_conditions
 from zonerss.answers.report import Report, compared
 from zonerss.commands import report as command
+from zonerss.views.html import sections
 from zonerss.views.html.page import render
 from zonerss.views.report import render as text
 from zonerss.views.text import printable
@@ -137,6 +138,16 @@ def test_a_limit_leaves_out_and_says_so(made: tuple[Report, Closeup]) -> None:
     found = Page(render(*made, limit=2))
     assert len(found.all("details", class_="zone")) == len(found.data["zones"]) == 2
     assert "10 zones more (--limit)." in found.text
+
+
+def test_of_many_verdicts_the_first_are_told(
+    made: tuple[Report, Closeup], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sections, "MOST_VERDICTS", 2)
+    found = Page(render(*made))
+    (verdicts,) = found.words("ul", class_="verdicts")
+    assert verdicts.startswith("workers grows")
+    assert re.search(r"And \d zones? more that are not steady: see each zone\.$", verdicts)
 
 
 def test_whole_bytes(made: tuple[Report, Closeup]) -> None:
