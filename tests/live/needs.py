@@ -54,6 +54,7 @@ CAUSES = {
     "needs_container_engine": Cause("no container engine works here", allowed=True),
     "needs_readable_checkout": Cause("other users cannot read the checkout", allowed=True),
     "needs_systemd": Cause("systemd does not run here", allowed=True),
+    "needs_image": Cause("no image to run: vm/package image test makes one", allowed=True),
     "needs_host": Cause("a namespace that only the host has", allowed=True),
     "needs_cgroup1": Cause("the memory controller is not on cgroup version 1", allowed=True),
     "needs_cgroup2": Cause("the memory controller is not on cgroup version 2", allowed=True),
