@@ -143,7 +143,7 @@ def first_installation(old: Path) -> None:
     for source in ("pagetable", "pagemap"):
         found = json.loads(run("zonerss", "--json", "--source", source))
         must(found["source"] == source and found["zones"], f"{len(found['zones'])} zones by {source}")
-    must("/etc/zonerss/zonerss.toml" in run("zonerss", "check"), "check reads /etc/zonerss")
+    must("/etc/zonerss/rules.d/local.toml" in run("zonerss", "check"), "check reads /etc/zonerss")
     must(is_enabled(f"{EXPORTER}.service"), "the exporter is enabled")
     must(is_active(f"{EXPORTER}.service"), "the exporter runs")
     for unit in (f"{EXPORTER}.socket", f"{CAP}.service"):
