@@ -26,6 +26,7 @@ from zonerss.answers.explain.account import explain_zone
 from zonerss.answers.growth import LOOKS, Growth
 from zonerss.answers.marks import marks_of, wanted
 from zonerss.answers.watched import Watched
+from zonerss.answers.wss import ZoneTouched, working_sets
 from zonerss.answers.zone import Page, shared_with
 from zonerss.cap.status import ZoneStatus, by_zone, read_status
 from zonerss.census.tree import tree_usage
@@ -47,6 +48,7 @@ from zonerss.views.top import (
     CAP_COLUMNS,
     SHOWN,
     TOP_COLUMNS,
+    WSS_COLUMNS,
     Lines,
     Look,
     Mode,
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
     from zonerss.history.recording import Recording
     from zonerss.history.replay import PastSession
     from zonerss.views.top_app import TopApp
+    from zonerss.walk.arming import Armed
 
 _PR_SET_PDEATHSIG = 1
 _INTERVAL = 2.0
@@ -165,6 +168,7 @@ def run(args: argparse.Namespace) -> int:
         order.controls,
         order.caps,
         lambda: Session(args.source, rules, patience=args.patience),
+        order.touched,
     )
     return guarded(
         lambda leaving: _screen(
@@ -186,6 +190,12 @@ class _Order(NamedTuple):
         """What has to be read of cgroups for the table."""
         names = (column.name for column in (*(self.columns or SHOWN), self.sort))
         return wanted(CONTROLS_OF[name] for name in names if name in CONTROLS_OF)
+
+    @property
+    def touched(self) -> bool:
+        """Whether a column needs to know what was touched."""
+        names = {column.name for column in (*(self.columns or SHOWN), self.sort)}
+        return not names.isdisjoint(column.name for column in WSS_COLUMNS)
 
     def caps(self, by: str) -> Mapping[str, ZoneStatus]:
         """What a capper says of the zones under a cap, where a column needs it; nothing that cannot be read."""
@@ -211,6 +221,32 @@ def _session(args: argparse.Namespace, rules: Sequence[Rule]) -> Session:
     return Session(args.source, rules, patience=args.patience, uncertainty=True, follow=True)
 
 
+class _Touching:
+    """Clears accessed bits after each snapshot, so that the next one tells what was touched meanwhile."""
+
+    def __init__(self, way: str, wanted: bool) -> None:
+        """:param wanted: False: it does nothing"""
+        self._way, self._wanted = way, wanted
+        self.armed: Armed | None = None
+        """What to ask the next snapshot for."""
+
+    def clear(self, session: Observer) -> None:
+        """
+        After a snapshot; of a recording there is nothing to clear.
+
+        :raises CannotServe: this host does not tell what is touched; the sentence says why
+        """
+        if self._wanted and isinstance(session, Session):
+            self.armed = session.arm(self._way)
+
+    @staticmethod
+    def told(snapshot: Snapshot) -> Mapping[str, ZoneTouched]:
+        """What a snapshot tells of each zone; nothing where it was not asked for."""
+        if snapshot.touches is None:
+            return {}
+        return {zone.zone: zone for zone in working_sets(snapshot).zones}
+
+
 def _batch(
     session: Session,
     way: str,
@@ -220,9 +256,12 @@ def _batch(
     args: argparse.Namespace,
 ) -> int:
     growth, cost = Growth(), OwnCost(args.max_cpu)
+    touching = _Touching(way, order.touched and not args.json)
     controls = Wanted() if args.json else order.controls
     for _ in ticks(seconds, times, cost.stretched):
-        _show(session.take(way, args.basis, controls=controls), growth, order, args, cost)
+        snapshot = session.take(way, args.basis, controls=controls, armed=touching.armed)
+        touching.clear(session)
+        _show(snapshot, growth, order, args, cost)
     return 0
 
 
@@ -244,6 +283,7 @@ def _show(
             first=order.first,
             marks=marks_of(snapshot),
             caps=order.caps(snapshot.by),
+            touched=_Touching.told(snapshot),
             own_share=None if cost is None else cost.share,
         )
         print("\n".join(fit(lines, terminal.width)))
@@ -260,13 +300,16 @@ class SessionCamera:
         controls: Wanted | None = None,
         caps: Callable[[str], Mapping[str, ZoneStatus]] = lambda by: {},
         open_first: Callable[[], Session] | None = None,
+        touched: bool = False,
     ) -> None:
         """
         :param way: the grouping
         :param controls: what the table of zones needs; None: all
         :param caps: what a capper says of the zones of a grouping
         :param open_first: opens a session that loads sooner, for the first snapshot; None: there is none
+        :param touched: tell what was touched since the snapshot before
         """
+        self._touching = _Touching(way, touched)
         self._caps, self._open_first = caps, open_first
         self._open, self._way, self._controls = open_session, way, controls or Wanted()
         self._session: Observer | None = None
@@ -296,8 +339,10 @@ class SessionCamera:
         explained = self._explained(session, zone) if mode is Mode.EXPLAIN and zone else None
         processes = mode in (Mode.ZONE, Mode.PROCESSES)
         controls = Wanted() if mode is Mode.ZONE else self._controls
-        snapshot = session.take(self._way, processes=processes, controls=controls)
-        rows = rows_of(snapshot, self._growth, self._caps(snapshot.by))
+        armed = self._touching.armed
+        snapshot = session.take(self._way, processes=processes, controls=controls, armed=armed)
+        self._touching.clear(session)
+        rows = rows_of(snapshot, self._growth, self._caps(snapshot.by), _Touching.told(snapshot))
         page = explained or (self._page(mode, zone, snapshot) if zone else None)
         if mode is not Mode.ZONE:
             self._kept = None

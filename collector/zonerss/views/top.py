@@ -13,6 +13,7 @@ from typing import Any
 
 from zonerss.answers.growth import Growth
 from zonerss.answers.marks import Mark
+from zonerss.answers.wss import ZoneTouched
 from zonerss.cap.status import ZoneStatus
 from zonerss.census.tree import TreeNode
 from zonerss.records import ProcessUsage, Usage
@@ -55,6 +56,7 @@ from zonerss.views.screen import (
 from zonerss.views.table import GAP, render_rows, render_table, sort_records
 from zonerss.views.terminal import PLAIN, Style
 from zonerss.views.text import cells, printable, shorten, wrap
+from zonerss.views.wss import TOUCHED, UNKNOWN
 
 _LEVELS = "▁▂▃▄▅▆▇█"
 TREND_LENGTH = 10
@@ -72,6 +74,8 @@ class Row:
     trend: str = ""
     capped: ZoneStatus | None = None
     """What a capper that runs says of it; None: none runs, or it has no cap."""
+    touched: ZoneTouched | None = None
+    """What it has touched since the snapshot before; None: not asked for, or not known yet."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.usage, name)
@@ -105,9 +109,22 @@ CAP_COLUMNS = tuple(
 )
 """Of zones under a cap, by what a capper that runs says (docs/cap.md); shown where they are asked for."""
 
+WSS_COLUMNS = tuple(
+    replace(
+        column,
+        help=text,
+        value=partial(lambda value, row: row.touched and value(row.touched), column.value),
+    )
+    for column, text in (
+        (TOUCHED, "touched since the snapshot before: accessed bits are cleared after each (wss)"),
+        (UNKNOWN, "of rss, not in touched: its accessed bits could not be cleared (wss)"),
+    )
+)
+"""Of working sets (docs/wss.md); accessed bits are cleared only where one of them is asked for."""
+
 SORTED_BY = {TREND.name: GROWS, BARS.name: RSS}
 """What a column of pictures is sorted by."""
-TOP_COLUMNS = (*ZONE_COLUMNS, *MORE_ZONE_COLUMNS, CHURN, GROWS, *CAP_COLUMNS)
+TOP_COLUMNS = (*ZONE_COLUMNS, *MORE_ZONE_COLUMNS, CHURN, GROWS, *CAP_COLUMNS, *WSS_COLUMNS)
 """What zones can be sorted by."""
 SHOWN = (*ORDER, CHURN, GROWS, TREND)
 """From left to right, where there is room."""
@@ -204,13 +221,17 @@ def sorted_by(sort: Column, column: Column) -> Column:
 
 
 def rows_of(
-    snapshot: Snapshot, growth: Growth, caps: Mapping[str, ZoneStatus] | None = None
+    snapshot: Snapshot,
+    growth: Growth,
+    caps: Mapping[str, ZoneStatus] | None = None,
+    touched: Mapping[str, ZoneTouched] | None = None,
 ) -> tuple[Row, ...]:
     """
     The zones of a snapshot with all that is known of them.
 
     :param growth: of the snapshots before; this one is added to it
     :param caps: what a capper that runs says of those that have a cap
+    :param touched: what they have touched since the snapshot before, where that is known
     """
     growth.add(snapshot)
     return tuple(
@@ -220,6 +241,7 @@ def rows_of(
             growth.bytes_per_minute(usage.zone),
             sparkline(growth.sizes(usage.zone, TREND_LENGTH)),
             (caps or {}).get(usage.zone),
+            (touched or {}).get(usage.zone),
         )
         for usage in snapshot.zones
     )
@@ -446,6 +468,7 @@ def batch_lines(
     first: Sequence[str] = (),
     marks: Sequence[Mark] = (),
     caps: Mapping[str, ZoneStatus] | None = None,
+    touched: Mapping[str, ZoneTouched] | None = None,
     own_share: float | None = None,
 ) -> list[str]:
     """
@@ -455,10 +478,10 @@ def batch_lines(
     :param columns: None: all that are text
     :param width: of the terminal that it is printed on; None: it is none
     :param first: as of :func:`lay_out`, and so are marks; a pipe has all columns and no signs
-    :param caps: as of :func:`rows_of`
+    :param caps: as of :func:`rows_of`, and so is touched
     :param own_share: of one processor's time that zonerss itself takes; None: not known
     """
-    rows = sort_records(rows_of(snapshot, growth, caps), sort, limit)
+    rows = sort_records(rows_of(snapshot, growth, caps, touched), sort, limit)
     left_out: Sequence[str] = ()
     columns = columns and of_machine(columns, snapshot.machine)
     if width is None:

@@ -20,6 +20,9 @@ class Session(NoSession):
     def take(self, by: object, basis: str = "mapped", **wanted: bool) -> Any:
         return snapshot(usage("web"), usage("db"))
 
+    def arm(self, *_: object) -> None:
+        """Nothing is cleared."""
+
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,3 +239,43 @@ def test_batch_says_what_it_costs_itself(capsys: pytest.CaptureFixture[str]) -> 
 def test_a_budget_is_a_share(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["top", "--batch", "-n", "1", "--max-cpu", "much"]) == 2
     assert "'much' is no share of a processor" in capsys.readouterr().err
+
+
+def test_bits_are_cleared_after_each_look_where_a_column_of_what_is_touched_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[object] = []
+
+    class Armed(top.Session):
+        def __init__(self) -> None:
+            pass
+
+        def close(self) -> None:
+            pass
+
+        def arm(self, by: str, *_: Any, **__: Any) -> Any:
+            told.append(f"cleared by {by}")
+            return f"armed {len(told)}"
+
+        def take(self, by: object, *_: Any, **wanted: Any) -> Any:
+            told.append(wanted["armed"])
+            return snapshot(evidence=evidence())
+
+    for wanted, expected in (
+        (False, [None, None]),
+        (True, [None, "cleared by zone", "armed 2", "cleared by zone"]),
+    ):
+        told.clear()
+        camera = top.SessionCamera(Armed, "zone", touched=wanted)
+        for _ in range(2):
+            camera.take(top.Mode.ZONES, None)
+        assert told == expected
+
+
+def test_what_is_touched_is_asked_for_by_its_columns() -> None:
+    def order(sort: Any = top.RSS, columns: Any = None) -> bool:
+        return top._Order(sort, columns, ()).touched
+
+    touched, unknown = top.WSS_COLUMNS
+    assert (order(), order(columns=[top.RSS])) == (False, False)
+    assert (order(touched), order(columns=[top.RSS, unknown])) == (True, True)
