@@ -55,10 +55,13 @@ def shown(name: str) -> str:
 def wait(true: Callable[[], Any], what: str) -> Any:
     limit = time.monotonic() + PATIENCE
     while not (found := true()):
-        log = ["journalctl", "--no-pager", "--output=cat", "--unit", UNIT.name]
-        assert time.monotonic() < limit, f"waited for {what}:\n{run(*log)}"
+        assert time.monotonic() < limit, f"waited for {what}:\n{log()}"
         time.sleep(0.2)
     return found
+
+
+def log() -> str:
+    return run("journalctl", "--no-pager", "--output=cat", "--unit", UNIT.name)
 
 
 def status() -> Any:
@@ -126,7 +129,8 @@ def test_the_unit_is_as_systemd_has_it() -> None:
 
 def test_it_holds_a_service_under_its_cap_and_leaves_nothing(worker: str, capped: int) -> None:
     before = limits(worker)
-    run("systemctl", "start", UNIT.name)
+    begun = subprocess.run(["systemctl", "start", UNIT.name], check=False)
+    assert begun.returncode == 0, log()
     held = Path(f"/proc/{shown('MainPID')}/status").read_text()
     assert "Seccomp:\t2" in held
     assert "NoNewPrivs:\t1" in held
@@ -138,7 +142,8 @@ def test_it_holds_a_service_under_its_cap_and_leaves_nothing(worker: str, capped
 
     zone = wait(is_under, "it to be under its cap")
     assert (zone["zone"], zone["cap_bytes"]) == (worker, capped)
-    assert 11 * MIB <= zone["pout_bytes"] <= 12 * MIB + capped // 20 + MIB
+    # Less than that much where it has lost some of its own memory meanwhile.
+    assert MIB < zone["pout_bytes"] <= 12 * MIB + capped // 20 + MIB
     assert rss(worker) <= capped
     run("systemctl", "stop", UNIT.name)
     assert (shown("Result"), shown("ExecMainStatus"), shown("NRestarts")) == ("success", "0", "0")
