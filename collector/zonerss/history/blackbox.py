@@ -285,12 +285,16 @@ class BlackBox:
         if not kills:
             return
         refused = self._keep_looks()
+        named = set[str | None]()
         for kill in kills:
             try:
                 self._keeper.add_kill(kill)
             except StoreFull as err:
                 self.tally.kills_lost += 1
                 refused = err
+                if kill.cgroup not in named:  # a storm of kills in one cgroup is one sentence
+                    named.add(kill.cgroup)
+                    self._say(kill_sentence(kill))
                 continue
             self.tally.kills += 1
             self._say(kill_sentence(kill))

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import math
 import os
 import platform
 import signal
@@ -44,7 +45,7 @@ from zonerss.serve.moving import Traffic
 from zonerss.serve.needs import KEPT, LOADING
 from zonerss.serve.notify import Notifier, watchdog_seconds
 from zonerss.serve.sockets import address_of, listen, passed, remove
-from zonerss.serve.ticker import Pace, Ticker
+from zonerss.serve.ticker import LONGEST_PAUSE_SECONDS, Pace, Ticker
 from zonerss.serve.tls import Certificates
 from zonerss.serve.webconfig import TlsConfig, WebConfig, parse_web_config
 from zonerss.snapshot import Session, Snapshot
@@ -394,13 +395,21 @@ def box_pace_sentence(pace: Pace, share: float) -> str:
         factor *= 2
     if factor == 1:
         return ""
-    percent = 100 * share * pace.stretched_seconds / pace.interval_seconds
-    enough = f"{percent:.2g}" if percent < 10 else f"{percent:.0f}"
-    return (
+    said = (
         f"half of --max-cpu {100 * share:.3g}% allows the black box a look about every "
-        f"{pace.interval_seconds * factor:g} s rather than every {pace.interval_seconds:g} s; --max-cpu "
-        f"{enough}% would do"
+        f"{pace.interval_seconds * factor:g} s rather than every {pace.interval_seconds:g} s"
     )
+    if pace.stretched_seconds >= LONGEST_PAUSE_SECONDS:  # what it costs is not known: at least so much
+        return said
+    percent = 100 * share * pace.stretched_seconds / pace.interval_seconds
+    return f"{said}; --max-cpu {_rounded_up(percent):g}% would do"
+
+
+def _rounded_up(figure: float) -> float:
+    """To two digits, or to a whole number from 100 on. What is a rounding error of the arithmetic is none above."""
+    digits = max(1 - math.floor(math.log10(figure)), 0)
+    scale: int = 10**digits
+    return math.ceil(round(figure * scale, 6)) / scale
 
 
 def _listen_all(addresses: Sequence[Address], stack: ExitStack) -> Iterator[socket.socket]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 LONGEST_WALK_SECONDS = 600.0
 """A walk that takes longer hangs: then the watchdog is not fed any more."""
-_LONGEST_PAUSE_SECONDS = 86_400.0
+LONGEST_PAUSE_SECONDS = 86_400.0
 
 
 class Pace:
@@ -42,7 +42,7 @@ class Pace:
         """
         with self._lock:
             cost, self._besides = processor_seconds + self._besides, 0.0
-        self.stretched_seconds = max(self.interval_seconds, min(cost / self.share, _LONGEST_PAUSE_SECONDS))
+        self.stretched_seconds = max(self.interval_seconds, min(cost / self.share, LONGEST_PAUSE_SECONDS))
         return cost
 
 

@@ -325,7 +325,10 @@ def test_where_there_is_no_room_that_is_said(tmp_path: Path, monkeypatch: pytest
         )
         look(box)
         assert (box.tally.kills, box.tally.kills_lost) == (0, 2)
-    assert said == ["a kill is not kept, or not all that was before it: the disk is full"]
+    assert said == [
+        kill_sentence(kill()),
+        "a kill is not kept, or not all that was before it: the disk is full",
+    ]
 
 
 @pytest.mark.parametrize(("refusal", "looks"), [(StoreTooLarge, 1), (StoreFull, 0)])

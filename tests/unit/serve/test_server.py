@@ -154,3 +154,20 @@ def test_what_a_budget_allows_the_black_box_is_said() -> None:
     )
     pace.spend(12.2)
     assert server.box_pace_sentence(pace, 0.01).endswith("; --max-cpu 1220% would do")
+
+
+@pytest.mark.parametrize(
+    ("cost", "hint"), [(0.0701, "7.1"), (0.0244, "2.5"), (0.2041, "21"), (0.9999, "100"), (4.0402, "405")]
+)
+def test_the_budget_that_is_proposed_is_enough(cost: float, hint: str) -> None:
+    pace = Pace(2.0, 0.005)
+    pace.spend(cost)
+    assert server.box_pace_sentence(pace, 0.01).endswith(f"; --max-cpu {hint}% would do")
+
+
+def test_no_budget_is_proposed_where_the_cost_is_not_known() -> None:
+    pace = Pace(2.0, 0.005)
+    pace.spend(1e6)
+    said = server.box_pace_sentence(pace, 0.01)
+    assert "allows the black box a look about every" in said
+    assert "would do" not in said

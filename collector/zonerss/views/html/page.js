@@ -83,12 +83,14 @@
   // ---- over time --------------------------------------------------------------------------------------
 
   // The numbers of looks with a null where snapshots are missing, so that no line is drawn there.
-  const broken = (looks) => {
+  // "at" of a zone: the places of its looks among all that are drawn; it did not exist between two that do not adjoin.
+  const broken = (looks, at = null) => {
     const found = [];
     looks.forEach((look, place) => {
       found.push({ place, ms: times[look] });
       const next = looks[place + 1];
-      if (next !== undefined && data.holes.some((hole) => look <= hole && hole < next)) {
+      const absent = at !== null && at[place + 1] !== at[place] + 1;
+      if (next !== undefined && (absent || data.holes.some((hole) => look <= hole && hole < next))) {
         found.push({ place: null, ms: (times[look] + times[next]) / 2 });
       }
     });
@@ -122,7 +124,7 @@
     const low = top.map((figure, at) => (figure === null || bound[at] === null ? null : figure - bound[at]));
     const wide = bound.map((figure) => (figure === null ? null : 2 * figure));
     const part = (name, column, opacity) => ({
-      name, type: "line", stack: "band", data: points(axis, column), symbol: "none", silent: true,
+      id: "band " + name, name, type: "line", stack: "band", data: points(axis, column), symbol: "none", silent: true,
       lineStyle: { width: 0 }, itemStyle: { color: colour("band") },
       areaStyle: { color: colour("band"), opacity, origin: "start" }, emphasis: { disabled: true }, z: 4,
     });
@@ -171,7 +173,7 @@
         trigger: "axis",
         axisPointer: { type: "line", lineStyle: { color: colour("faint") }, animation: false },
         formatter: (hovered) => {
-          const rows = tips(hovered.filter((one) => one.value[1] !== null && !one.seriesName.startsWith("±low")));
+          const rows = tips(hovered.filter((one) => one.value[1] !== null && one.seriesId !== "band ±low"));
           return tip(clock(hovered[0].value[0], true), rows);
         },
       }),
@@ -182,8 +184,8 @@
   const KINDS = ["anon", "file", "shmem", "hugetlb"];
 
   // Columns of kinds, swap, charged and uncertainty over some looks.
-  const byKind = (columns, looks, width) => {
-    const axis = broken(looks);
+  const byKind = (columns, looks, width, at = null) => {
+    const axis = broken(looks, at);
     const there = KINDS.filter((kind) => kind in columns).map((kind) => [kind, unpacked(columns[kind])]);
     const series = there.map(([kind, column]) => layer(kind, axis, column, colour(kind), "kinds"));
     const labels = there.map(([kind]) => kind);
@@ -236,7 +238,9 @@
     zone: (width, number) => {
       const zone = data.zones[number];
       const looks = unpacked(data.zone_looks);
-      return byKind(zone, "at" in zone ? unpacked(zone.at).map((place) => looks[place]) : looks, width);
+      if (!("at" in zone)) return byKind(zone, looks, width);
+      const at = unpacked(zone.at);
+      return byKind(zone, at.map((place) => looks[place]), width, at);
     },
 
     // ---- the last snapshot ----------------------------------------------------------------------------
@@ -398,7 +402,10 @@
   if (filter) {
     const rows = [...document.querySelectorAll("#table tbody tr")];
     const parts = [...document.querySelectorAll("details.zone")];
-    const named = (element) => element.querySelector("bdi").textContent.toLowerCase();
+    const named = (element) => {  // the title is the whole name where the text is shortened
+      const name = element.querySelector("bdi");
+      return (name.title || name.textContent).toLowerCase();
+    };
     filter.addEventListener("input", () => {
       const wanted = filter.value.toLowerCase();
       for (const element of [...rows, ...parts]) element.hidden = !named(element).includes(wanted);

@@ -318,7 +318,7 @@ def sharing(closeup: Closeup | None, in_bytes: bool) -> Markup:
     """The heat map, and the pairs that share most."""
     if closeup is None:
         return NOTHING
-    if not closeup.heat:
+    if not closeup.pair_count:
         return section("sharing", paragraph("No page is mapped by two zones."))
     size = sizes(in_bytes)
     heads = [Head("ZONE", True), Head("AND ZONE", True), Head("SHARED")]
@@ -326,14 +326,17 @@ def sharing(closeup: Closeup | None, in_bytes: bool) -> Markup:
     pairs = sorted(listed.values(), key=lambda pair: (-pair.bytes, pair.zones))
     rows = ([*map(short_name, pair.zones), text(size(pair.bytes))] for pair in pairs)
     count = len(closeup.heat_zones)
+    verb = "shares" if closeup.pair_count == 1 else "share"
+    share = f"{counted(closeup.pair_count, 'pair')} of zones {verb} something"
     return section(
         "sharing",
         paragraph(
-            f"What each two zones both map at the last snapshot: the {count} zones that share most. "
-            f"{counted(closeup.pair_count, 'pair')} of zones share something.",
+            f"What each two zones both map at the last snapshot: the {count} zones that share most. {share}."
+            if closeup.heat
+            else f"At the last snapshot {share}, but no two of the zones that were recorded.",
             class_="note",
         ),
-        chart("heat", f"What each two of {count} zones share, as a heat map"),
+        chart("heat", f"What each two of {count} zones share, as a heat map") if closeup.heat else NOTHING,
         details(
             text(f"Figures of {counted(len(pairs), 'pair')}"), table("Who shares with whom", heads, rows)
         ),

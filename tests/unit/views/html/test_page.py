@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -175,3 +176,13 @@ def test_the_script_asks_for_nothing() -> None:
         r"innerHTML|outerHTML|insertAdjacent|document\.write|eval|Function\(|fetch|XMLHttp|import\(", script
     )
     assert "://" not in script
+
+
+def test_pairs_with_zones_that_were_not_recorded_are_listed(made: tuple[Report, Closeup]) -> None:
+    last = made[1]
+    assert last.pairs
+    said = str(sections.sharing(replace(last, heat=(), heat_zones=()), False))
+    assert "No page is mapped by two zones" not in said
+    assert "no two of the zones that were recorded" in said
+    assert "Who shares with whom" in said
+    assert "heat map" not in said
