@@ -35,14 +35,16 @@ def has_its_memory(roots: Roots, task: Task) -> bool:
     """
     Whether the process has the address space that it was listed with, and has not executed another program since.
 
-    By where its stack begins (/proc/PID/stat, field 28), which is at random. Without address space randomisation the
-    same program, executed anew, is not told from the one before. False, too, where the process has set that itself
-    (prctl(2), PR_SET_MM_START_STACK), or where we may not read it.
+    By where its stack begins (/proc/PID/task/TID/stat, field 28), which is at random. Without address space
+    randomisation the same program, executed anew, is not told from the one before. False, too, where the process has
+    set that itself (prctl(2), PR_SET_MM_START_STACK), or where we may not read it.
 
     :raises OSError: it is gone
     """
-    found = parse_stat((roots.proc / str(task.pid) / "stat").read_bytes())
-    return (found.start_ticks, found.startstack) == (task.start_ticks, task.stack_start)
+    # The first thread may have ended: it then has no memory, and says 0.
+    first = parse_stat((roots.proc / str(task.pid) / "stat").read_bytes())
+    walked = parse_stat((roots.proc / str(task.pid) / "task" / str(task.walk_tid) / "stat").read_bytes())
+    return first.start_ticks == task.start_ticks and walked.startstack == task.stack_start != 0
 
 
 def require_same(roots: Roots, task: Task) -> None:

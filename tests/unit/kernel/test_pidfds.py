@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.unit.builders import members
 
-from zonerss.kernel.pidfds import opened, require_same
+from zonerss.kernel.pidfds import has_its_memory, opened, require_same
 from zonerss.kernel.proc import parse_stat
 from zonerss.kernel.roots import HOST
 from zonerss.records import Task
@@ -38,3 +38,21 @@ def test_another_process_with_its_pid_is_another_one(own: Task) -> None:
     with pytest.raises(ProcessLookupError):
         require_same(HOST, later)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def stat(ticks: int, stack: int) -> str:
+    fields = ["0"] * 50
+    fields[0], fields[19], fields[25] = "S", str(ticks), str(stack)
+    return f"7 (a) {' '.join(fields)}\n"
+
+
+@pytest.mark.parametrize(("stack", "same"), [(4096, True), (8192, False), (0, False)])
+def test_memory_is_told_by_the_thread_that_is_walked(tmp_path: Path, stack: int, same: bool) -> None:
+    """The first thread has ended and has no memory."""
+    task = replace(MEMBER.task, pid=7, walk_tid=8, start_ticks=5, stack_start=4096 if stack else 0)
+    (tmp_path / "7/task/8").mkdir(parents=True)
+    (tmp_path / "7/stat").write_text(stat(5, 0))
+    (tmp_path / "7/task/8/stat").write_text(stat(5, stack))
+    roots = replace(HOST, proc=tmp_path)
+    assert has_its_memory(roots, task) is same
+    assert not has_its_memory(roots, replace(task, start_ticks=4))
