@@ -53,6 +53,7 @@ struct known_tables {
 int known_create(struct known_tables *known, uint64_t tables);
 void known_destroy(struct known_tables *known);
 // A new walk begins, which will meet about so many tables: all that is known is void.
+// Walks of one source do not overlap: no thread reads or writes rows meanwhile, and no lock is taken.
 void known_restart(struct known_tables *known, uint64_t tables);
 // Of the bits of mask of so many entries, at most TABLE_ENTRIES.
 struct known_hash known_hash(const struct known_key *key, const uint64_t *entries, uint32_t count, uint64_t mask);
