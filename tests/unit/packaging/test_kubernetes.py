@@ -97,3 +97,13 @@ def test_what_is_not_known_is_not_left_out(tmp_path: Path) -> None:
 def test_without_the_hosts_pids_podman_is_not_told_of_them(tmp_path: Path) -> None:
     assert "--pid=host" in derive(changed(tmp_path), tmp_path).options
     assert "--pid=host" not in derive(changed(tmp_path, hostPID=False), tmp_path).options
+
+
+def test_a_directory_of_somebody_else_is_not_emptied(tmp_path: Path) -> None:
+    theirs = tmp_path / "kubernetes" / "theirs"
+    theirs.parent.mkdir()
+    theirs.write_text("somebody's")
+    subprocess.run([KUBERNETES / "build", tmp_path], check=True, capture_output=True)
+    assert theirs.read_text() == "somebody's"
+    assert len(list(theirs.parent.rglob("*.yaml"))) > 2
+    assert not list(theirs.parent.glob(".new*"))
