@@ -50,7 +50,8 @@ def load(
         with there:
             wanted = json.dumps([str(source), list(definitions), list(programs), list(maps), file])
             child = subprocess.Popen(
-                [sys.executable, __file__, str(there.fileno()), wanted],
+                # Isolated: no variable of the environment and no directory of a user decides what it imports.
+                [sys.executable, "-I", __file__, str(there.fileno()), wanted],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,  # bcc and clang write there whatever they think
@@ -117,5 +118,4 @@ def _main(number: str, wanted: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this directory
     _main(*sys.argv[1:])

@@ -22,7 +22,7 @@ def child(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
     def run(lines: str) -> None:
         def popen(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
-            lead = f"import json, os, signal, socket\nthere = socket.socket(fileno={command[2]})\n"
+            lead = f"import json, os, signal, socket\nthere = socket.socket(fileno={command[3]})\n"
             return real([sys.executable, "-c", lead + lines], **options)
 
         monkeypatch.setattr(compiler.subprocess, "Popen", popen)
@@ -67,3 +67,13 @@ def test_a_program_that_does_not_compile_is_said() -> None:
     """With bcc or without: there is no such file."""
     with pytest.raises(CannotLoad, match="bcc"):
         loaded()
+
+
+def test_no_variable_of_the_environment_decides_what_the_child_imports(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "bcc.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(CannotLoad):
+        loaded()
+    assert not (tmp_path / "imported").exists()
