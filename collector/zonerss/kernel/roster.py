@@ -6,7 +6,6 @@ look for new ones: kernel threads, and all that /proc holds that is no process w
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -23,13 +22,16 @@ class Roster:
     """The processes of one host."""
 
     def __init__(self, roots: Roots, follow: bool = False) -> None:
-        """
-        :param follow: listen to the kernel's events where they can be had, from the second listing on: the first one
-            needs none, and does not wait until they are loaded
-        """
+        """:param follow: listen to the kernel's events where they can be had"""
         self._roots = roots
-        self._follow = follow
         self._events: ProcEvents | None = None
+        if follow:
+            try:
+                from zonerss.kernel.events import ProcEvents
+
+                self._events = ProcEvents()
+            except CannotServe:
+                self._events = None  # listing serves as well, it only costs more
         self._known: frozenset[int] | None = None
         self._seen: frozenset[int] = frozenset()
         self.full_listings = 0
@@ -51,9 +53,6 @@ class Roster:
 
         :raises CannotServe: there is no /proc
         """
-        if self._follow and self.full_listings:
-            self._follow = False
-            self._listen()
         among = self._candidates()
         if among is None:
             self.full_listings += 1
@@ -72,12 +71,6 @@ class Roster:
         heard = self._heard()
         new = (pids(self._roots) if heard is None else heard) - self._seen
         return with_memory(self._roots, new)
-
-    def _listen(self) -> None:
-        from zonerss.kernel.events import ProcEvents
-
-        with contextlib.suppress(CannotServe):  # listing serves as well, it only costs more
-            self._events = ProcEvents()
 
     def _candidates(self) -> frozenset[int] | None:
         heard = self._heard()

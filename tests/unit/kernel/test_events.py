@@ -143,21 +143,6 @@ def test_without_events_all_are_listed_each_time(asked):
     assert not roster.follows
 
 
-def test_the_first_listing_does_not_wait_for_events(asked, monkeypatch: pytest.MonkeyPatch):
-    opened = []
-    monkeypatch.setattr(
-        "zonerss.kernel.events.ProcEvents",
-        lambda: opened.append(len(asked)) or Events(heard(), heard(), heard(50)),
-    )
-    roster = Roster(HOST, follow=True)
-    for _ in range(3):
-        roster.read(HIERARCHY)
-        list(roster.appeared())
-    assert opened == [1]  # after the first and before the second
-    assert asked == [None, None, {1, 2, 7, 50}]
-    assert roster.follows
-
-
 def test_where_there_are_no_events_it_is_asked_for_them_once(asked, monkeypatch: pytest.MonkeyPatch):
     tried = []
 
