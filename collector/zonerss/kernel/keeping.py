@@ -10,7 +10,8 @@ import fcntl
 import os
 import stat
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from zonerss.kernel.safely import Unfit
 
@@ -87,17 +88,28 @@ def write_whole(path: str, content: bytes, mode: int = 0o644) -> None:
     with suppress(FileNotFoundError):
         os.unlink(beside)
     fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        os.fchmod(fd, mode)
-        while content:
-            content = content[os.write(fd, content) :]
+    with _removed_on_error(fd, beside):
+        _fill(fd, content, mode)
         os.rename(beside, path)
+
+
+@contextmanager
+def _removed_on_error(fd: int, path: str) -> Iterator[None]:
+    """Close a file that is being made; what was interrupted leaves none behind."""
+    try:
+        yield
     except BaseException:
         with suppress(OSError):
-            os.unlink(beside)
+            os.unlink(path)
         raise
     finally:
         os.close(fd)
+
+
+def _fill(fd: int, content: bytes, mode: int) -> None:
+    os.fchmod(fd, mode)
+    while content:
+        content = content[os.write(fd, content) :]
 
 
 def demand_replaceable(path: str) -> None:
@@ -128,18 +140,10 @@ def put_in_place(path: str, content: bytes) -> None:
     except FileNotFoundError:
         mode = 0o666 & ~_umask()
     fd, beside = tempfile.mkstemp(prefix=".zonerss-", dir=os.path.dirname(os.path.abspath(path)))
-    try:
-        os.fchmod(fd, mode)
-        while content:
-            content = content[os.write(fd, content) :]
+    with _removed_on_error(fd, beside):
+        _fill(fd, content, mode)
         _demand_regular(path)
         os.rename(beside, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(beside)
-        raise
-    finally:
-        os.close(fd)
 
 
 def _umask() -> int:
