@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.unit import builders
-from tests.unit.history.moments import Host
+from tests.unit.history.moments import Host, half_overwritten
 
 from zonerss.commands import main
 from zonerss.history.keeper import Keeper
@@ -173,10 +173,7 @@ def test_a_look_under_way_at_the_kill_is_not_the_last_one(
 
 def test_half_of_it_overwritten(recorded: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A sentence, or what is whole: never a traceback."""
-    raw = Path(recorded).read_bytes()
-    for at, size in ((len(raw) // 2, len(raw) // 2), (0, len(raw) // 2), (len(raw) // 3, 4096)):
-        path = tmp_path / f"{at}.zrec"
-        path.write_bytes(raw[:at] + b"\xa5" * size + raw[at + size :])
+    for path in half_overwritten(Path(recorded), tmp_path):
         status = main(["autopsy", "--no-config", "--json", str(path)])
         out, err = capsys.readouterr()
         assert status in (0, 1)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.history.moments import Host
+from tests.unit.history.moments import Host, half_overwritten
 from tests.unit.views.html.pages import Page
 
 from zonerss.commands import main, report
@@ -230,10 +230,7 @@ def test_files_that_are_no_recording(made: Path, tmp_path: Path, capsys: pytest.
 def test_half_of_it_overwritten(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A sentence, or what is whole: never a traceback, and never a figure of what was overwritten."""
     whole = told(capsys, made)
-    raw = made.read_bytes()
-    for at, size in ((len(raw) // 2, len(raw) // 2), (0, len(raw) // 2), (len(raw) // 3, 4096)):
-        path = tmp_path / f"{at}.zrec"
-        path.write_bytes(raw[:at] + b"\xa5" * size + raw[at + size :])
+    for path in half_overwritten(made, tmp_path):
         status = main(["report", "--no-config", "--json", str(path)])
         out, err = capsys.readouterr()
         assert status in (0, 1)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
@@ -375,3 +376,12 @@ def drifting(zones: int = 3, shared: int = 3, states: int = 1 << 30) -> Iterator
         shown = replace(moment.snapshot, began=builders.BEGAN + later, ended=builders.BEGAN + later)
         uptime = Uptime(number * 10 * SECOND_NS, number * 10 * SECOND_NS)
         yield replace(moment, snapshot=shown, uptime=uptime)
+
+
+def half_overwritten(recording: Path, directory: Path) -> Iterator[Path]:
+    """Copies of a recording of which the second half, the first half, or a page in the midst is something else."""
+    raw = recording.read_bytes()
+    for at, size in ((len(raw) // 2, len(raw) // 2), (0, len(raw) // 2), (len(raw) // 3, 4096)):
+        path = directory / f"{at}.zrec"
+        path.write_bytes(raw[:at] + b"\xa5" * size + raw[at + size :])
+        yield path
