@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from zonerss.census.usage import Member, one_of_each_mm
@@ -17,6 +16,7 @@ from zonerss.kernel.cgroupfs import MemoryHierarchy, charged_bytes
 from zonerss.kernel.cmdline import read_command_lines
 from zonerss.kernel.memcg import cgroup_inodes, cgroup_processes, read_bill
 from zonerss.kernel.patience import PATIENCE_SECONDS
+from zonerss.plain import dataclass
 from zonerss.records import Gap, Names, Task
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from zonerss.errors import UsageError
+from zonerss.plain import dataclass
 
 T = TypeVar("T")
 

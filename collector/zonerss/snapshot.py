@@ -18,7 +18,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -37,6 +36,7 @@ from zonerss.kernel.patience import PATIENCE_SECONDS
 from zonerss.kernel.proc import TaskList, read_tasks, shared_mm_leaders
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.kernel.roster import Roster
+from zonerss.plain import dataclass, field, replace
 from zonerss.records import Cause, Caveat, Gap, Grouping, Names, ProcessUsage, Task, Usage, Wanted, Zone
 from zonerss.records.machine import Machine
 from zonerss.units import PAGE_BYTES

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.unit.history.moments import Host, Process, member_order, moment
 from zonerss.history.keeper import Keeper
 from zonerss.history.moment import Moment
+from zonerss.plain import dataclass, replace
 from zonerss.records import Zone
 from zonerss.records.bills import Bill, Billed
 from zonerss.records.files import OpenFile

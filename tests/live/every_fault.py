@@ -16,13 +16,13 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import zonerss
 from tests.workloads.mem import Mem
 from zonerss._core import _lib
 from zonerss.errors import ZonerssError
+from zonerss.plain import dataclass
 
 SHORT = 0
 """Instead of an errno: half of what was asked for."""

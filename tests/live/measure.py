@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from tests.identities import assert_identities
 from tests.live.cgroups import TestCgroups, move, pids_in, stopped
 from tests.oracle import KINDS, PAGE, RSS_KINDS
 from tests.workloads.mem import Mem
+from zonerss.plain import dataclass, fields, replace
 
 LOOKS = 100
 

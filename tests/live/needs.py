@@ -7,9 +7,10 @@ host that is otherwise fit for zonerss may rightly lack.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 import pytest
+
+from zonerss.plain import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from zonerss.plain import dataclass
 
 NO_MATTER = {
     "automountServiceAccountToken": False,  # podman has none

@@ -13,8 +13,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from zonerss.plain import dataclass
 
 PATIENCE = 120  # seconds; no test depends on it but to fail
 LISTENING = re.compile(r"listening on (https?)://(\S+)")

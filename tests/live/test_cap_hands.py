@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +33,7 @@ from zonerss.cap.hands import Hands
 from zonerss.cap.records import ByKind, Classes, Look
 from zonerss.kernel import pageout
 from zonerss.kernel.patience import retire_threads
+from zonerss.plain import replace
 
 PROJECT = Path(__file__).resolve().parents[2]
 LOOKS = 40

@@ -13,7 +13,6 @@ import tarfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ import zonerss
 from tests.live import needs
 from tests.live.cgroups import state_of
 from tests.own import NAME
+from zonerss.plain import dataclass
 
 PROGRAMS = ("sh", "sleep")
 SLEEPS = {"35", "230"}  # nanosleep, clock_nanosleep: their numbers on x86-64

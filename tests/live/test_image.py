@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from tests.live.pods import Derived, Probe, derive, documents
 from tests.live.test_containers import Engine, cgroup_leftovers
 from tests.own import NAME
 from tests.workloads.mem import Mem
+from zonerss.plain import dataclass, field
 
 pytestmark = pytest.mark.same_in_container
 

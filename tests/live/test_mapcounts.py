@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -24,6 +23,7 @@ from tests.oracle import PAGE, RSS_KINDS, Kernel
 from tests.workloads.mem import Range
 from zonerss.answers.mapcounts import with_mapcounts, zones_mapcounts
 from zonerss.kernel.roots import HOST
+from zonerss.plain import dataclass
 from zonerss.records import MAPCOUNT_CLASSES, Mapcounts
 from zonerss.records.mappings import MAPCOUNT_UNKNOWN, VmaPages
 from zonerss.walk import mapcounts

@@ -18,7 +18,6 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
@@ -34,6 +33,7 @@ from tests.oracle import PAGE
 from tests.workloads.build import build
 from zonerss.commands import main
 from zonerss.errors import CannotServe
+from zonerss.plain import dataclass, field
 
 pytestmark = pytest.mark.same_in_container
 

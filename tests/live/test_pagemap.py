@@ -6,13 +6,13 @@ measure_zones() holds every snapshot against the oracle, so each test here prove
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
 from tests.live import needs
 from tests.live.measure import measure_zones
 from zonerss.kernel.roots import HOST
+from zonerss.plain import replace
 from zonerss.walk.host import find_host
 
 HUGE_PAGES = 512

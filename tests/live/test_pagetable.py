@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +31,7 @@ from tests.workloads.mem import MemError
 from tests.workloads.postgres import Postgres, programs
 from zonerss._core import lib
 from zonerss.kernel.proc import read_tasks
+from zonerss.plain import replace
 from zonerss.records import Cause, Gap
 from zonerss.snapshot import Session, Snapshot
 from zonerss.views.footer import footer

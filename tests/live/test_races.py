@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -22,6 +21,7 @@ from tests.live.cgroups import move, pids_in, stopped
 from tests.live.measure import Pages, Zone, pages_of
 from tests.oracle import PAGE, read_file
 from tests.unit.threads import until
+from zonerss.plain import replace
 from zonerss.records import Cause
 
 SNAPSHOTS = 40

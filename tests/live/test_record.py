@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +26,7 @@ from zonerss.census.usage import zones_usage
 from zonerss.commands import main
 from zonerss.history.keeper import Keeper
 from zonerss.history.recording import Recording
+from zonerss.plain import replace
 
 pytestmark = pytest.mark.same_in_container
 

@@ -17,7 +17,6 @@ import sys
 import termios
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import redirect_stdout
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +26,7 @@ from rich.cells import cell_len
 from tests.live.measure import Zone
 from zonerss.commands import main, share, watching
 from zonerss.evidence import Evidence
+from zonerss.plain import dataclass, replace
 from zonerss.snapshot import Session, Snapshot
 from zonerss.views.terminal import Style, Terminal
 

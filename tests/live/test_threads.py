@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from zonerss.kernel.cgroupfs import MemoryHierarchy
 from zonerss.kernel.mounts import read_mounts
 from zonerss.kernel.proc import read_tasks
 from zonerss.kernel.roots import HOST
+from zonerss.plain import dataclass
 
 PAGES = 5003
 # Two threads beside the first one, and the first of the two touches memory once it is told to.

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -31,6 +30,7 @@ from zonerss._core import ffi
 from zonerss.answers.wss import WorkingSets, ZoneTouched, working_sets
 from zonerss.kernel.clearing import clear_by_cold
 from zonerss.kernel.roots import HOST
+from zonerss.plain import replace
 from zonerss.records import Cause
 from zonerss.records.files import FileKind
 from zonerss.snapshot import Session

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +12,7 @@ from zonerss.census.census import Census
 from zonerss.census.kinds import Kind
 from zonerss.census.usage import Member
 from zonerss.kernel.roots import HOST, Roots
+from zonerss.plain import replace
 from zonerss.records import Grouping, Names, ProcessUsage, Task, Usage, Zone
 from zonerss.records.machine import Machine
 from zonerss.records.mappings import MAPCOUNT_UNKNOWN, PAGE_DEVICE, PAGE_STRUCT, PAGE_ZERO, Vma, VmaPages

@@ -14,7 +14,6 @@ import io
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -61,6 +60,7 @@ from zonerss.census.parts import Parts
 from zonerss.census.tree import TreeNode
 from zonerss.census.usage import Member
 from zonerss.commands.watching import put
+from zonerss.plain import replace
 from zonerss.records import Cause, Caveat, Gap, Grouping, Mapcounts, ProcessUsage, Task, Zone
 from zonerss.records.bills import Bill, Billed
 from zonerss.records.facts import Fact, Probe

@@ -7,7 +7,6 @@ answers from the same frames; what changes on a real machine between two looks s
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +14,7 @@ from tests.unit import builders
 from zonerss.census.census import Census
 from zonerss.census.kinds import Kind
 from zonerss.census.usage import Member, processes_usage, zones_usage
+from zonerss.plain import dataclass, field, replace
 from zonerss.records import Gap, Grouping, Names, Task, Usage, Zone
 from zonerss.records.bills import Bill, Billed
 from zonerss.records.files import Holdings, MappedFile

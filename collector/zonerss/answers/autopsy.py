@@ -8,7 +8,6 @@ victim alone, what processes below the limit map else, page cache that nobody ma
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
@@ -16,6 +15,7 @@ from zonerss.answers.whatif import WhatIf, whatif
 from zonerss.census.kinds import Kind, rss_of
 from zonerss.census.parts import Parts
 from zonerss.census.usage import Member, zone_names
+from zonerss.plain import dataclass
 from zonerss.records import ProcessUsage, Usage
 from zonerss.records.bills import Bill
 from zonerss.records.files import Holdings

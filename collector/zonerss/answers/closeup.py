@@ -6,7 +6,6 @@ It is one snapshot, of one moment, so all of its figures add up.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from zonerss.answers.explain.account import account_of, facts_of
 from zonerss.answers.explain.numbers import Number, everyones
@@ -15,6 +14,7 @@ from zonerss.answers.share import Pair, pairs, pairs_among
 from zonerss.census.kinds import Kind
 from zonerss.census.parts import NO_GROUP
 from zonerss.census.usage import one_of_each_mm, zone_names
+from zonerss.plain import dataclass
 from zonerss.records import ProcessUsage
 from zonerss.snapshot import Snapshot
 from zonerss.units import PAGE_BYTES

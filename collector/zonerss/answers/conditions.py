@@ -16,12 +16,12 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NoReturn
 
 from zonerss.answers.report import Report, ZoneReport
 from zonerss.answers.verdict import Word
 from zonerss.errors import UsageError, did_you_mean, nearest
+from zonerss.plain import dataclass
 
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 _ORDERS: dict[str, Callable[[float, float], bool]] = {

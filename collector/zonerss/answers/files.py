@@ -6,10 +6,10 @@ What zone z maps of a file is the sum of the file's pages over the parts whose s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from zonerss.census.kinds import Kind
 from zonerss.census.parts import Parts
+from zonerss.plain import dataclass, field
 from zonerss.records.files import Holdings, MappedFile, file_order
 from zonerss.units import pages_to_bytes
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from zonerss.census.kinds import Kind
+from zonerss.plain import dataclass, field
 from zonerss.records.mappings import PAGE_DEVICE, PAGE_STRUCT, PAGE_ZERO, Vma, VmaPages
 from zonerss.units import pages_to_bytes
 

@@ -7,9 +7,9 @@ is 1 or more, apart they would take k * p, and share p where k is 2 or more. So 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from zonerss.answers.share import SharedPart, held_together
+from zonerss.plain import dataclass
 from zonerss.records import Gap
 from zonerss.records.files import Holding, Holdings
 from zonerss.records.images import Image

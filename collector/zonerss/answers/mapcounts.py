@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from zonerss.census.mapcounts import CountedParts
 from zonerss.census.parts import NO_GROUP
 from zonerss.census.usage import Member
+from zonerss.plain import replace
 from zonerss.records import Mapcounts, ProcessUsage
 
 

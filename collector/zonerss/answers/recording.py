@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from zonerss.answers.growth import LOOKS, Growth
 from zonerss.errors import StoreFull, StoreTooLarge
+from zonerss.plain import dataclass, field
 from zonerss.records import Usage
 from zonerss.records.kills import BoxTally
 from zonerss.snapshot import Snapshot

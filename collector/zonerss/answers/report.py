@@ -9,7 +9,6 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -27,6 +26,7 @@ from zonerss.answers.verdict import (
     growing_kind,
     judged,
 )
+from zonerss.plain import dataclass
 from zonerss.records import ProcessUsage, Usage
 from zonerss.records.bills import Bill
 from zonerss.records.files import OpenFile

@@ -7,7 +7,6 @@ bound it from the other side: the peak of its bill, and the greatest RSS of one 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
 from zonerss.answers.files import FileUsage, files_usage
@@ -15,6 +14,7 @@ from zonerss.answers.slopes import Point
 from zonerss.answers.trend import trend_of
 from zonerss.answers.zone import shared_with
 from zonerss.census.usage import zone_names
+from zonerss.plain import dataclass
 from zonerss.records import Gap, Usage
 from zonerss.records.files import Holdings
 from zonerss.snapshot import Snapshot

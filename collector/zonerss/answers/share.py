@@ -9,11 +9,11 @@ parts that have both zones.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from zonerss.census.kinds import Kind, rss_of
 from zonerss.census.parts import NO_GROUP, Parts
+from zonerss.plain import dataclass
 from zonerss.records import Gap, Usage
 from zonerss.records.files import FileKind, Holding, Holdings, MappedFile, file_order
 from zonerss.snapshot import Snapshot

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
+
+from zonerss.plain import dataclass
 
 _NORMAL_999 = 3.29
 _MOST_CORRELATION = 0.9

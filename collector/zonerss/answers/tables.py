@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from zonerss.census.kinds import RSS_KINDS, Kind
 from zonerss.census.usage import zone_names
 from zonerss.history.moment import Moment
+from zonerss.plain import dataclass
 from zonerss.records.files import MappedFile
 from zonerss.units import pages_to_bytes
 

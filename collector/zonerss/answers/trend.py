@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
 from zonerss.answers.slopes import Point, Slope, median, slope_of
+from zonerss.plain import dataclass
 
 LEAST_POINTS = 8
 """With fewer, nothing is said: eight even points are in rising order by chance in one case of 40,320."""

@@ -12,11 +12,11 @@ steady      none of these
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 
 from zonerss.answers.slopes import Slope
 from zonerss.answers.trend import Shape, Trend
+from zonerss.plain import dataclass, field
 from zonerss.units import format_size
 
 _UNSHARED_PART = 0.5

@@ -11,11 +11,11 @@ Tested: freed + reclaimable + stays + kept is the rss of K taken as one zone; wh
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from zonerss.census.kinds import Kind, rss_of
 from zonerss.census.parts import Parts
+from zonerss.plain import dataclass
 from zonerss.records.files import FileKind, Holdings, MappedFile
 from zonerss.units import pages_to_bytes
 

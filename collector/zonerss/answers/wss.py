@@ -7,13 +7,13 @@ What zone z has touched is the sum over the parts whose set has an entry of z wi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TypedDict, TypeVar
 
 from zonerss.census.kinds import Kind, rss_of
 from zonerss.census.parts import NO_GROUP
 from zonerss.census.touched import State, TouchedPages, Touches
 from zonerss.census.usage import Member
+from zonerss.plain import dataclass
 from zonerss.records import Gap, Task, Usage
 from zonerss.records.files import Holdings, MappedFile
 from zonerss.snapshot import Snapshot

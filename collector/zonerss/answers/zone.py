@@ -6,13 +6,13 @@ Each figure is that of the verb it is taken from: show, ps, files, share, explai
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from zonerss.answers.explain.chain import Chain
 from zonerss.answers.files import FileUsage
 from zonerss.census.kinds import rss_of
 from zonerss.census.parts import NO_GROUP
+from zonerss.plain import dataclass, field
 from zonerss.records import Gap, Mapcounts, ProcessUsage, Usage
 from zonerss.snapshot import Snapshot
 from zonerss.units import pages_to_bytes

@@ -14,7 +14,8 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+
+from zonerss.plain import dataclass
 
 DEADLINE_SECONDS = 60.0
 """After that the command is ended, and whatever it has started in its process group."""

@@ -6,9 +6,8 @@ rule of :func:`obtainable`, which the policy goes by, too: it asks for nothing t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from zonerss.cap.records import KINDS, ByKind, Cap, Classes, Look, Machine
+from zonerss.plain import dataclass
 
 OVERSHOOT_PERCENT = 5
 """Of the cap, beyond the excess: else the zone would be above again at once. mcap of SmartOS did the same."""

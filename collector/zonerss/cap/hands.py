@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from zonerss.cap.forecast import SWAP_RESERVE, swap_room
 from zonerss.cap.look import Arming, look, machine_of, scanned_in
@@ -31,6 +30,7 @@ from zonerss.kernel.patience import PATIENCE_SECONDS
 from zonerss.kernel.reclaim import reclaim
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.kernel.triggers import Triggers
+from zonerss.plain import dataclass, field, replace
 from zonerss.records import Cause, Gap, Task
 from zonerss.snapshot import Session, Snapshot
 from zonerss.units import PAGE_BYTES, pages_to_bytes

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypedDict
 
 from zonerss.cap.records import Classes, Look, Machine
@@ -21,6 +20,7 @@ from zonerss.kernel.memcg import cgroup_inodes, read_bill, swap_room
 from zonerss.kernel.meminfo import read_machine
 from zonerss.kernel.reclaim import can_reclaim
 from zonerss.kernel.roots import Roots
+from zonerss.plain import dataclass, replace
 from zonerss.records import Cause, Gap, Usage
 from zonerss.snapshot import Session, Snapshot
 from zonerss.units import counted, pages_to_bytes

@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -54,6 +53,7 @@ from zonerss.cap.records import (
 from zonerss.cap.rules import Caps
 from zonerss.cap.status import Status, ZoneStatus, laid_flat
 from zonerss.errors import UsageError, ZonerssError
+from zonerss.plain import replace
 from zonerss.records import Caveat
 
 LEAST_COLD_SECONDS = 1.0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from zonerss.cap.records import (
     KINDS,
@@ -32,6 +31,7 @@ from zonerss.cap.records import (
     RunCommand,
     Step,
 )
+from zonerss.plain import dataclass, field, replace
 
 SECOND_NS = 1_000_000_000
 MEMORY_BYTES = 8 << 30

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from zonerss.cap.model import SECOND_NS, Area, World
@@ -20,6 +19,7 @@ from zonerss.census.kinds import Kind
 from zonerss.census.parts import NO_GROUP
 from zonerss.errors import CannotServe, UsageError
 from zonerss.history.moment import GROUPINGS, Moment
+from zonerss.plain import dataclass, replace
 
 _USED_NS = SECOND_NS // 10
 """How often what is not cold is touched."""

@@ -16,7 +16,6 @@ What always holds, whatever is observed:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from zonerss.cap import words
 from zonerss.cap.forecast import can_be_had, goal, obtainable, reclaimable, swap_room
@@ -47,6 +46,7 @@ from zonerss.cap.records import (
     Wait,
     ZoneState,
 )
+from zonerss.plain import replace
 from zonerss.units import PAGE_BYTES
 
 SECOND_NS = 1_000_000_000

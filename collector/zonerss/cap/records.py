@@ -5,8 +5,9 @@ All sizes are in bytes, all times in nanoseconds of CLOCK_MONOTONIC. Unknown is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from zonerss.plain import dataclass
 
 KINDS = ("anon", "file", "shmem")
 MAY = frozenset({*KINDS, "reclaim"})

@@ -26,13 +26,13 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from zonerss.cap.records import MAY, Cap
 from zonerss.errors import UnknownZone, UsageError, did_you_mean, nearest
 from zonerss.kernel.safely import read_kept
+from zonerss.plain import dataclass, replace
 from zonerss.zones.labels import find_names, is_short_for, raw_name
 from zonerss.zones.rules import Position, error_at, find_key, parse_toml
 

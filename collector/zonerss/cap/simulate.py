@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Protocol
 
 from zonerss.cap.policy import after, allowances, decide, excess
@@ -23,6 +22,7 @@ from zonerss.cap.records import (
     Wait,
     ZoneState,
 )
+from zonerss.plain import dataclass, replace
 
 
 class Modelled(Protocol):

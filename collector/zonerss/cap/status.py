@@ -13,7 +13,6 @@ import os
 import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -21,6 +20,7 @@ from zonerss.cap import DIRECTORY
 from zonerss.errors import CannotServe
 from zonerss.kernel.keeping import Taken, hold_file, is_held, make_own_directory, write_whole
 from zonerss.kernel.safely import read_kept
+from zonerss.plain import MISSING, asdict, dataclass, fields, is_dataclass
 from zonerss.records import Caveat
 
 if TYPE_CHECKING:
@@ -310,7 +310,7 @@ def _record(cls: type[Record], value: Any) -> Record:
     if not isinstance(value, Mapping):
         raise ValueError(f"no {cls.__name__}: {value!r:.80}")
     hints, found = _HINTS[cls], dict[str, Any]()
-    for field in fields(cls):  # type: ignore[arg-type]
+    for field in fields(cls):
         if field.name in value:
             found[field.name] = _value(hints[field.name], value[field.name], field.name)
         elif field.default is MISSING:

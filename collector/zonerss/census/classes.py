@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 
 from zonerss.census.kinds import RSS_KINDS, Kind, rss_of
 from zonerss.census.touched import Apart, Touches
+from zonerss.plain import dataclass, field
 
 
 def _none() -> list[int]:

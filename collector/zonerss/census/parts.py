@@ -8,11 +8,11 @@ owners. They stay in C; what Python asks for comes out as numbers.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from zonerss._core import check, ffi, lib
 from zonerss.census.kinds import Kind
+from zonerss.plain import dataclass
 
 if TYPE_CHECKING:
     from zonerss._core import _lib as core

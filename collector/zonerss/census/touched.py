@@ -11,11 +11,11 @@ A frame of a zone is then touched, unknown or idle, by its set alone: each once,
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 
 from zonerss.census.kinds import RSS_KINDS, Kind
 from zonerss.census.parts import NO_GROUP, Parts
+from zonerss.plain import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ each cgroup above any of its zones. So a parent's rss is at least each child's a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from zonerss.census.kinds import rss_of
 from zonerss.census.parts import Parts
 from zonerss.census.usage import Member, usage_of
+from zonerss.plain import dataclass
 from zonerss.records import Usage, Zone
 from zonerss.units import PAGE_BYTES
 from zonerss.zones.paths import ancestors

@@ -7,11 +7,11 @@ zones add up to the total's rss; the total's rss is at most the sum of the zones
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from zonerss.census.kinds import RSS_KINDS, Kind, rss_of
 from zonerss.census.parts import NO_GROUP, OwnerSum, Parts
+from zonerss.plain import dataclass, replace
 from zonerss.records import ProcessUsage, Task, Usage, Zone
 from zonerss.units import PAGE_BYTES, pages_to_bytes
 

@@ -17,7 +17,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 
 from zonerss.cap.command import Commands
 from zonerss.cap.hands import Hands
@@ -31,6 +30,7 @@ from zonerss.commands.options import add_output_options, add_walk_options, one_w
 from zonerss.commands.quantities import duration, duration_within, size
 from zonerss.commands.watching import interval, put
 from zonerss.errors import CannotServe, UsageError
+from zonerss.plain import replace
 from zonerss.views.cap import document, render, render_since
 from zonerss.views.text import printable
 

@@ -17,13 +17,13 @@ import os
 import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from zonerss.commands.options import FILE_BYTES, Collect, RuleFiles, toml_text
 from zonerss.errors import UsageError, did_you_mean, nearest
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.kernel.safely import read_named, read_names, read_regular, trusted
+from zonerss.plain import dataclass
 from zonerss.records.facts import Fact, Probe
 from zonerss.zones.rules import error_at, parse_rules, parse_toml
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from zonerss.commands.quantities import duration_within, moment_of
 from zonerss.errors import UsageError
 from zonerss.kernel.patience import PATIENCE_SECONDS
 from zonerss.kernel.safely import read_named
+from zonerss.plain import dataclass
 from zonerss.views.columns import Column, choose, sort_column
 from zonerss.views.rows import Layout
 from zonerss.views.terminal import COLOURS

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from zonerss.answers.mapcounts import with_mapcounts
 from zonerss.commands.options import (
@@ -21,6 +20,7 @@ from zonerss.commands.options import (
 )
 from zonerss.commands.watching import RowPrinter, add_watch_options, rounds, snapshots
 from zonerss.errors import UnknownZone, UsageError
+from zonerss.plain import replace
 from zonerss.records import Gap, ProcessUsage
 from zonerss.snapshot import Observer, Snapshot
 from zonerss.views.columns import COMMAND, MAPCOUNT_COLUMNS, RSS, Column, args_column, process_columns

@@ -21,7 +21,6 @@ import gc
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 
 from zonerss.answers.images import ImageSharing, group_by_image, images_usage, named
 from zonerss.answers.share import (
@@ -48,6 +47,7 @@ from zonerss.commands.options import (
 )
 from zonerss.commands.watching import RowPrinter, add_watch_options, put, rounds
 from zonerss.errors import NotKept, UsageError
+from zonerss.plain import replace
 from zonerss.records import Gap
 from zonerss.records.files import Holdings
 from zonerss.snapshot import Observer, Snapshot

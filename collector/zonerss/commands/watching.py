@@ -7,13 +7,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zonerss.commands.options import count, read_rules
 from zonerss.commands.quantities import duration_within
 from zonerss.errors import UnknownZone, UsageError
+from zonerss.plain import replace
 from zonerss.snapshot import Observer, Session, Snapshot
 from zonerss.units import counted
 from zonerss.views.document import render_json

@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from zonerss.answers.explain.account import account_of
@@ -22,6 +21,7 @@ from zonerss.commands.options import add_limit_options, add_past_options, add_wa
 from zonerss.commands.quantities import size
 from zonerss.commands.watching import add_watch_options, growth_of, put, rounds
 from zonerss.errors import CannotServe, NotKept, UnknownZone, UsageError
+from zonerss.plain import dataclass, replace
 from zonerss.records import Gap, Usage
 from zonerss.records.bills import Billed
 from zonerss.records.files import Holdings

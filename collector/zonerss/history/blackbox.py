@@ -14,7 +14,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Protocol
@@ -26,6 +25,7 @@ from zonerss.history.ring import Ring, RingTooSmall
 from zonerss.kernel.killers import JournalKills, ProgramKill
 from zonerss.kernel.oom import MEMCG, KernelLog, KillReader, LoggedKill
 from zonerss.kernel.roots import HOST, Roots
+from zonerss.plain import replace
 from zonerss.records.kills import PROGRAMS, BoxTally, Kill, ToldBy
 from zonerss.snapshot import Session
 

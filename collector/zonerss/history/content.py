@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from operator import attrgetter, itemgetter
@@ -22,6 +21,7 @@ from zonerss.census.usage import Member
 from zonerss.history.figures import Key, Malformed, Table, inflate
 from zonerss.history.moment import GROUPINGS, Moment
 from zonerss.kernel.boot import Uptime
+from zonerss.plain import dataclass
 from zonerss.records import Cause, Caveat, Gap, Grouping, ProcessUsage, Task, Usage, Zone
 from zonerss.records.bills import Bill, Billed
 from zonerss.records.files import Holding, MappedFile, OpenFile, holding_order

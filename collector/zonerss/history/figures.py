@@ -20,10 +20,11 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import reduce
 from itertools import accumulate, pairwise
 from operator import itemgetter, le, or_, sub
+
+from zonerss.plain import dataclass
 
 MOST_BYTES = 1 << 24
 """Of the blobs of a snapshot together, inflated."""

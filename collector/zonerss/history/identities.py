@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from zonerss.history.content import OwnerKey
 from zonerss.history.figures import Malformed, pack_numbers, unpack_numbers
 from zonerss.history.schema import IDENTITIES, sql_text
+from zonerss.plain import replace
 from zonerss.records import Task, Zone
 from zonerss.records.files import FileKind, MappedFile
 

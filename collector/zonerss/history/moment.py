@@ -11,7 +11,6 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from zonerss.census.parts import NO_GROUP
 from zonerss.census.usage import Member
@@ -20,6 +19,7 @@ from zonerss.evidence import Evidence
 from zonerss.history.regroup import Regrouped
 from zonerss.kernel.boot import Uptime, read_boot_id, read_uptime
 from zonerss.kernel.roots import HOST
+from zonerss.plain import dataclass, replace
 from zonerss.records import Gap, Task
 from zonerss.records.bills import Bill, Billed
 from zonerss.records.files import Holdings, OpenFile

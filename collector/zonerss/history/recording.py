@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +18,7 @@ from zonerss.history.moment import Moment
 from zonerss.history.schema import BESIDE, SECTIONS, check_schema, nanoseconds_of, time_of
 from zonerss.kernel.boot import Uptime
 from zonerss.kernel.keeping import demand_regular
+from zonerss.plain import replace
 from zonerss.records import Caveat
 from zonerss.records.kills import Kill, ToldBy
 

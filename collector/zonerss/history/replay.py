@@ -8,7 +8,6 @@ from there on all figures are made by what makes those of now. What was not kept
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from zonerss.history.moment import MOST_FILES, MUCH_BYTES, Moment
 from zonerss.history.recording import Recording
 from zonerss.history.regroup import Regrouped
 from zonerss.kernel.patience import PATIENCE_SECONDS
+from zonerss.plain import dataclass, replace
 from zonerss.records import CONTROLS, Gap, Grouping, Names, ProcessUsage, Task, Usage, Zone
 from zonerss.records.files import OpenFiles
 from zonerss.snapshot import Asked, Observer, Past, Snapshot

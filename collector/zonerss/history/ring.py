@@ -11,12 +11,12 @@ import pickle
 import zlib
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 from zonerss.census.parts import Parts
 from zonerss.errors import CannotServe
 from zonerss.history.moment import Moment
 from zonerss.kernel.locked import LockedMemory
+from zonerss.plain import dataclass, replace
 
 RING_BYTES = 16 << 20
 _LEVEL = 1
@@ -119,7 +119,7 @@ def _packed(moment: Moment) -> bytes:
     """Parts stay in C: what is in them goes by their owners."""
     parts = moment.snapshot.parts
     rows = [(part.owners, part.pages) for part in parts]
-    bare = replace(moment, snapshot=replace(moment.snapshot.without_evidence(), parts=None))  # type: ignore[arg-type]
+    bare = replace(moment, snapshot=replace(moment.snapshot.without_evidence(), parts=None))
     return pickle.dumps((bare, parts.owners, rows), pickle.HIGHEST_PROTOCOL)
 
 

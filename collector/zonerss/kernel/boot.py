@@ -7,9 +7,9 @@ on while the machine sleeps and which nobody sets, as CLOCK_MONOTONIC, which sto
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 from zonerss.kernel.roots import Roots
+from zonerss.plain import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 
 from zonerss.kernel.namespaces import FIRST_CGROUP_NAMESPACE
 from zonerss.kernel.roots import HOST, Roots
+from zonerss.plain import dataclass
 from zonerss.records import Caveat
 
 OWN = "ZONERSS_CGROUPNS"

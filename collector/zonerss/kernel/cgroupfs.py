@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from zonerss.errors import KernelFormatError
 from zonerss.kernel.mounts import Mount, read_mounts
 from zonerss.kernel.numbers import whole_number
 from zonerss.kernel.roots import Roots
+from zonerss.plain import dataclass
 from zonerss.records import Caveat
 
 _DELETED = b" (deleted)"

@@ -22,7 +22,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +31,7 @@ from zonerss.kernel.patience import PATIENCE_SECONDS, Busy, patiently
 from zonerss.kernel.pidfds import opened, require_same
 from zonerss.kernel.proc import gap_of_errno, parse_stat, read_tables
 from zonerss.kernel.roots import Roots
+from zonerss.plain import dataclass
 from zonerss.records import Cause, Gap, Task
 from zonerss.units import PAGE_BYTES
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +19,7 @@ from zonerss.kernel.memcg import parse_stat
 from zonerss.kernel.numbers import whole_number
 from zonerss.kernel.pressure import Pressure, parse_pressure
 from zonerss.kernel.roots import Roots
+from zonerss.plain import replace
 from zonerss.records import Usage, Wanted
 from zonerss.units import PAGE_BYTES
 

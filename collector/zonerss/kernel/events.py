@@ -15,10 +15,10 @@ import os
 import socket
 import struct
 import sys
-from dataclasses import dataclass
 from typing import Any
 
 from zonerss.errors import CannotServe
+from zonerss.plain import dataclass
 
 BUFFER_BYTES = 8 << 20
 """Of the socket. An event takes about 0.8 KiB of it, so about ten thousand events fit."""

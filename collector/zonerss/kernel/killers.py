@@ -18,7 +18,8 @@ import signal
 import subprocess
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
+
+from zonerss.plain import dataclass
 
 UNITS = ("earlyoom.service", "systemd-oomd.service")
 _DIRECTORIES = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
 
 from zonerss.errors import KernelFormatError
 from zonerss.kernel.numbers import whole_number
 from zonerss.kernel.roots import Roots
+from zonerss.plain import dataclass
 
 _OCTAL = re.compile(rb"\\([0-3][0-7]{2})")
 

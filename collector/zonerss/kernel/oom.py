@@ -15,9 +15,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Any
 
+from zonerss.plain import dataclass, replace
 from zonerss.units import PAGE_BYTES
 
 _RECORD_BYTES = 8192

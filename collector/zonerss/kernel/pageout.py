@@ -19,7 +19,6 @@ import errno
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,6 +27,7 @@ from zonerss.kernel.patience import Busy, patiently
 from zonerss.kernel.pidfds import has_its_memory, opened, require_same
 from zonerss.kernel.proc import gap_of_errno
 from zonerss.kernel.roots import Roots
+from zonerss.plain import dataclass
 from zonerss.records import Cause, Gap, Task
 
 if TYPE_CHECKING:

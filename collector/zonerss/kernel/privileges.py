@@ -11,10 +11,10 @@ import os
 import resource
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
 
 from zonerss.errors import CannotServe
 from zonerss.kernel.roots import HOST, Roots
+from zonerss.plain import dataclass
 
 CAPABILITIES = (
     "CAP_CHOWN",

@@ -12,13 +12,13 @@ import functools
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zonerss._core import check, ffi, lib
 from zonerss.errors import CannotServe, KernelFormatError
 from zonerss.kernel.cgroupfs import MemoryHierarchy, cgroup_path, memory_domain
 from zonerss.kernel.roots import Roots
+from zonerss.plain import dataclass
 from zonerss.records import Cause, Gap, Task
 from zonerss.units import PAGE_BYTES
 

@@ -21,8 +21,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from zonerss.plain import dataclass, field
 
 PAGES_OF_A_TABLE = 512
 """The kernel changes a counter once for each page table, so an event is about this many pages at most."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from zonerss.errors import CannotServe
@@ -17,6 +16,7 @@ from zonerss.kernel.proc import TaskList, read_rss, read_tasks
 from zonerss.kernel.roots import Roots
 from zonerss.motion.bound import Sighting, Window, bounds, ceilings, clamped, differences
 from zonerss.motion.tracer import ChurnTracer
+from zonerss.plain import dataclass, replace
 from zonerss.records import Task, Usage, Zone
 from zonerss.units import PAGE_BYTES, pages_to_bytes
 

@@ -8,8 +8,9 @@ Unknown is None, never 0.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from zonerss.plain import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

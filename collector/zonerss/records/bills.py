@@ -6,7 +6,8 @@ A charge answers another question than rss: not which zones map a page, but whic
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from zonerss.plain import dataclass
 
 
 @dataclass(frozen=True, slots=True)

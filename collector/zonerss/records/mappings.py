@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from zonerss._core import lib
+from zonerss.plain import dataclass
 
 PAGE_STRUCT = "=QQQBB6x"
 """One entry of :class:`VmaPages`: address, pfn, mapcount, kind, huge; 32 bytes, native order (struct's notation)."""

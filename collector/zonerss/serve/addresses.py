@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from ipaddress import ip_address
 
 from zonerss.errors import UsageError
+from zonerss.plain import dataclass
 
 DEFAULT = "127.0.0.1:9742"
 _MOST_PATH_BYTES = 107

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
 
 from aiohttp.web import BaseRequest, StreamResponse
 
+from zonerss.plain import dataclass, field
 from zonerss.serve.auth import Passwords, Verdict
 from zonerss.serve.connections import Conversation
 from zonerss.serve.limits import Bucket

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from zonerss.answers.growth import Growth
 from zonerss.answers.share import zone_pairs
 from zonerss.cap.status import Status, ZoneStatus, by_zone
 from zonerss.errors import ZonerssError
+from zonerss.plain import replace
 from zonerss.serve.look import Build, Counts, Look
 from zonerss.serve.ticker import Pace
 from zonerss.snapshot import Snapshot

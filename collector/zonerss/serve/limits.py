@@ -9,8 +9,8 @@ go, if the newcomer has fewer even then. So a few clients that do not take their
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 
+from zonerss.plain import dataclass
 from zonerss.serve.webconfig import RateLimit
 
 FIRST_BYTE_SECONDS = 10.0

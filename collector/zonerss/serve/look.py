@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 
 from zonerss.answers.growth import Growth
 from zonerss.answers.share import Pair
 from zonerss.cap.status import ZoneStatus
+from zonerss.plain import dataclass, field, replace
 from zonerss.records import Cause, Gap
 from zonerss.snapshot import Snapshot
 

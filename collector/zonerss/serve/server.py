@@ -16,7 +16,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 
 from aiohttp import web
 
@@ -32,6 +31,7 @@ from zonerss.kernel.malloc import map_large_blocks
 from zonerss.kernel.patience import retire_threads
 from zonerss.kernel.privileges import CAPABILITIES, allow_files, drop_privileges, open_files, privileges
 from zonerss.kernel.safely import read_named
+from zonerss.plain import dataclass, replace
 from zonerss.serve.addresses import Address
 from zonerss.serve.app import App
 from zonerss.serve.auth import Passwords

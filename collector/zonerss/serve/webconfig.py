@@ -10,12 +10,12 @@ from __future__ import annotations
 import os.path
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import yaml
 
 from zonerss.errors import UsageError, did_you_mean, nearest
+from zonerss.plain import dataclass, field
 
 _VERSIONS = {"TLS10": "TLSv1", "TLS11": "TLSv1_1", "TLS12": "TLSv1_2", "TLS13": "TLSv1_3"}
 """As Go has them, and as ssl.TLSVersion has them."""

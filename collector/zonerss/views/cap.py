@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from zonerss.cap.status import Status, ZoneForecast, ZoneStatus
+from zonerss.plain import asdict
 from zonerss.units import PAGE_BYTES, counted, format_percent
 from zonerss.views.columns import ZONE, Column, cell, sizes
 from zonerss.views.document import Listing

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zonerss.errors import UsageError, did_you_mean, nearest
+from zonerss.plain import dataclass, field, replace
 from zonerss.records import MAPCOUNT_CLASSES
 from zonerss.records.machine import Machine
 from zonerss.units import format_percent, format_size

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from zonerss.plain import asdict
 from zonerss.records import MAPCOUNT_CLASSES, Gap, Mapcounts, ProcessUsage, Usage
 from zonerss.records.machine import Machine
 from zonerss.snapshot import Snapshot

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
+from zonerss.plain import dataclass, replace
 from zonerss.snapshot import Snapshot
 from zonerss.units import counted
 from zonerss.views.columns import Column, of_machine, shown

@@ -6,7 +6,6 @@ Pure: from snapshots to cells and lines of text. The screen is :mod:`zonerss.vie
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from typing import Any
@@ -16,6 +15,7 @@ from zonerss.answers.marks import Mark
 from zonerss.answers.wss import ZoneTouched
 from zonerss.cap.status import ZoneStatus
 from zonerss.census.tree import TreeNode
+from zonerss.plain import dataclass, replace
 from zonerss.records import ProcessUsage, Usage
 from zonerss.snapshot import Snapshot
 from zonerss.units import counted, format_percent, format_size

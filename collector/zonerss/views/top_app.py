@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from rich.console import JustifyMethod
@@ -25,6 +24,7 @@ from textual.message import Message
 from textual.widgets import DataTable, Footer, Input, Static
 
 from zonerss.errors import Damaged, ZonerssError
+from zonerss.plain import dataclass
 from zonerss.snapshot import Snapshot
 from zonerss.views.columns import RSS, Column, of_machine
 from zonerss.views.player import Player

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from zonerss.answers.zone import Page
+from zonerss.plain import asdict
 from zonerss.records import MAPCOUNT_CLASSES, Mapcounts, Usage
 from zonerss.units import counted, format_percent
 from zonerss.views.advice import advise

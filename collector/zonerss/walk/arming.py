@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from zonerss._core import check, ffi, lib
@@ -26,6 +25,7 @@ from zonerss.kernel.clearing import (
     require_process_madvise,
 )
 from zonerss.kernel.roots import Roots
+from zonerss.plain import dataclass, replace
 from zonerss.records import Cause, Caveat, Gap, Task
 from zonerss.walk.host import Host
 from zonerss.walk.jobs import Source, walk

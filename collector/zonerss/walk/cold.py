@@ -8,7 +8,6 @@ of these processes only, finds the addresses of such entries; what was touched m
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zonerss._core import ffi, lib
@@ -16,6 +15,7 @@ from zonerss.census.census import Census
 from zonerss.census.kinds import Kind
 from zonerss.census.touched import Apart
 from zonerss.census.usage import Member
+from zonerss.plain import dataclass
 from zonerss.records import Task
 from zonerss.walk.arming import make_slices
 from zonerss.walk.host import Host

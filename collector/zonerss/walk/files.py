@@ -16,7 +16,6 @@ import os
 import re
 import stat
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zonerss._core import check, ffi, lib
@@ -26,6 +25,7 @@ from zonerss.errors import KernelFormatError
 from zonerss.kernel.patience import Busy, patiently
 from zonerss.kernel.proc import text_of
 from zonerss.kernel.roots import HOST, Roots
+from zonerss.plain import dataclass, replace
 from zonerss.records import Gap, Task
 from zonerss.records.files import FileKind, Holdings, MappedFile
 from zonerss.walk.host import Host

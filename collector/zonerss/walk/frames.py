@@ -10,7 +10,6 @@ import functools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zonerss._core import ffi, lib
@@ -19,6 +18,7 @@ from zonerss.kernel.patience import PATIENCE_SECONDS, patiently
 from zonerss.kernel.proc import living_thread, text_of
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.kernel.smaps import read_pfnmaps
+from zonerss.plain import replace
 from zonerss.records.mappings import Vma, VmaPages
 from zonerss.units import PAGE_BYTES
 from zonerss.walk.host import find_host

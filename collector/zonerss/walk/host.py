@@ -7,7 +7,6 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zonerss._core import ffi, lib
@@ -16,6 +15,7 @@ from zonerss.kernel.cgroup_namespace import cgroup_namespace_caveats
 from zonerss.kernel.namespaces import namespace_caveats, shows_our_pids
 from zonerss.kernel.patience import PATIENCE_SECONDS
 from zonerss.kernel.roots import Roots
+from zonerss.plain import dataclass
 from zonerss.records import Caveat
 from zonerss.units import PAGE_BYTES
 

@@ -25,7 +25,6 @@ import struct
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -37,6 +36,7 @@ from zonerss.census.ranges import Range, stretches
 from zonerss.errors import EXHAUSTED, CannotServe
 from zonerss.kernel.patience import Busy, patiently
 from zonerss.kernel.proc import TaskList, gap_of_errno
+from zonerss.plain import dataclass
 from zonerss.records import Cause, Gap, Task
 from zonerss.units import PAGE_BYTES
 from zonerss.walk.host import Host

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zonerss._core import check, ffi, lib
@@ -18,6 +17,7 @@ from zonerss.census.touched import Apart
 from zonerss.errors import EXHAUSTED, NO_THREAD, CannotServe
 from zonerss.kernel.patience import PAUSES
 from zonerss.kernel.proc import TaskList, gap_of_errno
+from zonerss.plain import dataclass, replace
 from zonerss.records import Cause, Gap, Task
 from zonerss.walk.host import Host
 

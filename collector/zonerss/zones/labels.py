@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import replace
 
 from zonerss.errors import AmbiguousZone, UnknownZone, did_you_mean, nearest
+from zonerss.plain import replace
 from zonerss.records import Zone
 from zonerss.zones.schemes import SHORT_ID
 

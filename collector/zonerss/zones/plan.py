@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from zonerss.plain import dataclass
 from zonerss.records import Task, Zone
 from zonerss.zones.labels import label
 

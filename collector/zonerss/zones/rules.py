@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import re
 import warnings
-from dataclasses import dataclass
 from typing import Any
 
 from zonerss.errors import UsageError
+from zonerss.plain import dataclass
 from zonerss.records import Zone
 
 _GROUP = re.compile(r"\{(\w*)\}")

@@ -12,9 +12,9 @@ The path schemes and where each is documented: docs/zones.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from zonerss.errors import UsageError
+from zonerss.plain import dataclass
 from zonerss.records import Names, Task, Zone
 from zonerss.zones.paths import ancestors
 from zonerss.zones.rules import Rule

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 from tests.unit import builders
 
 from zonerss.answers.report import Report, Reporter
+from zonerss.plain import replace
 from zonerss.records import ProcessUsage, Usage
 from zonerss.snapshot import Snapshot
 

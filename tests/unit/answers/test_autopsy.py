@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +13,7 @@ from tests.unit.history.moments import Host, Process, moment
 
 from zonerss.answers.autopsy import Autopsy, LastLook, autopsy, choose, grown, grown_processes
 from zonerss.history.moment import Moment
+from zonerss.plain import replace
 from zonerss.records import Zone
 from zonerss.records.bills import Bill
 from zonerss.records.kills import Kill, ToldBy

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +11,7 @@ from tests.unit.builders import BEGAN, MIB, snapshot, usage
 
 from zonerss.answers.recording import ClockWatch, Pace, Recorded, Refusals
 from zonerss.errors import StoreFull, StoreTooLarge
+from zonerss.plain import replace
 from zonerss.records import Cause, Gap
 
 NOW = datetime(2026, 5, 31, 21, 0, tzinfo=UTC)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 from tests.unit import builders
@@ -13,6 +12,7 @@ from tests.unit.answers.reports import MIB, look, process, recorded, zone
 from zonerss.answers.files import FileUsage
 from zonerss.answers.report import Report, Reporter, ZoneReport, compared
 from zonerss.answers.verdict import Word
+from zonerss.plain import replace
 from zonerss.records.bills import Bill
 from zonerss.records.files import FileKind, MappedFile, OpenFile
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -16,6 +15,7 @@ from tests.unit.documents import NAMES, holdings, parts
 from zonerss.answers.run import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, MOST_POINTS, Looks, pause_seconds
 from zonerss.answers.trend import LEAST_POINTS
 from zonerss.census.usage import Member
+from zonerss.plain import replace
 from zonerss.records import Gap, Task, Zone
 from zonerss.records.files import Holdings
 from zonerss.snapshot import Snapshot

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from tests.unit.answers.reports import look, process, zone
 from tests.unit.builders import MIB, evidence
@@ -12,6 +11,7 @@ from zonerss.answers.files import FileUsage
 from zonerss.answers.trend import LEAST_POINTS
 from zonerss.answers.verdict import Verdict, Word
 from zonerss.answers.watched import LOOKS, Watched
+from zonerss.plain import replace
 from zonerss.records.files import FileKind, MappedFile, OpenFile
 
 LOG = "/var/log/x.log"

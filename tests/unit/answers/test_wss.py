@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from tests.unit import builders
 from tests.unit.builders import usage
@@ -13,6 +11,7 @@ from zonerss.census.census import Census
 from zonerss.census.kinds import Kind
 from zonerss.census.touched import Apart, Touches
 from zonerss.kernel.clearing import Clearing
+from zonerss.plain import replace
 from zonerss.records import Cause, Gap
 from zonerss.records.files import FileKind, MappedFile
 from zonerss.snapshot import Snapshot

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from tests.unit.cap.samples import M
 from tests.unit.history.moments import Process, moment
 
 from zonerss.history.moment import Moment
+from zonerss.plain import replace
 from zonerss.records import Zone
 from zonerss.records.machine import Machine
 from zonerss.units import PAGE_BYTES

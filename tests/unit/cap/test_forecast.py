@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +9,7 @@ from tests.unit.cap.samples import ARMED, CLASSES, G, M, cap, look, machine
 
 from zonerss.cap.forecast import forecast, goal, obtainable, reclaimable, swap_room, why_not_reclaim
 from zonerss.cap.records import MAY, ByKind
+from zonerss.plain import replace
 
 
 def test_the_study() -> None:

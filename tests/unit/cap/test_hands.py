@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from zonerss.cap.records import ByKind, Machine
 from zonerss.census.kinds import Kind
 from zonerss.errors import CannotServe, UnknownZone
 from zonerss.kernel.pageout import PagedOut
+from zonerss.plain import replace
 from zonerss.units import PAGE_BYTES
 
 MIB = 1 << 20

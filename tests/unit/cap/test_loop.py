@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -14,6 +13,7 @@ from zonerss.cap.records import Armed, Back, Bound, ByKind, Cap, Classes, Look, 
 from zonerss.cap.rules import Caps, Rule
 from zonerss.cap.status import ZoneStatus
 from zonerss.errors import CannotServe, UsageError
+from zonerss.plain import dataclass, field, replace
 
 MIB = 1 << 20
 SECOND = 1_000_000_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -54,6 +53,7 @@ from zonerss.cap.records import (
     ZoneState,
 )
 from zonerss.cap.words import NO_SWAP
+from zonerss.plain import replace
 
 ACTS = Settings(enforce=True)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from zonerss.cap.records import ByKind, Classes, Machine
+from zonerss.plain import replace
 
 M = 1 << 20
 CLASSES = Classes(

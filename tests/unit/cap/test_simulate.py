@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -28,6 +27,7 @@ from zonerss.cap.records import (
     Step,
 )
 from zonerss.cap.simulate import Simulated, simulate
+from zonerss.plain import replace
 
 HOT = SECOND // 10
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from zonerss.cap.records import Cap, Classes, Look, Machine
 from zonerss.cap.status import Shared, Status, StatusFile, ZoneStatus, dumps, laid_flat, loads, read_status
 from zonerss.errors import CannotServe
 from zonerss.kernel.safely import Unfit
+from zonerss.plain import fields, replace
 from zonerss.records import Caveat
 
 ME = os.geteuid()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from tests.unit.cap.samples import ARMED, SECOND, M, cap, classes, look, machine
 
 from zonerss.cap import words
 from zonerss.cap.records import MAY, ByKind
+from zonerss.plain import replace
 
 
 @pytest.mark.parametrize(

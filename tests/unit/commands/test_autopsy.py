@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from zonerss.commands import main
 from zonerss.history.keeper import Keeper
 from zonerss.history.moment import Moment
 from zonerss.history.recording import Recording
+from zonerss.plain import replace
 from zonerss.records.kills import Kill, ToldBy
 
 MIB_PAGES = 256

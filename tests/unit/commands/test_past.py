@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from zonerss.commands import main
 from zonerss.commands.top import PastCamera
 from zonerss.errors import CannotServe, Damaged
 from zonerss.history.moment import Moment, take_moment
+from zonerss.plain import replace
 from zonerss.records import Names
 from zonerss.records.bills import Bill
 from zonerss.records.files import FileKind, MappedFile, OpenFile

@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from zonerss.commands import main, parse, record
 from zonerss.commands.ending import Ending
 from zonerss.commands.record import Progress, Recorder, default_file
 from zonerss.errors import CannotServe, StoreFull, StoreTooLarge, UnknownZone
+from zonerss.plain import dataclass, replace
 from zonerss.records.kills import BoxTally
 from zonerss.snapshot import Snapshot
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -17,6 +16,7 @@ from zonerss.census.parts import Parts
 from zonerss.census.usage import Member, zones_usage
 from zonerss.history.moment import GROUPINGS, Moment, member_order
 from zonerss.kernel.boot import Uptime
+from zonerss.plain import dataclass, replace
 from zonerss.records import Cause, Gap, Grouping, ProcessUsage, Task, Zone
 from zonerss.records.bills import Bill, Billed
 from zonerss.records.files import FileKind, Holding, MappedFile, OpenFile, holding_order

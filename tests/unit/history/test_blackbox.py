@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,6 +30,7 @@ from zonerss.history.ring import Ring
 from zonerss.kernel.killers import ProgramKill
 from zonerss.kernel.oom import LoggedKill, LogLine
 from zonerss.motion.victims import Victim
+from zonerss.plain import replace
 from zonerss.records.kills import Kill, ToldBy
 
 NOW = datetime(2026, 11, 28, 12, 0, 10, tzinfo=UTC)

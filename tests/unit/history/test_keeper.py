@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -29,6 +28,7 @@ from zonerss.history.moment import Moment
 from zonerss.history.recording import Recording
 from zonerss.history.schema import BESIDE, IDENTITIES
 from zonerss.kernel.boot import Uptime
+from zonerss.plain import replace
 
 MIB = 1 << 20
 EVERY_FILE = ("", *BESIDE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from tests.unit import builders
@@ -12,6 +11,7 @@ from zonerss.census.parts import Parts
 from zonerss.census.usage import Member, zones_usage
 from zonerss.errors import CannotServe
 from zonerss.history.moment import GROUPINGS, Seldom, take_moment
+from zonerss.plain import replace
 from zonerss.records import Grouping, Task, Zone
 from zonerss.records.bills import Billed
 from zonerss.records.files import FileKind, MappedFile, OpenFile, OpenFiles

@@ -10,7 +10,6 @@ import sqlite3
 import zlib
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from zonerss.history.recording import Recording
 from zonerss.history.replay import PastSession
 from zonerss.history.schema import BESIDE, SECTIONS
 from zonerss.kernel.boot import Uptime
+from zonerss.plain import replace
 from zonerss.records.kills import Kill, ToldBy
 
 DAMAGES = int(os.environ.get("ZONERSS_DAMAGES", "60"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +22,7 @@ from zonerss.history.keeper import Keeper
 from zonerss.history.moment import GROUPINGS, Moment, take_moment
 from zonerss.history.recording import Recording
 from zonerss.history.replay import PastSession
+from zonerss.plain import replace
 from zonerss.records import Names
 from zonerss.records.bills import Bill
 from zonerss.records.files import FileKind, MappedFile

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +11,7 @@ from tests.unit.history.moments import Host, moments, same
 
 from zonerss.history.moment import Moment
 from zonerss.history.ring import Ring, RingTooSmall
+from zonerss.plain import replace
 
 SIZE = 1 << 16
 

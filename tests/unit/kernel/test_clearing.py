@@ -10,7 +10,6 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,6 +25,7 @@ from zonerss.kernel.clearing import clear_by_clear_refs, clear_by_cold, require_
 from zonerss.kernel.patience import Pauses
 from zonerss.kernel.proc import parse_stat
 from zonerss.kernel.roots import HOST, Roots
+from zonerss.plain import replace
 from zonerss.records import Cause, Gap, Task
 from zonerss.units import PAGE_BYTES
 

@@ -12,7 +12,6 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +25,7 @@ from zonerss.kernel.pageout import CALL_PAGES, PagedOut, page_out, pages_present
 from zonerss.kernel.patience import Pauses, retire_threads
 from zonerss.kernel.proc import parse_stat
 from zonerss.kernel.roots import HOST
+from zonerss.plain import replace
 from zonerss.records import Cause, Gap, Task
 from zonerss.units import PAGE_BYTES
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from tests.unit.builders import members
 from zonerss.kernel.pidfds import has_its_memory, opened, require_same
 from zonerss.kernel.proc import parse_stat
 from zonerss.kernel.roots import HOST
+from zonerss.plain import replace
 from zonerss.records import Task
 
 (MEMBER,) = members("a")

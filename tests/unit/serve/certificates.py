@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
+
+from zonerss.plain import dataclass
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from tests.unit.builders import look
 from tests.unit.serve.certificates import self_signed
 from tests.unit.serve.test_auth import hashed, header
 
+from zonerss.plain import dataclass
 from zonerss.serve import app, connections
 from zonerss.serve.addresses import TcpAddress
 from zonerss.serve.app import App

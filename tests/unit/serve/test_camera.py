@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 from tests.unit.builders import BEGAN, MIB, members, snapshot, usage
@@ -12,6 +11,7 @@ from tests.unit.cap.test_status import STATUS, ZONE
 from zonerss.cap.status import Status
 from zonerss.census.parts import Parts
 from zonerss.errors import CannotServe
+from zonerss.plain import replace
 from zonerss.records import Cause, Gap
 from zonerss.serve.camera import Camera
 from zonerss.serve.look import Build, Look

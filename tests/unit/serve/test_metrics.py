@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from math import inf
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from tests.unit.cap.test_status import ZONE as CAPPED
 
 from zonerss.answers.growth import Growth
 from zonerss.answers.share import Pair
+from zonerss.plain import replace
 from zonerss.records import Cause, Caveat, Gap
 from zonerss.serve.look import Build, Counts, Look
 from zonerss.serve.metrics import FAMILIES, exposition, metrics_of

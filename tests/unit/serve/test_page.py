@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 from html.parser import HTMLParser
@@ -17,6 +16,7 @@ from tests.unit.builders import BEGAN, MACHINE, look, snapshot, usage
 from zonerss.answers.growth import Growth
 from zonerss.answers.share import Pair
 from zonerss.census.parts import Parts
+from zonerss.plain import replace
 from zonerss.records import Cause, Gap
 from zonerss.serve.look import Look
 from zonerss.serve.page import MARKS_SHOWN, render

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +12,7 @@ import pytest
 
 from zonerss.answers.recording import Refusals
 from zonerss.errors import StoreFull, StoreTooLarge, UsageError
+from zonerss.plain import replace
 from zonerss.serve import server
 from zonerss.serve.addresses import Address, TcpAddress, UnixAddress
 from zonerss.serve.logs import Log

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import ssl
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.unit.serve.certificates import self_signed
 
 from zonerss.errors import UsageError
+from zonerss.plain import replace
 from zonerss.serve.tls import Certificates, is_allowed, make_context, names_of
 from zonerss.serve.webconfig import TlsConfig
 

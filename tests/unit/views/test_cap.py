@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from tests.unit.cap.test_status import FORECAST, STATUS, ZONE
 
 from zonerss.cap.forecast import forecast, why_not_reclaim
 from zonerss.cap.records import Cap, Classes, Look, Machine
 from zonerss.cap.status import ZoneForecast, laid_flat
+from zonerss.plain import replace
 from zonerss.views.cap import document, forecast_text, render, render_since
 from zonerss.views.terminal import Terminal, printing_to
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tests.unit.builders import snapshot, usage
 from tests.unit.documents import CHAIN as MACHINE_CHAIN
 from tests.unit.documents import machine_account, shmem_account
@@ -13,6 +11,7 @@ from zonerss.answers.explain.getvmusage import HowMapped
 from zonerss.answers.explain.numbers import Number
 from zonerss.answers.explain.process import ThreeWays
 from zonerss.answers.explain.records import Account, Drift, Matrix, Payer
+from zonerss.plain import replace
 from zonerss.records import Zone
 from zonerss.records.bills import Bill
 from zonerss.views.explain import chain, getvmusage, machine, numbers, payers, process, tmpfs

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import replace
 
 from tests.unit.answers.test_frames import EVERYTHING, START
 from tests.unit.builders import mapping
 
 from zonerss.answers.frames import count_pages
 from zonerss.census.kinds import Kind
+from zonerss.plain import replace
 from zonerss.records.mappings import MAPCOUNT_UNKNOWN
 from zonerss.views.document import render_json
 from zonerss.views.frames import document, histogram, render

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +9,7 @@ from tests.unit.builders import BEGAN, MIB, snapshot, usage
 from tests.unit.documents import nothing_recorded, recorded
 
 from zonerss.answers.recording import Recorded
+from zonerss.plain import replace
 from zonerss.records import Cause, Gap
 from zonerss.views.record import closing_lines, event_line, first_line, interval_text, jump_text, live_line
 

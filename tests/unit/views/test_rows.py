@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.unit.builders import KIB, MACHINE, snapshot, usage
 
+from zonerss.plain import replace
 from zonerss.records import Cause, Gap
 from zonerss.views import files, images, share, wss
 from zonerss.views.columns import (

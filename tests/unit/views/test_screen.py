@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -17,6 +16,7 @@ from tests.unit.views.test_text import NAMES
 from zonerss.answers.growth import Growth
 from zonerss.answers.marks import Mark, Why, marks_of
 from zonerss.census.parts import Parts
+from zonerss.plain import replace
 from zonerss.records import Usage
 from zonerss.snapshot import Snapshot
 from zonerss.views.columns import RSS

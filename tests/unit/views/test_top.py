@@ -6,7 +6,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -18,6 +17,7 @@ from zonerss.answers.growth import Growth
 from zonerss.answers.marks import Mark, Why
 from zonerss.census.tree import TreeNode
 from zonerss.errors import CannotServe, Damaged
+from zonerss.plain import replace
 from zonerss.records import Caveat
 from zonerss.views.columns import CHARGED, EXCLUSIVE, LIMIT, RSS, ZONE, cell
 from zonerss.views.screen import BARS

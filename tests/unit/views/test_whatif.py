@@ -46,9 +46,9 @@ def test_the_sums_what_is_left_and_who_keeps_the_rest() -> None:
 
 
 def test_swap_and_huge_pages_where_there_are_any() -> None:
-    import dataclasses
+    from zonerss.plain import replace
 
-    answer = dataclasses.replace(ANSWER, swap_bytes=3 * KIB, hugetlb_bytes=2048 * KIB, left=(), kept_by=())
+    answer = replace(ANSWER, swap_bytes=3 * KIB, hugetlb_bytes=2048 * KIB, left=(), kept_by=())
     assert render_answer(answer, 10)[5:] == [
         "SWAP           3K  in addition: swap slots",
         "HUGETLB      2.0M  in addition: huge pages of a pool",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tests.unit import documents
 from tests.unit.answers.test_wss import taken
 
 from zonerss.answers.wss import working_sets
+from zonerss.plain import replace
 from zonerss.records import Cause, Caveat, Gap
 from zonerss.views.terminal import Style, Terminal, printing_to
 from zonerss.views.wss import TOUCHED, bar, document, last_lines, render

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from tests.unit.views.test_text import NAMES
 
 from zonerss.answers.files import FileUsage
 from zonerss.answers.zone import Page
+from zonerss.plain import replace
 from zonerss.records import Cause, Gap, Mapcounts
 from zonerss.records.files import FileKind, MappedFile
 from zonerss.views.cap import forecast_text

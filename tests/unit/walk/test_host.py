@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from tests.unit.builders import host
+
+from zonerss.plain import replace
 
 LARGE = host(threads=48, threads_named=False)
 

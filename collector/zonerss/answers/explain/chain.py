@@ -18,9 +18,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 
 from zonerss.census.kinds import Kind, rss_of
+from zonerss.plain import dataclass
 from zonerss.records.bills import Bill, Billed
 from zonerss.units import pages_to_bytes
 

@@ -10,10 +10,10 @@ memory. Of each share the process or the file that changed most the same way is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from zonerss.answers.explain.chain import Chain, Step
 from zonerss.answers.explain.records import Account, ZoneLook
+from zonerss.plain import dataclass
 from zonerss.records import ProcessUsage
 from zonerss.records.files import FileKind, MappedFile
 

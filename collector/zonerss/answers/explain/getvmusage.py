@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from zonerss.census.kinds import rss_of
 from zonerss.census.parts import NO_GROUP, Parts
 from zonerss.census.ranges import Range, stretches
+from zonerss.plain import dataclass
 from zonerss.records.mappings import SmapsRow
 from zonerss.units import pages_to_bytes
 

@@ -18,9 +18,9 @@ same in another way, both are compared.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from zonerss.census.kinds import Kind
+from zonerss.plain import dataclass
 from zonerss.records.machine import Counters, RamPages
 from zonerss.units import PAGE_BYTES, pages_to_bytes
 

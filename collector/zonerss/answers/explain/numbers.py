@@ -6,8 +6,8 @@ Each formula is its vendor's, as docs/explain.md cites it. A number with unknown
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from zonerss.plain import dataclass
 from zonerss.records.bills import Bill
 
 

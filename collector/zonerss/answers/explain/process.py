@@ -14,10 +14,10 @@ pagemap shows is in it: entries of frames that are no pages of memory, but none 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
 from zonerss.answers.explain.chain import Step
 from zonerss.census.kinds import RSS_KINDS, Kind
+from zonerss.plain import dataclass
 from zonerss.records.mappings import PAGE_DEVICE, PAGE_ZERO
 from zonerss.units import pages_to_bytes
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from zonerss.answers.explain.chain import Chain, Payment, Shares
 from zonerss.answers.explain.machine import MachineChain
 from zonerss.answers.explain.tmpfs import ShmemAnswer
+from zonerss.plain import dataclass
 from zonerss.records import Gap, Usage, Zone
 from zonerss.records.bills import Bill
 from zonerss.records.files import MappedFile, OpenFiles

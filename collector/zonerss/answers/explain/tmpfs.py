@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 from zonerss.answers.files import FileUsage
 from zonerss.census.kinds import Kind
+from zonerss.plain import dataclass
 from zonerss.records.files import FileKind, MappedFile
 from zonerss.records.machine import RamPages
 from zonerss.records.shmem import Shmem, ShmemKind

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from zonerss.answers.explain.getvmusage import HowMapped
+from zonerss.plain import asdict
 from zonerss.views.columns import sizes
 from zonerss.views.table import render_rows
 from zonerss.views.text import printable

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import Any, NewType
 
+from zonerss.plain import dataclass
 from zonerss.views.text import printable, shorten
 
 Markup = NewType("Markup", str)

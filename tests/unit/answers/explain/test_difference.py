@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -15,6 +14,7 @@ from zonerss.answers.explain.chain import Chain, Shares, Step, chain, residual_b
 from zonerss.answers.explain.difference import Changed, changed, difference
 from zonerss.answers.explain.records import Account, ZoneLook
 from zonerss.census.usage import Member
+from zonerss.plain import replace
 from zonerss.records import ProcessUsage, Task, Zone
 from zonerss.records.bills import Bill
 from zonerss.records.files import FileKind, MappedFile, OpenFile, OpenFiles

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
 from zonerss.answers.explain.machine import MachineChain, machine_chain
+from zonerss.plain import replace
 from zonerss.records.machine import Counters, HugetlbPool, RamPages
 from zonerss.views.explain.machine import _SAYS, _WITHIN
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tests.unit.answers.explain.test_machine import PAGE, RAM
 from tests.unit.builders import MIB
 
 from zonerss.answers.explain.tmpfs import Charged, Held, ShmemAnswer, shmem_answer
 from zonerss.answers.files import FileUsage
+from zonerss.plain import replace
 from zonerss.records.files import FileKind, MappedFile
 from zonerss.records.machine import RamCharge
 from zonerss.records.shmem import Shmem, ShmemKind

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
+
+from zonerss.plain import dataclass, field
 
 VOID = {"meta", "link", "br", "col", "input"}
 

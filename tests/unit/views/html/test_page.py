@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from zonerss.answers.closeup import Closeup
 from zonerss.answers.conditions import outcomes, parse_conditions
 from zonerss.answers.report import Report, compared
 from zonerss.commands import report as command
+from zonerss.plain import replace
 from zonerss.views.html import sections
 from zonerss.views.html.page import render
 from zonerss.views.report import render as text
