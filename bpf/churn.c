@@ -344,7 +344,8 @@ TRACED(sys_enter)
 		return 0;
 	struct churn *churn = churn_of(state, bpf_get_current_pid_tgid() >> 32);
 	if (churn) // old_len, the second argument
-		__sync_fetch_and_add(&churn->moved, (word_at(ctx->args[0] + OFF_REGS_SI) + 4095) >> 12);
+		__sync_fetch_and_add(&churn->moved,
+				     (word_at(ctx->args[0] + OFF_REGS_SI) + PAGE_BYTES - 1) / PAGE_BYTES);
 	return 0;
 }
 

@@ -165,6 +165,7 @@ class walk_host:
     zero_pfn: int
     page_bytes: int
     huge_pages: int
+    hugetlb_pages: int
     can_scan: int
     shm_major: int
     shm_minor: int

@@ -45,6 +45,8 @@ enum kpage_flag {
 	KPF_RESERVED = 32, // from here on for those who know the kernel: include/linux/kernel-page-flags.h
 };
 
+#define FLAGS_AT_ONCE 512
+
 // What is known of an entry beside the flags of its frame.
 enum entry_says { SAYS_NOTHING, SAYS_ANON, SAYS_FILE };
 
@@ -136,21 +138,29 @@ static inline bool kpage_read(struct kpages *file, uint64_t pfn, uint64_t *ret)
 	return kpages_read(file, pfn, ret, 1) == 1;
 }
 
+// The flags of the head of a tail, which is as far below as its folio is large; 0: it is none any more, or not to be read.
+static inline uint64_t kpage_head(struct kpages *kpageflags, uint64_t pfn)
+{
+	uint64_t below[FLAGS_AT_ONCE], count;
+	for (; pfn; pfn -= count) {
+		count = pfn < FLAGS_AT_ONCE ? pfn : FLAGS_AT_ONCE;
+		if (kpages_read(kpageflags, pfn - count, below, count) != count)
+			return 0;
+		for (uint64_t i = count; i-- > 0;)
+			if (!kpage_has(below[i], KPF_COMPOUND_TAIL))
+				return kpage_has(below[i], KPF_COMPOUND_HEAD) ? below[i] : 0;
+	}
+	return 0;
+}
+
 // The flags of a frame for kind_by_flags(). Where the kernel tells flags by page, not by folio (Linux 6.1 does), the tail of a
 // huge page does not say that it is swap-backed: its head does (fs/proc/page.c, stable_page_flags()).
 static inline bool kpage_flags(struct kpages *kpageflags, uint64_t pfn, uint64_t *ret)
 {
-	uint64_t below[512], count = pfn < 512 ? pfn : 512;
 	if (!kpage_read(kpageflags, pfn, ret))
 		return false;
-	if (!kpage_has(*ret, KPF_COMPOUND_TAIL) || kpage_has(*ret, KPF_SWAPBACKED))
-		return true;
-	uint64_t got = kpages_read(kpageflags, pfn - count, below, count);
-	for (uint64_t i = got == count ? count : 0; i-- > 0;)
-		if (kpage_has(below[i], KPF_COMPOUND_HEAD)) {
-			*ret |= below[i] & (UINT64_C(1) << KPF_SWAPBACKED);
-			break;
-		}
+	if (kpage_has(*ret, KPF_COMPOUND_TAIL) && !kpage_has(*ret, KPF_SWAPBACKED))
+		*ret |= kpage_head(kpageflags, pfn) & (UINT64_C(1) << KPF_SWAPBACKED);
 	return true;
 }
 

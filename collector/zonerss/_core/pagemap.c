@@ -153,7 +153,7 @@ static int row_of(struct walker *w, const struct vma *vma, struct row *row)
 // hugetlb pages look like others to pagemap. Their rows are aligned to their size and have a file.
 static bool row_may_be_hugetlb(const struct walker *w, const struct vma *vma)
 {
-	uint64_t align = (w->host->huge_pages ? w->host->huge_pages : 16) * w->host->page_bytes;
+	uint64_t align = (w->host->hugetlb_pages ? w->host->hugetlb_pages : 1) * w->host->page_bytes;
 	return vma_has_file(&w->vmas, vma) && !((vma->start | vma->end) & (align - 1));
 }
 
@@ -366,6 +366,17 @@ static int take_huge(struct walker *w, struct row *row, uint64_t word, uint64_t 
 	return 0;
 }
 
+// May what PAGEMAP_SCAN calls huge be taken by one word for each PMD? It says so of hugetlb pages of every size (fs/proc/task_mmu.c,
+// pagemap_hugetlb_category()), and where some are smaller, the first tells nothing of those that follow it.
+static bool row_steps(const struct walker *w, const struct row *row)
+{
+	if (!w->host->huge_pages)
+		return false;
+	if (w->host->hugetlb_pages >= w->host->huge_pages)
+		return true;
+	return row->file == KIND_FILE || row->file == KIND_SHMEM || !row_may_be_hugetlb(w, row->vma);
+}
+
 // One word per huge page; the frames that follow it are its neighbours.
 static int walk_huge(struct walker *w, struct row *row, uint64_t start, uint64_t end)
 {
@@ -406,7 +417,7 @@ static int walk_scanned(struct walker *w, struct row *row, uint64_t *at, uint64_
 		return regions == -ESRCH ? WALK_EXITED : (int)-regions;
 	for (int64_t i = 0; i < regions; i++) {
 		const struct scan_region *region = &w->regions[i];
-		bool huge = w->host->huge_pages && region->categories & SCAN_HUGE;
+		bool huge = region->categories & SCAN_HUGE && row_steps(w, row);
 		int error = huge ? walk_huge(w, row, region->start, region->end) :
 				   walk_plain(w, row, region->start, region->end);
 		if (error)

@@ -101,7 +101,7 @@ static inline bool is_ram(struct walker *w, uint64_t pfn)
 
 static bool is_zero(struct walker *w, uint64_t pfn)
 {
-	return pfn == w->host->zero_pfn || pfn - w->huge_zero < 512;
+	return pfn == w->host->zero_pfn || pfn - w->huge_zero < w->host->huge_pages;
 }
 
 // The kind of frames that a table copy maps: one for all, or ASK where a private mapping of a file has copies.

@@ -62,9 +62,10 @@ struct walk_host {
 	int kpageflags_fd;
 	uint64_t zero_pfn; // frame of the zero page
 	uint64_t page_bytes;
-	uint64_t huge_pages; // base pages of a PMD-mapped huge page; 0: do not step over them
-	int can_scan;	     // the kernel answers PAGEMAP_SCAN (Linux 6.7)
-	uint32_t shm_major;  // the device of the kernel's own tmpfs, as maps tells it
+	uint64_t huge_pages;	// base pages of a PMD-mapped huge page, and of the huge zero page; 0: there are none
+	uint64_t hugetlb_pages; // base pages of the smallest hugetlb page; 0: not known
+	int can_scan;		// the kernel answers PAGEMAP_SCAN (Linux 6.7)
+	uint32_t shm_major;	// the device of the kernel's own tmpfs, as maps tells it
 	uint32_t shm_minor;
 	uint32_t hugetlb_major[8]; // those of its own hugetlbfs, one for each size of pages
 	uint32_t hugetlb_minor[8];

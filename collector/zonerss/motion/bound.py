@@ -24,9 +24,13 @@ from collections.abc import Collection, Hashable, Iterator, Mapping
 from typing import NamedTuple
 
 from zonerss.plain import dataclass, field
+from zonerss.units import PAGE_BYTES
 
-PAGES_OF_A_TABLE = 512
-"""The kernel changes a counter once for each page table, so an event is about this many pages at most."""
+PAGES_OF_A_TABLE = PAGE_BYTES // 8
+"""
+The kernel changes a counter once for each page table, so an event is about this many pages at most: a table is a page
+of entries of 8 bytes at most, and a huge page has no more pages than a table has entries.
+"""
 
 RSS_KINDS = ("anon", "file", "shmem")
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from zonerss.errors import CannotServe
 from zonerss.kernel.btf import Btf, Libbpf
 from zonerss.kernel.compiler import CannotLoad, load
+from zonerss.kernel.hugepages import pmd_pages
 from zonerss.kernel.namespaces import is_first_namespace
 from zonerss.kernel.proc import read_rss
 from zonerss.kernel.roots import Roots
@@ -81,7 +82,7 @@ def _require_here(roots: Roots) -> None:
             )
 
 
-def _definitions(btf: Btf, cpus: int, calibration: int) -> list[str]:
+def _definitions(roots: Roots, btf: Btf, cpus: int, calibration: int) -> list[str]:
     """The offsets and sizes that the program is compiled with."""
     offsets = {
         "MM_OWNER": ("mm_struct", "owner"),
@@ -114,7 +115,8 @@ def _definitions(btf: Btf, cpus: int, calibration: int) -> list[str]:
         "MOVES": _MOVES,
         "MOVE_PATH": _MOVE_PATH,
         "SYS_MREMAP": _SYS_MREMAP,
-        "HUGE_PAGES": 512,
+        "PAGE_BYTES": PAGE_BYTES,
+        "HUGE_PAGES": pmd_pages(roots),
         "FAULT_MASK": _PF_WRITE_PROTECTED,
     }
     return [f"-D{name}={value}" for name, value in values.items()]
@@ -133,7 +135,7 @@ class ChurnTracer:
         self._files: dict[str, int] = {}
         self._libbpf = Libbpf()
         try:
-            cpus, holds = self._load()
+            cpus, holds = self._load(roots)
             self._hot = (*_HOT, _HELD) if holds else _HOT
             self._settler = Settler(roots, must_visit=holds)
             self._attach_for_good()
@@ -145,13 +147,13 @@ class ChurnTracer:
             self.close()
             raise
 
-    def _load(self) -> tuple[int, bool]:
+    def _load(self, roots: Roots) -> tuple[int, bool]:
         """How many processors there can be, and whether threads hold back what they have changed."""
         cpus = self._libbpf.possible_cpus()
         calibration = self._libbpf.per_cpu_map("calibration")
         try:
             with self._libbpf.kernel_types() as btf:
-                definitions = _definitions(btf, cpus, calibration)
+                definitions = _definitions(roots, btf, cpus, calibration)
             holds = "-DATOMIC_COUNTERS=1" in definitions
             programs = ("calibrate", *_HOT, *((_HELD,) if holds else ()), *_RARE, *_OPTIONAL)
             maps = (*_MAPS, "threads") if holds else _MAPS

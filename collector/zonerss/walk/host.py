@@ -5,13 +5,14 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from zonerss._core import ffi, lib
 from zonerss.errors import CannotServe, FramesHidden
 from zonerss.kernel.cgroup_namespace import cgroup_namespace_caveats
+from zonerss.kernel.hugepages import hugetlb_sizes, pmd_pages
 from zonerss.kernel.namespaces import namespace_caveats, shows_our_pids
 from zonerss.kernel.patience import PATIENCE_SECONDS
 from zonerss.kernel.roots import Roots
@@ -46,7 +47,7 @@ class Host:
     zero_pfn: int
     """Frame of the zero page; 0 where it is not known."""
     huge_pages: int
-    """Base pages of a PMD-mapped huge page; 0 where one entry does not tell the frames of all."""
+    """Base pages of a transparent huge page that one entry maps, and of the huge zero page; 0: the kernel has none."""
     can_scan: bool
     """The kernel answers PAGEMAP_SCAN (Linux 6.7, commit 52526ca7fdb9)."""
     shm_device: tuple[int, int]
@@ -57,6 +58,8 @@ class Host:
     """What every snapshot of it is to be read with."""
     hugetlb_devices: tuple[tuple[int, int], ...] = ()
     """Those of its own hugetlbfs, one for each size of pages."""
+    hugetlb_pages: int = 0
+    """Base pages of the smallest hugetlb page: less than huge_pages on arm64 and riscv64; 0: not known."""
 
     def threads_for(self, expected_pages: int) -> int:
         """How many threads are worth starting for a walk: many only where there is much to do."""
@@ -76,7 +79,8 @@ class Host:
             row.proc_fd = _open(stack, self.roots.proc, os.O_DIRECTORY)
             row.kpageflags_fd = _open(stack, self.roots.proc / "kpageflags")
             row.page_bytes, row.zero_pfn = PAGE_BYTES, self.zero_pfn
-            row.huge_pages, row.can_scan = self.huge_pages, self.can_scan
+            row.huge_pages, row.hugetlb_pages = self.huge_pages, self.hugetlb_pages
+            row.can_scan = self.can_scan
             row.shm_major, row.shm_minor = self.shm_device
             row.hugetlb_count = min(len(self.hugetlb_devices), _MOST_HUGETLB_SIZES)
             for at, (major, minor) in enumerate(self.hugetlb_devices[: row.hugetlb_count]):
@@ -99,18 +103,20 @@ def find_host(roots: Roots, threads: int | None = None, patience_seconds: float 
     with ExitStack() as stack:
         pagemap = _open(stack, roots.proc / "self" / "pagemap")
         zero_pfn, can_scan = _probe_own_pages(pagemap)
+    sizes = hugetlb_sizes(roots)
     return Host(
         roots=roots,
         patience_seconds=patience_seconds,
         threads=threads or min(len(os.sched_getaffinity(0)), MOST_THREADS),
         threads_named=threads is not None,
         zero_pfn=zero_pfn,
-        huge_pages=(2 << 20) // PAGE_BYTES if os.uname().machine == "x86_64" else 0,
+        huge_pages=pmd_pages(roots),
         can_scan=can_scan,
         our_pids=shows_our_pids(roots),
         caveats=(*namespace_caveats(roots), *cgroup_namespace_caveats(roots)),
         shm_device=_own_device(0),
-        hugetlb_devices=tuple(_hugetlb_devices(roots)),
+        hugetlb_devices=tuple(_hugetlb_devices(sizes)),
+        hugetlb_pages=sizes[0] // PAGE_BYTES if sizes else 0,
     )
 
 
@@ -140,14 +146,9 @@ def _own_device(flags: int) -> tuple[int, int]:
     return os.major(device), os.minor(device)
 
 
-def _hugetlb_devices(roots: Roots) -> Iterator[tuple[int, int]]:
+def _hugetlb_devices(sizes: Iterable[int]) -> Iterator[tuple[int, int]]:
     """A memfd of hugetlb pages takes none as long as it is empty (Linux 4.14, commit 749df87bd7be)."""
-    try:
-        names = os.listdir(roots.sys / "kernel" / "mm" / "hugepages")
-    except OSError:
-        return
-    for name in names:
-        size_bytes = int(name.removeprefix("hugepages-").removesuffix("kB")) * 1024
+    for size_bytes in sizes:
         with suppress(OSError):
             yield _own_device(os.MFD_HUGETLB | (size_bytes.bit_length() - 1) << _MFD_HUGE_SHIFT)
 
