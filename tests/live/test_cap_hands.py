@@ -225,6 +225,16 @@ def test_a_zone_that_was_not_armed_beside_one_that_was(hands, make_zone) -> None
     assert (bounds[a.name].processes, bounds[b.name].processes) == (1, 1)
 
 
+def test_no_zone_is_above_its_bound(hands, disk_directory, zone, mem) -> None:
+    """The kernel's counters lag: what a process has just faulted in is not in them yet, above all before Linux 6.2."""
+    file = a_file(mem, disk_directory, 601)
+    for page in range(0, 601, 16):
+        mem.read(file, page, 1)
+    found, bound = hands.look([zone.name])[zone.name], hands.bounds()[zone.name]
+    assert found.rss_bytes >= 601 * PAGE
+    assert found.rss_bytes <= bound.bytes
+
+
 # ---- paging out, without swap ----------------------------------------------------------------------------
 
 

@@ -23,6 +23,7 @@ from zonerss.evidence import Live
 from zonerss.kernel import pageout
 from zonerss.kernel.cgroupfs import MemoryHierarchy, find_memory_hierarchy
 from zonerss.kernel.clearers import scanned_pages
+from zonerss.kernel.counter_lag import find_counter_lag
 from zonerss.kernel.memcg import read_bill
 from zonerss.kernel.memcg import swap_room as limited_swap_room
 from zonerss.kernel.pageout import PagedOut, Run, page_out, pages_present
@@ -95,6 +96,7 @@ class Hands:
         self._armings = 0
         self._scanned = scanned_pages(roots, _SCANS)
         self._triggers = Triggers()
+        self._lag = find_counter_lag(roots)
 
     def close(self) -> None:
         """Give back what is held."""
@@ -115,7 +117,8 @@ class Hands:
         at_ns = time.monotonic_ns()
         pages: dict[str, list[int]] = {}
         for task, (zone, *_) in self._session.place(self._by)[1]:
-            pages.setdefault(zone.name, []).append(task.rss_pages)
+            most = task.rss_pages + self._lag.pages(task.threads)
+            pages.setdefault(zone.name, []).append(most)
         self._held = {name: held for name, held in self._held.items() if name in pages}
         return {
             name: Bound(name, at_ns, pages_to_bytes(sum(found)), len(found)) for name, found in pages.items()

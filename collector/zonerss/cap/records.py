@@ -150,7 +150,10 @@ def _known(anon_bytes: int | None, file_bytes: int | None, shmem_bytes: int | No
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What a zone's rss cannot be above: the sum of its processes' RSS (/proc/PID/statm), cheap to read."""
+    """
+    What a zone's rss cannot be above, cheap to read: the sum of its processes' RSS by the kernel's counters, and what
+    these may lag behind.
+    """
 
     zone: str
     at_ns: int

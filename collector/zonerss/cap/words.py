@@ -54,7 +54,7 @@ def over(cap: Cap, rss_bytes: int) -> str:
 def bound_under(cap: Cap, bound_bytes: int) -> str:
     """No walk is needed."""
     total, most = format_size(bound_bytes), format_size(cap.cap_bytes)
-    return f"not over: the RSS of its processes adds up to {total} of {most}"
+    return f"not over: the RSS of its processes adds up to at most {total} of {most}"
 
 
 def exact_under(cap: Cap, rss_bytes: int, next_ns: int) -> str:
@@ -115,7 +115,7 @@ def measure(cap: Cap, bound_bytes: int | None) -> str:
     if bound_bytes is None:
         return "walked: nothing is known of it yet"
     total, most = format_size(bound_bytes), format_size(cap.cap_bytes)
-    return f"walked: the RSS of its processes adds up to {total} of {most}, and may count pages twice"
+    return f"walked: the RSS of its processes may add up to {total} of {most}, and may count pages twice"
 
 
 def arm(cap: Cap, rss_bytes: int, cold_ns: int) -> str:

@@ -112,6 +112,7 @@ def _decode(roots: Roots, handle: core.task_list, hierarchy: MemoryHierarchy) ->
                 size_bytes=row.vsize_bytes,
                 stack_start=row.startstack,
                 cgroup_text=row.cgroup,
+                threads=row.threads,
             )
         )
     return TaskList(tuple(tasks), tuple(gaps), handle, roots)

@@ -38,6 +38,8 @@ class Task:
     """Address of the start of its stack: with the size, a hint that two processes share an address space."""
     cgroup_text: int = 0
     """Which of the listing's /proc/PID/cgroup texts is its own."""
+    threads: int = 1
+    """How many it has."""
 
 
 @dataclass(frozen=True, slots=True)

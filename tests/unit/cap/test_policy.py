@@ -107,7 +107,7 @@ def test_below_the_bound_nothing_is_walked() -> None:
     """The sum of RSS cannot be below rss."""
     action = decide(at(5), replace(FRESH, bound=bound(300 * M)))
     assert isinstance(action, Wait)
-    assert "adds up to 300M of 400M" in action.why
+    assert "adds up to at most 300M of 400M" in action.why
 
 
 @pytest.mark.parametrize(("size", "seconds"), [(100, 10), (200, 10), (300, 5), (360, 2), (399, 1), (400, 1)])
