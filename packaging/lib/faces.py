@@ -8,7 +8,8 @@ import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from zonerss.commands import VERBS, Help, verb_parser
+from zonerss.commands import VERBS
+from zonerss.commands.parser import Help, verb_parser
 from zonerss.schemas import names as schema_names
 from zonerss.snapshot import BASES
 from zonerss.views.glossary import WORDS

@@ -19,6 +19,8 @@ ELSEWHERE = {
     "__init__.py": "tests/unit/test_api.py",
     "__main__.py": "tests/live/test_bad_input.py",
     "errors.py": "tests/unit/commands/test_main.py",
+    "commands/parser.py": "tests/unit/commands/test_main.py",
+    "commands/verbs.py": "tests/unit/commands/test_main.py",
     "views/autopsy.py": "tests/unit/commands/test_autopsy.py",
     "views/past.py": "tests/unit/commands/test_past.py",
     "history/regroup.py": "tests/unit/history/test_replay.py",

@@ -6,17 +6,18 @@ that was asked for is imported. What stands in a verb's place and is none names 
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import errno
 import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING
 
+from zonerss.commands.quick import PLAIN, quickly
+from zonerss.commands.verbs import CONFIGURATION, NOT_CONFIGURED, PAGE, VERBS
 from zonerss.errors import (
     EXHAUSTED,
     AmbiguousZone,
@@ -27,34 +28,10 @@ from zonerss.errors import (
     nearest,
 )
 from zonerss.kernel.cgroup_namespace import enter_host
-from zonerss.views.text import ESCAPE, fit, printable
+from zonerss.views.text import ESCAPE, printable
 
-VERBS = {
-    "show": "what each zone uses (the default)",
-    "zone": "all about a zone on one page",
-    "ps": "what each process maps",
-    "frames": "the pages of one process, mapping by mapping",
-    "share": "who shares what with whom",
-    "files": "which files a zone maps, and who else maps them",
-    "whatif": "what would be freed if zones ended",
-    "wss": "how much of its memory each zone touches in a time",
-    "cap": "hold zones under a cap by their real RSS",
-    "top": "what each zone uses, live",
-    "serve": "metrics for Prometheus and a page for browsers, kept up to date",
-    "record": "keep snapshots in a file, or look at a command while it runs",
-    "report": "is it a leak? what became of each zone in a recording",
-    "autopsy": "the minutes before the kernel killed a process (OOM)",
-    "export": "a recording as a table for other programs: Parquet or CSV",
-    "explain": "from the RSS that ps shows to what the kernel charges",
-    "check": "what this kernel and these privileges allow",
-    "schema": "the JSON Schema of each document",
-    "help": "what a verb does, and what the words mean that zonerss uses",
-}
-PAGE = "zone"
-"""The verb of a command that begins with the name of a zone."""
-CONFIGURATION = "/etc/zonerss/zonerss.toml"
-NOT_CONFIGURED = ("check", "help")
-"""Verbs that no configuration changes: the first one says what it is."""
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 LATE_IMPORTS = {
     ("commands.watching", "commands.past"): 9,
@@ -91,7 +68,9 @@ LATE_IMPORTS = {
     ("views.share", "rich.console"): 27,
     ("views.share", "rich.text"): 27,
     ("errors", "difflib"): 1,
+    ("commands", "commands.parser"): 10,  # argparse, gettext; and 5 to build a verb's parser
     ("commands", "commands.configuration"): 1,
+    ("commands.quantities", "argparse"): 4,
     ("commands.names", "commands.configuration"): 68,
     ("commands.names", "commands.options"): 67,
     ("commands.zone", "commands.past"): 9,
@@ -158,6 +137,8 @@ def _run(words: list[str]) -> int:
         return int(import_module("zonerss.commands.names").run())
     verb, rest = split_verb(words)
     if verb is None:
+        from zonerss.commands.parser import overview
+
         overview().parse_args(words)  # prints what was asked for, and exits
         return 0
     args = parse(verb, rest)
@@ -196,14 +177,20 @@ def split_verb(words: list[str]) -> tuple[str | None, list[str]]:
     return (words[0], words[1:]) if words[0] in VERBS else (PAGE, words)
 
 
-def parse(verb: str, words: Sequence[str]) -> argparse.Namespace:
+def parse(verb: str, words: Sequence[str]) -> Namespace:
     """
     The arguments of a verb, from its words and from the configuration, as its run() takes them.
 
     :raises UsageError: they are not as its --help says
     """
-    parser = verb_parser(verb)
     place = configuration_file(words)
+    if place is None and verb in PLAIN:
+        quick = quickly(import_module(f"zonerss.commands.{verb}"), verb, words)
+        if quick is not None:
+            return quick
+    from zonerss.commands.parser import verb_parser
+
+    parser = verb_parser(verb)
     parser.set_defaults(configuration=place)
     if place is None or verb in NOT_CONFIGURED:
         return parser.parse_words(words)
@@ -249,113 +236,3 @@ def _drop_output() -> None:
     """Discard what is still to be printed: Python would try again at exit and print an error."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-class Help(argparse.HelpFormatter):
-    """Keeps paragraphs, and the lines of a table; these and the usage are wrapped at the width of the terminal."""
-
-    def _format_usage(self, *how: Any) -> str:
-        usage: str = super()._format_usage(*how)
-        return "\n".join(fit(usage.splitlines(), self._width)) + "\n"
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        filled = super()._fill_text
-        return "\n\n".join(
-            "\n".join(fit((indent + line for line in part.splitlines()), width))
-            if "  " in part
-            else filled(part, width, indent)
-            for part in text.strip().split("\n\n")
-        )
-
-
-_WITH_MINUS = ("--sort", "--at", "--since", "--until")
-"""Options whose values may begin with a minus."""
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line; the usage is for those who ask for it."""
-
-    takes_command = False
-    """Whether all that follows -- is a command, which becomes the argument ``command``."""
-
-    def error(self, message: str) -> NoReturn:
-        """:raises UsageError: always"""
-        what, _, words = message.partition("unrecognized arguments: ")
-        option = words.partition("=")[0].split(" ")[0]
-        close = nearest(option, self._option_string_actions) if not what and option.startswith("--") else []
-        raise UsageError(f"{message}; {did_you_mean(close) or f'see `{self.prog} --help`'}")
-
-    def parse_words(
-        self, words: Sequence[str], begin: Callable[[], argparse.Namespace] = argparse.Namespace
-    ) -> argparse.Namespace:
-        """
-        As parse_args(), with arguments anywhere between the options, and columns and times that begin with a minus.
-
-        :param begin: makes the namespace that they are added to
-        """
-        if self.takes_command and "--" in words:
-            end = words.index("--")
-            args = self.parse_words(words[:end], begin)
-            args.command = list(words[end + 1 :])
-            return args
-        joined: list[str] = []
-        for word in words:
-            if joined and joined[-1] in _WITH_MINUS and word.startswith("-") and not word.startswith("--"):
-                joined[-1] += f"={word}"
-            else:
-                joined.append(word)
-        args, rest = self.parse_known_args(joined, begin())
-        if not rest:
-            return args
-        try:
-            return self.parse_intermixed_args(joined, begin())
-        except TypeError:  # an argument takes all that follows
-            self.error(f"unrecognized arguments: {' '.join(rest)}")
-
-
-class _Version(argparse.Action):
-    """Prints what zonerss this is, and ends."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> None:
-        """:raises SystemExit: always"""
-        print(import_module("zonerss.commands.version").version())
-        parser.exit()
-
-
-_WORDS = (
-    "`zonerss help words` says what the words mean: zone, walk, frame, kind, part, gap, basis and others."
-)
-
-
-def overview() -> argparse.ArgumentParser:
-    """What tells about zonerss itself, and lists the verbs."""
-    parser = Parser(
-        prog="zonerss",
-        usage="zonerss [VERB] [OPTIONS]\n       zonerss ZONE [OPTIONS]",
-        description="How much physical memory each zone uses: each container, service and user. A page counts once "
-        "in a zone,\nhowever many of its processes map it, and in full in every zone that maps it. Run as root.",
-        epilog=f"Without a verb, zonerss shows all zones. `zonerss help VERB` tells more about a verb.\n{_WORDS}",
-        formatter_class=Help,
-    )
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version, and end")
-    parser.add_argument_group("verbs", "\n".join(f"{name:<9} {summary}" for name, summary in VERBS.items()))
-    return parser
-
-
-def verb_parser(verb: str) -> Parser:
-    """What takes the arguments of a verb; only its module is imported."""
-    module = import_module(f"zonerss.commands.{verb}")
-    parser = Parser(
-        prog=f"zonerss {verb}",
-        description=module.__doc__,
-        epilog=_WORDS,
-        formatter_class=Help,
-        allow_abbrev=False,
-    )
-    module.prepare(parser)
-    parser.add_argument(
-        "--config", metavar="FILE", help=f"options that hold where none is given (default: {CONFIGURATION})"
-    )
-    parser.add_argument("--no-config", action="store_true", help="without any configuration")
-    parser.set_defaults(run=module.run, verb=verb)
-    return parser

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import argparse
 
-from zonerss.commands import VERBS, verb_parser
 from zonerss.commands.configuration import probe
+from zonerss.commands.parser import verb_parser
+from zonerss.commands.verbs import VERBS
 from zonerss.commands.watching import put
 from zonerss.views.check import document, render
 from zonerss.walk.probe import kernel_release, probe_host

@@ -19,7 +19,8 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from zonerss.commands.options import FILE_BYTES, Collect, RuleFiles, toml_text
+from zonerss.commands.options import FILE_BYTES, RuleFiles, toml_text
+from zonerss.commands.parser import Collect
 from zonerss.errors import UsageError, did_you_mean, nearest
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.kernel.safely import read_named, read_names, read_regular, trusted

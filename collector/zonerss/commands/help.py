@@ -8,7 +8,8 @@ from __future__ import annotations
 import argparse
 import shutil
 
-from zonerss.commands import VERBS, overview, verb_parser
+from zonerss.commands.parser import overview, verb_parser
+from zonerss.commands.verbs import VERBS
 from zonerss.errors import UsageError, did_you_mean, nearest
 from zonerss.views.glossary import WORDS, render
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zonerss.commands import VERBS, configuration_file
+from zonerss.commands import configuration_file
+from zonerss.commands.verbs import VERBS
 from zonerss.kernel.cgroupfs import find_memory_hierarchy
 from zonerss.kernel.names import host_names
 from zonerss.kernel.roots import HOST, Roots

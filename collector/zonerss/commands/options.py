@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
-from zonerss.commands.quantities import duration_within, moment_of
+from zonerss.commands.quantities import duration_within, moment_of, refused
 from zonerss.errors import UsageError
 from zonerss.kernel.patience import PATIENCE_SECONDS
 from zonerss.kernel.safely import read_named
@@ -16,23 +15,11 @@ from zonerss.views.rows import Layout
 from zonerss.views.terminal import COLOURS
 from zonerss.zones.rules import Rule, parse_rules
 
+if TYPE_CHECKING:
+    import argparse
+
 FILE_BYTES = 1 << 20
 """As long may a file of rules, or of options, be."""
-
-
-class Collect(argparse.Action):
-    """Collects what is given as arguments and what is given by an option of the same meaning in one list."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        """Add what was given to what was given before."""
-        more = [values] if isinstance(values, str) else values
-        setattr(namespace, self.dest, [*(getattr(namespace, self.dest, None) or ()), *more])
 
 
 def add_zones(parser: argparse.ArgumentParser, help: str, option: str = "--zone") -> None:
@@ -45,12 +32,12 @@ def add_zones(parser: argparse.ArgumentParser, help: str, option: str = "--zone"
     parser.add_argument(
         dest,
         nargs="*",
-        action=Collect,
+        action="collect",
         metavar="ZONE",
         help=f"{help}; in full, or by a short name that no other zone has: nginx for nginx.service",
     )
     parser.add_argument(
-        option, action=Collect, metavar="ZONE", help="the same as the argument ZONE; may be repeated"
+        option, action="collect", metavar="ZONE", help="the same as the argument ZONE; may be repeated"
     )
 
 
@@ -248,7 +235,7 @@ def layout_of(
 def process_id(text: str) -> int:
     """A process id, from the command line."""
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 1 << 31):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a process id")
+        raise refused(f"{text!r} is not a process id")
     return int(text)
 
 
@@ -256,7 +243,7 @@ def count(text: str) -> int:
     """A whole number of at least 1, from the command line."""
     value = int(text) if text.isascii() and text.isdigit() else 0
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+        raise refused(f"{text!r} is not a whole number of at least 1")
     return value
 
 

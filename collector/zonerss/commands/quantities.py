@@ -5,7 +5,6 @@ All are for argparse's ``type``: what is wrong is an ArgumentTypeError whose tex
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -29,6 +28,13 @@ _DIGITS = 20
 _DAY = timedelta(days=1)
 
 
+def refused(sentence: str) -> Exception:
+    """The error by which a ``type`` of argparse says what is wrong: an argparse.ArgumentTypeError."""
+    from argparse import ArgumentTypeError
+
+    return ArgumentTypeError(sentence)
+
+
 def duration(text: str) -> float:
     """
     Seconds: 10s, 0.1s, 7d, 1h30m, 250ms; w, d, h, m, s and ms, from the longest on, each once. A number is seconds.
@@ -37,9 +43,7 @@ def duration(text: str) -> float:
     """
     seconds = _seconds(text)
     if seconds is None:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no duration: give a number with a unit, as in 0.5s, 10s, 5m, 1h30m or 7d"
-        )
+        raise refused(f"{text!r} is no duration: give a number with a unit, as in 0.5s, 10s, 5m, 1h30m or 7d")
     return seconds
 
 
@@ -54,7 +58,7 @@ def percent(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value <= 100_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share of a processor: say 1%, 0.5% or 100%")
+        raise refused(f"{text!r} is no share of a processor: say 1%, 0.5% or 100%")
     return value / 100
 
 
@@ -68,9 +72,7 @@ def duration_within(least: str, most: str) -> Callable[[str], float]:
     def parse(text: str) -> float:
         seconds = _seconds(text)
         if seconds is None or not duration(least) <= seconds <= duration(most):
-            raise argparse.ArgumentTypeError(
-                f"{text!r} is no duration from {least} to {most}; 10s, 5m and 1h30m are spelled so"
-            )
+            raise refused(f"{text!r} is no duration from {least} to {most}; 10s, 5m and 1h30m are spelled so")
         return seconds
 
     return parse
@@ -106,7 +108,7 @@ def size(text: str) -> int:
         found = int(number) << 10 * power if number.isdigit() else int(float(number) * (1 << 10 * power))
         if found <= LARGEST_BYTES:
             return found
-    raise argparse.ArgumentTypeError(
+    raise refused(
         f"{text!r} is no size: give bytes, or a number with K, M, G or T (powers of 1024), as in 512M or 1G"
     )
 
@@ -128,11 +130,9 @@ def moment_of(
     found = _clock(text, now, coming, zone) or _from_now(text, now, coming) or _date_time(text, zone)
     if found is None:
         ways = "+10m (from now)" if coming else "-10m (before now)"
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no time: give one as 20:55 (local time), {ways} or 2026-05-31T20:55:00Z"
-        )
+        raise refused(f"{text!r} is no time: give one as 20:55 (local time), {ways} or 2026-05-31T20:55:00Z")
     if coming and found <= now:
-        raise argparse.ArgumentTypeError(f"{text!r} is past: give a time that is still to come")
+        raise refused(f"{text!r} is past: give a time that is still to come")
     return found
 
 
@@ -161,7 +161,7 @@ def black_box(text: str) -> tuple[float, float]:
         or interval is None
         or not (10 <= span <= 3600 and 0.1 <= interval <= 60 and interval <= span)
     ):
-        raise argparse.ArgumentTypeError(
+        raise refused(
             f"{text!r} is no black box: say how long it remembers (10s to 1h) and how often it looks (0.1s to 1m), "
             "as in 5m/2s"
         )

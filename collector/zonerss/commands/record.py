@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from zonerss.answers.recording import ClockWatch, Pace, Recorded, Refusals
 from zonerss.commands.ending import Ending, Leave
-from zonerss.commands.options import Collect, add_walk_options, read_rules
+from zonerss.commands.options import add_walk_options, read_rules
 from zonerss.commands.quantities import black_box, duration_within, moment_of, size
 from zonerss.commands.running import run_command
 from zonerss.commands.watching import interval
@@ -41,7 +41,7 @@ from zonerss.views.terminal import find_terminal, printing_to
 from zonerss.views.text import fit
 
 if TYPE_CHECKING:
-    from zonerss.commands import Parser
+    from zonerss.commands.parser import Parser
 
 DIRECTORY = "/var/lib/zonerss"
 """Of the recording of this host, where none is named."""
@@ -95,7 +95,7 @@ def prepare(parser: Parser) -> None:
         help=f"forget the oldest snapshots so that the file is not larger (default {_MOST_BYTES})",
     )
     parser.add_argument(
-        "--zone", action=Collect, metavar="ZONE", help="tell of this zone only; may be repeated"
+        "--zone", action="collect", metavar="ZONE", help="tell of this zone only; may be repeated"
     )
     parser.add_argument(
         "--lean",

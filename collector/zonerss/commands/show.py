@@ -7,7 +7,6 @@ shared page once per process. CHARGED is the cgroup's bill: the first cgroup to 
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -33,6 +32,8 @@ from zonerss.zones.schemes import find_container
 from zonerss.zones.ways import COLLECTIVES
 
 if TYPE_CHECKING:
+    import argparse
+
     from zonerss.answers.growth import Growth
     from zonerss.census.tree import TreeNode
 

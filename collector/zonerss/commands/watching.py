@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,8 @@ from zonerss.views.terminal import Terminal, find_terminal, printing_to
 from zonerss.views.text import fit, printable
 
 if TYPE_CHECKING:
+    import argparse
+
     from zonerss.answers.growth import Growth
 
 Found = TypeVar("Found")

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +30,8 @@ from zonerss.views.zone import SHOWN, document, render
 from zonerss.zones.labels import find_names
 
 if TYPE_CHECKING:
+    import argparse
+
     from zonerss.answers.growth import Growth
     from zonerss.answers.watched import Watched
     from zonerss.cap.status import ZoneForecast

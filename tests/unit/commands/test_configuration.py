@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from zonerss.commands import VERBS, configuration_file, main, parse, verb_parser
+from zonerss.commands import VERBS, configuration_file, main, parse
 from zonerss.commands.configuration import COMMON, probe, read_configuration
 from zonerss.commands.options import RuleFiles, read_rules
+from zonerss.commands.parser import verb_parser
 from zonerss.errors import UsageError
 from zonerss.kernel.roots import Roots
 

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import zonerss.commands
-from zonerss.commands import PAGE, VERBS, main, overview, parse, split_verb, verb_parser
+from zonerss.commands import PAGE, VERBS, main, parse, split_verb
+from zonerss.commands.parser import overview, verb_parser
 from zonerss.errors import CannotServe, UnknownZone, UsageError, ZonerssError, nearest
 
 PROJECT = Path(__file__).resolve().parents[3]

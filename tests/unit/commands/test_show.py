@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
-
 import pytest
 
 from zonerss.commands import main, show
+from zonerss.commands.parser import Parser
 
 
 @pytest.mark.parametrize("words", [["-t"], ["--by", "zone"], ["--zone", "a"], ["-a"]])
@@ -27,6 +26,6 @@ def test_a_tree_is_of_all_cgroups(words: list[str], capsys: pytest.CaptureFixtur
     ],
 )
 def test_the_options_of_prstat(words: list[str], ways: tuple[str, ...]) -> None:
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     show.prepare(parser)
     assert show._ways(parser.parse_args(words)) == ways

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from tests.unit.packaging.test_man import make
 
-from zonerss.commands import VERBS, verb_parser
+from zonerss.commands import VERBS
+from zonerss.commands.parser import verb_parser
 
 HOSTILE = "$(touch pwned)`touch pwned`;touch pwned"
 ZONES = ["web.service", "web-cache.service", "docker:db", "/lab/shop", HOSTILE]

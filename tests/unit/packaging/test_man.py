@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from zonerss import __version__
-from zonerss.commands import VERBS, verb_parser
+from zonerss.commands import VERBS
+from zonerss.commands.parser import verb_parser
 
 PACKAGING = Path(__file__).resolve().parents[3] / "packaging"
 OTHERS = {"zonerss.1", "zonerss.toml.5", "zonerss-exporter.8"}
