@@ -13,7 +13,6 @@ from packaging.requirements import Requirement
 
 from zonerss.commands import parse
 from zonerss.commands.configuration import read_configuration
-from zonerss.commands.quantities import size
 
 PROJECT = Path(__file__).resolve().parents[3]
 DEB = PROJECT / "packaging" / "deb"
@@ -124,13 +123,6 @@ def test_a_unit_is_exposed_little(name: str) -> None:
     assert score is not None, told.stderr
     assert float(score[1]) < 4.0
     assert told.returncode == 0
-
-
-@pytest.mark.parametrize("name", ["zonerss-exporter", "zonerss-cap"])
-def test_a_unit_has_memory_for_a_machine_of_a_tebibyte(name: str) -> None:
-    """100 MiB, and the census' 4 bytes for each page of 4 KiB."""
-    (limit,) = re.findall(r"^MemoryMax=(.+)$", (UNITS / f"{name}.service").read_text("utf-8"), re.MULTILINE)
-    assert size(limit) >= (100 << 20) + (1 << 40) // 4096 * 4
 
 
 def test_nothing_of_the_boot_is_removed_with_a_package() -> None:
