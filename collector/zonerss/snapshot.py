@@ -265,6 +265,16 @@ class Session(Observer):
         """
         self._sources.choose(self._source, 0)
 
+    def go_on(self, uncertainty: bool = False) -> None:
+        """
+        Many more looks will follow: from now on, hear the kernel's events, and tell how far figures can be trusted.
+
+        As with ``follow`` and ``uncertainty``, but the first look has not waited for what that loads (0.1 and 0.3 s).
+        """
+        if uncertainty and self._windows is None:
+            self._windows = _load_windows(self._roots, self._open)
+        self._roster.follow()
+
     def use_rules(self, rules: Sequence[Rule]) -> None:
         """From the next walk on, these are the names for cgroups of the user's own."""
         self._rules = rules

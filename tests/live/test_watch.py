@@ -107,3 +107,15 @@ def test_a_process_that_ends_ends_the_watch_in_one_sentence(zone, mem, watch):
     assert watching.returncode == 1
     assert len(err.splitlines()) == 1
     assert str(mem.pid) in err
+
+
+def test_the_first_round_does_not_wait_for_what_the_others_need(watch):
+    watching = watch("show", "--json")
+    told = [next_document(watching)["uncertainty"] for _ in range(3)]
+    assert told[0] is None
+    assert told[1] == told[2]
+    assert told[1] in ("traced", "net")
+
+
+def test_who_asks_for_the_uncertainty_has_it_at_once(watch):
+    assert next_document(watch("show", "--json", "--uncertainty"))["uncertainty"] in ("traced", "net")

@@ -198,6 +198,9 @@ class NoSession:
     def __init__(self, *_: object, **options: object) -> None:
         pass
 
+    def go_on(self, uncertainty: bool = False) -> None:
+        pass
+
     def __enter__(self) -> NoSession:
         return self
 

@@ -40,8 +40,8 @@ def add_watch_options(parser: argparse.ArgumentParser, uncertainty: bool = True)
             "--uncertainty",
             action="store_true",
             default=False,
-            help="show how far each RSS can be from its value at any one moment of the walk (always on with "
-            "--watch); adds 0.3 s",
+            help="show how far each RSS can be from its value at any one moment of the walk; adds 0.3 s (with --watch "
+            "always on from the second round on)",
         )
     parser.add_argument(
         "--watch",
@@ -140,6 +140,7 @@ def rounds(
     """
     Look and show what was found, once or with --watch again and again, all with one session.
 
+    The first round waits neither for the kernel's events nor, without --uncertainty, for what tells of changes.
     What one round found is forgotten before the next round looks: a snapshot owns the memory of its frames.
 
     A zone that does not exist in the first round is an error. One that is gone later may come back (a container that
@@ -154,8 +155,7 @@ def rounds(
         read_rules(args.rules),
         lasting=lasting,
         patience=args.patience,
-        uncertainty=told,
-        follow=lasting,
+        uncertainty=told and bool(args.uncertainty),
     ) as session:
         for number in due:
             try:
@@ -167,6 +167,8 @@ def rounds(
                 continue
             show(found)
             del found
+            if lasting and number == 0 and args.count != 1 and isinstance(session, Session):
+                session.go_on(uncertainty=told)
 
 
 def snapshots(

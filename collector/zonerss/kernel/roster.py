@@ -7,6 +7,7 @@ look for new ones: kernel threads, and all that /proc holds that is no process w
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from zonerss.errors import CannotServe
@@ -25,17 +26,21 @@ class Roster:
         """:param follow: listen to the kernel's events where they can be had"""
         self._roots = roots
         self._events: ProcEvents | None = None
-        if follow:
-            try:
-                from zonerss.kernel.events import ProcEvents
-
-                self._events = ProcEvents()
-            except CannotServe:
-                self._events = None  # listing serves as well, it only costs more
         self._known: frozenset[int] | None = None
         self._seen: frozenset[int] = frozenset()
         self.full_listings = 0
         """How often all of /proc was listed."""
+        if follow:
+            self.follow()
+
+    def follow(self) -> None:
+        """Listen to the kernel's events where they can be had: what is read after the next time is by them."""
+        if self._events:
+            return
+        from zonerss.kernel.events import ProcEvents
+
+        with suppress(CannotServe):  # listing serves as well, it only costs more
+            self._events, self._known = ProcEvents(), None
 
     @property
     def follows(self) -> bool:

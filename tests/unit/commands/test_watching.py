@@ -42,6 +42,8 @@ class Session:
     def __init__(self, source: str, rules: object, **options: bool) -> None:
         self.options, self.is_open, self.took = options, False, 0
         self.asked: list[list[str]] = []
+        self.went_on: list[bool] = []
+        """Whether it was to tell the uncertainty from then on, each time it was to go on."""
         Session.made.append(self)
 
     def __enter__(self) -> Session:
@@ -50,6 +52,9 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.is_open = False
+
+    def go_on(self, uncertainty: bool) -> None:
+        self.went_on.append(uncertainty)
 
     def take(self, by: object, basis: str, zone: list[str], **wanted: Any) -> Any:
         """Of zones that are not there: as the real one does."""
@@ -107,19 +112,38 @@ def test_one_session_that_follows_for_all_rounds() -> None:
     watching.rounds(options(), lambda session: next(numbers), shown.append)
     assert shown == [0, 1, 2]
     (session,) = Session.made
-    assert session.options == {"lasting": True, "patience": 2.0, "follow": True, "uncertainty": False}
+    assert session.options == {"lasting": True, "patience": 2.0, "uncertainty": False}
+    assert session.went_on == [False]
 
 
 @pytest.mark.parametrize(
-    ("asked", "watch", "told"),
-    [(None, 1.0, False), (False, 1.0, True), (False, None, False), (True, None, True)],
+    ("asked", "watch", "told", "later"),
+    [
+        (None, 1.0, False, [False]),
+        (False, 1.0, False, [True]),
+        (True, 1.0, True, [True]),
+        (False, None, False, []),
+        (True, None, True, []),
+    ],
 )
-def test_uncertainty_is_told_where_asked_for_and_in_a_watch_of_a_verb_that_tells_it(
-    asked: bool | None, watch: float | None, told: bool
+def test_uncertainty_is_told_where_asked_for_and_after_the_first_round_of_a_verb_that_tells_it(
+    asked: bool | None, watch: float | None, told: bool, later: list[bool]
 ) -> None:
     given = options(uncertainty=asked, watch=watch, count=watch and 2)
     watching.rounds(given, lambda session: None, lambda found: None)
-    assert [session.options["uncertainty"] for session in Session.made] == [told]
+    (session,) = Session.made
+    assert (bool(session.options["uncertainty"]), session.went_on) == (told, later)
+
+
+def test_the_first_round_is_shown_before_anything_more_is_loaded() -> None:
+    went_on: list[Any] = []
+    watching.rounds(options(), lambda session: session, lambda session: went_on.append(list(session.went_on)))
+    assert went_on == [[], [False], [False]]
+
+
+def test_for_one_round_nothing_more_is_loaded() -> None:
+    watching.rounds(options(count=1), lambda session: None, lambda found: None)
+    assert Session.made[0].went_on == []
 
 
 def test_a_zone_that_is_not_there_at_first_ends_it() -> None:
