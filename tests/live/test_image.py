@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import statistics
 import subprocess
 import sys
@@ -166,6 +167,17 @@ def test_check_says_where_its_cgroups_are(image):
     assert parts["pagemap"]["serves"]
     assert facts["pagetable_built"]["holds"] is True
     assert facts["bcc"]["holds"] is False  # docs/image.md says so
+
+
+def test_the_line_of_the_page_runs(image):
+    """With another verb, so that it takes no port of the host, and in the local engine."""
+    page = (Path(__file__).parents[2] / "docs" / "image.md").read_text("utf-8")
+    (line,) = re.findall(
+        r"^    docker run -d --name zonerss (.*) localhost/zonerss-image$", page, re.MULTILINE
+    )
+    told = json.loads(image.run(tuple(shlex.split(line)), "check", "--json"))
+    serving = {part["part"] for part in told["parts"] if part["serves"]}
+    assert {"pagemap", "pagetable"} <= serving
 
 
 def test_with_nothing_said_it_serves(image, zone, mem):
