@@ -77,7 +77,7 @@ def test_a_wheel_with_something_wrong_is_not(name: str, content: str, said: str,
     assert said in check({**WHOLE, name: content}, tmp_path).stderr
 
 
-@pytest.mark.parametrize("missing", ["CLANG", "BPFTOOL"])
+@pytest.mark.parametrize("missing", ["CLANG", "BPFTOOL", "headers"])
 def test_nothing_is_released_without_the_pagetable_source(missing: str, tmp_path: Path) -> None:
     for part in ("bpf", "collector/zonerss/_core"):
         (tmp_path / part).mkdir(parents=True)
@@ -86,6 +86,10 @@ def test_nothing_is_released_without_the_pagetable_source(missing: str, tmp_path
             subprocess.run(["cp", "-r", file, tmp_path / "bpf"], check=True)
     build = tmp_path / "bpf" / "build"
     environment = {**os.environ, missing: "/nonexistent"}
+    if missing == "headers":
+        (tmp_path / "clang").write_text('#!/bin/sh\nexec clang -nostdinc "$@"\n')
+        (tmp_path / "clang").chmod(0o755)
+        environment = {**os.environ, "CLANG": str(tmp_path / "clang")}
     assert subprocess.run([build], env=environment, capture_output=True, check=False).returncode == 0
     told = subprocess.run(
         [build], env={**environment, "ZONERSS_RELEASE": "1"}, capture_output=True, text=True, check=False
