@@ -16,7 +16,7 @@ A walk is an interval, not an instant: ``began`` and ``ended`` say when. What co
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -35,9 +35,9 @@ from zonerss.kernel.names import host_names, unread_sentence
 from zonerss.kernel.patience import PATIENCE_SECONDS
 from zonerss.kernel.proc import TaskList, read_tasks, shared_mm_leaders
 from zonerss.kernel.roots import HOST, Roots
-from zonerss.kernel.roster import Roster
+from zonerss.kernel.roster import WORTH_ITERATING, Roster
 from zonerss.plain import dataclass, field, replace
-from zonerss.records import Cause, Caveat, Gap, Grouping, Names, ProcessUsage, Task, Usage, Wanted, Zone
+from zonerss.records import Caveat, Gap, Grouping, Names, ProcessUsage, Task, Usage, Wanted, Zone
 from zonerss.records.machine import Machine
 from zonerss.units import PAGE_BYTES
 from zonerss.walk.host import Host, find_host
@@ -248,7 +248,7 @@ class Session(Observer):
         with ExitStack() as stack:
             self._sources = Sources(self._host, lasting)
             stack.callback(self._sources.close)
-            self._roster = Roster(roots, follow)
+            self._roster = Roster(roots, follow, _iterate_from(source, lasting))
             stack.callback(self._roster.close)
             self._windows = _load_windows(roots, stack) if uncertainty else None
             self._open = stack.pop_all()
@@ -391,7 +391,8 @@ class Session(Observer):
         if asked.armed and walked.apart:
             touches = Touches(parts, walked.apart, asked.armed.sees_several)
             parts = walked.apart.without(parts)
-        appeared = [Gap(pid, "list", Cause.BEGAN) for pid in self._roster.appeared()]
+        walked_pids = {task.pid for task, _ in plan.walks}
+        changed = _new_gaps(self._roster.changed(hierarchy, listed, walked_pids), walked.gaps)
 
         tell = self._windows.tell if self._windows and asked.basis == "mapped" else None
         controls = _controls(hierarchy, asked.controls, self._roots)
@@ -421,7 +422,7 @@ class Session(Observer):
             zones=groupings[0].zones,
             groupings=tuple(groupings),
             processes=processes_usage(parts, members, plan.mms, names) if asked.processes else None,
-            gaps=tuple(dict.fromkeys((*listed.gaps, *walked.gaps, *cache_gaps, *appeared))),
+            gaps=tuple(dict.fromkeys((*listed.gaps, *walked.gaps, *cache_gaps, *changed))),
             walk_ns=walked.took_ns,
             walk_pages=sum(found.rss_pages + found.hugetlb_pages for found in walked.found),
             parts=parts,
@@ -517,6 +518,19 @@ def take_snapshot(
 
     shared: Snapshot = SNAPSHOTS.get(kind, take, max_age)
     return shared
+
+
+def _iterate_from(source: str, lasting: bool) -> int | None:
+    """How many processes must be there to let the kernel's iterator list them: whoever names pagemap wants no BPF."""
+    if source == "pagemap":
+        return None
+    return 0 if lasting else WORTH_ITERATING
+
+
+def _new_gaps(changed: Iterable[Gap], walked: Iterable[Gap]) -> tuple[Gap, ...]:
+    """Those of the processes of whom the walk has not told one."""
+    told = {gap.pid for gap in walked}
+    return tuple(gap for gap in changed if gap.pid not in told)
 
 
 def _controls(hierarchy: MemoryHierarchy, wanted: Wanted | None, roots: Roots) -> Controls | None:

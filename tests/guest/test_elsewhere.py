@@ -15,6 +15,12 @@ from tests.live.test_known_answers import (  # noqa: F401  a fixture among them
     test_huge_pages_of_shared_memory,
     test_two_leaders_that_ended_have_two_address_spaces,
 )
+from tests.live.test_listing import (  # noqa: F401  a fixture among them
+    iterator,
+    test_all_that_is_there,
+    test_every_sort_of_process,
+    test_threaded_cgroups_of_version_2,
+)
 from tests.live.test_pagetable import test_each_mapping_of_a_dead_leader_is_met_once  # noqa: F401
 from tests.live.test_run import no_cgroup_is_left, test_where_its_cgroup_is  # noqa: F401
 from tests.live.test_threads import test_a_threaded_cgroup  # noqa: F401

@@ -1,4 +1,4 @@
-"""Made by stubs.py from kinds.h, census.h, parts.h, overlap.h, payers.h, mapcounts.h, ram.h, tasks.h, maps.h, mapped_files.h, walk.h, slices.h, clear.h, pageout.h, mounts.h, pages.h, ranges.h, incore.h, open_below.h, pagetable_source.h."""
+"""Made by stubs.py from kinds.h, census.h, parts.h, overlap.h, payers.h, mapcounts.h, ram.h, tasks.h, maps.h, mapped_files.h, walk.h, slices.h, clear.h, pageout.h, mounts.h, pages.h, ranges.h, incore.h, open_below.h, pagetable_source.h, task_iterator.h."""
 
 from __future__ import annotations
 
@@ -269,6 +269,23 @@ class pagetable_options:
     pagemap_fd: int
     def __getitem__(self, index: int) -> pagetable_options: ...
 
+class iterated_task:
+    pid: int
+    others: int
+    start_ticks: int
+    mm: int
+    vsize_bytes: int
+    rss_pages: int
+    startstack: int
+    cgroup: int
+    uid: int
+    euid: int
+    command: CData
+    def __getitem__(self, index: int) -> iterated_task: ...
+
+class task_iterator:
+    def __getitem__(self, index: int) -> task_iterator: ...
+
 class Lib:
     KIND_ANON: int
     KIND_FILE: int
@@ -433,6 +450,9 @@ class Lib:
     def pagetable_close(self, pagetable: pagetable) -> None: ...
     def pagetable_walk(self, pagetable: pagetable, request: walk_request, ret: CData) -> int: ...
     def pagetable_counts(self, pagetable: pagetable, faults: CData, retries: CData, reads: CData) -> None: ...
+    def task_iterator_open(self, boot_offset_ns: int, ret: CData) -> int: ...
+    def task_iterator_close(self, iterator: task_iterator) -> None: ...
+    def task_iterator_read(self, iterator: task_iterator, memory: int, rows: CData, count: CData) -> int: ...
 
 ffi: FFI
 lib: Lib

@@ -9,7 +9,7 @@ from cffi import FFI
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[2]
-SKELETON = PROJECT / "bpf" / ".output" / "pagetable.lskel.h"
+SKELETONS = tuple(PROJECT / "bpf" / ".output" / f"{name}.lskel.h" for name in ("pagetable", "tasks"))
 HEADERS = (
     *(
         "kinds.h",
@@ -54,9 +54,10 @@ SOURCES = (
         "open_below.c",
     ),
 )
-# Where there is no skeleton, bpf/build has said what is missing, and lib has no pagetable_open().
-PAGETABLE_HEADERS = ("pagetable_source.h",)
-PAGETABLE_SOURCES = ("pagetable.c", "pagetable_load.c", "known.c")
+# Where there are no skeletons, bpf/build has said what is missing, and lib has neither pagetable_open() nor
+# task_iterator_open().
+BPF_HEADERS = ("pagetable_source.h", "task_iterator.h")
+BPF_SOURCES = ("pagetable.c", "pagetable_load.c", "known.c", "task_iterator.c")
 # A release has no debug information, and the same bytes wherever it is built.
 RELEASE = os.environ.get("ZONERSS_RELEASE") == "1"
 FLAGS = [
@@ -89,7 +90,7 @@ def builder(headers: tuple[str, ...], sources: tuple[str, ...]) -> FFI:
 
 
 core = (
-    builder((*HEADERS, *PAGETABLE_HEADERS), (*SOURCES, *PAGETABLE_SOURCES))
-    if SKELETON.exists()
+    builder((*HEADERS, *BPF_HEADERS), (*SOURCES, *BPF_SOURCES))
+    if all(skeleton.exists() for skeleton in SKELETONS)
     else builder(HEADERS, SOURCES)
 )

@@ -623,8 +623,24 @@ static int walk_once(struct walker *w, int *fatal)
 	return cause;
 }
 
+// The directory of the process, opened when it is first needed: where the kernel's iterator has listed the processes, mostly
+// never. Negative: the process has left.
+static int open_process(struct walker *w)
+{
+	char path[16];
+	snprintf(path, sizeof(path), "%d", w->job->leader);
+	return foreign_openat(&w->worker, w->host->proc_fd, path, O_PATH | O_DIRECTORY);
+}
+
+static bool still_there(struct walker *w, int *dir)
+{
+	if (*dir < 0)
+		*dir = open_process(w);
+	return *dir >= 0 && job_still_there(&w->worker, *dir);
+}
+
 // Walks again where that may show more. 0, or the cause of a gap.
-static int walk_tables(struct walker *w, int dir, int *fatal)
+static int walk_tables(struct walker *w, int *dir, int *fatal)
 {
 	int cause = walk_once(w, fatal);
 	// Older kernels do not find threads; see pagetable_iterate().
@@ -632,14 +648,14 @@ static int walk_tables(struct walker *w, int dir, int *fatal)
 		return WALK_UNREACHED;
 	for (int attempt = 1; attempt < ATTEMPTS && (cause == WALK_EXECED || cause == WALK_EXITED); attempt++) {
 		// Seen as unfinished, but alive: it unmapped what was left, or began a new program.
-		if (cause == WALK_EXITED && !job_still_there(&w->worker, dir))
+		if (cause == WALK_EXITED && !still_there(w, dir))
 			break;
 		if (cause == WALK_EXECED)
 			job_gap(&w->worker, STEP_TABLES, cause);
 		cause = walk_once(w, fatal);
 	}
 	// Alive, with memory, and yet the kernel would not show it: some kernels shield some processes.
-	if (cause == WALK_EXITED && !w->notes->met && job_still_there(&w->worker, dir))
+	if (cause == WALK_EXITED && !w->notes->met && still_there(w, dir))
 		job_gap(&w->worker, STEP_OPEN, EACCES);
 	return cause;
 }
@@ -647,12 +663,10 @@ static int walk_tables(struct walker *w, int dir, int *fatal)
 static int walk_job(struct worker *worker)
 {
 	struct walker *w = (struct walker *)worker;
-	char path[16];
-	int fatal = 0;
+	int fatal = 0, dir = -1;
 	job_step(worker, STEP_OPEN);
-	snprintf(path, sizeof(path), "%d", worker->job.leader);
-	int dir = foreign_openat(worker, w->host->proc_fd, path, O_PATH | O_DIRECTORY);
-	if (dir < 0) {
+	// From before the walk, so that it is of this process that job_check_moved() asks.
+	if (worker->request->tasks && (dir = open_process(w)) < 0) {
 		job_gap(worker, STEP_OPEN, job_cause(-errno));
 		return 0;
 	}
@@ -668,12 +682,13 @@ static int walk_job(struct worker *worker)
 		streak_begin(&w->kept.streak, &w->kept.marker);
 		w->gathering.alone = worker->request->slices ? marker_alone(&w->idle.marker) : MARK_NONE;
 	}
-	int cause = walk_tables(w, dir, &fatal);
+	int cause = walk_tables(w, &dir, &fatal);
 	if (cause)
 		job_gap(worker, cause == WALK_REUSED ? STEP_OPEN : STEP_TABLES, cause);
 	job_kpages(worker, &w->kpageflags);
 	job_check_moved(worker, dir);
-	close(dir);
+	if (dir >= 0)
+		close(dir);
 	return fatal;
 }
 

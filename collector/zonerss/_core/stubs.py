@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pycparser import c_ast, c_parser
 
-from zonerss._core.build import HEADERS, PAGETABLE_HEADERS
+from zonerss._core.build import BPF_HEADERS, HEADERS
 
 HERE = Path(__file__).resolve().parent
 _HEAD = '''"""Made by stubs.py from {headers}."""
@@ -117,7 +117,7 @@ def _python_type(kind: c_ast.Node) -> str:
 
 def main() -> None:
     """Write the stub beside the headers."""
-    (HERE / "_lib.pyi").write_text(stub((*HEADERS, *PAGETABLE_HEADERS)))
+    (HERE / "_lib.pyi").write_text(stub((*HEADERS, *BPF_HEADERS)))
 
 
 if __name__ == "__main__":

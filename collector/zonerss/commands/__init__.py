@@ -46,6 +46,7 @@ LATE_IMPORTS = {
     ("commands.serve", "serve.server"): 370,  # aiohttp, prometheus_client, bcrypt, PyYAML
     ("commands.export", "duckdb"): 98,
     ("kernel.roster", "kernel.events"): 5,
+    ("kernel.roster", "kernel.task_iterator"): 1,
     ("kernel.events", "pyroute2.netlink.connector"): 105,
     ("kernel.events", "pyroute2"): 240,  # where the former is not there
     ("snapshot", "flight"): 2,  # and threading

@@ -11,14 +11,14 @@ import errno
 import functools
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from zonerss._core import check, ffi, lib
 from zonerss.errors import CannotServe, KernelFormatError
 from zonerss.kernel.cgroupfs import MemoryHierarchy, cgroup_path, memory_domain
 from zonerss.kernel.roots import Roots
-from zonerss.plain import dataclass
+from zonerss.plain import dataclass, field
 from zonerss.records import Cause, Gap, Task
 from zonerss.units import PAGE_BYTES
 
@@ -40,10 +40,15 @@ class TaskList:
     tasks: tuple[Task, ...]
     gaps: tuple[Gap, ...]
     """Processes that could not be read."""
-    handle: core.task_list
-    """The core's own list; a walk asks it whether a process has moved."""
+    handle: core.task_list | None
+    """The core's own list, by which a walk sees whether a process has moved. None: they were listed by the kernel's
+    iterator, which is asked after the walk."""
     roots: Roots
     """Whose processes these are."""
+    mm_leaders: Mapping[int, int] = field(default_factory=dict)
+    """For each pid the lowest one that has the same address space, as far as the listing tells."""
+    cgroup_ids: Mapping[int, int] = field(default_factory=dict)
+    """The kernel's number of the cgroup that each pid was in, likewise."""
 
 
 def text_of(raw: bytes) -> str:
@@ -118,6 +123,18 @@ def _decode(roots: Roots, handle: core.task_list, hierarchy: MemoryHierarchy) ->
     return TaskList(tuple(tasks), tuple(gaps), handle, roots)
 
 
+def moved_since(before: Iterable[Task], now: Iterable[Task]) -> frozenset[int]:
+    """The processes of two listings that were in another cgroup the first time. Pure."""
+    was = {task.pid: task for task in before}
+    return frozenset(
+        task.pid
+        for task in now
+        if task.pid in was
+        and task.start_ticks == was[task.pid].start_ticks
+        and task.cgroup != was[task.pid].cgroup
+    )
+
+
 def gap_of_errno(pid: int, step: str, number: int) -> Gap:
     """The gap that an errno met at a process stands for."""
     if number in (errno.EACCES, errno.EPERM):
@@ -181,23 +198,25 @@ def shared_mm_leaders(listed: TaskList, our_pids: bool) -> dict[int, int]:
     """
     For each pid the lowest pid that has the same address space: itself for nearly all.
 
-    Only processes of the same virtual size and stack start are compared, by kcmp(2), which orders address spaces, so
-    that a few calls a process are enough. Threads are compared, those that the processes are walked through: a first
-    thread that has ended has no address space, as all that have ended. Where kcmp is not to be had, or a process has
-    left, it stands for itself.
+    What the listing tells is so. Of the others, only processes of the same virtual size and stack start are compared,
+    by kcmp(2), which orders address spaces, so that a few calls a process are enough. Threads are compared, those that
+    the processes are walked through: a first thread that has ended has no address space, as all that have ended. Where
+    kcmp is not to be had, or a process has left, it stands for itself.
 
     :param our_pids: the pids are those of our own namespace, by which kcmp goes; False: each stands for itself
     """
-    leaders = {task.pid: task.pid for task in listed.tasks}
-    if not our_pids:
+    leaders = {task.pid: listed.mm_leaders.get(task.pid, task.pid) for task in listed.tasks}
+    if not our_pids or len(listed.mm_leaders) == len(leaders):
         return leaders
     alike: dict[tuple[int, int], list[Task]] = {}
     for task in listed.tasks:
-        alike.setdefault((task.size_bytes, task.stack_start), []).append(task)
+        if leaders[task.pid] == task.pid:
+            alike.setdefault((task.size_bytes, task.stack_start), []).append(task)
+    merged: dict[int, int] = {}
     for group in alike.values():
-        if len(group) > 1:
-            leaders.update(_leaders_of(listed.roots, group))
-    return leaders
+        if len(group) > 1 and not all(task.pid in listed.mm_leaders for task in group):
+            merged.update(_leaders_of(listed.roots, group))
+    return {pid: merged.get(leader, leader) for pid, leader in leaders.items()}
 
 
 def _leaders_of(roots: Roots, group: Sequence[Task]) -> dict[int, int]:

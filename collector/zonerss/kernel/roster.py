@@ -1,31 +1,43 @@
-"""Who is there, snapshot after snapshot: all of /proc, or what the kernel's events have told since the last time.
+"""Who is there, snapshot after snapshot: by the kernel's iterator over tasks where that can be had and is worth loading
+(:mod:`zonerss.kernel.task_iterator`), or all of /proc, or what the kernel's events have told since the last time.
 
-A process is read anew for each snapshot (its cgroup, its size, its name may be others by now). What is saved is to
+A process is read anew for each snapshot (its cgroup, its size, its name may be others by now). What events save is to
 look for new ones: kernel threads, and all that /proc holds that is no process with memory of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from zonerss.errors import CannotServe
 from zonerss.kernel.cgroupfs import MemoryHierarchy
-from zonerss.kernel.proc import TaskList, pids, read_tasks, with_memory
+from zonerss.kernel.proc import TaskList, moved_since, pids, read_tasks, with_memory
 from zonerss.kernel.roots import Roots
+from zonerss.records import Cause, Gap
 
 if TYPE_CHECKING:
     from zonerss.kernel.events import ProcEvents
+    from zonerss.kernel.task_iterator import Later, TaskIterator
+
+
+WORTH_ITERATING = 500
+"""From so many processes on, kernel threads included, loading the iterator for a single listing is worth it."""
 
 
 class Roster:
     """The processes of one host."""
 
-    def __init__(self, roots: Roots, follow: bool = False) -> None:
-        """:param follow: listen to the kernel's events where they can be had"""
-        self._roots = roots
+    def __init__(self, roots: Roots, follow: bool = False, iterate_from: int | None = None) -> None:
+        """
+        :param follow: listen to the kernel's events where they can be had and are of use
+        :param iterate_from: how many processes there must be for the iterator to be loaded; None: it is not to be used
+        """
+        self._roots, self._iterate_from = roots, iterate_from
+        self._iterator: TaskIterator | None = None
         self._events: ProcEvents | None = None
+        self._load_iterator(0)
         self._known: frozenset[int] | None = None
         self._seen: frozenset[int] = frozenset()
         self.full_listings = 0
@@ -34,8 +46,12 @@ class Roster:
             self.follow()
 
     def follow(self) -> None:
-        """Listen to the kernel's events where they can be had: what is read after the next time is by them."""
-        if self._events:
+        """
+        Many listings will follow: load the iterator where it may be used. Else listen to the kernel's events where they
+        can be had: what is read after the next time is by them.
+        """
+        self._load_iterator(None)
+        if self._events or self._iterator:
             return
         from zonerss.kernel.events import ProcEvents
 
@@ -47,10 +63,18 @@ class Roster:
         """Whether the kernel's events are heard."""
         return self._events is not None
 
+    @property
+    def iterates(self) -> bool:
+        """Whether the kernel's iterator lists."""
+        return self._iterator is not None
+
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening, and unload the iterator."""
         if self._events:
             self._events.close()
+        if self._iterator:
+            self._iterator.close()
+            self._iterator = None
 
     def read(self, hierarchy: MemoryHierarchy, want_users: bool = False) -> TaskList:
         """
@@ -58,10 +82,15 @@ class Roster:
 
         :raises CannotServe: there is no /proc
         """
+        if self._iterator and (listed := self._iterated(hierarchy, want_users)):
+            return listed
         among = self._candidates()
         if among is None:
-            self.full_listings += 1
             self._seen = pids(self._roots)
+            self._load_iterator(len(self._seen))
+            if self._iterator and (listed := self._iterated(hierarchy, want_users)):
+                return listed
+            self.full_listings += 1
         listed = read_tasks(self._roots, hierarchy, want_users, among)
         # One that could not be read may be there nevertheless.
         found = frozenset(task.pid for task in listed.tasks) | frozenset(gap.pid for gap in listed.gaps)
@@ -71,11 +100,70 @@ class Roster:
         self._seen |= found
         return listed
 
+    def changed(self, hierarchy: MemoryHierarchy, listed: TaskList, walked: Collection[int]) -> list[Gap]:
+        """
+        What is otherwise than it was listed: processes that have begun since; and those that have moved, where the walk
+        has not looked for them itself.
+
+        :param listed: what :meth:`read` gave the last time
+        :param walked: pids of it
+        """
+        moved: Iterable[int] = ()
+        began: Iterable[int] | None = None
+        if not listed.handle:
+            later = self._later(hierarchy, listed, walked)
+            if later:
+                moved, began = sorted(later.moved), later.began
+            else:
+                before = [task for task in listed.tasks if task.pid in walked]
+                moved = moved_since(before, read_tasks(self._roots, hierarchy, among=walked).tasks)
+        return [
+            *(Gap(pid, "cgroup", Cause.MOVED) for pid in moved),
+            *(Gap(pid, "list", Cause.BEGAN) for pid in (self.appeared() if began is None else began)),
+        ]
+
     def appeared(self) -> Iterator[int]:
         """Processes that have begun since :meth:`read` began to look and are not in what it found."""
         heard = self._heard()
         new = (pids(self._roots) if heard is None else heard) - self._seen
         return with_memory(self._roots, new)
+
+    def _load_iterator(self, processes: int | None) -> None:
+        """Where it may be used and is worth it for so many processes; None: it is."""
+        if self._iterate_from is None or self._iterator:
+            return
+        if processes is not None and processes < self._iterate_from:
+            return
+        from zonerss.kernel.task_iterator import TaskIterator
+
+        try:
+            self._iterator = TaskIterator(self._roots)
+        except CannotServe:
+            self._iterate_from = None  # `zonerss check` tells why; not tried again at each snapshot
+
+    def _give_up_iterator(self) -> None:
+        if self._iterator:
+            self._iterator.close()
+        self._iterator = self._iterate_from = None
+
+    def _iterated(self, hierarchy: MemoryHierarchy, want_users: bool) -> TaskList | None:
+        """What the iterator lists; None: it cannot, and will not be asked again."""
+        if self._iterator and self._iterator.serves(hierarchy):
+            try:
+                listed = self._iterator.read(hierarchy, want_users)
+                self._seen = self._iterator.known
+                return listed
+            except OSError:
+                pass
+        self._give_up_iterator()
+        return None
+
+    def _later(self, hierarchy: MemoryHierarchy, listed: TaskList, walked: Collection[int]) -> Later | None:
+        try:
+            return self._iterator.later(hierarchy, listed, walked) if self._iterator else None
+        except OSError:
+            self._give_up_iterator()
+            return None
 
     def _candidates(self) -> frozenset[int] | None:
         heard = self._heard()

@@ -164,7 +164,7 @@ def _walk_once(
         request = ffi.new("struct walk_request *")
         request.census, request.jobs, request.count = census.handle, jobs, len(assigned)
         request.host, request.threads = opened, host.threads_for(sum(task.rss_pages for task, _ in assigned))
-        request.tasks = listed.handle if listed else ffi.NULL
+        request.tasks = listed.handle if listed and listed.handle else ffi.NULL
         request.apart = _APART[apart.by_class if apart else None]
         request.slices = slices or ffi.NULL
         try:  # from before it begins: a signal's handler may raise as soon as it has

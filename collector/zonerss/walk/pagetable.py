@@ -17,7 +17,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from zonerss._core import check, ffi, lib
-from zonerss.errors import CannotServe, KernelFormatError
+from zonerss.errors import CannotServe
+from zonerss.kernel.boot import boot_offset_ns
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.units import PAGE_BYTES
 from zonerss.walk.host import MOST_THREADS
@@ -36,8 +37,6 @@ PAGEMAP_NS_PER_PAGE = 15.0
 PAGETABLE_NS_PER_PAGE = 3.5
 
 _RAM_LINE = re.compile(r"^ *([0-9a-f]{1,16})-([0-9a-f]{1,16}) : System RAM(?: \(.*\))?$")
-
-_OFFSET = re.compile(rb"\s*\S+\s+(-?[0-9]{1,19})\s+([0-9]{1,9})\s*")
 
 
 class NotLoaded(CannotServe):
@@ -96,36 +95,6 @@ def parse_ram(text: str) -> list[tuple[int, int]]:
             if end > first:
                 ranges.append((first, end - first))
     return sorted(ranges)
-
-
-def boot_offset_ns(roots: Roots = HOST) -> int:
-    """
-    What /proc/PID/stat adds to a process's start time in our time namespace (time_namespaces(7), Linux 5.6).
-
-    0 where there are no time namespaces.
-    """
-    path = roots.proc / "self" / "timens_offsets"
-    try:
-        text = path.read_bytes()
-    except OSError:
-        return 0
-    return parse_boot_offset(text, str(path))
-
-
-def parse_boot_offset(text: bytes, path: str = "/proc/self/timens_offsets") -> int:
-    """
-    Nanoseconds of the boot clock's line; 0: there is none. Pure.
-
-    :raises KernelFormatError: its figures are none; gives path and line
-
-    Source: kernel/time/namespace.c proc_timens_show_offsets(); clocks are numbers before Linux 5.7.
-    """
-    for line in text.split(b"\n"):
-        if line.split()[:1] in ([b"boottime"], [b"7"]):
-            if not (match := _OFFSET.fullmatch(line)):
-                raise KernelFormatError(f"{path}: not a clock and its offset: {line!r}")
-            return int(match[1]) * 1_000_000_000 + int(match[2])
-    return 0
 
 
 class PageTableSource:

@@ -17,11 +17,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from zonerss._core import ffi, lib
-from zonerss.errors import ZonerssError
+from zonerss.errors import CannotServe, ZonerssError
 from zonerss.kernel.cgroup_namespace import entry, spelled_from_below
 from zonerss.kernel.cgroupfs import find_memory_hierarchy
 from zonerss.kernel.namespaces import shows_whole_host
 from zonerss.kernel.roots import HOST, Roots
+from zonerss.kernel.task_iterator import TaskIterator
 from zonerss.records.facts import Fact, Probe
 from zonerss.units import PAGE_BYTES
 from zonerss.walk.pagetable import STAGES, NotLoaded, PageTableSource
@@ -182,7 +183,19 @@ def probe_pagetable(roots: Roots = HOST, load: Callable[[Roots], PageTableSource
         )
         for index, stage in enumerate(STAGES)
     ]
-    return Probe("pagetable", failed is None, (*facts, *_bpf_facts(roots)))
+    return Probe("pagetable", failed is None, (*facts, *_bpf_facts(roots), _task_iterator(roots)))
+
+
+def _task_iterator(roots: Roots) -> Fact:
+    try:
+        TaskIterator(roots).close()
+    except CannotServe as err:
+        text, colon, fix = str(err).rpartition(": ")
+        said = text if colon else fix
+        return Fact(
+            "task_iterator", False, f"processes are listed through /proc only: {said}", fix if colon else ""
+        )
+    return Fact("task_iterator", True, "the kernel's iterator over tasks lists the processes")
 
 
 _STAGE_TEXTS = {

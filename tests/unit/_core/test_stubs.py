@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from zonerss._core import lib
-from zonerss._core.build import HEADERS, HERE, PAGETABLE_HEADERS
+from zonerss._core.build import BPF_HEADERS, HEADERS, HERE
 from zonerss._core.stubs import stub
 
 
 def test_the_stub_is_what_the_headers_say_now() -> None:
-    assert (HERE / "_lib.pyi").read_text() == stub((*HEADERS, *PAGETABLE_HEADERS)), (
+    assert (HERE / "_lib.pyi").read_text() == stub((*HEADERS, *BPF_HEADERS)), (
         "a header has changed: run python -m zonerss._core.stubs"
     )
 

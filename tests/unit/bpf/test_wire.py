@@ -1,4 +1,4 @@
-"""The two sides of bpf/pagetable.h: what C makes of it here, and what clang made of it for the kernel."""
+"""The two sides of bpf/pagetable.h and bpf/tasks.h: what C makes of them here, and what clang made for the kernel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from zonerss.walk.host import MOST_THREADS
 
 PROJECT = Path(__file__).resolve().parents[3]
-OBJECT = PROJECT / "bpf" / ".output" / "pagetable.bpf.o"
+PROGRAMS = ("pagetable", "tasks")
 STRUCTS = (
     "pagetable_copy",
     "pagetable_worker",
@@ -24,28 +24,34 @@ STRUCTS = (
     "pagetable_settings",
     "pagetable_reader",
     "pagetable_state",
+    "tasks_row",
 )
+NOT_IN_BTF = ("pagetable_copy", "tasks_row")
+"""Of these the programs only know pointers, or only the stack has them; their sizes are asserted there."""
 BPFTOOL = shutil.which("bpftool") or shutil.which("bpftool", path="/usr/sbin:/sbin")
 
 
 @pytest.fixture(scope="module")
 def wire() -> cffi.FFI:
     ffi = cffi.FFI()
-    ffi.cdef((PROJECT / "bpf" / "pagetable.h").read_text())
+    for name in PROGRAMS:
+        ffi.cdef((PROJECT / "bpf" / f"{name}.h").read_text())
     return ffi
 
 
 @pytest.fixture(scope="module")
 def built() -> dict[str, Any]:
     """The structs of the object's BTF, by name."""
-    if not OBJECT.exists() or not BPFTOOL:
+    found = PROJECT / "bpf" / ".output" / "pagetable.bpf.o"
+    if not found.exists() or not BPFTOOL:
         pytest.skip("the BPF object was not built, or there is no bpftool to read it")
-    told = subprocess.run([BPFTOOL, "-j", "btf", "dump", "file", OBJECT], capture_output=True, check=True)
+    told = subprocess.run([BPFTOOL, "-j", "btf", "dump", "file", found], capture_output=True, check=True)
     return {t["name"]: t for t in json.loads(told.stdout)["types"] if t["kind"] == "STRUCT"}
 
 
-def test_the_header_has_no_guards_and_no_includes() -> None:
-    assert not re.search(r"^\s*#", (PROJECT / "bpf" / "pagetable.h").read_text(), re.MULTILINE)
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_header_has_no_guards_and_no_includes(program: str) -> None:
+    assert not re.search(r"^\s*#", (PROJECT / "bpf" / f"{program}.h").read_text(), re.MULTILINE)
 
 
 def test_the_copy_is_as_small_as_it_says(wire: cffi.FFI) -> None:
@@ -62,8 +68,7 @@ def test_no_hidden_padding(wire: cffi.FFI, name: str) -> None:
     assert wire.sizeof(f"struct {name}") == end
 
 
-# Of a copy the program only knows pointers, so BTF does not hold it; its size is asserted in the program.
-@pytest.mark.parametrize("name", [name for name in STRUCTS if name != "pagetable_copy"])
+@pytest.mark.parametrize("name", [name for name in STRUCTS if name not in NOT_IN_BTF])
 def test_the_kernel_side_has_the_same_layout(wire: cffi.FFI, built: dict[str, Any], name: str) -> None:
     if name not in built:
         pytest.fail(f"struct {name} is not in the object")
@@ -99,8 +104,14 @@ def test_what_is_held_in_one_go_is_bounded(wire: cffi.FFI) -> None:
     assert wire.typeof("enum pagetable_limit").relements["PAGETABLE_BUFFER_BYTES"] <= 4 << 20
 
 
-def test_the_program_names_no_kernel_version_and_no_header_of_the_kernel() -> None:
-    source = (PROJECT / "bpf" / "pagetable.bpf.c").read_text()
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_program_names_no_kernel_version_and_no_header_of_the_kernel(program: str) -> None:
+    source = (PROJECT / "bpf" / f"{program}.bpf.c").read_text()
     assert "LINUX_VERSION_CODE" not in source
     included = set(re.findall(r"^#include [<\"](.*?)[>\"]", source, re.MULTILINE))
-    assert included == {"stdbool.h", "stdint.h", "bpf/bpf_helpers.h", "bpf/bpf_core_read.h", "pagetable.h"}
+    assert included == {"stdbool.h", "stdint.h", "bpf/bpf_helpers.h", "bpf/bpf_core_read.h", f"{program}.h"}
+
+
+def test_a_row_has_the_size_that_the_program_asserts(wire: cffi.FFI) -> None:
+    source = (PROJECT / "bpf" / "tasks.bpf.c").read_text()
+    assert f"sizeof(struct tasks_row) == {wire.sizeof('struct tasks_row')}" in source

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
 
@@ -10,15 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zonerss.errors import CannotServe, KernelFormatError
+from zonerss.errors import CannotServe
 from zonerss.kernel.roots import Roots
 from zonerss.walk import pagetable
 from zonerss.walk.pagetable import (
     STAGES,
     NotLoaded,
     PageTableSource,
-    boot_offset_ns,
-    parse_boot_offset,
     parse_ram,
     read_ram,
     worth_loading,
@@ -77,20 +74,6 @@ def test_no_iomem(roots: Roots) -> None:
         read_ram(roots)
 
 
-@pytest.mark.parametrize(
-    ("text", "offset_ns"),
-    [
-        ("monotonic           0         0\nboottime            0         0\n", 0),
-        ("monotonic           0         0\nboottime        86400 500000000\n", 86_400_500_000_000),
-        ("1 0 0\n7 -5 0\n", -5_000_000_000),
-        ("", 0),
-    ],
-)
-def test_time_namespace(roots: Roots, text: str, offset_ns: int) -> None:
-    (roots.proc / "self" / "timens_offsets").write_text(text)
-    assert boot_offset_ns(roots) == offset_ns
-
-
 ADDRESSES = st.integers(0, 2**64 - 1)
 
 
@@ -115,28 +98,6 @@ def test_any_text_is_ranges_of_frames(text: str) -> None:
         assert first >= 0
         assert count > 0
         assert first + count <= 2**52
-
-
-@given(st.integers(-(2**62), 2**62), st.integers(0, 999_999_999), st.sampled_from(["boottime", "7"]))
-def test_any_offset_is_read(seconds: int, ns: int, name: str) -> None:
-    text = f"monotonic           1         2\n{name:<10} {seconds:>10} {ns:>9}\n"
-    assert parse_boot_offset(text.encode()) == seconds * 1_000_000_000 + ns
-
-
-@given(st.binary() | st.text(st.sampled_from("boottime7 -019\t\n")).map(str.encode))
-def test_any_text_is_an_offset_or_refused(text: bytes) -> None:
-    with contextlib.suppress(KernelFormatError):
-        assert isinstance(parse_boot_offset(text), int)
-
-
-def test_an_offset_of_another_form_is_given_in_full(roots: Roots) -> None:
-    (roots.proc / "self" / "timens_offsets").write_text("boottime one 0\n")
-    with pytest.raises(KernelFormatError, match=r"timens_offsets: .*b'boottime one 0'"):
-        boot_offset_ns(roots)
-
-
-def test_no_time_namespaces(roots: Roots) -> None:
-    assert boot_offset_ns(roots) == 0
 
 
 def test_loading_is_worth_it_for_many_pages_or_many_looks() -> None:
