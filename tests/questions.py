@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from zonerss.answers.explain.account import account_of, pay_matrix
+from zonerss.answers.explain.account import Ledger, pay_matrix
 from zonerss.census.tree import tree_usage
 from zonerss.commands import files, share, whatif, zone
 from zonerss.snapshot import Observer
@@ -22,7 +22,7 @@ from zonerss.views.zone import document as zone_document
 
 def explained(observer: Observer, by: str, name: str) -> dict[str, Any]:
     snapshot = observer.take((by,), "mapped", (name,))
-    return chain_view.document(account_of(snapshot, snapshot.zones[0], snapshot.ask().payers()))
+    return chain_view.document(Ledger(snapshot, snapshot.ask().payers()).account(snapshot.zones[0]))
 
 
 def shared(observer: Observer, by: str) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from tests.unit.history.moments import Host, Process, member_order, moment
+from zonerss.census.usage import zones_usage
 from zonerss.history.keeper import Keeper
 from zonerss.history.moment import Moment
 from zonerss.plain import dataclass, replace
@@ -182,17 +183,38 @@ def _log(made: Made, processes: list[Process], part: float, dice: random.Random)
     return OpenFile("/var/log/app.log", (8, 1), 77, pid, 2 * size, size)
 
 
+def only_of(moment: Moment, names: Collection[str]) -> Moment:
+    """As of ``record --zone``: the frames of all, and the figures of some."""
+    kept = moment.snapshot
+    usages, total = zones_usage(kept.parts, kept.members, 0, lambda zone: None, names)
+    told = tuple(usage for usage in kept.zones if usage.zone in {one.zone for one in usages})
+    groupings = (replace(kept.groupings[0], zones=told), *kept.groupings[1:])
+    processes = tuple(process for process in kept.processes or () if process.zone in names)
+    return replace(
+        moment, snapshot=replace(kept, zones=told, total=total, groupings=groupings, processes=processes)
+    )
+
+
 def night(
-    path: Path, zones: tuple[Made, ...] = ZONES + HOSTILE_ZONES, count: int = 180, seed: int = 1
+    path: Path,
+    zones: tuple[Made, ...] = ZONES + HOSTILE_ZONES,
+    count: int = 180,
+    seed: int = 1,
+    only: Collection[str] = (),
 ) -> None:
-    """Six hours, with 70 minutes in which nothing was recorded."""
+    """
+    Six hours, with 70 minutes in which nothing was recorded.
+
+    :param only: figures of these zones only; empty: of all
+    """
     dice = random.Random(seed)
     span = 6 * 3600
     with Keeper(path) as keeper:
         for number in range(count):
             seconds = span * number / (count - 1)
             if not 0.7 < number / count < 0.9:
-                keeper.add(host_at(zones, seconds, number / (count - 1), dice))
+                found = host_at(zones, seconds, number / (count - 1), dice)
+                keeper.add(only_of(found, only) if only else found)
 
 
 def day(path: Path, zones: int = 1000, count: int = 240) -> None:

@@ -25,7 +25,7 @@ from tests.unit.cap.recorded import growing
 from tests.unit.cap.test_status import FORECAST, STATUS
 from zonerss.answers.autopsy import Autopsy, LastLook, autopsy
 from zonerss.answers.conditions import outcomes, parse_conditions
-from zonerss.answers.explain.chain import chain, payments, shares_of
+from zonerss.answers.explain.chain import chain, paid_frames, payments, shares_of
 from zonerss.answers.explain.difference import changed
 from zonerss.answers.explain.getvmusage import HowMapped
 from zonerss.answers.explain.machine import Check, MachineChain, Part
@@ -399,7 +399,7 @@ def path_of(inode: int) -> str:
 
 
 def account(bill: Bill | None, with_shares: bool = True, drift: Drift | None = None) -> Account:
-    shares = shares_of("web", BILLED, NAMES, path_of, lambda path: path.startswith("/web"))
+    shares = shares_of("web", paid_frames(BILLED, NAMES, path_of), lambda path: path.startswith("/web"))
     shares_or_none = shares if with_shares else None
     cgroups = {"db": "/db", ODD: f"/{ODD}", "web": "/web"}
     joined = chain(
@@ -475,7 +475,7 @@ def matrix() -> Matrix:
         Payer("(no cgroup that can be seen here, inode 9)", None, 12 * KIB, None, 0),
     )
     found = builders.snapshot(*(usage(name) for name in NAMES.values()), gaps=GAPS)
-    return Matrix(found, payments(BILLED, NAMES, path_of), paying)
+    return Matrix(found, payments(paid_frames(BILLED, NAMES, path_of)), paying)
 
 
 # ---- the machine -----------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from zonerss.answers.explain.account import account_of, facts_of
+from zonerss.answers.explain.account import Ledger, facts_of
 from zonerss.answers.explain.numbers import Number, everyones
 from zonerss.answers.explain.records import Account
 from zonerss.answers.share import Pair, pairs, pairs_among
@@ -15,7 +15,7 @@ from zonerss.census.kinds import Kind
 from zonerss.census.parts import NO_GROUP
 from zonerss.census.usage import one_of_each_mm, zone_names
 from zonerss.plain import dataclass
-from zonerss.records import ProcessUsage
+from zonerss.records import ProcessUsage, Usage
 from zonerss.snapshot import Snapshot
 from zonerss.units import PAGE_BYTES
 
@@ -36,7 +36,7 @@ class Portion:
 
     @property
     def bytes(self) -> int:
-        """All of it. The portions of all zones add up to the machine's rss."""
+        """All of it. The portions add up, with what zones that were not recorded share of them, to the rss of all."""
         return self.anon_bytes + self.file_bytes + self.shmem_bytes
 
 
@@ -46,7 +46,9 @@ class Closeup:
 
     snapshot: Snapshot
     portions: Sequence[Portion]
-    """Largest first."""
+    """Of the zones that were recorded, largest first."""
+    rest: Portion | None
+    """The share of zones that were not recorded in what these map; None: they share nothing with such zones."""
     accounts: Mapping[str, Account]
     """The chain of each zone that was asked for."""
     numbers: Mapping[str, Sequence[Number]]
@@ -59,6 +61,16 @@ class Closeup:
     """The pairs of all zones that share most."""
     pair_count: int
     """How many pairs share anything."""
+
+
+def elsewhere_bytes(total: Usage) -> int | None:
+    """
+    The share of zones that were not recorded in what those map that were; 0 where all of them were.
+
+    :param total: all that were recorded together
+    """
+    proportional = total.proportional_bytes
+    return None if proportional is None else max(total.rss_bytes - proportional, 0)
 
 
 def closeup(snapshot: Snapshot, wanted: Collection[str]) -> Closeup:
@@ -75,10 +87,11 @@ def closeup(snapshot: Snapshot, wanted: Collection[str]) -> Closeup:
     heat_zones = [usage.zone for usage in sharing[:HEAT_ZONES]]
     most, count = pairs(snapshot.parts, names, MOST_PAIRS)
     accounts = _accounts(snapshot, set(wanted))
-    of_zone = _address_spaces(snapshot)
+    of_zone, portions = _address_spaces(snapshot), _portions(snapshot)
     return Closeup(
         snapshot,
-        _portions(snapshot),
+        portions,
+        _rest(snapshot, portions),
         accounts,
         {name: everyones(facts_of(account, of_zone.get(name, ()))) for name, account in accounts.items()},
         heat_zones,
@@ -89,10 +102,8 @@ def closeup(snapshot: Snapshot, wanted: Collection[str]) -> Closeup:
 
 
 def _accounts(snapshot: Snapshot, wanted: Collection[str]) -> dict[str, Account]:
-    billed = snapshot.ask().payers()
-    return {
-        usage.zone: account_of(snapshot, usage, billed) for usage in snapshot.zones if usage.zone in wanted
-    }
+    ledger = Ledger(snapshot, snapshot.ask().payers())
+    return {usage.zone: ledger.account(usage) for usage in snapshot.zones if usage.zone in wanted}
 
 
 def _address_spaces(snapshot: Snapshot) -> dict[str, list[ProcessUsage]]:
@@ -112,10 +123,21 @@ def _portions(snapshot: Snapshot) -> list[Portion]:
         group_of[member.owner] = number.setdefault(member.zones[0].name, len(number))
     sums = snapshot.parts.project(group_of, len(number)).sums()
     found = [
-        Portion(name, *(round(sums[group].proportional[kind] * PAGE_BYTES) for kind in _KINDS))
-        for name, group in number.items()
+        Portion(
+            usage.zone, *(round(sums[number[usage.zone]].proportional[kind] * PAGE_BYTES) for kind in _KINDS)
+        )
+        for usage in snapshot.zones
     ]
     return sorted(found, key=lambda portion: (-portion.bytes, portion.zone))
+
+
+def _rest(snapshot: Snapshot, portions: Sequence[Portion]) -> Portion | None:
+    if not elsewhere_bytes(snapshot.total):
+        return None
+    total = snapshot.total
+    whole = total.anon_bytes, total.file_bytes, total.shmem_bytes
+    told = zip(*((one.anon_bytes, one.file_bytes, one.shmem_bytes) for one in portions), strict=True)
+    return Portion("", *(max(all_ - sum(part), 0) for all_, part in zip(whole, told, strict=True)))
 
 
 _KINDS = (Kind.ANON, Kind.FILE, Kind.SHMEM)

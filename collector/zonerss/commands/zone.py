@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from zonerss.answers.explain.account import account_of
+from zonerss.answers.explain.account import Ledger
 from zonerss.answers.files import FileUsage, files_usage
 from zonerss.answers.mapcounts import zones_mapcounts
 from zonerss.answers.zone import Page, shared_with
@@ -22,7 +22,6 @@ from zonerss.commands.watching import add_watch_options, growth_of, put, rounds
 from zonerss.errors import CannotServe, NotKept, UnknownZone, UsageError
 from zonerss.plain import dataclass, replace
 from zonerss.records import Gap, Usage
-from zonerss.records.bills import Billed
 from zonerss.records.files import Holdings
 from zonerss.snapshot import Observer, Session, Snapshot
 from zonerss.views.terminal import here
@@ -213,7 +212,8 @@ def pages_of(
         holdings, gaps = evidence.holdings()
     except NotKept:
         holdings, gaps = None, ()
-    found, counted = _Found(snapshot, evidence.payers(), holdings, gaps), evidence.mapcounts()
+    ledger = Ledger(snapshot, evidence.payers())
+    found, counted = _Found(snapshot, ledger, holdings, gaps), evidence.mapcounts()
     mapcounts = {} if counted is None else zones_mapcounts(counted, snapshot.members)
     pages = [_page(found, usage, growth, arguments_of) for usage in usages]
     if watched is not None:
@@ -262,7 +262,8 @@ class _Found:
     """A snapshot, and what was asked of its evidence."""
 
     snapshot: Snapshot
-    billed: Sequence[Billed] | None
+    ledger: Ledger
+    """Of all its zones."""
     holdings: Holdings | None
     """None: not kept."""
     gaps: tuple[Gap, ...]
@@ -270,7 +271,7 @@ class _Found:
 
 def _page(found: _Found, usage: Usage, growth: Growth | None, arguments_of: int | None) -> Page:
     snapshot = found.snapshot
-    account = account_of(snapshot, usage, found.billed)
+    account = found.ledger.account(usage)
     task_of = {member.task.pid: member.task for member in snapshot.members}
     processes = [process for process in snapshot.processes or () if process.zone == usage.zone]
     return Page(

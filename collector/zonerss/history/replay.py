@@ -18,7 +18,7 @@ from zonerss.history.moment import MOST_FILES, MUCH_BYTES, Moment
 from zonerss.history.recording import Recording
 from zonerss.history.regroup import Regrouped
 from zonerss.kernel.patience import PATIENCE_SECONDS
-from zonerss.plain import dataclass, replace
+from zonerss.plain import dataclass, field, replace
 from zonerss.records import CONTROLS, Gap, Grouping, Names, ProcessUsage, Task, Usage, Zone
 from zonerss.records.files import OpenFiles
 from zonerss.snapshot import Asked, Observer, Past, Snapshot
@@ -215,6 +215,8 @@ class Kept:
     """Its parts as the snapshot has them."""
     members: tuple[Member, ...]
     """Of the snapshot."""
+    _below: dict[str, set[int]] = field(default_factory=dict, repr=False, compare=False)
+    """The processes of each cgroup and of all below it, once somebody has asked."""
 
     @property
     def names(self) -> Names:
@@ -304,10 +306,13 @@ class Kept:
 
     def cgroup_processes(self, cgroup: str, without: Collection[str] = ()) -> frozenset[int]:
         """Those that were walked: the moment is one look."""
-        return frozenset(
-            member.task.pid
-            for member in self.members
-            if cgroup in (line := ancestors(member.task.cgroup)) and not any(path in line for path in without)
+        if not self._below:
+            for member in self.members:
+                for path in ancestors(member.task.cgroup):
+                    self._below.setdefault(path, set()).add(member.task.pid)
+        nobody: set[int] = set()
+        return frozenset(self._below.get(cgroup, nobody)).difference(
+            *(self._below.get(path, nobody) for path in without)
         )
 
     def command_lines(

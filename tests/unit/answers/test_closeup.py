@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
-from tests.browser.recordings import ZONES, night
+from tests.browser.recordings import ZONES, day, night
 
 from zonerss.answers import closeup as module
 from zonerss.answers.closeup import Closeup, closeup
-from zonerss.answers.explain.account import explain_zone
+from zonerss.answers.explain import account as account_module
+from zonerss.answers.explain.account import Ledger, explain_zone
 from zonerss.answers.share import zone_pairs
+from zonerss.history import replay
 from zonerss.history.recording import Recording
 from zonerss.history.replay import PastSession
 
@@ -67,3 +73,37 @@ def test_only_those_that_share_most_are_set_against_each_other(
     assert len(some.heat_zones) == 3
     assert {zone for pair in some.heat for zone in pair.zones} == set(some.heat_zones)
     assert set(some.accounts) == {"web"}
+
+
+def test_a_ledger_tells_of_each_zone_what_explain_tells_of_it(session: PastSession) -> None:
+    """Payers and nested zones are looked up once: as if each zone were looked up alone."""
+    snapshot = session.take("zone", processes=True, controls=True)
+    paid = snapshot.ask().payers()
+    ledger = Ledger(snapshot, paid)
+    for usage in snapshot.zones:
+        assert ledger.account(usage) == Ledger(snapshot, paid).account(usage)
+
+
+def test_the_cost_of_a_closeup_grows_with_its_zones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted, not timed: how often a row of payers is looked at, and a path taken apart."""
+    looks = Counter[str]()
+    for module_, name in ((account_module, "path_of"), (account_module, "ancestors"), (replay, "ancestors")):
+        monkeypatch.setattr(module_, name, _counted(getattr(module_, name), looks))
+    costs = []
+    for zones in (20, 200):
+        path = tmp_path / f"{zones}.zrec"
+        day(path, zones, 1)
+        with Recording(path) as recording:
+            snapshot = PastSession(recording).take("zone", processes=True, controls=True)
+            looks.clear()
+            closeup(snapshot, [usage.zone for usage in snapshot.zones])
+        costs.append(looks.total())
+    assert costs[1] <= 11 * costs[0]
+
+
+def _counted(function: Callable[..., object], looks: Counter[str]) -> Callable[..., object]:
+    def wrapper(*args: object) -> object:
+        looks[function.__name__] += 1
+        return function(*args)
+
+    return wrapper

@@ -17,13 +17,17 @@ all of it is read again, up to three times; what changed in the last attempt is 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 from zonerss.answers.explain.bills import less, pays
 from zonerss.answers.explain.chain import (
+    Paid,
     Shares,
     chain,
     charged_frames,
+    paid_frames,
     payments,
     residual_bound,
     shares_of,
@@ -48,7 +52,7 @@ from zonerss.records import Cause, ProcessUsage, Usage, Zone
 from zonerss.records.bills import Bill, Billed
 from zonerss.records.files import MappedFile, OpenFiles
 from zonerss.snapshot import Observer, Snapshot
-from zonerss.zones.paths import nested
+from zonerss.zones.paths import ancestors, nested
 
 ATTEMPTS = 3
 COUNTERS_SECONDS = 1.1
@@ -102,7 +106,7 @@ def _explained(session: Observer, name: str, by: str, processes: bool) -> tuple[
         snapshot = session.take((by,), "mapped", (name,), processes=processes)
         if not snapshot.zones:
             raise UnknownZone(f"the processes of the zone {name!r} left before they were walked", name)
-        account = account_of(snapshot, snapshot.zones[0], snapshot.ask().payers(), attempt)
+        account = Ledger(snapshot, snapshot.ask().payers()).account(snapshot.zones[0], attempt)
         moved = account.drift is not None and account.drift.processes_changed
         if snapshot.past or attempt == ATTEMPTS or (not moved and account.chain.holds is not False):
             return account, snapshot
@@ -112,52 +116,130 @@ def _explained(session: Observer, name: str, by: str, processes: bool) -> tuple[
     raise AssertionError("the last attempt returns")
 
 
-def account_of(
-    snapshot: Snapshot, usage: Usage, billed: Sequence[Billed] | None, attempt: int = 1
-) -> Account:
+class Ledger:
     """
-    The chain of a zone of a snapshot, with its bill as its evidence has it.
+    What the accounts of all zones of a snapshot have in common, found once: a thousand accounts cost as much as a
+    thousand rows, not as a thousand times all of them.
+    """
 
-    :param usage: the zone, of the first grouping
-    :param billed: the payers of the snapshot's frames
-    """
-    evidence = snapshot.ask()
-    zones = tuple(dict.fromkeys(member.zones[0] for member in snapshot.members))
-    zone = next(
-        zone for zone in zones if zone.name == usage.zone
-    )  # the name may have been given as it is shown
-    below = nested(zones).get(zone, ())
-    cgroup_bill = whole_bill(evidence, zone)
-    bill = None if cgroup_bill is None else _own_bill(evidence, cgroup_bill, below)
-    shares, cgroups = None, 1
-    if billed is not None:
-        inodes = evidence.cgroups()
-        own = {path for path in inodes.values() if zone.cgroup and pays(path, zone.cgroup, below)}
-        shares, cgroups = _shares(snapshot, zone, billed, inodes, own.__contains__), len(own)
-    joined = chain(
-        zone.name,
-        zone.cgroup,
-        usage.processes,
-        usage.process_rss_bytes,
-        usage.rss_bytes,
-        shares,
-        bill,
-        residual_bound(evidence.processors, cgroups + (bill.dying or 0 if bill else 0)),
-        {other.name: other.cgroup for other in zones},
-    )
-    drift = None if bill is None else _drift(snapshot, zone, below, evidence, bill, usage)
-    return Account(
-        snapshot.without_evidence(),
-        zone,
-        usage,
-        joined,
-        bill,
-        shares,
-        drift,
-        attempt,
-        cgroup_bill,
-        tuple(other.name for other in zones if other.cgroup in below),
-    )
+    def __init__(self, snapshot: Snapshot, billed: Sequence[Billed] | None) -> None:
+        """
+        :param snapshot: with its evidence
+        :param billed: the payers of its frames; None: they are not told
+        """
+        self._snapshot, self._billed, self._evidence = snapshot, billed, snapshot.ask()
+        self._bare = snapshot.without_evidence()
+        zones = tuple(dict.fromkeys(member.zones[0] for member in snapshot.members))
+        self._zones = {zone.name: zone for zone in zones}
+        self._cgroup_of = {zone.name: zone.cgroup for zone in zones}
+        self._below = nested(zones)
+
+    def account(self, usage: Usage, attempt: int = 1) -> Account:
+        """
+        The chain of a zone of the snapshot, with its bill as its evidence has it.
+
+        :param usage: the zone, of the first grouping
+        """
+        zone = self._zones[usage.zone]  # the name may have been given as it is shown
+        below = self._below.get(zone, ())
+        cgroup_bill = whole_bill(self._evidence, zone)
+        bill = None if cgroup_bill is None else _own_bill(self._evidence, cgroup_bill, below)
+        shares = None if self._billed is None else self._shares(zone)
+        cgroups = 1 if shares is None or zone.cgroup is None else self._cgroups_that_pay[zone.cgroup]
+        joined = chain(
+            zone.name,
+            zone.cgroup,
+            usage.processes,
+            usage.process_rss_bytes,
+            usage.rss_bytes,
+            shares,
+            bill,
+            residual_bound(self._evidence.processors, cgroups + (bill.dying or 0 if bill else 0)),
+            self._cgroup_of,
+        )
+        return Account(
+            self._bare,
+            zone,
+            usage,
+            joined,
+            bill,
+            shares,
+            None if bill is None else self._drift(zone, below, bill, usage),
+            attempt,
+            cgroup_bill,
+            tuple(name for path in below for name in self._zones_at[path]),
+        )
+
+    def _shares(self, zone: Zone) -> Shares:
+        return shares_of(
+            zone.name,
+            self._paid.get(zone.name, ()),
+            lambda path: zone.cgroup is not None and self._payers.get(path) == zone.cgroup,
+        )
+
+    def _drift(self, zone: Zone, below: Sequence[str], bill: Bill, usage: Usage) -> Drift:
+        walked, unreadable = self._walked[zone], self._unreadable
+        there = self._evidence.cgroup_processes(zone.cgroup or "/", below) - unreadable
+        return Drift(
+            came=tuple(sorted(there - walked)),
+            left=tuple(sorted(walked - there)),
+            charged_bytes=(bill.charged_bytes or 0) - (usage.charged_bytes or 0),
+        )
+
+    @cached_property
+    def _inodes(self) -> Mapping[int, str]:
+        return self._evidence.cgroups()
+
+    @cached_property
+    def _payers(self) -> dict[str, str]:
+        """
+        Of each cgroup that of the zone on whose bill it is, the nearest from it up; as :func:`pays` tells.
+
+        Cgroups that are on nobody's bill are missing.
+        """
+        found = {}
+        for path in set(self._inodes.values()):
+            nearest = next((above for above in reversed(ancestors(path)) if above in self._zones_at), None)
+            if nearest is not None:
+                found[path] = nearest
+        return found
+
+    @cached_property
+    def _cgroups_that_pay(self) -> Counter[str]:
+        """How many cgroups are on the bill of each."""
+        return Counter(self._payers.values())
+
+    @cached_property
+    def _zones_at(self) -> dict[str, list[str]]:
+        """The names of the zones that are a cgroup, by its path."""
+        found: dict[str, list[str]] = {}
+        for name, path in self._cgroup_of.items():
+            if path is not None:
+                found.setdefault(path, []).append(name)
+        return found
+
+    @cached_property
+    def _paid(self) -> dict[str, list[Paid]]:
+        """Of each zone the frames that it maps or pays for."""
+        found: dict[str, list[Paid]] = {}
+        names = zone_names(self._snapshot.members)
+        for row in paid_frames(self._billed or (), names, lambda inode: path_of(self._inodes, inode)):
+            payer = None if row.path is None else self._payers.get(row.path)
+            for name in row.zones.union(() if payer is None else self._zones_at[payer]):
+                found.setdefault(name, []).append(row)
+        return found
+
+    @cached_property
+    def _walked(self) -> dict[Zone, set[int]]:
+        """The processes of each zone."""
+        found: dict[Zone, set[int]] = {}
+        for member in self._snapshot.members:
+            found.setdefault(member.zones[0], set()).add(member.task.pid)
+        return found
+
+    @cached_property
+    def _unreadable(self) -> set[int]:
+        return {gap.pid for gap in self._snapshot.gaps if gap.cause in (Cause.REFUSED, Cause.UNREADABLE)}
 
 
 def facts_of(account: Account, processes: Sequence[ProcessUsage], incore_bytes: int | None = None) -> Facts:
@@ -235,39 +317,9 @@ def _own_bill(evidence: Evidence, bill: Bill, below: Sequence[str]) -> Bill:
     return less(bill, (other for other in inner if other is not None))
 
 
-def _shares(
-    snapshot: Snapshot,
-    zone: Zone,
-    billed: Sequence[Billed],
-    inodes: Mapping[int, str],
-    is_own: Callable[[str], bool],
-) -> Shares:
-    return shares_of(
-        zone.name, billed, zone_names(snapshot.members), lambda inode: path_of(inodes, inode), is_own
-    )
-
-
 def path_of(inodes: Mapping[int, str], inode: int) -> str:
     """The path of the cgroup of an inode, or words in its place."""
     return inodes.get(inode, f"(no cgroup that can be seen here, inode {inode})")
-
-
-def _drift(
-    snapshot: Snapshot,
-    zone: Zone,
-    below: Sequence[str],
-    evidence: Evidence,
-    bill: Bill,
-    usage: Usage,
-) -> Drift:
-    walked = {member.task.pid for member in snapshot.members if member.zones[0] == zone}
-    unreadable = {gap.pid for gap in snapshot.gaps if gap.cause in (Cause.REFUSED, Cause.UNREADABLE)}
-    there = evidence.cgroup_processes(zone.cgroup or "/", below) - unreadable
-    return Drift(
-        came=tuple(sorted(there - walked)),
-        left=tuple(sorted(walked - there)),
-        charged_bytes=(bill.charged_bytes or 0) - (usage.charged_bytes or 0),
-    )
 
 
 def pay_matrix(session: Observer, by: str = "zone") -> Matrix | None:
@@ -278,7 +330,7 @@ def pay_matrix(session: Observer, by: str = "zone") -> Matrix | None:
     if billed is None:
         return None
     inodes = evidence.cgroups()
-    cells = payments(billed, zone_names(snapshot.members), lambda inode: path_of(inodes, inode))
+    cells = payments(paid_frames(billed, zone_names(snapshot.members), lambda inode: path_of(inodes, inode)))
     zones = tuple(dict.fromkeys(member.zones[0] for member in snapshot.members))
     payers = []
     for inode in {row.inode for row in billed}:

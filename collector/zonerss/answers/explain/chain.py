@@ -94,39 +94,60 @@ class Shares:
     """Of it: shared memory."""
 
 
-def shares_of(
-    zone: str,
-    billed: Iterable[Billed],
-    zone_of_owner: Mapping[int, str],
-    path_of: Callable[[int], str],
-    is_own: Callable[[str], bool],
-) -> Shares:
-    """
-    Sort all mapped frames by how they concern a zone.
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """Frames that the same zones map and the same cgroup is charged for."""
 
-    :param billed: all frames of a census by set and payer
+    zones: frozenset[str]
+    path: str | None
+    """Of the cgroup; None: they are charged to none."""
+    pages: tuple[int, ...]
+    """By kind."""
+
+
+def paid_frames(
+    billed: Iterable[Billed], zone_of_owner: Mapping[int, str], path_of: Callable[[int], str]
+) -> list[Paid]:
+    """
+    All frames of a census by zones and payer.
+
+    :param billed: the same by set of owners and payer
     :param zone_of_owner: the zone of each owner that has one
     :param path_of: what to call the cgroup of an inode, not 0
+    """
+    return [
+        Paid(
+            frozenset(zone_of_owner[owner] for owner in row.owners if owner in zone_of_owner),
+            path_of(row.inode) if row.inode else None,
+            tuple(row.pages),
+        )
+        for row in billed
+    ]
+
+
+def shares_of(zone: str, paid: Iterable[Paid], is_own: Callable[[str], bool]) -> Shares:
+    """
+    Sort mapped frames by how they concern a zone.
+
+    :param paid: all of a census, or at least those that the zone maps or pays for
     :param is_own: whether a cgroup's charges are on the zone's bill
     """
     to_others: Counter[str] = Counter()
     only_others: dict[tuple[str, ...], int] = defaultdict(int)
     nobody = anon = files = shmem = 0
-    for row in billed:
+    for row in paid:
         size = pages_to_bytes(rss_of(row.pages))
-        zones = {zone_of_owner[owner] for owner in row.owners if owner in zone_of_owner}
-        path = path_of(row.inode) if row.inode else None
-        if path is not None and is_own(path):
+        if row.path is not None and is_own(row.path):
             anon += pages_to_bytes(row.pages[Kind.ANON])
             files += pages_to_bytes(row.pages[Kind.FILE] + row.pages[Kind.SHMEM])
             shmem += pages_to_bytes(row.pages[Kind.SHMEM])
-            if zone not in zones and size:
-                only_others[tuple(sorted(zones))] += size
-        elif zone in zones and size:
-            if path is None:
+            if zone not in row.zones and size:
+                only_others[tuple(sorted(row.zones))] += size
+        elif zone in row.zones and size:
+            if row.path is None:
                 nobody += size
             else:
-                to_others[path] += size
+                to_others[row.path] += size
     return Shares(dict(to_others), nobody, dict(only_others), anon, files, shmem)
 
 
@@ -239,21 +260,17 @@ class Payment:
     """Of it: mapped by no other zone."""
 
 
-def payments(
-    billed: Iterable[Billed], zone_of_owner: Mapping[int, str], path_of: Callable[[int], str]
-) -> tuple[Payment, ...]:
-    """The matrix of zones and payers, by zone and then largest first; parameters as for :func:`shares_of`."""
+def payments(paid: Iterable[Paid]) -> tuple[Payment, ...]:
+    """The matrix of zones and payers, by zone and then largest first."""
     sizes: Counter[tuple[str, str | None]] = Counter()
     exclusive: Counter[tuple[str, str | None]] = Counter()
-    for row in billed:
+    for row in paid:
         size = pages_to_bytes(rss_of(row.pages))
         if not size:
             continue
-        zones = {zone_of_owner[owner] for owner in row.owners if owner in zone_of_owner}
-        path = path_of(row.inode) if row.inode else None
-        for zone in zones:
-            sizes[zone, path] += size
-            exclusive[zone, path] += size if len(zones) == 1 else 0
+        for zone in row.zones:
+            sizes[zone, row.path] += size
+            exclusive[zone, row.path] += size if len(row.zones) == 1 else 0
     found = [Payment(zone, path, size, exclusive[zone, path]) for (zone, path), size in sizes.items()]
     return tuple(sorted(found, key=lambda p: (p.zone, -p.bytes, p.cgroup or "")))
 

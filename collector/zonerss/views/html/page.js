@@ -30,9 +30,43 @@
     }
   };
 
-  // Times are shown as the tables have them, by the clock of who made the page.
-  const times = unpacked(data.times).map((second) => 1000 * (second + data.offset));
-  const clock = (ms, seconds) => new Date(ms).toISOString().slice(0, seconds ? 19 : 16).replace("T", " ");
+  // Times are shown as the tables have them, by the clock of who made the page, which may be put on or back meanwhile.
+  const times = unpacked(data.times).map((second) => 1000 * second);
+  const offsetAt = (ms) => {
+    const later = data.offsets.findIndex(([from]) => 1000 * from > ms);
+    return data.offsets.at(later < 0 ? -1 : Math.max(later - 1, 0))[1];
+  };
+  const local = (ms) => new Date(ms + 1000 * offsetAt(ms)).toISOString();
+  const clock = (ms) => {
+    const minutes = Math.abs(offsetAt(ms)) / 60;
+    const two = (number) => String(Math.floor(number)).padStart(2, "0");
+    return `${local(ms).slice(0, 19).replace("T", " ")} ${offsetAt(ms) < 0 ? "-" : "+"}${two(minutes / 60)}${two(minutes % 60)}`;
+  };
+
+  // The marks of a time axis: whole steps of local time, so many at the most, and what stands below each.
+  const MINUTE = 60, HOUR = 3600, DAY = 86400;
+  const STEPS = [
+    1, 2, 5, 10, 15, 30, MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE,
+    HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 14 * DAY, 28 * DAY, 91 * DAY, 364 * DAY,
+  ];
+  const marks = (first, last, most) => {
+    const step = STEPS.find((seconds) => (last - first) / 1000 / seconds <= most) || STEPS.at(-1);
+    const found = [];
+    data.offsets.forEach(([from, offset], at) => {
+      const begin = at ? 1000 * from : first;
+      const end = at + 1 < data.offsets.length ? 1000 * data.offsets[at + 1][0] : last + 1;
+      let second = Math.ceil((begin / 1000 + offset) / step) * step - offset;
+      for (; 1000 * second < end && 1000 * second <= last; second += step) {
+        if (1000 * second >= first) found.push(1000 * second);
+      }
+    });
+    const word = (ms) => {
+      const text = local(ms);
+      if (step >= DAY || text.slice(11, 19) === "00:00:00") return text.slice(step >= 364 * DAY ? 0 : 5, 10);
+      return text.slice(11, step < MINUTE ? 19 : 16);
+    };
+    return { found, word };
+  };
 
   const shortened = (name, most) => {
     const chars = Array.from(name);
@@ -149,6 +183,7 @@
   const overTime = (series, labels, width, most, tips) => {
     const letters = width < 500 ? 18 : 30;
     const step = stepOf(most);
+    const { found, word } = marks(times[0], times.at(-1), width < 500 ? 4 : 8);
     const above = 10 + ROW * rowsOf(labels.map((label) => shortened(label, letters)), width);
     return {
       ...common(),
@@ -159,9 +194,10 @@
       grid: { top: above, left: 48, right: 12, bottom: 24, outerBoundsMode: "none" },
       xAxis: {
         type: "time", min: times[0], max: times[times.length - 1],
-        axisLine: { lineStyle: { color: colour("line") } }, axisTick: { lineStyle: { color: colour("line") } },
-        axisLabel: { color: colour("faint"), hideOverlap: true, fontSize: 11, alignMinLabel: "left", alignMaxLabel: "right" },
-        splitNumber: width < 500 ? 3 : 7,
+        axisLine: { lineStyle: { color: colour("line") } }, axisTick: { lineStyle: { color: colour("line") }, customValues: found },
+        axisLabel: {
+          color: colour("faint"), hideOverlap: true, fontSize: 11, customValues: found, formatter: word,
+        },
       },
       yAxis: {
         type: "value", min: 0, interval: step, max: step * Math.max(Math.ceil(most / step), 1),
@@ -174,7 +210,7 @@
         axisPointer: { type: "line", lineStyle: { color: colour("faint") }, animation: false },
         formatter: (hovered) => {
           const rows = tips(hovered.filter((one) => one.value[1] !== null && one.seriesId !== "band ±low"));
-          return tip(clock(hovered[0].value[0], true), rows);
+          return tip(clock(hovered[0].value[0]), rows);
         },
       }),
       series,
@@ -219,12 +255,12 @@
 
     layers: (width) => {
       const axis = broken(allLooks);
-      const names = data.layers.map(({ name }) => (name === null ? "all other zones" : name));
+      const names = data.layers.map(({ name }) => name);
       // names are unique among zones, but a zone may be called as the rest is
       const labels = names.map((name, at) => (names.indexOf(name) < at ? name + "\u200b" : name));
       const columns = data.layers.map(({ bytes }) => unpacked(bytes));
-      const series = data.layers.map(({ name }, at) =>
-        layer(labels[at], axis, columns[at], colour("zone-" + (name === null ? 11 : at)), "zones"));
+      const series = data.layers.map((one, at) =>
+        layer(labels[at], axis, columns[at], colour("zone-" + one.colour), "zones"));
       const most = highest(times.map((_, at) => columns.reduce((sum, column) => sum + column[at], 0)));
       if (series.length) series[0].markArea = holesDrawn();
       const tips = (hovered) => {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zonerss.answers.closeup import Closeup
+from zonerss.answers.closeup import Closeup, Portion
 from zonerss.answers.conditions import Held
 from zonerss.answers.marks import split_of
 from zonerss.answers.report import Compared, MachineLook, Report, ZoneReport
@@ -23,7 +23,7 @@ from zonerss.views.html.elements import (
     tag,
     text,
 )
-from zonerss.views.html.series import hole_times, layers
+from zonerss.views.html.series import UNRECORDED, Layer, hole_times, layers
 from zonerss.views.past import local_time
 from zonerss.views.report import condition_lines, is_told, met_text, pace_text, remarks, word
 from zonerss.views.run import seconds_text
@@ -48,6 +48,9 @@ MOST_VERDICTS = 20
 """So many are told before the charts, the fastest growth first; all of them in the sections of the zones."""
 _HEAD_COLUMNS = 20
 """Of the name of a zone at the head of a column."""
+
+
+_UNRECORDED = f"Only some zones were recorded. What {UNRECORDED} have of these pages is a part of its own."
 
 
 def section(called: str, *content: Markup) -> Markup:
@@ -235,9 +238,12 @@ def over_time(report: Report, in_bytes: bool) -> Markup:
         tag("h3", text("By zone, each page divided by the zones that map it")),
     ]
     if by_zone:
-        drawn.append(chart("layers", "The zones' shares of RSS over time, as a stack"))
+        drawn += [
+            paragraph(_UNRECORDED, class_="note") if by_zone[-1].label == UNRECORDED else NOTHING,
+            chart("layers", "The zones' shares of RSS over time, as a stack"),
+        ]
     else:
-        drawn.append(paragraph("Not known: only some zones were recorded.", class_="note"))
+        drawn.append(paragraph("Not known of one of the snapshots.", class_="note"))
     return section(
         "time",
         *drawn,
@@ -246,17 +252,15 @@ def over_time(report: Report, in_bytes: bool) -> Markup:
     )
 
 
-def _looks(
-    report: Report, by_zone: Sequence[tuple[ZoneReport | None, Sequence[int | None]]], in_bytes: bool
-) -> Markup:
+def _looks(report: Report, by_zone: Sequence[Layer], in_bytes: bool) -> Markup:
     size = sizes(in_bytes)
     heads = [
         Head("SNAPSHOT", True),
         *(Head(title) for title in ("RSS", "±", "ANON", "FILE", "SHMEM", "HUGETLB", "SWAP")),
         Head("GAPS", help="processes that came, left or could not be read meanwhile"),
-        *(_layer_head(zone) for zone, _ in by_zone),
+        *(_layer_head(layer) for layer in by_zone),
     ]
-    columns = [column for _, column in by_zone]
+    columns = [layer.column for layer in by_zone]
 
     def cells(number: int, look: MachineLook) -> list[Markup]:
         total = look.total
@@ -275,10 +279,10 @@ def _looks(
     return table("All zones at each snapshot; then the share of each zone", heads, rows)
 
 
-def _layer_head(zone: ZoneReport | None) -> Head:
-    if zone is None:
-        return Head("other zones")
-    whole = printable(zone.usage.zone)
+def _layer_head(layer: Layer) -> Head:
+    if layer.zone is None:
+        return Head(layer.label)
+    whole = printable(layer.zone.usage.zone)
     return Head(shorten(whole, _HEAD_COLUMNS), help=whole)
 
 
@@ -291,13 +295,14 @@ def where(closeup: Closeup | None, in_bytes: bool, limit: int | None) -> Markup:
         return NOTHING
     size = sizes(in_bytes)
     heads = [Head("ZONE", True), *(Head(title) for title in ("SHARE", "ANON", "FILE", "SHMEM"))]
-    rows = (
-        [
-            short_name(one.zone),
-            *(text(size(amount)) for amount in (one.bytes, one.anon_bytes, one.file_bytes, one.shmem_bytes)),
-        ]
-        for one in closeup.portions[:limit]
-    )
+
+    def cells(called: Markup, one: Portion) -> list[Markup]:
+        amounts = one.bytes, one.anon_bytes, one.file_bytes, one.shmem_bytes
+        return [called, *(text(size(amount)) for amount in amounts)]
+
+    rows = [cells(short_name(one.zone), one) for one in closeup.portions[:limit]]
+    if closeup.rest is not None:
+        rows.append(cells(text(UNRECORDED), closeup.rest))
     return section(
         "where",
         paragraph(
@@ -305,6 +310,7 @@ def where(closeup: Closeup | None, in_bytes: bool, limit: int | None) -> Markup:
             "the RSS of all zones.",
             class_="note",
         ),
+        NOTHING if closeup.rest is None else paragraph(_UNRECORDED, class_="note"),
         chart("treemap", "Each zone's share of RSS by kind, as areas"),
         details(
             text(f"Figures of {counted(len(closeup.portions), 'zone')}"),

@@ -6,20 +6,24 @@ column has null, and no line is drawn.
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from zonerss.answers.closeup import Closeup
+from zonerss.answers.closeup import Closeup, Portion, elsewhere_bytes
 from zonerss.answers.report import MachineLook, Report, ZoneReport
 from zonerss.answers.trend import evenly, holes
+from zonerss.plain import dataclass
 from zonerss.views.text import printable
 
 KINDS = ("anon", "file", "shmem", "hugetlb")
 """The layers of a zone: rss, and hugetlb pages beside it."""
 LAYERS = 11
 """So many zones have a layer of their own in the machine's chart."""
+OTHERS, UNRECORDED = "all other zones", "zones that were not recorded"
 _POINTS = 60_000
 """Of all zones together; so a page with a thousand of them can be opened."""
 _LEAST_POINTS = 60
@@ -36,7 +40,7 @@ def charts(report: Report, closeup: Closeup | None, zones: Sequence[ZoneReport])
     looks, chosen = report.looks, looks_of_zones(report, len(zones))
     return {
         "times": packed([round(look.began.timestamp()) for look in looks], 1),
-        "offset": _offset_seconds(looks[-1].began),
+        "offsets": offsets([look.began for look in looks]),
         "holes": holes(report.seconds),
         "machine": _machine(looks),
         "layers": _layers(report),
@@ -47,9 +51,26 @@ def charts(report: Report, closeup: Closeup | None, zones: Sequence[ZoneReport])
     }
 
 
-def _offset_seconds(when: datetime) -> int:
-    offset = when.astimezone().utcoffset()
-    return 0 if offset is None else round(offset.total_seconds())
+def offsets(moments: Sequence[datetime]) -> list[list[int]]:
+    """
+    By how many seconds local time is ahead of UTC: from when on, in seconds since 1970, and by how much.
+
+    :param moments: in the order of time
+    """
+    seconds = [math.floor(moment.timestamp()) for moment in moments]
+    found = [[seconds[0], _offset(seconds[0])]]
+    for before, after in pairwise(seconds):
+        ahead = _offset(after)
+        if ahead != found[-1][1]:
+            between = range(before, after + 1)
+            turned = bisect_left(between, True, key=lambda second: _offset(second) == ahead)
+            found.append([between[turned], ahead])
+    return found
+
+
+def _offset(second: int) -> int:
+    ahead = datetime.fromtimestamp(second, UTC).astimezone().utcoffset()
+    return 0 if ahead is None else round(ahead.total_seconds())
 
 
 def packed(figures: Figures, unit: int = _KIB) -> list[int | None]:
@@ -82,24 +103,40 @@ def _machine(looks: Sequence[MachineLook]) -> dict[str, Any]:
     )
 
 
-def layers(report: Report) -> list[tuple[ZoneReport | None, Figures]]:
-    """
-    What the machine's rss is made of: the portions of the largest zones, and of all others together (None).
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One of those that the machine's rss is made of."""
 
-    A zone that was not there had nothing. Empty where portions are not known, since only some zones were recorded.
+    zone: ZoneReport | None
+    """None: of several zones."""
+    label: str
+    column: Figures
+    """Bytes, one figure for each look of the machine."""
+
+
+def layers(report: Report) -> list[Layer]:
     """
-    totals = [look.total.rss_bytes for look in report.looks]
-    spread = {id(zone): column for zone in report.zones if (column := _spread(zone, len(totals))) is not None}
-    if len(spread) < len(report.zones):
+    The portions of the largest zones; of all others together; and of zones that were not recorded.
+
+    A zone that was not there had nothing. They add up to the rss of all. Empty where portions are not known.
+    """
+    spread = {
+        id(zone): column for zone in report.zones if (column := _spread(zone, len(report.looks))) is not None
+    }
+    elsewhere = [elsewhere_bytes(look.total) for look in report.looks]
+    if len(spread) < len(report.zones) or None in elsewhere:
         return []
     largest = sorted(report.zones, key=lambda zone: -sum(spread[id(zone)]))[:LAYERS]
     if len(report.zones) == LAYERS + 1:
         largest = list(report.zones)
-    found: list[tuple[ZoneReport | None, Figures]] = [(zone, spread[id(zone)]) for zone in largest]
+    found = [Layer(zone, _name(zone.usage.zone), spread[id(zone)]) for zone in largest]
     if len(largest) < len(report.zones):
         shown = [sum(column) for column in zip(*(spread[id(zone)] for zone in largest), strict=True)]
-        rest = [max(total - part, 0) for total, part in zip(totals, shown, strict=True)]
-        found.append((None, rest))
+        portions = [look.total.proportional_bytes or 0 for look in report.looks]
+        rest = [max(total - part, 0) for total, part in zip(portions, shown, strict=True)]
+        found.append(Layer(None, OTHERS, rest))
+    if any(elsewhere):
+        found.append(Layer(None, UNRECORDED, elsewhere))
     return found
 
 
@@ -114,9 +151,14 @@ def _spread(zone: ZoneReport, count: int) -> list[int] | None:
 
 
 def _layers(report: Report) -> list[dict[str, Any]]:
+    beside = {OTHERS: LAYERS, UNRECORDED: LAYERS + 1}
     return [
-        {"name": None if zone is None else _name(zone.usage.zone), "bytes": packed(column)}
-        for zone, column in layers(report)
+        {
+            "name": layer.label,
+            "colour": number if layer.zone else beside[layer.label],
+            "bytes": packed(layer.column),
+        }
+        for number, layer in enumerate(layers(report))
     ]
 
 
@@ -150,11 +192,9 @@ def _zone(zone: ZoneReport, looks: Sequence[int]) -> dict[str, Any]:
 
 
 def _treemap(closeup: Closeup) -> list[list[Any]]:
-    return [
-        [_name(portion.zone), *(_kib(portion.anon_bytes, portion.file_bytes, portion.shmem_bytes))]
-        for portion in closeup.portions
-        if portion.bytes
-    ]
+    return [[_name(portion.zone), *_sizes(portion)] for portion in closeup.portions if portion.bytes] + (
+        [] if closeup.rest is None else [[UNRECORDED, *_sizes(closeup.rest)]]
+    )
 
 
 def _heat(closeup: Closeup) -> dict[str, Any] | None:
@@ -163,6 +203,10 @@ def _heat(closeup: Closeup) -> dict[str, Any] | None:
     number = {zone: place for place, zone in enumerate(closeup.heat_zones)}
     cells = [[*(number[zone] for zone in pair.zones), *_kib(pair.bytes)] for pair in closeup.heat]
     return {"zones": [_name(zone) for zone in closeup.heat_zones], "pairs": cells}
+
+
+def _sizes(portion: Portion) -> Iterable[int]:
+    return _kib(portion.anon_bytes, portion.file_bytes, portion.shmem_bytes)
 
 
 def _kib(*sizes: int) -> Iterable[int]:

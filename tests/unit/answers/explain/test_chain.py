@@ -11,6 +11,7 @@ from zonerss.answers.explain.chain import (
     chain,
     charged_frames,
     kernel_steps,
+    paid_frames,
     payments,
     residual_bound,
     shares_of,
@@ -37,7 +38,8 @@ def path_of(inode: int) -> str:
 
 
 def shares(rows, zone="web"):
-    return shares_of(zone, rows, ZONES, path_of, lambda path: pays(path, f"/{zone}", ()))
+    paid = paid_frames(rows, ZONES, path_of)
+    return shares_of(zone, paid, lambda path: pays(path, f"/{zone}", ()))
 
 
 rows = st.lists(
@@ -81,7 +83,10 @@ def test_every_frame_of_the_zone_has_one_payer(found):
 def test_payments_of_a_zone_are_what_it_maps(found):
     for name, key in (("web", 0), ("db", 1)):
         mapped = sum(sum(row.pages[:3]) for row in found if key in row.owners) * PAGE_BYTES
-        assert sum(cell.bytes for cell in payments(found, ZONES, path_of) if cell.zone == name) == mapped
+        assert (
+            sum(cell.bytes for cell in payments(paid_frames(found, ZONES, path_of)) if cell.zone == name)
+            == mapped
+        )
 
 
 def test_frames_are_sorted_by_who_maps_and_who_pays():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from pathlib import Path
 
@@ -14,8 +16,9 @@ from tests.unit.answers.reports import MIB, look, recorded, zone
 from tests.unit.documents import watched
 
 from zonerss.answers.report import Reporter
-from zonerss.commands.report import read
+from zonerss.commands.report import _last, read
 from zonerss.views.html import series
+from zonerss.views.html.page import render
 from zonerss.views.html.series import charts, layers, looks_of_zones, packed
 
 
@@ -59,7 +62,7 @@ def test_a_zone_that_was_away_has_no_point_there() -> None:
     assert "at" not in drawn["a"]
     assert unpacked(drawn["b"]["at"]) == [0, 1, 5, 6, 7, 8]
     assert len(drawn["b"]["anon"]) == 6
-    shares = {one.usage.zone: column for one, column in layers(report) if one}
+    shares = {one.zone.usage.zone: one.column for one in layers(report) if one.zone}
     assert shares["b"] == [0 if 2 <= n < 5 else 9 * MIB for n in range(9)]
 
 
@@ -85,15 +88,13 @@ def test_the_layers_add_up_to_the_rss_of_all(tmp_path: Path, monkeypatch: pytest
     night(tmp_path / "a.zrec", ZONES, 12)
     report = read(str(tmp_path / "a.zrec"), "zone")
     found = layers(report)
-    assert [one and one.usage.zone for one, _ in found] == [
-        "workers",
-        "monitoring/prometheus-0/prometheus",
-        None,
-    ]
+    assert [one.label for one in found] == ["workers", "monitoring/prometheus-0/prometheus", series.OTHERS]
     totals = [one.total.rss_bytes for one in report.looks]
-    assert [sum(part or 0 for part in parts) for parts in zip(*(c for _, c in found), strict=True)] == totals
+    assert [
+        sum(part or 0 for part in parts) for parts in zip(*(one.column for one in found), strict=True)
+    ] == totals
     monkeypatch.undo()
-    columns = [column for one, column in layers(report) if one]
+    columns = [one.column for one in layers(report) if one.zone]
     assert len(columns) == len(report.zones)
     for at, total in enumerate(totals):
         assert abs(sum(column[at] or 0 for column in columns) - total) <= len(columns)
@@ -109,3 +110,51 @@ def test_of_many_zones_fewer_looks_are_drawn(monkeypatch: pytest.MonkeyPatch) ->
     found = charts(report, None, report.zones)
     assert unpacked(found["zone_looks"]) == chosen
     assert {len(one["anon"]) for one in found["zones"]} == {10}
+
+
+def test_what_zones_that_were_not_recorded_share_is_a_layer_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "a.zrec"
+    night(path, ZONES, 12, only=("api", "web"))
+    report = read(str(path), "zone")
+    assert {zone.usage.zone for zone in report.zones} == {"api", "web"}
+    found = layers(report)
+    assert [one.label for one in found] == ["api", "web", series.UNRECORDED]
+    totals = [one.total.rss_bytes for one in report.looks]
+    for parts, total in zip(zip(*(one.column for one in found), strict=True), totals, strict=True):
+        assert abs(sum(part or 0 for part in parts) - total) <= len(found)
+    last = _last(report, None)
+    assert last is not None
+    assert last.rest is not None
+    assert last.rest.bytes > MIB
+    drawn = charts(report, last, report.zones)
+    assert [one["colour"] for one in drawn["layers"]] == [0, 1, 12]
+    assert [one[0] for one in drawn["treemap"]] == ["api", "web", series.UNRECORDED]
+    areas = sum(sum(one[1:]) for one in drawn["treemap"])
+    assert abs(areas - totals[-1] // 1024) <= 9
+    page = render(report, last)
+    assert page.count("Only some zones were recorded. What zones that were not recorded have") == 2
+
+
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("berlin")
+def test_each_time_has_the_offset_of_its_own() -> None:
+    turned = datetime(2026, 10, 25, 1, tzinfo=UTC)
+    moments = [turned + timedelta(minutes=minutes) for minutes in (-100, -40, 20, 80)]
+    assert series.offsets(moments) == [
+        [round(moments[0].timestamp()), 7200],
+        [round(turned.timestamp()), 3600],
+    ]
+    assert series.offsets(moments[2:]) == [[round(moments[2].timestamp()), 3600]]
+    year = [turned + timedelta(days=days) for days in range(0, 400, 30)]
+    assert [ahead for _, ahead in series.offsets(year)] == [3600, 7200, 3600]
+    for moment in moments + year:
+        ahead = [ahead for second, ahead in series.offsets([*moments, *year]) if second <= moment.timestamp()]
+        assert timedelta(seconds=ahead[-1]) == moment.astimezone().utcoffset()
