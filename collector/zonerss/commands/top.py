@@ -393,8 +393,20 @@ class SessionCamera:
             self._session.close()
 
 
+class _Before(NamedTuple):
+    """A look before the one that is shown."""
+
+    session: PastSession
+    snapshot: Snapshot
+    """By the grouping that is shown, without its evidence."""
+
+
 class PastCamera(SessionCamera):
-    """Takes the snapshots of a recording that a player is at, each with the growth of those before it."""
+    """
+    Takes the snapshots of a recording that a player is at, each with the growth of those before it.
+
+    What it tells of a place follows from the looks until there, however one got there.
+    """
 
     def __init__(self, open_recording: Callable[[], Recording], player: Player, way: str, file: str) -> None:
         """
@@ -405,41 +417,43 @@ class PastCamera(SessionCamera):
         super().__init__(lambda: self._at(player.time), way)
         self._open_recording, self._player, self._file = open_recording, player, file
         self._recording: Recording | None = None
-        self._looks: dict[int, Snapshot | None] = {}
-        """Of the moments that were kept before, by their numbers, for their growth. None: damaged."""
-        self._watched_at: tuple[str, int] | None = None
-        """The zone whose page was shown last, and where the player was then."""
+        self._looks: dict[int, _Before | None] = {}
+        """Of the moments that were kept before, by their numbers. None: damaged."""
 
     def take(self, mode: Mode, zone: str | None) -> Look:
-        """The one that the player is at now."""
-        when = self._player.time
-        before = self._opened().before(when, LOOKS - 1)
+        """The one that the player is at now. It may go on meanwhile."""
+        now = self._at(self._player.time)
+        before = self._opened().before(now.moment.snapshot.began, LOOKS - 1)
         self._looks = {
             number: self._looks[number] if number in self._looks else self._look(number) for number in before
         }
-        self._growth, self._session, self._kept = Growth(), self._at(when), None
-        for look in filter(None, self._looks.values()):
-            self._growth.add(look)
+        self._growth, self._session, self._kept = Growth(), now, None
+        for look in self._looks_until(now):
+            self._growth.add(look.snapshot)
         return super().take(mode, zone)
 
+    def _looks_until(self, now: PastSession) -> list[_Before]:
+        """Those of the same boot; as :func:`zonerss.commands.past.looks_until`."""
+        found = (look for look in self._looks.values() if look is not None)
+        return [look for look in found if look.session.moment.boot_id == now.moment.boot_id]
+
     def _watched_until(self, zone: str) -> Watched:
-        """The same looks as those of its growth. What was watched one look ago is watched on."""
+        """The same looks as those of its growth, and no more, as :func:`zonerss.commands.zone.watched_of` has them."""
         from zonerss.history.replay import PastSession
 
-        before, self._watched_at = self._watched_at, (zone, self._player.at)
-        if before == (zone, self._player.at - 1):
-            return self._watched
-        watched = Watched()
-        for number in (number for number, look in self._looks.items() if look is not None):
+        watched = Watched(LOOKS)
+        assert isinstance(self._session, PastSession)
+        for look in self._looks_until(self._session):
             with contextlib.suppress(CannotServe):
-                note_past(watched, PastSession(self._opened(), number=number), self._way, [zone])
+                note_past(watched, look.session, self._way, [zone])
         return watched
 
-    def _look(self, number: int) -> Snapshot | None:
+    def _look(self, number: int) -> _Before | None:
         from zonerss.history.replay import PastSession
 
         try:
-            return PastSession(self._opened(), number=number).take(self._way).without_evidence()
+            session = PastSession(self._opened(), number=number, lean=True)
+            return _Before(session, session.take(self._way).without_evidence())
         except CannotServe:
             return None
 

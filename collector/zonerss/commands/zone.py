@@ -104,12 +104,14 @@ def watched_of(args: argparse.Namespace, way: str, names: Sequence[str]) -> Watc
         return None
     from zonerss.answers.watched import Watched
 
-    watched = Watched()
-    if args.recording is not None:
-        from zonerss.commands import past
+    if args.recording is None:
+        return Watched()
+    from zonerss.answers.growth import LOOKS
+    from zonerss.commands import past
 
-        for look in past.looks_before(args):
-            note_past(watched, look, way, names)
+    watched = Watched(LOOKS)
+    for look in past.looks_before(args):
+        note_past(watched, look, way, names)
     return watched
 
 

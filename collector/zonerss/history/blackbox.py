@@ -12,21 +12,22 @@ as much as it holds.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
 from zonerss.errors import CannotServe, StoreFull, StoreTooLarge
-from zonerss.history.keeper import Keeper
+from zonerss.history.keeper import MACHINE_KILLS, ZONE_KILLS, Keeper
 from zonerss.history.moment import Moment, take_moment
 from zonerss.history.ring import Ring, RingTooSmall
 from zonerss.kernel.killers import JournalKills, ProgramKill
-from zonerss.kernel.oom import MEMCG, KernelLog, KillReader, LoggedKill
+from zonerss.kernel.oom import KernelLog, KillReader, LoggedKill
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.plain import replace
-from zonerss.records.kills import PROGRAMS, BoxTally, Kill, ToldBy
+from zonerss.records.kills import MEMCG, PROGRAMS, BoxTally, Kill, ToldBy
 from zonerss.snapshot import Session
 
 if TYPE_CHECKING:
@@ -107,7 +108,12 @@ class Kills:
         if self._programs is not None:
             ended = [_placed(of_program(kill), latest) for kill in self._programs.read()]
             found = sorted((*found, *ended), key=lambda kill: kill.time)
-        return found[:MOST_KILLS], lost + max(len(found) - MOST_KILLS, 0)
+        told = shared_out(found)[:MOST_KILLS]
+        return told, lost + len(found) - len(told)
+
+    def trouble(self) -> str | None:
+        """A sentence about what cannot be had any more, once; None: there is none."""
+        return None if self._programs is None else self._programs.trouble()
 
     def _logged(self) -> list[LoggedKill]:
         return self._reader.kills(self._log.read()) if self._log else []
@@ -131,6 +137,18 @@ class Kills:
             kill = Kill(at, None, None, None, path, None, None, None, ToldBy.COUNTER)
             found += [_placed(kill, latest)] * kills
         return found
+
+
+def shared_out(kills: Sequence[Kill]) -> list[Kill]:
+    """The first of each zone, and of the whole machine, as many as are kept of one at once. Pure."""
+    seen: Counter[tuple[bool, str | None]] = Counter()
+    found = []
+    for kill in kills:
+        share = kill.is_of_machine, None if kill.is_of_machine else kill.zone
+        seen[share] += 1
+        if seen[share] <= (MACHINE_KILLS if kill.is_of_machine else ZONE_KILLS):
+            found.append(kill)
+    return found
 
 
 def of_program(kill: ProgramKill) -> Kill:
@@ -237,7 +255,7 @@ class BlackBox:
         """
         self._keeper, self._ring, self._kills, self._say = keeper, ring, kills, say
         self._latest: Moment | None = None
-        self._refused = ""
+        self._refused: Collection[str] = ()
         self.tally = BoxTally(ring.span_seconds, interval_seconds, ring_bytes=ring.size_bytes)
 
     def look(
@@ -282,25 +300,29 @@ class BlackBox:
         """
         kills, lost = self._kills.since_last(self._latest)
         self.tally.kills_lost += lost
+        if trouble := self._kills.trouble():
+            self._say(trouble)
         if not kills:
             return
-        refused = self._keep_looks()
+        left_out = self._keep_looks()
+        refused = {} if left_out is None else {str(left_out): None}
         named = set[str | None]()
         for kill in kills:
             try:
                 self._keeper.add_kill(kill)
             except StoreFull as err:
                 self.tally.kills_lost += 1
-                refused = err
+                refused[str(err)] = None
                 if kill.cgroup not in named:  # a storm of kills in one cgroup is one sentence
                     named.add(kill.cgroup)
                     self._say(kill_sentence(kill))
                 continue
             self.tally.kills += 1
             self._say(kill_sentence(kill))
-        if refused and str(refused) != self._refused:  # a storm of kills is one sentence
-            self._say(f"a kill is not kept, or not all that was before it: {refused}")
-        self._refused = str(refused or "")
+        for sentence in refused:
+            if sentence not in self._refused:  # and so is a storm that goes on
+                self._say(f"a kill is not kept, or not all that was before it: {sentence}")
+        self._refused = refused.keys()
 
     def _keep_looks(self) -> StoreFull | None:
         """What is in the ring; why not all of it, if so."""

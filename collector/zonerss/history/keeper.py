@@ -33,13 +33,15 @@ from zonerss.history.schema import (
 )
 from zonerss.kernel.keeping import Taken, hold_file
 from zonerss.kernel.safely import Unfit
-from zonerss.records.kills import Kill
+from zonerss.records.kills import MEMCG, Kill
 
 LEAST_BYTES = 1 << 20
 """How much --max-size must leave at the least."""
 SEGMENT_SNAPSHOTS = 64
-MOST_KILLS = 64
-"""In a segment, which is of 64 snapshots at the most."""
+ZONE_KILLS, MOST_KILLS = 16, 256
+"""Of one zone, and of all zones, in a segment, which is of 64 snapshots at the most."""
+MACHINE_KILLS = 32
+"""Beside these, of the whole machine."""
 MOST_WORDS = 8192
 """Characters of the kernel's words about a kill."""
 _FORGOTTEN_PART = 16
@@ -54,6 +56,8 @@ _STEADY_NS = 3600 * 1_000_000_000
 """So long the time of day must go on without being set before it counts for what earlier boots kept."""
 _SLACK_BYTES = 32 * PAGE_SIZE
 """Pages of the tables' trees that a snapshot changes besides its own."""
+_OF_ZONES = f"coalesce(reason, '{MEMCG}') = '{MEMCG}'"
+"""Of kills: those that want of memory of the whole machine is not told of, as of Kill.is_of_machine."""
 _ROW_BYTES = 64
 """Of a row besides its values."""
 _SHM_BYTES = 64 << 10
@@ -131,7 +135,8 @@ class Keeper:
         """
         Keep that a process was killed. It goes with the snapshots that were kept at that time.
 
-        Who is killed again and again must not take the place of snapshots: a segment has no more than MOST_KILLS.
+        Who is killed again and again must not take the place of snapshots, nor of others' kills: a segment has no more
+        than ZONE_KILLS of a zone, MOST_KILLS of all, and MACHINE_KILLS of the whole machine.
 
         :raises StoreFull: there is no room
         :raises TooManyKills: there are so many already
@@ -145,7 +150,7 @@ class Keeper:
         names = "time_ns, pid, command, zone, cgroup, limit_cgroup, limit_bytes, reason, told_by, words"
         size = _ROW_BYTES + sum(_bytes_of(value) for value in row)
         with self._sentences():
-            self._demand_few_kills(self._segment or self._last_segment())
+            self._demand_few_kills(self._segment or self._last_segment(), kill)
         try:
             with self._sentences():
                 self._shorten_log(size)
@@ -162,13 +167,22 @@ class Keeper:
             raise
         self._segment_bytes += size
 
-    def _demand_few_kills(self, segment: int) -> None:
-        asked = "SELECT count(*) FROM (SELECT 1 FROM kills WHERE segment = ? LIMIT ?)"
-        (count,) = self._connection.execute(asked, (segment, MOST_KILLS)).fetchone()
-        if count >= MOST_KILLS:
+    def _demand_few_kills(self, segment: int, kill: Kill) -> None:
+        if kill.is_of_machine:
+            self._demand_fewer(MACHINE_KILLS, "of the whole machine", segment, f"NOT {_OF_ZONES}")
+            return
+        whose = "of no zone that is known" if kill.zone is None else f"of {kill.zone}"
+        self._demand_fewer(ZONE_KILLS, whose, segment, f"{_OF_ZONES} AND zone IS ?", sql_text(kill.zone))
+        self._demand_fewer(MOST_KILLS, "of zones", segment, _OF_ZONES)
+
+    def _demand_fewer(self, most: int, whose: str, segment: int, chosen: str, *values: object) -> None:
+        """:raises TooManyKills: the segment has so many of these"""
+        asked = f"SELECT count(*) FROM kills WHERE segment = ? AND {chosen}"
+        (count,) = self._connection.execute(asked, (segment, *values)).fetchone()
+        if count >= most:
             raise TooManyKills(
-                f"{MOST_KILLS} kills of this time are in {self._path}: further ones are counted only, until the next "
-                "segment of the recording begins"
+                f"{most} kills {whose} of this time are in {self._path}: further ones of it are counted only, until "
+                "the next segment of the recording begins"
             )
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from zonerss.plain import dataclass, replace
+from zonerss.records.kills import MEMCG
 from zonerss.units import PAGE_BYTES
 
 _RECORD_BYTES = 8192
@@ -47,7 +48,7 @@ _KILLED = re.compile(
     re.DOTALL,
 )
 _NO_LIMIT_BYTES = (2**63 - 1) // PAGE_BYTES * PAGE_BYTES
-MEMCG, GLOBAL = "CONSTRAINT_MEMCG", "CONSTRAINT_NONE"
+GLOBAL = "CONSTRAINT_NONE"
 
 
 @dataclass(frozen=True, slots=True)

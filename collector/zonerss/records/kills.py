@@ -27,6 +27,10 @@ PROGRAMS = (ToldBy.EARLYOOM, ToldBy.OOMD)
 """That are programs, and not the kernel."""
 
 
+MEMCG = "CONSTRAINT_MEMCG"
+"""The kernel's word for a cgroup's limit."""
+
+
 @dataclass(slots=True)
 class BoxTally:
     """What a black box has done so far."""
@@ -72,3 +76,8 @@ class Kill:
     told_by: ToldBy
     words: str = ""
     """What the kernel's log said of it, line by line."""
+
+    @property
+    def is_of_machine(self) -> bool:
+        """Whether memory of the whole machine or of its nodes was wanting, as far as that was told."""
+        return self.constraint is not None and self.constraint != MEMCG

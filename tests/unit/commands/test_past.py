@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from tests.unit.fake_machine import PAGE, Frame, Machine, Process
 
+from zonerss.answers.growth import LOOKS
 from zonerss.census.kinds import Kind
 from zonerss.commands import main
 from zonerss.commands.top import PastCamera
@@ -368,6 +369,25 @@ def test_top_shows_the_moment_that_the_player_is_at_with_the_growth_until_then(
         assert page is not None
         assert any("Is it a leak? grows: +8.0M" in line for line in page(80)) == (at == 8)
     camera.close()
+
+
+def test_the_page_of_a_zone_is_the_same_however_one_got_there(recording: type[FakeRecording]) -> None:
+    """By all looks from the beginning, or at once; also where another one is shown before the camera is done."""
+    recording.kept = [moment_at(10 * n, 5 + MIB_PAGES * n) for n in range(1, LOOKS + 8)]
+    times = FakeRecording("f.zrec").times()
+    last = len(times) - 1
+
+    def page_after(*places: int) -> list[str]:
+        player = Player(times, 0)
+        camera = PastCamera(lambda: FakeRecording("f.zrec"), player, "zone", "f.zrec")  # type: ignore[arg-type,return-value]
+        for player.at in places:
+            page = camera.take(Mode.ZONE, "web.service").page
+        assert page is not None
+        return list(page(200))
+
+    found = page_after(*range(last - 10, last + 1))
+    assert found == page_after(last) == page_after(last - 1, 3, last)
+    assert any(f"Is it a leak? grows: +{LOOKS - 1}M" in line for line in found)
 
 
 # ---- explain --since -------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from zonerss.history.blackbox import (
     of_program,
     opening_sentences,
     risen,
+    shared_out,
 )
 from zonerss.history.keeper import Keeper
 from zonerss.history.moment import Moment
@@ -53,10 +54,14 @@ class Told:
     def __init__(self, *rounds: Sequence[Kill]) -> None:
         self._rounds = list(rounds)
         self.asked: list[Moment | None] = []
+        self.troubles: list[str | None] = []
 
     def since_last(self, latest: Moment | None) -> tuple[list[Kill], int]:
         self.asked.append(latest)
         return (list(self._rounds.pop(0)) if self._rounds else []), 0
+
+    def trouble(self) -> str | None:
+        return self.troubles.pop(0) if self.troubles else None
 
     def close(self) -> None:
         pass
@@ -204,8 +209,28 @@ def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_more_kills_than_are_kept_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     kills = bare(monkeypatch)
     kills.since_last(counted(0, 0))
-    found, lost = kills.since_last(counted(2, blackbox.MOST_KILLS + 5))
-    assert (len(found), lost) == (blackbox.MOST_KILLS, 5)
+    found, lost = kills.since_last(counted(2, blackbox.ZONE_KILLS + 5))
+    assert (len(found), lost) == (blackbox.ZONE_KILLS, 5)
+
+
+def test_a_storm_leaves_room_for_kills_of_others() -> None:
+    storm, other = [kill()] * 1000, replace(kill(), zone="other")
+    whole = replace(kill(), constraint="CONSTRAINT_NONE")
+    assert shared_out([*storm, other, *storm, whole]) == [*storm[: blackbox.ZONE_KILLS], other, whole]
+    assert shared_out([whole] * 1000) == [whole] * blackbox.MACHINE_KILLS
+
+
+def test_each_storm_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of them, look after look: not the last one only, and not again at each look."""
+    other = replace(kill(), zone="other", cgroup="/other")
+    rounds = [[kill(), other]] * (blackbox.ZONE_KILLS + 3)
+    with box_of(tmp_path / "a.zrec", Told([], *rounds), monkeypatch) as (box, _, said):
+        look(box, 1 + len(rounds))
+        assert (box.tally.kills, box.tally.kills_lost) == (2 * blackbox.ZONE_KILLS, 6)
+    refused = [line for line in said if line.startswith("a kill is not kept")]
+    assert len(refused) == 2
+    assert f"{blackbox.ZONE_KILLS} kills of zone-0000 of this time" in refused[0]
+    assert f"{blackbox.ZONE_KILLS} kills of other of this time" in refused[1]
 
 
 @pytest.mark.parametrize("late", [0, 1, 2, 3])
@@ -317,6 +342,14 @@ def test_what_was_before_a_kill_is_kept_and_a_second_kill_as_well(
     assert said == [kill_sentence(kill(7)), kill_sentence(kill(8))]
 
 
+def test_what_cannot_be_had_any_more_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Told()
+    told.troubles = [None, "journalctl has ended"]
+    with box_of(tmp_path / "a.zrec", told, monkeypatch) as (box, _, said):
+        look(box, 4)
+    assert said == ["journalctl has ended"]
+
+
 def test_where_there_is_no_room_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with box_of(tmp_path / "a.zrec", Told([], [kill(), kill(9)]), monkeypatch) as (box, keeper, said):
         look(box)
@@ -386,7 +419,7 @@ def test_programs_are_asked_beside_the_kernel(monkeypatch: pytest.MonkeyPatch) -
     asked = ProgramKill(0, "earlyoom", 411, "chrome", None, "sending SIGTERM to process 411")
     kills = Kills()
     kills.close()
-    told = SimpleNamespace(read=lambda: [asked], close=lambda: None)
+    told = SimpleNamespace(read=lambda: [asked], close=lambda: None, trouble=lambda: None)
     monkeypatch.setattr(kills, "_tracer", None)
     monkeypatch.setattr(kills, "_log", None)
     monkeypatch.setattr(kills, "_programs", told)

@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import zlib
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,14 @@ from zonerss.errors import CannotServe, Damaged, TooManyKills
 from zonerss.history import content
 from zonerss.history.content import SHAPES
 from zonerss.history.figures import MOST_BYTES, Table, pack, pack_numbers
-from zonerss.history.keeper import LEAST_BYTES, MOST_KILLS, SEGMENT_SNAPSHOTS, Keeper
+from zonerss.history.keeper import (
+    LEAST_BYTES,
+    MACHINE_KILLS,
+    MOST_KILLS,
+    SEGMENT_SNAPSHOTS,
+    ZONE_KILLS,
+    Keeper,
+)
 from zonerss.history.moment import Moment
 from zonerss.history.recording import Recording
 from zonerss.history.replay import PastSession
@@ -531,17 +538,45 @@ def test_a_storm_of_kills_takes_no_snapshot_with_it(tmp_path: Path) -> None:
     path, host = tmp_path / "a.zrec", Host(2, 2)
     with Keeper(path) as keeper:
         keeper.add(host.moment(0))
-        for _ in range(MOST_KILLS):
+        for _ in range(ZONE_KILLS):
             keeper.add_kill(kill(1))
-        with pytest.raises(TooManyKills, match=f"{MOST_KILLS} kills of this time are in"):
+        with pytest.raises(TooManyKills, match=f"{ZONE_KILLS} kills of {kill(1).zone} of this time are in"):
             keeper.add_kill(kill(2))
         assert keeper.add(host.moment(1)) > 0
         for number in range(2, SEGMENT_SNAPSHOTS + 1):
             keeper.add(host.moment(number))
         keeper.add_kill(kill(99))  # of the next segment
     with Recording(path) as recording:
-        assert [one.time for one in recording.kills()] == [kill(1).time] * MOST_KILLS + [kill(99).time]
+        assert [one.time for one in recording.kills()] == [kill(1).time] * ZONE_KILLS + [kill(99).time]
         assert len(recording.times()) == SEGMENT_SNAPSHOTS + 1
+
+
+def test_a_storm_of_kills_takes_no_kills_of_others_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.zrec"
+    whole = replace(kill(5), limit_cgroup=None, constraint="CONSTRAINT_NONE")  # of the same zone
+    others = [replace(kill(3), zone="other"), replace(kill(4), zone=None), replace(kill(6), constraint=None)]
+    with Keeper(path) as keeper:
+        keeper.add(Host(2, 2).moment(0))
+        for number in range(1000):
+            with suppress(TooManyKills):
+                keeper.add_kill(replace(kill(1), zone="storm", cgroup=f"/storm/{number}"))
+        for one in (*others, whole):
+            keeper.add_kill(one)
+        for number in range(1000):  # zones without number
+            with suppress(TooManyKills):
+                keeper.add_kill(replace(kill(7), zone=f"storm-{number}"))
+        with pytest.raises(TooManyKills, match=f"{MOST_KILLS} kills of zones of this time"):
+            keeper.add_kill(replace(kill(8), zone="late"))
+        for _ in range(MACHINE_KILLS - 1):
+            keeper.add_kill(whole)
+        with pytest.raises(TooManyKills, match=f"{MACHINE_KILLS} kills of the whole machine of this time"):
+            keeper.add_kill(whole)
+    with Recording(path) as recording:
+        found = recording.kills()
+    assert len(found) == MOST_KILLS + MACHINE_KILLS
+    assert sum(one.zone == "storm" for one in found) == ZONE_KILLS
+    assert [one for one in found if one in others] == others
+    assert sum(one.is_of_machine for one in found) == MACHINE_KILLS
 
 
 def test_a_kill_before_the_first_snapshot_of_a_continued_recording_goes_with_the_last_one(

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zonerss.kernel.killers import JournalKills, ProgramKill, parse_entry
+from zonerss.kernel.killers import JournalKills, ProgramKill, cursor_of, parse_entry
 
 AT = 1_764_329_269_000_000
 EARLY_1_7 = 'sending SIGTERM to process 411 uid 1000 "chrome": badness 871, VmRSS 2048 MiB'
@@ -151,5 +151,70 @@ def test_where_there_is_nobody_to_tell(tmp_path: Path) -> None:
 
 def test_it_ends_with_us(tmp_path: Path) -> None:
     kills = JournalKills(str(tmp_path), journal(tmp_path))
+    child = kills._child
+    assert child is not None
     kills.close()
-    assert kills._child.returncode is not None
+    assert child.returncode is not None
+
+
+def test_a_journalctl_that_ends_is_no_silence(tmp_path: Path) -> None:
+    """It is said once, and it is started again, later each time, from behind what was read."""
+    now, waits = [0.0], []
+    command = journal(tmp_path, entry(OOMD, __CURSOR="s=1f;i=2"))
+    program, asked = Path(command[0]), tmp_path / "asked"
+    program.write_text(f'#!/bin/sh\necho "$1" >>{asked}\n[ -e {tmp_path}/no ] || cat {tmp_path}/said\n')
+    kills = JournalKills(str(tmp_path), command, lambda: now[0])
+    try:
+        assert len(all_of(kills, 1)) == 1
+        assert kills.trouble() is None
+        (tmp_path / "no").touch()
+        said = []
+        for _ in range(12):
+            while kills._child is not None:  # until its end is seen
+                assert kills.read() == []
+            said.append(kills.trouble())
+            waits.append(kills._due - now[0])
+            now[0] = kills._due - 0.1
+            assert kills.read() == []
+            assert kills._child is None
+            now[0] = kills._due
+            kills.read()
+        assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
+        assert said[0] is not None
+        assert said[1:] == [None] * 11
+        (tmp_path / "no").unlink()
+        while kills._child is not None:
+            kills.read()
+        now[0] = kills._due
+        assert len(all_of(kills, 1)) == 1
+        assert kills._wait == 1
+    finally:
+        kills.close()
+    first, *others = asked.read_text().splitlines()
+    assert first.startswith("--since=@")
+    assert set(others) == {"--after-cursor=s=1f;i=2"}
+
+
+def test_a_journalctl_that_cannot_be_started_again_is_tried_later(tmp_path: Path) -> None:
+    command, now = journal(tmp_path), [0.0]
+    Path(command[0]).write_text("#!/bin/sh\n")
+    kills = JournalKills(str(tmp_path), command, lambda: now[0])
+    while kills._child is not None:
+        kills.read()
+    Path(command[0]).unlink()
+    now[0] = 1.0
+    assert kills.read() == []
+    assert kills._due == 3.0
+    journal_again = f"#!/bin/sh\ncat {tmp_path}/said\n"
+    (tmp_path / "said").write_bytes(entry(OOMD) + b"\n")
+    Path(command[0]).write_text(journal_again)
+    Path(command[0]).chmod(stat.S_IRWXU)
+    now[0] = 3.0
+    assert len(all_of(kills, 1)) == 1
+    kills.close()
+
+
+@pytest.mark.parametrize("cursor", ["", "--file=/etc/shadow", "s=1\n", 5, None, "x" * 300])
+def test_a_strangers_cursor_is_none(cursor: object) -> None:
+    assert cursor_of(entry(OOMD, __CURSOR=cursor)) is None
+    assert cursor_of(entry(OOMD, __CURSOR="s=0a;i=1;b=ff;m=1;t=2;x=3")) == "s=0a;i=1;b=ff;m=1;t=2;x=3"
