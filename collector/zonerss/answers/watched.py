@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from zonerss.answers.files import FileUsage
+from zonerss.answers.growth import LOOKS as GROWTH_LOOKS
 from zonerss.answers.report import Reporter
 from zonerss.answers.trend import MATERIAL_BYTES
 from zonerss.answers.verdict import Verdict
@@ -17,6 +18,8 @@ from zonerss.snapshot import Snapshot
 
 LOOKS = 60
 """So many of the latest looks are judged, two minutes of `top`. Of twice as many it takes three times as long."""
+PAST_LOOKS = GROWTH_LOOKS
+"""Of a recording so many: each has to be read, and its growth is told by the same ones."""
 
 
 class Watched:

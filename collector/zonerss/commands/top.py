@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from zonerss.answers.explain.account import explain_zone
 from zonerss.answers.growth import LOOKS, Growth
 from zonerss.answers.marks import marks_of, wanted
-from zonerss.answers.watched import Watched
+from zonerss.answers.watched import PAST_LOOKS, Watched
 from zonerss.answers.wss import ZoneTouched, working_sets
 from zonerss.answers.zone import Page, shared_with
 from zonerss.cap.status import ZoneStatus, by_zone, read_status
@@ -441,7 +441,7 @@ class PastCamera(SessionCamera):
         """The same looks as those of its growth, and no more, as :func:`zonerss.commands.zone.watched_of` has them."""
         from zonerss.history.replay import PastSession
 
-        watched = Watched(LOOKS)
+        watched = Watched(PAST_LOOKS)
         assert isinstance(self._session, PastSession)
         for look in self._looks_until(self._session):
             with contextlib.suppress(CannotServe):

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from zonerss.answers.paces import stretched
 from zonerss.commands.options import count, read_rules
 from zonerss.commands.quantities import duration_within
 from zonerss.errors import UnknownZone, UsageError
@@ -70,22 +71,22 @@ class OwnCost:
     def stretched(self, seconds: float) -> float:
         """So long from the beginning of the round that ends now to the next one; at least ``seconds``."""
         before, self._latest = self._latest, time.process_time()
-        return seconds if self._share is None else max(seconds, (self._latest - before) / self._share)
+        return stretched(seconds, self._latest - before, self._share)
 
 
 def ticks(
-    seconds: float, times: int | None = None, stretched: Callable[[float], float] = lambda seconds: seconds
+    seconds: float, times: int | None = None, lengthened: Callable[[float], float] = lambda seconds: seconds
 ) -> Iterator[int]:
     """
     0, 1, 2, ... at the beginning of each interval. A late round is skipped, not queued.
 
-    :param stretched: how long an interval is, at the end of each round
+    :param lengthened: how long an interval is, at the end of each round
     """
     due, done = time.monotonic(), 0
     while times is None or done < times:
         yield done
         done += 1
-        wait, now = stretched(seconds), time.monotonic()
+        wait, now = lengthened(seconds), time.monotonic()
         due = max(due + wait, now - (now - due) % wait)
         if times is None or done < times:
             time.sleep(max(due - now, 0))

@@ -102,14 +102,13 @@ def watched_of(args: argparse.Namespace, way: str, names: Sequence[str]) -> Watc
     """
     if args.recording is None and args.watch is None:
         return None
-    from zonerss.answers.watched import Watched
+    from zonerss.answers.watched import PAST_LOOKS, Watched
 
     if args.recording is None:
         return Watched()
-    from zonerss.answers.growth import LOOKS
     from zonerss.commands import past
 
-    watched = Watched(LOOKS)
+    watched = Watched(PAST_LOOKS)
     for look in past.looks_before(args):
         note_past(watched, look, way, names)
     return watched

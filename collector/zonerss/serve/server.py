@@ -20,6 +20,7 @@ from contextlib import ExitStack
 from aiohttp import web
 
 from zonerss import __version__
+from zonerss.answers.paces import LONGEST_PAUSE_SECONDS
 from zonerss.answers.recording import Refusals
 from zonerss.cap.status import read_status
 from zonerss.errors import UsageError, ZonerssError
@@ -45,7 +46,7 @@ from zonerss.serve.moving import Traffic
 from zonerss.serve.needs import KEPT, LOADING
 from zonerss.serve.notify import Notifier, watchdog_seconds
 from zonerss.serve.sockets import address_of, listen, passed, remove
-from zonerss.serve.ticker import LONGEST_PAUSE_SECONDS, Pace, Ticker
+from zonerss.serve.ticker import Pace, Ticker
 from zonerss.serve.tls import Certificates
 from zonerss.serve.webconfig import TlsConfig, WebConfig, parse_web_config
 from zonerss.snapshot import Session, Snapshot

@@ -10,9 +10,10 @@ import threading
 import time
 from collections.abc import Callable
 
+from zonerss.answers.paces import stretched
+
 LONGEST_WALK_SECONDS = 600.0
 """A walk that takes longer hangs: then the watchdog is not fed any more."""
-LONGEST_PAUSE_SECONDS = 86_400.0
 
 
 class Pace:
@@ -42,7 +43,7 @@ class Pace:
         """
         with self._lock:
             cost, self._besides = processor_seconds + self._besides, 0.0
-        self.stretched_seconds = max(self.interval_seconds, min(cost / self.share, LONGEST_PAUSE_SECONDS))
+        self.stretched_seconds = stretched(self.interval_seconds, cost, self.share)
         return cost
 
 
