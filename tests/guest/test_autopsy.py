@@ -7,9 +7,6 @@ the highest oom_score_adj there is, and all others are spared.
 from __future__ import annotations
 
 import mmap
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.live.cgroups import move
+from tests.eaters import Eater
 from tests.live.measure import Zone
 from tests.live.test_autopsy import (  # noqa: F401  fixtures among them
     LIMIT,
@@ -36,48 +33,6 @@ from zonerss.snapshot import Session
 
 LEFT = 160 * MIB
 """For the test, the kernel and the two that are killed."""
-EATER = """
-import mmap, sys
-held = []
-print("here", flush=True)
-for line in sys.stdin:
-    block = mmap.mmap(-1, int(line), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE)
-    held.append(block)
-    print("done", flush=True)
-"""
-
-
-class Eater:
-    """A process that takes memory, a page for each page; it never has anything on a disk to wait for."""
-
-    def __init__(self, zone: Zone, score: int) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-S", "-c", EATER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            preexec_fn=lambda: move(os.getpid(), zone.path),
-        )
-        self.pid = self.process.pid
-        Path(f"/proc/{self.pid}/oom_score_adj").write_text(str(score))
-        assert self._says() == "here\n"
-
-    def _says(self) -> str:
-        assert self.process.stdout
-        return self.process.stdout.readline()
-
-    def take(self, size: int) -> bool:
-        """False: it was killed."""
-        assert self.process.stdin
-        try:
-            print(size // mmap.PAGESIZE * mmap.PAGESIZE, file=self.process.stdin, flush=True)
-            return self._says() == "done\n"
-        except BrokenPipeError:
-            return False
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.communicate()
 
 
 @pytest.fixture
@@ -104,7 +59,7 @@ def eater(spared: None) -> Iterator[Callable[[Zone, int], Eater]]:
     eaters: list[Eater] = []
 
     def make(zone: Zone, score: int) -> Eater:
-        eaters.append(Eater(zone, score))
+        eaters.append(Eater(zone.path, score))
         return eaters[-1]
 
     yield make
@@ -146,8 +101,8 @@ def test_the_limit_of_a_cgroup(
     box.look(session, lambda: 0.0)
     victim.take(20)
     box.look(session, lambda: 0.0)
-    victim.take_all()
-    second.take_all()  # before anybody has asked about the first
+    victim.take_to_the_limit()
+    second.take_to_the_limit()  # before anybody has asked about the first
     box.look(session, lambda: 0.0)
     kills = told(capsys, tmp_path / "a.zrec", victim.pid, second.pid)
     assert [one["pid"] for one in kills] == [victim.pid, second.pid]
@@ -177,14 +132,11 @@ def test_the_whole_machine(
     first, second, rest = eater(one, 1000), eater(other, 999), eater(most, -900)
     box.look(session, lambda: 0.0)
     while (left := available_bytes() - LEFT) > 0:
-        assert rest.take(min(left, 256 * MIB))
-    first.take(8 * MIB)
-    second.take(8 * MIB)
+        assert rest.take_bytes(min(left, 256 * MIB) // mmap.PAGESIZE * mmap.PAGESIZE)
+    first.take_bytes(8 * MIB)
+    second.take_bytes(8 * MIB)
     box.look(session, lambda: 0.0)
-    for victim in (first, second):
-        while victim.take(16 * MIB):
-            pass
-        assert victim.process.wait(60) == -9
+    assert first.take_all(16 * MIB) == second.take_all(16 * MIB) == -9
     assert rest.process.poll() is None
     box.look(session, lambda: 0.0)
     rest.end()

@@ -6,8 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -17,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.eaters import Eater
 from tests.live import needs
 from tests.live.cgroups import Hierarchy, move
 from tests.live.measure import Zone
@@ -36,57 +35,26 @@ MIB = 2**20
 LIMIT = 48 * MIB
 ROOM = MIB
 """For a recorder that is short of memory, beyond what it has."""
-HOG = """
-import sys
-held = []
-print("here", flush=True)
-for line in sys.stdin:
-    block = bytearray(int(line) << 20)  # b"x" * n would take it twice for a moment
-    block[::4096] = b"x" * len(range(0, len(block), 4096))
-    held.append(block)
-    print("done", flush=True)
-"""
 
 
-class Hog:
-    """A process in a zone that takes as much memory as it is told to, and never more than twice the zone's limit."""
+class Hog(Eater):
+    """Never takes more than twice its zone's limit."""
 
     def __init__(self, zone: Zone) -> None:
+        super().__init__(zone.path)
         self.taken = 0
-        self.process = subprocess.Popen(
-            [sys.executable, "-S", "-c", HOG],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            preexec_fn=lambda: move(os.getpid(), zone.path),
-        )
-        self.pid = self.process.pid
-        assert self._says() == "here\n"
-
-    def _says(self) -> str:
-        assert self.process.stdout
-        return self.process.stdout.readline()
 
     def take(self, mib: int) -> bool:
         """False: it was killed."""
         self.taken += mib
         assert self.taken * MIB < 2 * LIMIT
-        assert self.process.stdin
-        try:
-            print(mib, file=self.process.stdin, flush=True)
-            return self._says() == "done\n"
-        except BrokenPipeError:
-            return False
+        return self.take_bytes(mib * MIB)
 
-    def take_all(self) -> None:
+    def take_to_the_limit(self) -> None:
+        """Until it is killed."""
         while self.take(2):
             pass
         assert self.process.wait(60) == -9
-
-    def end(self) -> None:
-        self.process.kill()
-        with suppress(BrokenPipeError):
-            self.process.communicate()
 
 
 @pytest.fixture
@@ -139,8 +107,8 @@ def test_two_kills_are_kept_with_what_was_before(
         first.take(20)
         box.look(session, lambda: 0.0)
         assert box.tally.kills == 0
-        first.take_all()
-        second.take_all()  # before anybody has asked about the first
+        first.take_to_the_limit()
+        second.take_to_the_limit()  # before anybody has asked about the first
         box.look(session, lambda: 0.0)
         assert (box.tally.kills, box.tally.kills_lost, box.tally.looks_kept) == (2, 0, 2)
     with Recording(path) as recording:
@@ -200,7 +168,7 @@ def test_serve_keeps_what_was_before_a_kill(
         served.wait(lambda: times_in(path), "the first look")
         while len(times_in(path)) < 3:  # the walk's, and those of the box before the latest kill
             victim = hog()
-            victim.take_all()
+            victim.take_to_the_limit()
             served.wait(lambda: f"has killed pid {victim.pid}, " in served.log, "it to notice")  # noqa: B023
         served.process.send_signal(signal.SIGTERM)
         assert served.process.wait(60) == 0
@@ -254,7 +222,7 @@ def test_nothing_is_lost_where_the_recorder_itself_is_short_of_memory(
     limit.write_text(str(int(peak.read_text()) + ROOM))
     victim.take(20)
     look_on(2)
-    victim.take_all()
+    victim.take_to_the_limit()
     recorder.line_with(f"has killed pid {victim.pid}, ")
     status, rest = recorder.end()
     assert status == 0, rest
