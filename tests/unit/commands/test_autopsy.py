@@ -137,7 +137,8 @@ def test_in_a_storm_each_look_is_read_once_and_the_last_kills_are_told(
         for number in range(10):
             keeper.add(host.moment(2 * number, lean=True))
             for part in range(4):
-                keeper.add_kill(kill(2 * number + 0.4 * (part + 1)))
+                zone = f"zone-{(4 * number + part) % 3:04}"
+                keeper.add_kill(kill(2 * number + 0.4 * (part + 1), zone=zone))
     read = []
     seen = Recording._moment
 
