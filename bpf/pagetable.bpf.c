@@ -109,7 +109,8 @@ enum { // arch/x86/include/asm/pgtable_types.h
 };
 
 enum { PAGE_SHIFT = 12, PMD_SHIFT = 21, PUD_SHIFT = 30, P4D_SHIFT = 39, PGD5_SHIFT = 48, TABLE_ENTRIES = 512 };
-enum { GROUP = 32 }; // entries of an upper table that are looked at together
+enum { STRIPE_SHIFT = PMD_SHIFT + 6 }; // 64 last-level tables: many in a large process, and few to pass over
+enum { GROUP = 32 };		       // entries of an upper table that are looked at together
 
 #define TMPFS_MAGIC 0x01021994
 #define S_IFMT 0170000
@@ -329,6 +330,17 @@ static bool put_table(struct pagetable_worker *worker, char *buffer, uint64_t en
 	return true;
 }
 
+// Moves the cursor on where it is in another worker's part of the address space.
+static bool passes_over(struct pagetable_worker *worker, uint32_t shift)
+{
+	uint64_t stripe = worker->cursor >> shift;
+
+	if (worker->stripes < 2 || stripe % worker->stripes == worker->stripe)
+		return false;
+	worker->cursor = (stripe + 1) << shift;
+	return true;
+}
+
 // One entry of the upper tables. 1: this VMA is done, or the buffer is full.
 static long step(uint32_t i, void *context)
 {
@@ -342,7 +354,9 @@ static long step(uint32_t i, void *context)
 		return 1;
 	}
 	if (worker->cursor >> PUD_SHIFT != worker->gib && !descend(worker, &leaf))
-		return leaf && !put_leaf(worker, buffer, leaf, PUD_SHIFT);
+		return leaf && !passes_over(worker, PUD_SHIFT) && !put_leaf(worker, buffer, leaf, PUD_SHIFT);
+	if (passes_over(worker, STRIPE_SHIFT))
+		return 0;
 	table_read(worker, worker->pmd_table, worker->cursor, PMD_SHIFT, &entry);
 	if (!still_leads_here(worker))
 		return 0;

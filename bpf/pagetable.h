@@ -57,7 +57,10 @@ struct pagetable_worker {
 	uint64_t pud;
 	uint32_t traits;
 	uint32_t skew;
-	uint64_t apart[15]; // 256 bytes: what one processor writes is in no cache line of another's
+	// Set by user space before a job: of `stripes` interleaved parts of the address space this one is walked; 0: all of it.
+	uint32_t stripe;
+	uint32_t stripes;
+	uint64_t apart[14]; // 256 bytes: what one processor writes is in no cache line of another's
 };
 
 // How to find where the kernel maps all memory. In: what to look for, and where it physically is. Out: base.

@@ -449,7 +449,15 @@ class Session(Observer):
         frames = self._censuses.lend(apart.count if apart else len(plan.mms))
         began_ns = time.monotonic_ns()
         found, gaps = walk(
-            source.begin, frames, listed, plan.walks, self._host, plan.twice, source.again, apart
+            source.begin,
+            frames,
+            listed,
+            plan.walks,
+            self._host,
+            plan.twice,
+            source.again,
+            apart,
+            divides=source.divides,
         )
         took_ns = time.monotonic_ns() - began_ns
         if armed and apart and not armed.sees_several:

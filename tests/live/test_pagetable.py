@@ -35,7 +35,7 @@ from zonerss.plain import replace
 from zonerss.records import Cause, Gap
 from zonerss.snapshot import Session, Snapshot
 from zonerss.views.footer import footer
-from zonerss.walk import pagetable
+from zonerss.walk import jobs, pagetable
 from zonerss.walk.pagetable import PageTableSource
 
 EPERM = 1
@@ -84,11 +84,19 @@ def look(source: str, zones: list[Zone], processes: bool, threads: int | None = 
 
 
 def compare(zones: list[Zone]) -> Snapshot:
-    """Every figure, every part and every gap of both sources, and of more threads than there are processors."""
+    """
+    Every figure, every part and every gap of both sources, of more threads than there are processors, and where these
+    share each address space among them.
+    """
     with stopped([zone.path for zone in zones]) as pids:
-        for processes, threads in itertools.product((False, True), (1, 2, 5)):
+        for processes, (threads, least) in itertools.product(
+            (False, True), ((1, None), (2, 3), (5, None), (5, 3))
+        ):
             expected = look("pagemap", zones, processes)
-            found = look("pagetable", zones, processes, threads)
+            with pytest.MonkeyPatch.context() as patched:
+                if least:
+                    patched.setattr(jobs, "_STRIPE_PAGES", least)
+                found = look("pagetable", zones, processes, threads)
             assert parts_of(found) == parts_of(expected)
             assert usages(found) == usages(expected)
             assert by_pid(found) == by_pid(expected)

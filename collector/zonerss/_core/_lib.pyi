@@ -145,6 +145,8 @@ class walk_job:
     start_ticks: int
     expected_pages: int
     twice: int
+    stripe: int
+    stripes: int
     idle_owner: int
     kept_owner: int
     cleared_by: int

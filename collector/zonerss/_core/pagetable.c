@@ -604,6 +604,8 @@ static int walk_once(struct walker *w, int *fatal)
 		return -fd;
 	}
 	memset(notes, 0, sizeof(*notes));
+	notes->stripe = job->stripe;
+	notes->stripes = job->stripes;
 	struct pagetable_reader *reader = &w->pagetable->state->readers[w->slot];
 	if (!reader->tid)
 		reader->tid = gettid();

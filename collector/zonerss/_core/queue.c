@@ -17,6 +17,12 @@ struct queue_owner {
 	uint8_t state;
 };
 
+// The parts of one address space are no siblings: they hardly map the same frames.
+static bool is_large(const struct walk_job *job)
+{
+	return job->expected_pages >= LARGE_PAGES_OF_JOB && !job->stripe;
+}
+
 static int larger_first(const void *a, const void *b, void *jobs)
 {
 	uint64_t x = ((const struct walk_job *)jobs)[*(const uint32_t *)a].expected_pages;
@@ -41,7 +47,7 @@ int queue_init(struct queue *queue, const struct walk_job *jobs, size_t count)
 		queue->owners[owner] = (struct queue_owner){ .waiting = JOB_NONE, .next = OWNER_NONE };
 	for (size_t i = 0; i < count; i++) {
 		queue->order[i] = i;
-		queue->owners[jobs[i].owner].large += jobs[i].expected_pages >= LARGE_PAGES_OF_JOB;
+		queue->owners[jobs[i].owner].large += is_large(&jobs[i]);
 	}
 	qsort_r(queue->order, count, sizeof(*queue->order), larger_first, (void *)jobs);
 	return 0;
@@ -57,7 +63,7 @@ void queue_deinit(struct queue *queue)
 
 bool queue_has_siblings(const struct queue *queue, const struct walk_job *job)
 {
-	return job->expected_pages >= LARGE_PAGES_OF_JOB && queue->owners[job->owner].large > 1;
+	return is_large(job) && queue->owners[job->owner].large > 1;
 }
 
 bool queue_waits(const struct queue *queue)

@@ -40,6 +40,9 @@ struct walk_job {
 	uint64_t start_ticks;
 	uint64_t expected_pages; // an estimate, to share the work out
 	uint32_t twice;		 // 1: this address space is walked for another owner, too
+	// By page tables only: of `stripes` interleaved parts of the address space this job walks one; 0: all of it.
+	uint32_t stripe;
+	uint32_t stripes;
 	// Where the request tells entries apart by their accessed bits: owner is for those whose bit is set.
 	uint32_t idle_owner; // for those whose bit is clear
 	uint32_t kept_owner; // for those whose bit is set where that says nothing

@@ -19,6 +19,7 @@ from zonerss.kernel.patience import PAUSES
 from zonerss.kernel.proc import TaskList, gap_of_errno
 from zonerss.plain import dataclass, replace
 from zonerss.records import Cause, Gap, Task
+from zonerss.units import PAGE_BYTES
 from zonerss.walk.host import Host
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ _CAUSES = {
 }
 _APART = {None: lib.APART_NOT, False: lib.APART_BY_TOUCH, True: lib.APART_BY_CLASS}
 _LOOK_MS = 250
+_STRIPE_PAGES = (1 << 30) // PAGE_BYTES
+"""A job of less is not worth its own: walking a GiB takes about a millisecond."""
 
 Begin = Callable[[Any, Any], int]
 """Begins a walk of a request (struct walk_request *, struct walk **); 0 or a negative errno."""
@@ -77,6 +80,8 @@ class Source(Protocol):
     """Where frames come from."""
 
     name: str
+    divides: bool
+    """Whether it can walk a part of an address space."""
 
     def begin(self, request: core.walk_request, ret: Any) -> int:
         """Begin a walk; see :data:`Begin`."""
@@ -95,6 +100,7 @@ def walk(
     again: Again | None = None,
     apart: Apart | None = None,
     slices: core.slices | None = None,
+    divides: bool = False,
 ) -> tuple[list[Walked], list[Gap]]:
     """
     Walk address spaces and mark their frames for owners.
@@ -107,6 +113,7 @@ def walk(
     :param apart: by page tables only: tell entries apart by their accessed bits. What only pagemap sees is kept
     :param slices: by page tables only: mark nothing, but collect the ranges of each assignment that have accessed bits
         to clear; with apart, those that are cold, and whose frames the census has for them alone
+    :param divides: of the source, too: a process that is most of the work may be walked by several threads
     :return: one Walked per assignment, in their order, and the gaps; of a process that made us wait for too long what
         was met until then, and a gap
     :raises OSError: the walk as a whole failed
@@ -115,15 +122,15 @@ def walk(
     found: list[Walked] = [NOTHING] * len(assigned)
     gaps: list[Gap | None] = [None] * len(assigned)
 
-    def look(begin: Begin, numbers: Sequence[int]) -> None:
+    def look(begin: Begin, numbers: Sequence[int], divides: bool = False) -> None:
         chosen = [assigned[number] for number in numbers]
-        more, more_gaps = _walk_once(begin, census, listed, chosen, host, twice, told_apart, slices)
+        more, more_gaps = _walk_once(begin, census, listed, chosen, host, twice, told_apart, slices, divides)
         for at, number in enumerate(numbers):
             found[number], gaps[number] = more[at], more_gaps[at]
 
     asked = _whom_to_ask(assigned)
     told_apart = apart
-    look(begin, asked)
+    look(begin, asked, divides)
     if apart:
         unreached = {assigned[number][0].pid for number, row in enumerate(found) if row.unreached}
         told_apart = replace(apart, kept=apart.kept | unreached)
@@ -156,14 +163,18 @@ def _walk_once(
     twice: Collection[int],
     apart: Apart | None,
     slices: core.slices | None,
+    divides: bool,
 ) -> tuple[list[Walked], list[Gap | None]]:
     """One Walked and one gap, or None, per assignment."""
     ret = ffi.new("struct walk **")
     with host.opened() as opened:
-        jobs = _jobs(assigned, twice, apart)
+        pages = [task.rss_pages for task, _ in assigned]
+        threads = host.threads_for(sum(pages))
+        stripes = stripes_of(pages, threads) if divides else [1] * len(pages)
+        jobs = _jobs(assigned, stripes, twice, apart)
         request = ffi.new("struct walk_request *")
-        request.census, request.jobs, request.count = census.handle, jobs, len(assigned)
-        request.host, request.threads = opened, host.threads_for(sum(task.rss_pages for task, _ in assigned))
+        request.census, request.jobs, request.count = census.handle, jobs, sum(stripes)
+        request.host, request.threads = opened, threads
         request.tasks = listed.handle if listed and listed.handle else ffi.NULL
         request.apart = _APART[apart.by_class if apart else None]
         request.slices = slices or ffi.NULL
@@ -174,16 +185,56 @@ def _walk_once(
             check(begun, "walking the processes")
             _wait(ret[0], round(host.patience_seconds * 1e9))
             done = lib.walk_jobs(ret[0])
-            rows = [done[number] for number in range(len(assigned))]
+            rows = [done[number] for number in range(sum(stripes))]
             failed = [number for number, row in enumerate(rows) if row.step]
             _note_pauses(rows, failed)
             gaps: list[Gap | None] = [None] * len(rows)
             for number in failed:
                 gaps[number] = _gap(rows[number])
-            return [_walked(row) for row in rows], gaps
+            return _whole([_walked(row) for row in rows], gaps, stripes)
         finally:
             if ret[0] != ffi.NULL:
                 lib.walk_end(ret[0])
+
+
+def stripes_of(pages: Sequence[int], threads: int) -> list[int]:
+    """
+    Into how many jobs each process is cut: 1, but for those that would keep a thread busy when the others have ended.
+
+    :param pages: of each
+    """
+    share = sum(pages) // threads
+    return [
+        min(threads, count // _STRIPE_PAGES) if count > max(share, 2 * _STRIPE_PAGES) else 1
+        for count in pages
+    ]
+
+
+def _whole(
+    walked: list[Walked], gaps: list[Gap | None], stripes: Sequence[int]
+) -> tuple[list[Walked], list[Gap | None]]:
+    """What the jobs found, process by process; each job of a process has met all of its mappings."""
+    if len(walked) == len(stripes):
+        return walked, gaps
+    found, first, at = list[Walked](), list[Gap | None](), 0
+    for count in stripes:
+        found.append(_sum(walked[at : at + count]))
+        first.append(next(filter(None, gaps[at : at + count]), None))
+        at += count
+    return found, first
+
+
+def _sum(walked: Sequence[Walked]) -> Walked:
+    return Walked(
+        rss_pages=sum(one.rss_pages for one in walked),
+        hugetlb_pages=sum(one.hugetlb_pages for one in walked),
+        swap_pages=sum(one.swap_pages for one in walked),
+        zero_pages=sum(one.zero_pages for one in walked),
+        vmas=max(one.vmas for one in walked),
+        entries=sum(one.entries for one in walked),
+        refused=sum(one.refused for one in walked),
+        unreached=any(one.unreached for one in walked),
+    )
 
 
 def _wait(running: core.walk, patience_ns: int) -> None:
@@ -210,12 +261,23 @@ def _note_pauses(jobs: Sequence[core.walk_job], failed: Sequence[int]) -> None:
         PAUSES.note_answers({job.leader for job in jobs} - left)
 
 
-def _jobs(assigned: Sequence[tuple[Task, int]], twice: Collection[int], apart: Apart | None) -> Any:
-    jobs = ffi.new("struct walk_job[]", max(len(assigned), 1))
-    for number, (task, owner) in enumerate(assigned):
+def _jobs(
+    assigned: Sequence[tuple[Task, int]], stripes: Sequence[int], twice: Collection[int], apart: Apart | None
+) -> Any:
+    """One job for each stripe of each; at least one."""
+    cut = [
+        (*one, stripe, count) for one, count in zip(assigned, stripes, strict=True) for stripe in range(count)
+    ]
+    jobs = ffi.new("struct walk_job[]", max(len(cut), 1))
+    for number, (task, owner, stripe, count) in enumerate(cut):
         job: core.walk_job = jobs[number]
+        job.stripe, job.stripes = stripe, count
         job.pid, job.leader, job.owner = task.walk_tid, task.pid, owner
-        job.cgroup, job.start_ticks, job.expected_pages = task.cgroup_text, task.start_ticks, task.rss_pages
+        job.cgroup, job.start_ticks, job.expected_pages = (
+            task.cgroup_text,
+            task.start_ticks,
+            task.rss_pages // count,
+        )
         job.twice = task.pid in twice
         if apart:
             job.owner, job.idle_owner, job.kept_owner = apart.of(task.pid, owner)

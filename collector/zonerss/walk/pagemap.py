@@ -20,6 +20,7 @@ class PagemapSource:
     """Reads pagemap words in C (pagemap.c), several processes side by side."""
 
     name = "pagemap"
+    divides = False
 
     def begin(self, request: core.walk_request, ret: Any) -> int:
         """Begin a walk; see :data:`zonerss.walk.jobs.Begin`."""

@@ -105,6 +105,7 @@ class PageTableSource:
     """
 
     name = "pagetable"
+    divides = True
 
     def __init__(self, roots: Roots = HOST, workers: int | None = None) -> None:
         """

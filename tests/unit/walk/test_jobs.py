@@ -13,11 +13,14 @@ import pytest
 from tests.unit.fake_proc import V2, Blocked, FakeProc, stat
 from tests.unit.threads import descriptors, threads, until
 
+from zonerss._core import lib
 from zonerss.census.census import Census
 from zonerss.errors import CannotServe
 from zonerss.kernel.proc import read_tasks
+from zonerss.plain import replace
 from zonerss.records import Cause, Gap
-from zonerss.walk.jobs import Walked, walk
+from zonerss.units import PAGE_BYTES
+from zonerss.walk.jobs import Walked, stripes_of, walk
 from zonerss.walk.pagemap import PagemapSource
 
 FIRST, SECOND = 42, 43
@@ -164,3 +167,79 @@ def test_a_signal_handler_that_returns_does_not_end_the_walk(proc: FakeProc, thr
         signal.signal(signal.SIGALRM, before)
     assert [row.rss_pages for row in walked] == [3, 2]
     assert gaps == []
+
+
+# ---- one process among several threads -------------------------------------------------------------------
+
+GIB = (1 << 30) // PAGE_BYTES
+
+
+@pytest.mark.parametrize(
+    ("pages", "threads", "stripes"),
+    [
+        ([10 * GIB], 1, [1]),
+        ([10 * GIB], 2, [2]),
+        ([10 * GIB], 8, [8]),
+        ([3 * GIB], 8, [3]),  # a job of less than a GiB is not worth its own
+        ([2 * GIB], 8, [1]),
+        ([10 * GIB, 100], 8, [8, 1]),
+        ([10 * GIB] * 8, 8, [1] * 8),  # each thread has one
+        ([10 * GIB, *[2 * GIB] * 8], 4, [4, *[1] * 8]),
+        ([], 2, []),
+    ],
+)
+def test_a_process_is_cut_that_would_keep_a_thread_busy_alone(
+    pages: list[int], threads: int, stripes: list[int]
+) -> None:
+    assert stripes_of(pages, threads) == stripes
+
+
+class Divided:
+    """Stands for a source: what the core would find in the jobs that it was given."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, steps: dict[int, int]) -> None:
+        self.jobs: list[tuple[int, int, int, int]] = []
+        self.steps = steps
+        monkeypatch.setattr("zonerss.walk.jobs._STRIPE_PAGES", 1)
+        monkeypatch.setattr("zonerss.walk.jobs._wait", lambda *_: None)
+
+    def begin(self, request: Any, _: Any) -> int:
+        for number in range(request.count):
+            job = request.jobs[number]
+            self.jobs.append((job.leader, job.expected_pages, job.stripe, job.stripes))
+            job.rss_pages, job.swap_pages, job.vmas = 100 + number, number, 7
+            job.step, job.error = (lib.STEP_TABLES, self.steps[number]) if number in self.steps else (0, 0)
+        self.rows = request.jobs
+        return 0
+
+
+def test_what_the_jobs_of_one_process_found_is_added_up(
+    proc: FakeProc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Divided(monkeypatch, {2: lib.WALK_EXITED, 3: lib.WALK_BUSY})
+    monkeypatch.setattr("zonerss.walk.jobs.lib", Core(source))
+    listed = read_tasks(proc.roots, V2)
+    small, large = sorted(listed.tasks, key=lambda task: task.pid)
+    assigned = [(replace(small, rss_pages=1), 0), (replace(large, rss_pages=9), 1)]
+    found, gaps = walk(source.begin, Census(2), listed, assigned, proc.host(threads=3), divides=True)
+    assert source.jobs == [(FIRST, 1, 0, 1), (SECOND, 3, 0, 3), (SECOND, 3, 1, 3), (SECOND, 3, 2, 3)]
+    assert [one.rss_pages for one in found] == [100, 101 + 102 + 103]
+    assert [one.swap_pages for one in found] == [0, 1 + 2 + 3]
+    assert [one.vmas for one in found] == [7, 7]
+    assert gaps == [Gap(SECOND, "tables", Cause.EXITED)]
+
+
+class Core:
+    """The core, but for a walk that is not there."""
+
+    def __init__(self, source: Divided) -> None:
+        self._source = source
+
+    def walk_jobs(self, _: Any) -> Any:
+        return self._source.rows
+
+    def walk_end(self, _: Any) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(lib, name)
