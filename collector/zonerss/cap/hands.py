@@ -79,19 +79,21 @@ class Hands:
         roots: Roots = HOST,
         *,
         cold_seconds: float = LEAST_AGE_SECONDS,
+        threads: int | None = None,
     ) -> None:
         """
         :param by: how processes are grouped into zones
         :param source: where frames come from: auto or pagetable
         :param rules: names for cgroups of the user's own
         :param patience: seconds that a process may make us wait in the kernel
+        :param threads: how many may walk; None: as many as there are processors for us
         :param cold_seconds: how long before a look bits must have been cleared for it to tell what is cold
         :raises CannotServe: this host does not tell accessed bits; the sentence says why
         """
         require_bits(source, "cap")
         self._by, self._roots = by, roots
         self._cold_ns, self._patience = round(cold_seconds * 1e9), max(patience, pageout.PATIENCE_SECONDS)
-        self._session = Session("pagetable", rules, roots, patience=patience)
+        self._session = Session("pagetable", rules, roots, threads, patience=patience)
         self._held: dict[str, _Held] = {}
         self._armings = 0
         self._scanned = scanned_pages(roots, _SCANS)

@@ -137,7 +137,9 @@ def _hold(args: argparse.Namespace, way: str) -> int:
     news = _News(args)
     with ExitStack() as stack:
         file = _status_file(args, stack)
-        hands = stack.enter_context(Hands(way, args.source, read_rules(args.rules), args.patience))
+        hands = stack.enter_context(
+            Hands(way, args.source, read_rules(args.rules), args.patience, threads=args.threads)
+        )
         commands = Commands()
         stack.callback(commands.close)
         caps.check(hands.bounds())

@@ -28,7 +28,7 @@ from zonerss.plain import dataclass
 from zonerss.records.facts import Fact, Probe
 from zonerss.zones.rules import error_at, parse_rules, parse_toml
 
-COMMON = ("by", "source", "basis", "rules", "patience", "bytes", "json", "color")
+COMMON = ("by", "source", "basis", "rules", "threads", "patience", "bytes", "json", "color")
 """Options that may stand before the first table: several verbs have them."""
 _NEVER = ("help", "config", "no-config")
 _MOST_FILES = 1000

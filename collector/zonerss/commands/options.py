@@ -13,6 +13,7 @@ from zonerss.plain import dataclass
 from zonerss.views.columns import Column, choose, sort_column
 from zonerss.views.rows import Layout
 from zonerss.views.terminal import COLOURS
+from zonerss.walk.host import MOST_THREADS
 from zonerss.zones.rules import Rule, parse_rules
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def add_zones(parser: argparse.ArgumentParser, help: str, option: str = "--zone"
 
 
 def add_walk_options(parser: argparse.ArgumentParser, by: bool = True) -> None:
-    """--by, --source, --basis, --rules, --patience: how a snapshot is taken."""
+    """--by, --source, --basis, --rules, --threads, --patience: how a snapshot is taken."""
     if by:
         parser.add_argument(
             "--by",
@@ -61,6 +62,13 @@ def add_walk_options(parser: argparse.ArgumentParser, by: bool = True) -> None:
         "--basis", default="mapped", metavar="BASIS", help="what counts: mapped (default) or incore"
     )
     parser.add_argument("--rules", metavar="FILE", help="a TOML file with names for cgroups (docs/zones.md)")
+    parser.add_argument(
+        "--threads",
+        type=thread_count,
+        metavar="N",
+        help="walk by so many threads (default: as many as there are processors for us and the work is worth, at most "
+        f"{MOST_THREADS})",
+    )
     parser.add_argument(
         "--patience",
         type=duration_within("0.1s", "1h"),
@@ -244,6 +252,14 @@ def count(text: str) -> int:
     value = int(text) if text.isascii() and text.isdigit() else 0
     if value < 1:
         raise refused(f"{text!r} is not a whole number of at least 1")
+    return value
+
+
+def thread_count(text: str) -> int:
+    """How many threads may walk, from the command line."""
+    value = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0
+    if not 1 <= value <= MOST_THREADS:
+        raise refused(f"{text!r} is not a whole number from 1 to {MOST_THREADS}")
     return value
 
 

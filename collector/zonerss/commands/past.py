@@ -19,6 +19,7 @@ _REFUSED = {
     "source": _OF_NOW,
     "rules": "zones have the names under which they were recorded",
     "patience": _OF_NOW,
+    "threads": _OF_NOW,
     "watch": "a recording does not change; `zonerss top --from FILE` plays it",
     "count": "a recording does not change",
     "uncertainty": "a recording has it where it was recorded with it",

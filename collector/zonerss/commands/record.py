@@ -142,7 +142,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             with ending.interruptible():
                 session = stack.enter_context(
-                    Session(args.source, rules, patience=args.patience, follow=True)
+                    Session(args.source, rules, threads=args.threads, patience=args.patience, follow=True)
                 )
             keeper = stack.enter_context(Keeper(path, args.keep, args.max_size))
         except Leave:

@@ -55,7 +55,9 @@ def _looked_at(args: argparse.Namespace, keeper: Keeper | None) -> Run:
     with ExitStack() as stack:
         place = stack.enter_context(own_cgroup(find_memory_hierarchy(HOST)))
         rules = (_rule(place), *read_rules(args.rules))
-        session = stack.enter_context(Session(args.source, rules, patience=args.patience, follow=True))
+        session = stack.enter_context(
+            Session(args.source, rules, threads=args.threads, patience=args.patience, follow=True)
+        )
         session.take(
             "zone"
         )  # what cannot be walked is told before it runs, and what takes long to load is loaded

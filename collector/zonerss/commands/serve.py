@@ -148,6 +148,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         way=way,
         basis=args.basis,
         patience_seconds=args.patience,
+        threads=args.threads,
         record=args.record,
         keep_seconds=args.keep,
         max_bytes=args.max_size,

@@ -167,7 +167,7 @@ def run(args: argparse.Namespace) -> int:
         way,
         order.controls,
         order.caps,
-        lambda: Session(args.source, rules, patience=args.patience),
+        lambda: Session(args.source, rules, threads=args.threads, patience=args.patience),
         order.touched,
     )
     return guarded(
@@ -218,7 +218,8 @@ def _cannot_draw() -> str | None:
 
 
 def _session(args: argparse.Namespace, rules: Sequence[Rule]) -> Session:
-    return Session(args.source, rules, patience=args.patience, uncertainty=True, follow=True)
+    how = {"threads": args.threads, "patience": args.patience}
+    return Session(args.source, rules, **how, uncertainty=True, follow=True)
 
 
 class _Touching:

@@ -155,6 +155,7 @@ def rounds(
         args.source,
         read_rules(args.rules),
         lasting=lasting,
+        threads=args.threads,
         patience=args.patience,
         uncertainty=told and bool(args.uncertainty),
     ) as session:

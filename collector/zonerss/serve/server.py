@@ -80,6 +80,8 @@ class Settings:
     way: str
     basis: str
     patience_seconds: float
+    threads: int | None = None
+    """None: as many as there are processors for us."""
     record: str | None = None
     keep_seconds: float | None = None
     max_bytes: int | None = None
@@ -159,6 +161,7 @@ class Server:
             self._session = Session(
                 settings.source,
                 settings.read_rules(),
+                threads=settings.threads,
                 patience=settings.patience_seconds,
                 uncertainty=True,
                 follow=True,

@@ -29,7 +29,7 @@ class Hands(Pretend):
     now: Hands
     stop_after = 1000
 
-    def __init__(self, by: str, source: str, rules: object, patience: float) -> None:
+    def __init__(self, by: str, source: str, rules: object, patience: float, threads: int | None) -> None:
         super().__init__({name: Zone(zone.hot, zone.cold) for name, zone in OVER.items()})
         self.by, self.source, self.waited = by, source, 0
         Hands.now = self

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from tests.unit import builders
 from tests.unit.builders import usage
+from tests.unit.threads import until
 
 from zonerss.commands import main, parse, running
 from zonerss.errors import CannotServe, StoreFull
@@ -265,11 +267,22 @@ def test_without_a_file_there_is_no_number_of_snapshots(
     assert (document["snapshots"], document["snapshots_not_kept"], told) == (None, None, [])
 
 
-def test_looks_are_as_far_apart_as_was_asked_for(capfd: pytest.CaptureFixture[str]) -> None:
+def test_looks_are_as_far_apart_as_was_asked_for(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     run("--interval", "30", "--", "sleep", "0.3")
     assert Session.looks == 2  # the first one is before it runs
-    run("--", "sleep", "0.3")
-    assert Session.looks > 3
+    enough = tmp_path / "enough"
+
+    def tell() -> None:
+        try:
+            until(lambda: Session.looks > 5, "it looks again and again")
+        finally:
+            enough.touch()
+
+    teller = threading.Thread(target=tell)
+    teller.start()
+    run("--", "sh", "-c", 'while [ ! -e "$0" ]; do sleep 0.02; done', str(enough))
+    teller.join()
+    assert Session.looks > 5
 
 
 def test_its_cgroup_and_all_below_it_are_one_zone(capfd: pytest.CaptureFixture[str]) -> None:

@@ -76,7 +76,15 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def options(**given: Any) -> argparse.Namespace:
-    usual = {"watch": 1.0, "count": 3, "patience": 2.0, "json": False, "uncertainty": None, "zone": None}
+    usual = {
+        "watch": 1.0,
+        "count": 3,
+        "patience": 2.0,
+        "threads": None,
+        "json": False,
+        "uncertainty": None,
+        "zone": None,
+    }
     return argparse.Namespace(
         **(
             usual
@@ -112,7 +120,7 @@ def test_one_session_that_follows_for_all_rounds() -> None:
     watching.rounds(options(), lambda session: next(numbers), shown.append)
     assert shown == [0, 1, 2]
     (session,) = Session.made
-    assert session.options == {"lasting": True, "patience": 2.0, "uncertainty": False}
+    assert session.options == {"lasting": True, "patience": 2.0, "threads": None, "uncertainty": False}
     assert session.went_on == [False]
 
 
@@ -304,3 +312,14 @@ def test_a_late_round_is_skipped_at_any_pace(monkeypatch: pytest.MonkeyPatch) ->
         found.append(clock.now - 1000)
         clock.pass_(2.5 if number == 1 else 0.1)
     assert found == pytest.approx([0, 1, 3.5, 4])
+
+
+@pytest.mark.parametrize("number", ["0", "65", "-1", "x", "1.0", "", "9" * 5000])
+def test_a_wrong_number_of_threads(number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", f"--threads={number}"]) == 2
+    assert "is not a whole number from 1 to 64" in capsys.readouterr().err
+
+
+def test_so_many_threads_are_asked_for() -> None:
+    watching.rounds(options(threads=3), lambda session: None, lambda found: None)
+    assert Session.made[0].options["threads"] == 3
