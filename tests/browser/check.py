@@ -32,11 +32,54 @@ from zonerss.views.text import printable
 SIZES = (0, 1, 512, 1023, 1024, 1536, 10_188, 10_240, 1_048_064, 1_048_576, 104_805_171, 1 << 40)
 """KiB that the page's script and zonerss must show alike."""
 
+LONG = "very-long-name-very-long-name-very-long-name-very-long-name"
+"""Of a name of HOSTILE that is shortened in the table."""
+
 REFUSED = """new Promise(done => {
   addEventListener('securitypolicyviolation', event => done(event.effectiveDirective));
   fetch('http://127.0.0.1:9/').catch(() => setTimeout(() => done('asked, and not answered'), 1000));
 })"""
 """Which part of the policy refuses a request of a script."""
+FILTERED = """(wanted => {
+  const filter = document.getElementById('filter');
+  filter.value = wanted;
+  filter.dispatchEvent(new Event('input'));
+  const shown = all => [...document.querySelectorAll(all)].filter(one => !one.hidden).length;
+  const found = [shown('#table tbody tr'), shown('details.zone')];
+  filter.value = '';
+  filter.dispatchEvent(new Event('input'));
+  return [...found, shown('details.zone')];
+})"""
+"""How many rows and sections are left of those that are filtered by some text, and how many there are without."""
+TIP = """(() => {
+  const place = document.querySelector('[data-chart=kinds]');
+  echarts.getInstanceByDom(place).dispatchAction({type: 'showTip', x: place.clientWidth / 4, y: 80});
+  return [...place.querySelectorAll('.tip b, .tip td:first-child')].map(one => one.textContent);
+})()"""
+"""What the tooltip of the machine's chart names."""
+AWAY = """(() => {
+  const found = [...document.querySelectorAll('details.zone')].find(
+    one => one.querySelector('bdi').textContent === 'user-1000');
+  found.open = true;
+  const place = found.querySelector('[data-chart=zone]');
+  place.scrollIntoView();
+  return new Promise(done => setTimeout(() => {
+    const chart = echarts.getInstanceByDom(place);
+    done(chart.getOption().series[0].data.filter(point => point[1] === null).length);
+  }, 1000));
+})()"""
+"""How often the line of a zone is broken that was away for a while, besides where snapshots are missing."""
+CLOCK = """(data => {
+  const unpacked = column => column;
+  %s
+  const { found, word } = marks(times[0], times.at(-1), 8);
+  return [...found.map(word), clock(times[0]), clock(times.at(-1))];
+})({times: [1792884600, 1792897200], offsets: [[1792884600, 7200], [1792890000, 3600]]})"""
+"""The marks and the times of a chart over the end of summer time, 2026-10-25 in Berlin."""
+CLOCK_SAID = [
+    *("01:30", "02:00", "02:30", "02:00", "02:30", "03:00", "03:30", "04:00"),
+    *("2026-10-25 01:30:00 +0200", "2026-10-25 04:00:00 +0100"),
+]
 FOREIGN = """(() => {
   const script = document.createElement('script');
   script.textContent = "document.title = 'taken'";
@@ -85,6 +128,12 @@ async def drawn(tab: Tab, what: str) -> bool:
     return int(colours) > 8
 
 
+def _script_of_times() -> str:
+    """The part of the page's script that spells times."""
+    script = (Path(page_module.__file__).parent / "page.js").read_text()
+    return script[script.index("  const times = unpacked") : script.index("  const shortened =")]
+
+
 def _script_of_sizes() -> str:
     """The part of the page's script that spells sizes."""
     script = (Path(page_module.__file__).parent / "page.js").read_text()
@@ -109,6 +158,27 @@ async def look_at(seen: Seen, page: Path, names: Sequence[str], pictures: Path |
         seen.that("the title is ours", await tab.value("document.title") == "zonerss: vm")
         sizes = await tab.value(f"(() => {{ {_script_of_sizes()} return {list(SIZES)}.map(size); }})()")
         seen.that("sizes are spelled as in text", sizes == [format_size(kib * 1024) for kib in SIZES], sizes)
+        seen.that(
+            "the filter knows whole names", await tab.value(f"{FILTERED}('{LONG}')") == [1, 1, len(names)]
+        )
+        await tab.value("document.querySelector('[data-chart=kinds]').scrollIntoView()")
+        await settled(tab)
+        named = await tab.value(TIP)
+        seen.that(
+            "a tooltip names each kind, and the bound once",
+            named[1:] == ["RSS", "anon", "file", "shmem", "±"] and named[0].endswith(" +0000"),
+            named,
+        )
+        broken = await tab.value(AWAY)
+        seen.that(
+            "the line of a zone that was away is broken there, and where nothing is known",
+            broken == 2,
+            broken,
+        )
+        if pictures:
+            await tab.picture(pictures / f"{page.stem}-away.png", 900)
+        said = await tab.value(CLOCK % _script_of_times())
+        seen.that("over a change of the clock each time has its own offset", said == CLOCK_SAID, said)
         for width, height in ((1280, 900), (400, 800)):
             for dark in (False, True):
                 await tab.look(width, height, dark)

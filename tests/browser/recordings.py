@@ -45,6 +45,12 @@ class Made:
     workers: int = 2
     there: tuple[float, float] = (0.0, 1.0)
     """The part of the time in which it was there."""
+    away: tuple[float, float] = (2.0, 2.0)
+    """Of it, the part in which it was not."""
+
+    def is_there(self, part: float) -> bool:
+        """At a part of the time."""
+        return self.there[0] <= part <= self.there[1] and not self.away[0] <= part <= self.away[1]
 
 
 def flat(size: float) -> Course:
@@ -78,7 +84,7 @@ ZONES = (
     Made("nightly-batch", rising(20, 30), there=(0.35, 0.6)),
     Made("monitoring/prometheus-0/prometheus", flat(88), file=12, limit=256),
     Made("system.slice/ssh.service", flat(3), file=2),
-    Made("user-1000", flat(9), file=3),
+    Made("user-1000", flat(9), file=3, away=(0.25, 0.45)),
 )
 HOSTILE_ZONES = tuple(Made(name, flat(5 + number)) for number, name in enumerate(HOSTILE))
 SHARED = {
@@ -95,7 +101,11 @@ EVERYWHERE = 1.9
 
 def host_at(zones: tuple[Made, ...], seconds: float, part: float, dice: random.Random) -> Moment:
     """A host at one time; its chains close, but for what processors hold in stock."""
-    there = [zone for zone in zones if zone.there[0] <= part <= zone.there[1]]
+    there = [
+        zone
+        for zone in zones
+        if zone.there[0] <= part <= zone.there[1] and not zone.away[0] <= part <= zone.away[1]
+    ]
     zone_of = {made.name: Zone(made.name, f"/pods/{number}") for number, made in enumerate(zones)}
     names = {made.name for made in there}
     sets: dict[tuple[str, ...], list[int]] = {}

@@ -191,7 +191,7 @@
         top: 0, left: 0, itemWidth: 12, itemHeight: 10, itemGap: 14, padding: 0, icon: "rect",
         textStyle: { color: colour("ink"), fontSize: 11 }, data: labels, formatter: (name) => shortened(name, letters),
       },
-      grid: { top: above, left: 48, right: 12, bottom: 24, outerBoundsMode: "none" },
+      grid: { top: above, left: 48, right: 22, bottom: 24, outerBoundsMode: "none" },
       xAxis: {
         type: "time", min: times[0], max: times[times.length - 1],
         axisLine: { lineStyle: { color: colour("line") } }, axisTick: { lineStyle: { color: colour("line") }, customValues: found },
