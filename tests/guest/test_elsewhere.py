@@ -1,7 +1,8 @@
 """Tests of tests/live whose answer depends on the kernel: run here, too, on each kernel of the guest.
 
 On Linux 6.1 only the first page of a huge one says that it is backed by swap and who pays for it, and the iterator over
-mappings begins with a process's first thread, which may have ended. Here version 2 is the only cgroup hierarchy.
+mappings begins with a process's first thread, which may have ended. Before 6.5 there is no cachestat(2): what is cached
+of an open file is told by mincore(2). Here version 2 is the only cgroup hierarchy.
 """
 
 from tests.live.test_explain import (  # noqa: F401
@@ -22,5 +23,7 @@ from tests.live.test_listing import (  # noqa: F401  a fixture among them
     test_threaded_cgroups_of_version_2,
 )
 from tests.live.test_pagetable import test_each_mapping_of_a_dead_leader_is_met_once  # noqa: F401
+from tests.live.test_record import begin, test_a_signal_ends_it_whole_and_says_what_was_kept  # noqa: F401
+from tests.live.test_report import logger, test_the_page_of_a_zone_says_whether_it_is_a_leak  # noqa: F401
 from tests.live.test_run import no_cgroup_is_left, test_where_its_cgroup_is  # noqa: F401
 from tests.live.test_threads import test_a_threaded_cgroup  # noqa: F401
