@@ -110,7 +110,8 @@ class _Call(Generic[Result]):
         self._lock = allocate_lock()
         self._done = allocate_lock()  # held until it is
         self._done.acquire()
-        self._left = False
+        self._noted: Pauses | None = None
+        """Where it was noted that it was left behind: there its end is noted, too."""
 
     def run(self) -> bool:
         """Make the call. False: it was left behind, and this thread is to end."""
@@ -120,10 +121,10 @@ class _Call(Generic[Result]):
             self.error = err
         with self._lock:
             self._done.release()
-            left = self._left
-        if left:
-            PAUSES.note_end(self.pid)
-        return not left
+            noted = self._noted
+        if noted is not None:
+            noted.note_end(self.pid)
+        return noted is None
 
     def wait(self, seconds: float) -> bool:
         """Wait until it is done. False: it took longer."""
@@ -134,8 +135,8 @@ class _Call(Generic[Result]):
         with self._lock:
             if not self._done.locked():
                 return False
-            self._left = True
-            PAUSES.note_wait(self.pid)
+            self._noted = PAUSES
+            self._noted.note_wait(self.pid)
             return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 
 import pytest
@@ -111,3 +112,18 @@ def test_an_interrupt_while_waiting_leaves_the_call_behind(pauses, monkeypatch: 
     assert known.threads == 1
     let_go.set()
     ends(known)
+
+
+def test_the_end_of_a_call_is_noted_where_its_wait_was(pauses, monkeypatch: pytest.MonkeyPatch):
+    """A call may outlast the pauses of its time: a test's, once the test has ended."""
+    known, _ = pauses
+    let_go, uncaught = threading.Event(), []
+    monkeypatch.setattr(sys, "unraisablehook", uncaught.append)
+    with pytest.raises(Busy):
+        patiently(let_go.wait, 7, 0.01)
+    later = Pauses()
+    monkeypatch.setattr(patience, "PAUSES", later)
+    let_go.set()
+    ends(known)
+    assert later.threads == 0
+    assert uncaught == []
