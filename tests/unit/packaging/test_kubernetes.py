@@ -16,6 +16,7 @@ import yaml
 from tests.live.pods import Derived, derive, documents
 
 from zonerss import __version__
+from zonerss.cap import DIRECTORY
 from zonerss.cap.rules import Spelling, parse_caps
 from zonerss.commands import parse
 from zonerss.commands.quantities import duration, size
@@ -63,6 +64,15 @@ def test_the_capper(tmp_path: Path) -> None:
     assert not parse_caps(text, "caps.toml", Spelling(size, duration)).rules
     example = "\n".join(line[2:] for line in text.splitlines() if re.match(r"# (\[\[|\w+ = )", line))
     assert len(parse_caps(example, "caps.toml", Spelling(size, duration)).rules) == 1
+
+
+def test_the_exporter_sees_what_the_capper_says(tmp_path: Path) -> None:
+    """It is the node's directory for both, and only the capper may write to it."""
+    (exporter,), (capper,) = (
+        [volume for volume in derived(tmp_path, name).options if f":{DIRECTORY}" in volume]
+        for name in ("base", "cap")
+    )
+    assert exporter == f"{capper}:ro"
 
 
 @pytest.mark.parametrize("place", ["base", "cap"])
