@@ -69,6 +69,9 @@ class Past:
     """The time that was asked for; None: the last moment of the recording."""
     is_lean: bool = False
     """It was recorded without the files that are mapped and without who is charged for frames."""
+    capper: str | None = None
+    """What the capper that ran then said of itself, for :func:`zonerss.cap.status.caps_of`. None: none ran, or it is
+    not known."""
 
 
 @dataclass(frozen=True, slots=True)

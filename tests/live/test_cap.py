@@ -29,8 +29,8 @@ from tests.live.swap import swap_on
 from tests.live.test_cap_hands import a_table, cached
 from tests.oracle import PAGE, Kernel, pages_of
 from tests.workloads.mem import Mem, Range
-from zonerss.cap import DIRECTORY
 from zonerss.cap.foretold import foretell
+from zonerss.kernel.capper import DIRECTORY
 from zonerss.kernel.clearers import running_damon
 from zonerss.kernel.roots import HOST
 from zonerss.snapshot import Session

@@ -30,6 +30,7 @@ ELSEWHERE = {
     "history/identities.py": "tests/unit/history/test_keeper.py",
     "history/schema.py": "tests/unit/history/test_recording.py",
     "kernel/keeping.py": "tests/unit/history/test_keeper.py",
+    "kernel/capper.py": "tests/unit/cap/test_status.py",
     "records/__init__.py": "tests/unit/census/test_usage.py",
     "records/bills.py": "tests/unit/kernel/test_memcg.py",
     "records/files.py": "tests/unit/walk/test_files.py",

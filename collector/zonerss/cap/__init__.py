@@ -1,4 +1,1 @@
 """Caps on what zones really use of memory: what to do (pure), the hands that do it, and what is said of it."""
-
-DIRECTORY = "/run/zonerss-cap"
-"""Where a capper that runs keeps what it says of itself."""

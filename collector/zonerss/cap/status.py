@@ -16,20 +16,19 @@ from contextlib import suppress
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
-from zonerss.cap import DIRECTORY
 from zonerss.errors import CannotServe
-from zonerss.kernel.keeping import Taken, hold_file, is_held, make_own_directory, write_whole
-from zonerss.kernel.safely import read_kept
+from zonerss.kernel.capper import DIRECTORY, LOCK, STATUS, read_said
+from zonerss.kernel.keeping import Taken, hold_file, make_own_directory, write_whole
 from zonerss.plain import MISSING, asdict, dataclass, fields, is_dataclass
 from zonerss.records import Caveat
 
 if TYPE_CHECKING:
     from zonerss.cap.forecast import Forecast
+    from zonerss.snapshot import Past, Snapshot
 
-_STATUS, _LOCK = "status.json", "lock"
 _FORMAT = 1
-"""Of the file, which is between versions of zonerss only; people and programs have `cap --status --json`."""
-MOST_BYTES = 64 << 20
+"""Of the file and of what recordings keep of it; people and programs have `cap --status --json`. Another one where a
+field is left out or means something else; fields that are added have a default."""
 _TRIES, _TRY_SECONDS = 20, 0.05
 
 
@@ -208,7 +207,7 @@ class StatusFile:
         :raises OSError: it cannot be written there
         """
         make_own_directory(directory)
-        self._path, self._fd = os.path.join(directory, _STATUS), _held(os.path.join(directory, _LOCK))
+        self._path, self._fd = os.path.join(directory, STATUS), _held(os.path.join(directory, LOCK))
         try:
             self._remove()  # what one that was killed has left would be believed to be ours
         except BaseException:
@@ -265,18 +264,12 @@ def read_status(directory: str = DIRECTORY, owners: Collection[int] = (0,)) -> S
     :raises CannotServe: the file is not one that a capper has written, or we may not ask whether one runs; the sentence
         says why
     """
-    path, lock = os.path.join(directory, _STATUS), os.path.join(directory, _LOCK)
-    if os.path.lexists(lock) and not os.access(lock, os.R_OK):
-        raise CannotServe(f"cannot tell whether a capper runs: only root may read {lock}; ask as root")
-    if not is_held(lock):
-        return None
+    said = read_said(directory, owners)
     try:
-        return loads(read_kept(path, owners, MOST_BYTES))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as err:
-        why = err.strerror if isinstance(err, OSError) and err.strerror else str(err)
-        raise CannotServe(f"cannot read what the capper says in {path}: {why}; start it anew") from err
+        return None if said is None else loads(said)
+    except ValueError as err:
+        path = os.path.join(directory, STATUS)
+        raise CannotServe(f"cannot read what the capper says in {path}: {err}; start it anew") from err
 
 
 def by_zone(status: Status | None, by: str) -> dict[str, ZoneStatus]:
@@ -288,7 +281,25 @@ def by_zone(status: Status | None, by: str) -> dict[str, ZoneStatus]:
     return {zone.zone: zone for zone in status.zones} if status is not None and status.by == by else {}
 
 
-def loads(text: bytes) -> Status:
+def kept_status(past: Past) -> Status | None:
+    """What the capper that ran at a moment said of itself; None: none ran, or it was of another version of zonerss."""
+    try:
+        return None if past.capper is None else loads(past.capper)
+    except ValueError:
+        return None
+
+
+def caps_of(snapshot: Snapshot) -> dict[str, ZoneStatus]:
+    """What the capper says of each zone of a snapshot: the one that runs or, of a recording, that ran then. What cannot
+    be read is not known."""
+    try:
+        status = read_status() if snapshot.past is None else kept_status(snapshot.past)
+    except CannotServe:
+        return {}
+    return by_zone(status, snapshot.by)
+
+
+def loads(text: str | bytes) -> Status:
     """
     A status from its text.
 

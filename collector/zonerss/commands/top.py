@@ -28,7 +28,7 @@ from zonerss.answers.marks import marks_of, wanted
 from zonerss.answers.watched import PAST_LOOKS, Watched
 from zonerss.answers.wss import ZoneTouched, working_sets
 from zonerss.answers.zone import Page, shared_with
-from zonerss.cap.status import ZoneStatus, by_zone, read_status
+from zonerss.cap.status import ZoneStatus, caps_of
 from zonerss.census.tree import tree_usage
 from zonerss.commands.options import add_past_options, add_walk_options, count, one_way, read_rules
 from zonerss.commands.quantities import percent
@@ -197,15 +197,12 @@ class _Order(NamedTuple):
         names = {column.name for column in (*(self.columns or SHOWN), self.sort)}
         return not names.isdisjoint(column.name for column in WSS_COLUMNS)
 
-    def caps(self, by: str) -> Mapping[str, ZoneStatus]:
-        """What a capper says of the zones under a cap, where a column needs it; nothing that cannot be read."""
+    def caps(self, snapshot: Snapshot) -> Mapping[str, ZoneStatus]:
+        """What the capper of that time says of the zones under a cap, where a column needs it."""
         names = {column.name for column in (*(self.columns or SHOWN), self.sort)}
         if names.isdisjoint(column.name for column in CAP_COLUMNS):
             return {}
-        try:
-            return by_zone(read_status(), by)
-        except CannotServe:
-            return {}
+        return caps_of(snapshot)
 
 
 def _cannot_draw() -> str | None:
@@ -283,7 +280,7 @@ def _show(
             terminal.style,
             first=order.first,
             marks=marks_of(snapshot),
-            caps=order.caps(snapshot.by),
+            caps=order.caps(snapshot),
             touched=_Touching.told(snapshot),
             own_share=None if cost is None else cost.share,
         )
@@ -299,14 +296,14 @@ class SessionCamera:
         open_session: Callable[[], Observer],
         way: str,
         controls: Wanted | None = None,
-        caps: Callable[[str], Mapping[str, ZoneStatus]] = lambda by: {},
+        caps: Callable[[Snapshot], Mapping[str, ZoneStatus]] = lambda snapshot: {},
         open_first: Callable[[], Session] | None = None,
         touched: bool = False,
     ) -> None:
         """
         :param way: the grouping
         :param controls: what the table of zones needs; None: all
-        :param caps: what a capper says of the zones of a grouping
+        :param caps: what a capper says of the zones of a snapshot
         :param open_first: opens a session that loads sooner, for the first snapshot; None: there is none
         :param touched: tell what was touched since the snapshot before
         """
@@ -343,7 +340,7 @@ class SessionCamera:
         armed = self._touching.armed
         snapshot = session.take(self._way, processes=processes, controls=controls, armed=armed)
         self._touching.clear(session)
-        rows = rows_of(snapshot, self._growth, self._caps(snapshot.by), _Touching.told(snapshot))
+        rows = rows_of(snapshot, self._growth, self._caps(snapshot), _Touching.told(snapshot))
         page = explained or (self._page(mode, zone, snapshot) if zone else None)
         if mode is not Mode.ZONE:
             self._kept = None
@@ -415,7 +412,7 @@ class PastCamera(SessionCamera):
         :param way: the grouping
         :param file: what the recording is called
         """
-        super().__init__(lambda: self._at(player.time), way)
+        super().__init__(lambda: self._at(player.time), way, caps=caps_of)
         self._open_recording, self._player, self._file = open_recording, player, file
         self._recording: Recording | None = None
         self._looks: dict[int, _Before | None] = {}

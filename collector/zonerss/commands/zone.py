@@ -14,12 +14,12 @@ from zonerss.answers.explain.account import Ledger
 from zonerss.answers.files import FileUsage, files_usage
 from zonerss.answers.mapcounts import zones_mapcounts
 from zonerss.answers.zone import Page, shared_with
-from zonerss.cap import DIRECTORY
 from zonerss.census.usage import zone_names
 from zonerss.commands.options import add_limit_options, add_past_options, add_walk_options, one_way
 from zonerss.commands.quantities import size
 from zonerss.commands.watching import add_watch_options, growth_of, put, rounds
 from zonerss.errors import CannotServe, NotKept, UnknownZone, UsageError
+from zonerss.kernel.roots import CAPPER_DIRECTORY
 from zonerss.plain import dataclass, replace
 from zonerss.records import Gap, Usage
 from zonerss.records.files import Holdings
@@ -81,9 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
     def look(session: Observer) -> tuple[list[Page], Forecasts]:
         pages = measure(session, way, names, growth, watched, args.limit or (None if args.json else SHOWN))
-        if args.recording is not None:
-            return pages, {}
-        return pages, forecasts_of(session, way, [page.usage.zone for page in pages], args.cap)
+        return pages, forecasts_of(session, way, pages, args.cap)
 
     def show(found: tuple[list[Page], Forecasts]) -> None:
         put(args, lambda: document(found[0], args.limit, found[1]), lambda: lines(*found))
@@ -148,24 +146,22 @@ def _note(
                 watched.opened(usage.zone, evidence.open_files(members).files)
 
 
-def forecasts_of(session: Observer, way: str, zones: Sequence[str], cap_bytes: int | None) -> Forecasts:
+def forecasts_of(session: Observer, way: str, pages: Sequence[Page], cap_bytes: int | None) -> Forecasts:
     """
     What could be had of zones that have a cap, by their names.
 
-    :param cap_bytes: a cap for each; None: those of the capper that runs, and as it says
+    :param cap_bytes: a cap for each; None: those of the capper that runs, or ran then, and as it says
     """
+    zones, past = [page.usage.zone for page in pages], pages[0].snapshot.past
     if cap_bytes is not None and isinstance(session, Session):
         from zonerss.cap.foretold import foretell
 
         return foretell(session, way, zones, cap_bytes)
-    if not os.path.lexists(DIRECTORY):
+    if not (os.path.lexists(CAPPER_DIRECTORY) if past is None else past.capper):
         return {}
-    from zonerss.cap.status import by_zone, read_status
+    from zonerss.cap.status import caps_of
 
-    try:
-        said = by_zone(read_status(), way)
-    except CannotServe:  # the page is not about it
-        return {}
+    said = caps_of(pages[0].snapshot)
     return {zone: found.forecast for zone, found in said.items() if zone in zones and found.forecast}
 
 

@@ -160,6 +160,7 @@ def other_of(moment: Moment) -> bytes:
                 "gaps": [[gap.pid, gap.step, gap.cause, gap.detail] for gap in snapshot.gaps],
                 "holding_gaps": [[gap.pid, gap.step, gap.cause, gap.detail] for gap in moment.holding_gaps],
                 **_open_files(moment),
+                **({} if moment.capper is None else {"capper": moment.capper}),
                 "warnings": [[caveat.name, caveat.text] for caveat in snapshot.warnings],
             },
             separators=(",", ":"),
@@ -375,6 +376,7 @@ class _Reader:
             boot_id=other.text("boot_id"),
             processors=other.number("processors"),
             uptime=frame.uptime,
+            capper=other.text_where_there("capper"),
             open_files=other.open_files("open_files"),
         )
 
@@ -552,6 +554,10 @@ class _Json:
 
     def text_or_none(self, name: str) -> str | None:
         return None if self._found[name] is None else self.text(name)
+
+    def text_where_there(self, name: str) -> str | None:
+        """Of what some snapshots have only."""
+        return self.text(name) if name in self._found else None
 
     def number(self, name: str) -> int:
         return _bounded(self._found[name])

@@ -18,6 +18,7 @@ from zonerss.errors import CannotServe
 from zonerss.evidence import Evidence
 from zonerss.history.regroup import Regrouped
 from zonerss.kernel.boot import Uptime, read_boot_id, read_uptime
+from zonerss.kernel.capper import read_said
 from zonerss.kernel.roots import HOST
 from zonerss.plain import dataclass, replace
 from zonerss.records import Gap, Task
@@ -30,6 +31,8 @@ MUCH_BYTES = 1 << 20
 """Less page cache is not looked for."""
 _MOST_SECONDS = 10.0
 """Of one look at open files, but for the zone that is being asked."""
+MOST_SAID_BYTES = 1 << 20
+"""What a capper says is kept if it is no longer: it is so long for some 600 zones under a cap."""
 MOST_FILES = 5
 """Of a zone."""
 _SELDOM = 50
@@ -76,6 +79,9 @@ class Moment:
     processors: int
     uptime: Uptime
     """When the walk had ended, by clocks that nobody sets."""
+    capper: str | None = None
+    """What the capper that ran then said of itself, for :func:`zonerss.cap.status.kept_status`. None: none ran, or it
+    is not known."""
     open_files: tuple[OpenFile, ...] | None = None
     """Of zones with page cache that nobody maps: the files of which most is cached, of those that their processes hold
     open; the pid tells the zone. None: not looked at this time, for it takes long."""
@@ -118,8 +124,17 @@ def take_moment(session: Observer, lean: bool = False, zone: Sequence[str] = ())
         boot_id=read_boot_id(HOST),
         processors=asked.processors,
         uptime=uptime,
+        capper=_capper(),
         open_files=opened,
     )
+
+
+def _capper() -> str | None:
+    try:
+        said = read_said()
+    except CannotServe:  # the moment is not about it
+        return None
+    return None if said is None or len(said) > MOST_SAID_BYTES else said.decode("ascii", "replace")
 
 
 class Seldom:

@@ -60,7 +60,8 @@ class PastSession(Observer):
         self.moment: Moment = (
             recording.at(when or recording.latest()) if number is None else recording.numbered(number, lean)
         )
-        self._past = Past(file, self.moment.host_name, when, self.moment.holdings is None)
+        kept = self.moment
+        self._past = Past(file, kept.host_name, when, kept.holdings is None, kept.capper)
 
     def look(self, asked: Asked) -> Snapshot:
         """

@@ -17,3 +17,5 @@ class Roots:
 
 
 HOST = Roots()
+CAPPER_DIRECTORY = "/run/zonerss-cap"
+"""Where a capper that runs keeps what it says of itself (:mod:`zonerss.kernel.capper`)."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from zonerss.cap import DIRECTORY
+from zonerss.kernel.capper import DIRECTORY
 from zonerss.snapshot import Session
 
 PROJECT = Path(__file__).parents[3]

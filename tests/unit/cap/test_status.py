@@ -13,11 +13,22 @@ from hypothesis import strategies as st
 
 from zonerss.cap.forecast import forecast
 from zonerss.cap.records import Cap, Classes, Look, Machine
-from zonerss.cap.status import Shared, Status, StatusFile, ZoneStatus, dumps, laid_flat, loads, read_status
+from zonerss.cap.status import (
+    Shared,
+    Status,
+    StatusFile,
+    ZoneStatus,
+    dumps,
+    kept_status,
+    laid_flat,
+    loads,
+    read_status,
+)
 from zonerss.errors import CannotServe
 from zonerss.kernel.safely import Unfit
 from zonerss.plain import fields, replace
 from zonerss.records import Caveat
+from zonerss.snapshot import Past
 
 ME = os.geteuid()
 CLASSES = Classes(
@@ -182,6 +193,15 @@ def spoiled() -> list[dict[str, Any]]:
 def test_what_is_no_status(document: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"."):
         loads(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize("said", [None, "", "{", "\ufffd", json.dumps(spoiled()[0])])
+def test_what_of_a_recording_cannot_be_read_is_not_known(said: str | None) -> None:
+    assert kept_status(Past("f.zrec", "vm", capper=said)) is None
+
+
+def test_what_of_a_recording_can() -> None:
+    assert kept_status(Past("f.zrec", "vm", capper=dumps(STATUS))) == STATUS
 
 
 def test_nested_too_deeply() -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.cap.test_status import FORECAST, STATUS, ZONE
 from tests.unit.fake_machine import PAGE, Frame, Machine, Process
 
 from zonerss.answers.growth import LOOKS
+from zonerss.cap.status import dumps
 from zonerss.census.kinds import Kind
 from zonerss.commands import main
 from zonerss.commands.top import PastCamera
@@ -388,6 +390,35 @@ def test_the_page_of_a_zone_is_the_same_however_one_got_there(recording: type[Fa
     found = page_after(*range(last - 10, last + 1))
     assert found == page_after(last) == page_after(last - 1, 3, last)
     assert any(f"Is it a leak? grows: +{LOOKS - 1}M" in line for line in found)
+
+
+# ---- caps ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def capped(recording: type[FakeRecording], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A capper that held web ran in the last look but one; none runs now."""
+    status = replace(STATUS, zones=(replace(ZONE, zone="web.service", cap_bytes=3 << 20, nover=77),))
+    kept = recording.kept
+    recording.kept = [*kept[:-2], replace(kept[-2], capper=dumps(status)), kept[-1]]
+    monkeypatch.setattr("zonerss.cap.status.read_said", lambda *_: pytest.fail("it asks the capper of now"))
+
+
+@pytest.mark.usefixtures("capped")
+def test_top_shows_caps_as_they_were(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["top", "--from", "f.zrec", "--batch", "-o", "zone,cap,nover"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if "web.service" in line]
+    assert [row[1:] for row in rows] == [["–", "–"]] * 3 + [["3.0M", "77"]] + [["–", "–"]]
+
+
+@pytest.mark.usefixtures("capped")
+@pytest.mark.parametrize(("at", "cap_bytes"), [("2020-05-31T12:00:41Z", FORECAST.cap_bytes), ("", None)])
+def test_a_zones_page_has_the_forecast_of_then(
+    at: str, cap_bytes: int | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["web", "--from", "f.zrec", "--json", *(["--at", at] if at else [])]) == 0
+    forecast = json.loads(capsys.readouterr().out)["zones"][0]["forecast"]
+    assert (forecast and forecast["cap_bytes"]) == cap_bytes
 
 
 # ---- explain --since -------------------------------------------------------------------------------------

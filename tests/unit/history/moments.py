@@ -241,6 +241,7 @@ def moments(draw: st.DrawFn, seconds: float = 0) -> Moment:
         },
         holding_gaps=tuple(draw(st.lists(_GAPS, max_size=2))),
         users=draw(st.dictionaries(st.integers(0, 1 << 32), _NAMES, max_size=2)),
+        capper=draw(st.none() | st.text()),
         open_files=draw(st.none() | st.lists(_OPEN_FILES, max_size=2).map(tuple)),
     )
 

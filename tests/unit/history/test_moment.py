@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from tests.unit import builders
 from tests.unit.builders import MIB
 
 from zonerss.census.parts import Parts
 from zonerss.census.usage import Member, zones_usage
 from zonerss.errors import CannotServe
-from zonerss.history.moment import GROUPINGS, Seldom, take_moment
+from zonerss.history import moment
+from zonerss.history.moment import GROUPINGS, MOST_SAID_BYTES, Seldom, take_moment
 from zonerss.plain import replace
 from zonerss.records import Grouping, Task, Zone
 from zonerss.records.bills import Billed
@@ -172,3 +174,23 @@ def test_a_look_at_open_files_has_an_end_however_many_zones_there_are() -> None:
     )
     assert Seldom(lambda: now[0]).look(full) == ()
     assert asked == [["a"], ["b"]]
+
+
+def refused() -> bytes:
+    raise CannotServe("only root may ask")
+
+
+@pytest.mark.parametrize(
+    ("read", "kept"),
+    [
+        (lambda: None, None),
+        (lambda: b"{}", "{}"),
+        (lambda: b" " * MOST_SAID_BYTES, " " * MOST_SAID_BYTES),
+        (lambda: b" " * (MOST_SAID_BYTES + 1), None),
+        (refused, None),
+    ],
+    ids=["none runs", "one says something", "much", "too much", "not to be asked"],
+)
+def test_what_the_capper_says_is_kept(read: Any, kept: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moment, "read_said", read)
+    assert take_moment(Looks(), lean=True).capper == kept

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from zonerss.cap import DIRECTORY
 from zonerss.cap.rules import CAPS, Spelling, parse_caps
 from zonerss.commands import parse
 from zonerss.commands.quantities import duration, size
+from zonerss.kernel.capper import DIRECTORY
 from zonerss.kernel.privileges import CAPABILITIES
 
 PACKAGING = Path(__file__).resolve().parents[3] / "packaging"

@@ -16,10 +16,10 @@ import yaml
 from tests.live.pods import Derived, derive, documents
 
 from zonerss import __version__
-from zonerss.cap import DIRECTORY
 from zonerss.cap.rules import Spelling, parse_caps
 from zonerss.commands import parse
 from zonerss.commands.quantities import duration, size
+from zonerss.kernel.capper import DIRECTORY
 from zonerss.kernel.privileges import CAPABILITIES
 from zonerss.serve.app import _PATHS as PATHS
 
