@@ -176,7 +176,7 @@ async def look_at(seen: Seen, page: Path, names: Sequence[str], pictures: Path |
             broken,
         )
         if pictures:
-            await tab.picture(pictures / f"{page.stem}-away.png", 900)
+            await tab.picture(pictures / f"{page.stem}-away.png", 900, await tab.value("scrollY"))
         said = await tab.value(CLOCK % _script_of_times())
         seen.that("over a change of the clock each time has its own offset", said == CLOCK_SAID, said)
         for width, height in ((1280, 900), (400, 800)):

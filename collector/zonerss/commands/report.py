@@ -31,6 +31,7 @@ from zonerss.errors import CannotServe, NotKept, UsageError
 from zonerss.history.recording import Recording
 from zonerss.history.replay import PastSession
 from zonerss.kernel.keeping import demand_replaceable, put_in_place
+from zonerss.records.files import Holding
 from zonerss.snapshot import Snapshot
 from zonerss.units import counted, format_size
 from zonerss.views.document import render_json
@@ -158,34 +159,50 @@ def _thinned(numbers: Sequence[tuple[int, datetime]]) -> list[int]:
     return [numbers[place][0] for place in evenly([when.timestamp() for _, when in numbers], MOST_LOOKS)]
 
 
+class _Held:
+    """What the parts of a snapshot hold of files, by the zones that map them; looked up once for all zones."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._parts, self._names = snapshot.parts, zone_names(snapshot.members)
+        self._held: dict[str, dict[int, Sequence[Holding]]] = {}
+        try:
+            holdings, _ = snapshot.ask().holdings()
+        except NotKept:
+            return
+        for number, rows in holdings.items():
+            owners = self._parts.owners_of(number)
+            for zone in {self._names[owner] for owner in owners if owner in self._names}:
+                self._held.setdefault(zone, {})[number] = rows
+
+    def files(self, zone: str) -> Sequence[FileUsage]:
+        """Those that a zone maps, without what others map of them apart from it; none where they were not kept."""
+        return files_usage(self._parts, self._names, self._held.get(zone, {}), zone)
+
+
 class _Files:
     """The files of zones at the first and the last look; read when somebody asks."""
 
     def __init__(self, recording: Recording, by: str, *numbers: int) -> None:
         self._recording, self._by, self._numbers = recording, by, numbers
-        self._snapshots: list[Snapshot] | None = None
+        self._held: list[_Held] | None = None
 
     def of(self, zone: str) -> tuple[Sequence[FileUsage], Sequence[FileUsage]]:
         """None at a moment of which they were not kept, or cannot be read."""
-        if self._snapshots is None:
-            self._snapshots = self._read()
-        if not self._snapshots:
+        if self._held is None:
+            self._held = self._read()
+        if not self._held:
             return (), ()
-        before, after = (self._files(snapshot, zone) for snapshot in self._snapshots)
+        before, after = (held.files(zone) for held in self._held)
         return before, after
 
-    def _read(self) -> list[Snapshot]:
+    def _read(self) -> list[_Held]:
         try:
-            return [PastSession(self._recording, number=number).take(self._by) for number in self._numbers]
+            snapshots = [
+                PastSession(self._recording, number=number).take(self._by) for number in self._numbers
+            ]
         except CannotServe:
             return []
-
-    def _files(self, snapshot: Snapshot, zone: str) -> Sequence[FileUsage]:
-        try:
-            holdings, _ = snapshot.ask().holdings()
-        except NotKept:
-            return ()
-        return files_usage(snapshot.parts, zone_names(snapshot.members), holdings, zone)
+        return [_Held(snapshot) for snapshot in snapshots]
 
 
 def _tested(conditions: Sequence[Condition], report: Report) -> list[Held]:

@@ -15,8 +15,12 @@ import pytest
 from tests.unit.history.moments import Host, half_overwritten
 from tests.unit.views.html.pages import Page
 
+from zonerss.answers.files import files_usage
+from zonerss.census.usage import zone_names
 from zonerss.commands import main, report
 from zonerss.history.keeper import Keeper
+from zonerss.history.recording import Recording
+from zonerss.history.replay import PastSession
 
 NAMES = ["leaking", "other", "still"]
 LOOKS = 24
@@ -357,3 +361,21 @@ def test_a_page_never_replaces_its_recording(made: Path, capsys: pytest.CaptureF
     assert status == 2
     assert "is a recording that the page is to be made from" in said
     assert made.read_bytes() == before
+
+
+def test_the_files_of_each_zone_are_those_of_files(tmp_path: Path) -> None:
+    """What parts hold is looked up once, whatever zones are asked about."""
+    with Keeper(tmp_path / "a.zrec") as keeper:
+        keeper.add(Host(5, 4).moment(0))
+    with Recording(tmp_path / "a.zrec") as recording:
+        snapshot = PastSession(recording).take("zone")
+    held = report._Held(snapshot)
+    (holdings, _), names = snapshot.ask().holdings(), zone_names(snapshot.members)
+    assert holdings
+    for usage in snapshot.zones:
+        wanted = files_usage(snapshot.parts, names, holdings, usage.zone)
+        assert wanted
+        assert [(one.file, one.bytes, one.exclusive_bytes) for one in held.files(usage.zone)] == [
+            (one.file, one.bytes, one.exclusive_bytes) for one in wanted
+        ]
+    assert held.files("nobody") == []
