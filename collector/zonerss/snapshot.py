@@ -302,16 +302,24 @@ class Session(Observer):
         listed = self._roster.read(find_memory_hierarchy(self._roots))
         return listed, place_tasks(listed.tasks, [zoner(parse_by(by), host_names(self._roots), self._rules)])
 
-    def has_moved(self, by: str, task: Task) -> bool:
+    def movement(self, by: str) -> Callable[[Task], bool]:
         """
-        Whether a process that was listed is in another zone by now. One that is gone is not.
+        What tells whether a process that was listed is in another zone by now. One that is gone is not.
+
+        Hierarchy and names are those of this moment.
 
         :raises UsageError: an unknown by
         """
-        way = parse_by(by)
+        way, hierarchy = parse_by(by), find_memory_hierarchy(self._roots)
         zone_of = zoner(way, host_names(self._roots), self._rules)
-        now = read_tasks(self._roots, find_memory_hierarchy(self._roots), way.needs_uids, {task.pid})
-        return any(one.start_ticks == task.start_ticks and zone_of(one) != zone_of(task) for one in now.tasks)
+
+        def has_moved(task: Task) -> bool:
+            now = read_tasks(self._roots, hierarchy, way.needs_uids, {task.pid})
+            return any(
+                one.start_ticks == task.start_ticks and zone_of(one) != zone_of(task) for one in now.tasks
+            )
+
+        return has_moved
 
     def arm(
         self,
@@ -466,7 +474,8 @@ class Session(Observer):
         if armed and apart and not armed.sees_several:
             from zonerss.walk.mapcounts import mark_several
 
-            mark_several(frames, apart.several, self._roots)
+            wanted = None if armed.zones is None else apart.bits_of(plan.owners_of(armed.zones))
+            mark_several(frames, apart.several, self._roots, wanted)
         return _Walk(source.name, frames, found, gaps, took_ns, began_ns, apart)
 
     def _parts(

@@ -17,4 +17,5 @@ int census_mapcounts(const struct census *census, int kpagecount_fd, int kpagefl
 
 // Mark the frames of memory (anon, file, shmem) of the census that are mapped more than once now for an owner, too. 0 or a negative
 // errno.
-int census_mark_several(struct census *census, uint32_t owner, int kpagecount_fd);
+// wanted: [owners], whether frames that an owner alone maps are asked about, all others being left as they are; NULL: all are.
+int census_mark_several(struct census *census, uint32_t owner, const uint8_t *wanted, int kpagecount_fd);

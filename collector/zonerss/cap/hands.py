@@ -11,7 +11,7 @@ pages of shared mappings of files (:mod:`zonerss.kernel.pageout`).
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from zonerss.cap.forecast import SWAP_RESERVE, swap_room
 from zonerss.cap.look import Arming, look, machine_of, scanned_in
@@ -233,11 +233,12 @@ class Hands:
         self, zone: str, held: _Held, ranges: ColdRanges, wanted: Mapping[Kind, int], tally: _Tally
     ) -> None:
         numbers = [number for number, (_, name) in enumerate(ranges.tasks) if name == zone]
+        has_moved = self._session.movement(self._by)
         for kind in (Kind.FILE, Kind.ANON, Kind.SHMEM):  # the cheapest first
             goal = wanted[kind]
             for number in numbers:
                 vain = 0
-                for done in self._calls(held, ranges, number, kind, goal, tally):
+                for done in self._calls(held, ranges, number, kind, goal, tally, has_moved):
                     goal -= done
                     vain = 0 if done else vain + 1
                     if goal <= 0 or vain >= _VAIN_CALLS:
@@ -257,13 +258,20 @@ class Hands:
         return True
 
     def _calls(
-        self, held: _Held, ranges: ColdRanges, number: int, kind: Kind, goal: int, tally: _Tally
+        self,
+        held: _Held,
+        ranges: ColdRanges,
+        number: int,
+        kind: Kind,
+        goal: int,
+        tally: _Tally,
+        has_moved: Callable[[Task], bool],
     ) -> Iterator[int]:
         """Calls for one process, and how many pages left by each that advised any."""
         task = ranges.tasks[number][0]
         first, count = ranges.of(number, kind)
         done, cut = held.at.get((number, kind), (0, 0))
-        if done < count and goal > 0 and self._session.has_moved(self._by, task):
+        if done < count and goal > 0 and has_moved(task):
             tally.problems.append(_why(Gap(task.pid, pageout.STEP, Cause.MOVED)))
             held.at[number, kind] = count, 0
             return

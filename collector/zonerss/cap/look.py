@@ -101,7 +101,7 @@ def look(
     :raises CannotServe: this host does not tell accessed bits
     """
     began_ns = time.monotonic_ns()
-    snapshot = session.take(by, armed=_together(armings, count))
+    snapshot = session.take(by, armed=_together(armings, count, zones))
     took_ns = time.monotonic_ns() - began_ns
     found = _classes(snapshot, zones)
     hierarchy = find_memory_hierarchy(roots)
@@ -133,8 +133,8 @@ def look(
     return Found(looks, ranges)
 
 
-def _together(armings: Mapping[str, Arming], count: int) -> Armed:
-    merged = for_classes([arming.armed for arming in armings.values()])
+def _together(armings: Mapping[str, Arming], count: int, zones: Collection[str]) -> Armed:
+    merged = for_classes([arming.armed for arming in armings.values()], zones)
     if not armings:
         return merged
     first = min(armings.values(), key=lambda one: one.armed.done_ns)

@@ -43,6 +43,10 @@ class Apart:
         idle = kept if self.by_class and pid in self.kept else self.idle_owner(owner)
         return is_set, idle, self.locked_owner(owner) if self.by_class else kept
 
+    def bits_of(self, owners: Iterable[int]) -> list[int]:
+        """The owners, in the places of some of the plan, of entries that page-out may touch."""
+        return [one for owner in owners for one in (owner, self.idle_owner(owner), self.kept_owner(owner))]
+
     def idle_owner(self, owner: int) -> int:
         """That of entries whose bit is clear."""
         return self.owners + owner

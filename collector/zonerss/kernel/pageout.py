@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from zonerss._core import ffi, lib
 from zonerss.kernel.patience import Busy, patiently
-from zonerss.kernel.pidfds import has_its_memory, opened, require_same
+from zonerss.kernel.pidfds import has_its_memory, opened
 from zonerss.kernel.proc import gap_of_errno
 from zonerss.kernel.roots import Roots
 from zonerss.plain import dataclass
@@ -132,7 +132,6 @@ def _with_process(
             files.pidfd = stack.enter_context(opened(roots, task))
             files.pagemap_fd = _opened(stack, roots.proc / str(task.pid) / "pagemap")
             files.kpageflags_fd = _opened(stack, roots.proc / "kpageflags")
-            require_same(roots, task)
             # Of the memory from before there is nothing to read by this pagemap, should it be given up from now on.
             if not has_its_memory(roots, task):
                 return Gap(task.pid, STEP, Cause.EXECED)

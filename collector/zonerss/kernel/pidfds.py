@@ -39,12 +39,13 @@ def has_its_memory(roots: Roots, task: Task) -> bool:
     randomisation the same program, executed anew, is not told from the one before. False, too, where the process has
     set that itself (prctl(2), PR_SET_MM_START_STACK), or where we may not read it.
 
+    :raises ProcessLookupError: the pid belongs to another process by now; what was opened by it may, too
     :raises OSError: it is gone
     """
     # The first thread may have ended: it then has no memory, and says 0.
-    first = parse_stat((roots.proc / str(task.pid) / "stat").read_bytes())
+    require_same(roots, task)
     walked = parse_stat((roots.proc / str(task.pid) / "task" / str(task.walk_tid) / "stat").read_bytes())
-    return first.start_ticks == task.start_ticks and walked.startstack == task.stack_start != 0
+    return walked.startstack == task.stack_start != 0
 
 
 def require_same(roots: Roots, task: Task) -> None:

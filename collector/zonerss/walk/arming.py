@@ -65,6 +65,8 @@ class Armed:
     """How many of them are ours."""
     by_class: bool = False
     """A walk is to tell what may be paged out from what may not; see :func:`for_classes`."""
+    zones: frozenset[str] | None = None
+    """Of whose frames it is asked whether they are mapped more than once; None: of all."""
 
     @property
     def sees_several(self) -> bool:
@@ -98,19 +100,21 @@ class Armed:
         return caveats(tuple(damon), between, others_cleared(roots, self.noted, self.notes))
 
 
-def for_classes(armed: Sequence[Armed]) -> Armed:
+def for_classes(armed: Sequence[Armed], zones: Collection[str]) -> Armed:
     """
     How a walk is to tell the pages of all processes apart by what can be done about them.
 
+    :param zones: names of those of whose pages that is asked
     :param armed: by MADV_COLD; of all processes that are in none of these nothing is known, nor of those that have
         begun since. None: nothing is known of any process
     """
     if not armed:
-        return Armed("cold", time.monotonic_ns(), frozenset(), {}, (), None, by_class=True)
+        asked = frozenset(zones)
+        return Armed("cold", time.monotonic_ns(), frozenset(), {}, (), None, by_class=True, zones=asked)
     first = min(armed, key=lambda one: one.done_ns)
     cleared = {process: clearing for one in armed for process, clearing in one.cleared.items()}
     gaps = tuple(gap for one in armed for gap in one.gaps)
-    return replace(first, cleared=cleared, gaps=gaps, by_class=True)
+    return replace(first, cleared=cleared, gaps=gaps, by_class=True, zones=frozenset(zones))
 
 
 def arm(

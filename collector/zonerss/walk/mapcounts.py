@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+from collections.abc import Collection
 from contextlib import ExitStack
 
 from zonerss._core import check, ffi, lib
@@ -45,10 +46,11 @@ def read_mapcounts(census: Census, roots: Roots) -> CountedParts | None:
         return CountedParts(census.parts(), Parts(ret[0]))
 
 
-def mark_several(census: Census, owner: int, roots: Roots) -> None:
+def mark_several(census: Census, owner: int, roots: Roots, wanted: Collection[int] | None = None) -> None:
     """
     Mark the frames of a census that are mapped more than once now for an owner, too.
 
+    :param wanted: owners: only frames that one of them maps and no other owner does are asked about; None: all
     :raises CannotServe: the kernel has no /proc/kpagecount
     :raises OSError: reading it failed
     """
@@ -60,7 +62,15 @@ def mark_several(census: Census, owner: int, roots: Roots) -> None:
                 "there is no /proc/kpagecount, which tells whether a page is mapped more than once: the kernel needs "
                 "CONFIG_PROC_PAGE_MONITOR"
             ) from err
-        check(lib.census_mark_several(census.handle, owner, counts), "reading how often frames are mapped")
+        flags = ffi.NULL
+        if wanted is not None:
+            flags = ffi.new("uint8_t[]", census.owners)
+            for number in wanted:
+                flags[number] = 1
+        check(
+            lib.census_mark_several(census.handle, owner, flags, counts),
+            "reading how often frames are mapped",
+        )
 
 
 def counts_each_page(roots: Roots) -> bool:

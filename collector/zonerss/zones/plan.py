@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from zonerss.plain import dataclass
@@ -39,6 +39,11 @@ class Plan:
     """The task whose address space is walked, and for which owner: once per owner, however many share it."""
     twice: frozenset[int]
     """Of these the pids whose address space is walked for another owner, too (CLONE_VM across zones)."""
+
+    def owners_of(self, zones: Collection[str]) -> set[int]:
+        """What frames of some zones of the first grouping are marked for."""
+        seated = zip(self.placed, self.seats, strict=True)
+        return {seat.owner for (_, places), seat in seated if places[0].name in zones}
 
 
 def place_tasks(tasks: Sequence[Task], zoners: Iterable[Callable[[Task], Zone]]) -> list[Placed]:

@@ -61,7 +61,7 @@ def hands() -> Iterator[Hands]:
 def acting(hands: Hands, monkeypatch: pytest.MonkeyPatch, kernel: Kernel, pids: Sequence[int]) -> None:
     monkeypatch.setattr(module, "page_out", kernel.page_out)
     monkeypatch.setattr(module, "machine_of", kernel.machine)
-    monkeypatch.setattr(module.Session, "has_moved", lambda *_: False)
+    monkeypatch.setattr(module.Session, "movement", lambda *_: lambda task: False)
     hands._held["a"] = _Held(ranges=Ranges(pids))  # type: ignore[arg-type]
 
 

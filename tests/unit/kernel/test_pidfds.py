@@ -55,4 +55,5 @@ def test_memory_is_told_by_the_thread_that_is_walked(tmp_path: Path, stack: int,
     (tmp_path / "7/task/8/stat").write_text(stat(5, stack))
     roots = replace(HOST, proc=tmp_path)
     assert has_its_memory(roots, task) is same
-    assert not has_its_memory(roots, replace(task, start_ticks=4))
+    with pytest.raises(ProcessLookupError):
+        has_its_memory(roots, replace(task, start_ticks=4))

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import mmap
 import struct
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from zonerss.census.census import Census
 from zonerss.census.kinds import Kind
 from zonerss.kernel.roots import Roots
 from zonerss.records import MAPCOUNT_CLASSES
 from zonerss.walk import mapcounts
-from zonerss.walk.mapcounts import counts_each_page, read_mapcounts
+from zonerss.walk.mapcounts import counts_each_page, mark_several, read_mapcounts
 
 HEAD, TAIL, HUGETLB = 1 << 15, 1 << 16, 1 << 17
 REAL = counts_each_page
@@ -214,3 +217,31 @@ def test_where_it_was_split_meanwhile_nobody_knows(answer: Answer) -> None:
 
 def test_a_kernel_without_huge_pages_counts_each_page(tmp_path: Path) -> None:
     assert REAL(Roots(sys=tmp_path)) is True
+
+
+SEVERAL = 3
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.dictionaries(st.integers(1, 9000), st.sets(st.integers(0, 2), min_size=1), max_size=60),
+    st.sets(st.integers(1, 9000)),
+    st.none() | st.sets(st.integers(0, 2)),
+)
+def test_what_is_mapped_more_than_once_is_marked_where_it_is_asked_about(
+    tmp_path_factory: pytest.TempPathFactory,
+    mapped: dict[int, set[int]],
+    twice: set[int],
+    wanted: set[int] | None,
+) -> None:
+    """Of frames that one owner alone maps, where owners are named; of all others it is left as it is."""
+    root = tmp_path_factory.mktemp("proc")
+    recorded(root, "kpagecount", {pfn: 2 if pfn in twice else 1 for pfn in mapped}, 9001)
+    census, expected = Census(4), Counter[tuple[int, ...]]()
+    for pfn, owners in mapped.items():
+        for owner in owners:
+            census.mark(owner, [pfn], [Kind.ANON])
+        asked = wanted is None or (len(owners) == 1 and owners <= wanted)
+        expected[tuple(sorted(owners | ({SEVERAL} if asked and pfn in twice else set())))] += 1
+    mark_several(census, SEVERAL, Roots(proc=root), wanted)
+    assert {owners: sum(pages) for owners, pages in census.parts()} == expected
