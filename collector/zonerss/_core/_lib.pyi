@@ -273,7 +273,7 @@ class pagetable_options:
 
 class iterated_task:
     pid: int
-    others: int
+    threads: int
     start_ticks: int
     mm: int
     vsize_bytes: int

@@ -72,7 +72,7 @@ static void add(struct task_iterator *iterator, const struct tasks_row *raw, int
 	uint64_t mm = raw->total_vm ? raw->mm : 0;
 	*row = (struct iterated_task){
 		.pid = raw->pid,
-		.others = !mm && raw->threads > 1 && !(raw->flags & PF_KTHREAD),
+		.threads = raw->flags & PF_KTHREAD ? 0 : raw->threads,
 		.start_ticks = (raw->start_boottime_ns + iterator->boot_offset_ns) / TICK_NS,
 		.mm = mm,
 		.vsize_bytes = raw->total_vm * page_bytes,

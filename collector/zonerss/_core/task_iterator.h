@@ -1,10 +1,10 @@
 // The processes, as a BPF iterator over the kernel's tasks lists them. No guards and no includes, because cffi reads this very
 // file (build.py).
 
-// A process; kernel threads and zombies have neither mm nor others.
+// A process; kernel threads and zombies have no mm, and no further threads.
 struct iterated_task {
 	int32_t pid;	      // in our pid namespace
-	uint32_t others;      // 1: its first thread has no memory (any more), but there are other threads
+	uint32_t threads;     // how many it has; 0: it is the kernel's own
 	uint64_t start_ticks; // since boot, as /proc/PID/stat tells it
 	uint64_t mm; // which address space its first thread has: equal where it is the same one; 0: it has none
 	uint64_t vsize_bytes;

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from zonerss._core import _lib as core
 
 _ROW = struct.Struct("=iIQQQQQQII16s")
-"""struct iterated_task: pid, others, start_ticks, mm, vsize_bytes, rss_pages, startstack, cgroup, uids, command."""
+"""struct iterated_task: pid, threads, start_ticks, mm, vsize_bytes, rss_pages, startstack, cgroup, uids, command."""
 BUILT = hasattr(lib, "task_iterator_open")
 """Whether clang and bpftool were there when zonerss was built (bpf/build)."""
 
@@ -100,16 +100,16 @@ class TaskIterator:
         tasks, apart = [], []
         leaders: dict[int, int] = {}
         mm_leaders, cgroup_ids = {}, {}
-        for pid, others, start, mm, size, rss, stack, cgroup, uid, euid, comm in rows:
+        for pid, threads, start, mm, size, rss, stack, cgroup, uid, euid, comm in rows:
             path = paths.get(cgroup) if mm else None
             if path is None:
-                if mm or others:
+                if mm or threads > 1:  # its first thread may have ended, but there are others
                     apart.append(pid)
                 continue
             if not want_users:
                 uid = euid = None
             name = text_of(comm.partition(b"\0")[0])
-            tasks.append(Task(pid, start, uid, euid, name, path, rss, pid, size, stack))
+            tasks.append(Task(pid, start, uid, euid, name, path, rss, pid, size, stack, threads=threads))
             mm_leaders[pid] = leaders.setdefault(mm, pid)
             cgroup_ids[pid] = cgroup
         self.known = shown.union([row[0] for row in rows])
@@ -133,7 +133,7 @@ class TaskIterator:
         before = {task.pid: task for task in listed.tasks if task.pid in walked}
         moved, began, unsure = set(), [], []
         rows = self._rows(hierarchy)
-        for pid, others, start, mm, _, _, _, cgroup, _, _, _ in rows:
+        for pid, threads, start, mm, _, _, _, cgroup, _, _, _ in rows:
             task = before.get(pid)
             if task is not None:
                 was = listed.cgroup_ids.get(pid)
@@ -142,7 +142,7 @@ class TaskIterator:
             elif pid not in self.known:
                 if mm:
                     began.append(pid)
-                elif others:
+                elif threads > 1:
                     unsure.append(pid)
         unsure += shown - self.known - {row[0] for row in rows}
         began += with_memory(self._roots, unsure)

@@ -20,10 +20,10 @@ from zonerss.kernel.task_iterator import TaskIterator
 MM = 0xFFFF888000000000
 
 
-def row(pid: int, cgroup: int, mm: int | None = None, others: int = 0, comm: bytes = b"sh", start: int = 77):
+def row(pid: int, cgroup: int, mm: int | None = None, threads: int = 1, comm: bytes = b"sh", start: int = 77):
     return (
         pid,
-        others,
+        threads,
         start,
         MM + pid if mm is None else mm,
         8192,
@@ -147,7 +147,7 @@ def test_kernel_threads_and_zombies_are_none_of_them_and_dead_leaders_are_read_t
     threads = {44: stat(44, vsize=0, state=b"Z", threads=2), 45: stat(45, vsize=4096)}
     tree.proc.process(44, threads[44], b"0::/a\n", threads)
     tree.process(46, "/a")
-    found = Told(tree.proc.roots, [row(2, 1, 0), row(43, a, 0), row(44, a, 0, others=1), row(46, a)]).read(
+    found = Told(tree.proc.roots, [row(2, 1, 0), row(43, a, 0), row(44, a, 0, threads=2), row(46, a)]).read(
         tree.hierarchy
     )
     assert [(task.pid, task.walk_tid) for task in found.tasks] == [(44, 45), (46, 46)]
