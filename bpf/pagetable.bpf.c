@@ -103,14 +103,10 @@ enum { // include/linux/mm.h
 	VM_DEVICE_SHARED = VM_PFNMAP | VM_SHARED, // nothing in it is a page with an owner
 };
 
-enum { // arch/x86/include/asm/pgtable_types.h
-	ENTRY_PRESENT = 0x1,
-	ENTRY_LEAF = 0x80,
-};
-
-enum { PAGE_SHIFT = 12, PMD_SHIFT = 21, PUD_SHIFT = 30, P4D_SHIFT = 39, PGD5_SHIFT = 48, TABLE_ENTRIES = 512 };
-enum { STRIPE_SHIFT = PMD_SHIFT + 6 }; // 64 last-level tables: many in a large process, and few to pass over
-enum { GROUP = 32 };		       // entries of an upper table that are looked at together
+enum { PMD = 1, PUD = 2, MOST_LEVELS = 5 }; // levels, the last one is 0
+enum { STRIPE_BITS = 6 };		    // 64 last-level tables: many in a large process, and few to pass over
+enum { GROUP = 32 };			    // entries of an upper table that are looked at together
+enum { COPIED = PAGETABLE_COPIED_AT_ONCE };
 
 #define TMPFS_MAGIC 0x01021994
 #define S_IFMT 0170000
@@ -177,21 +173,56 @@ __attribute__((noinline)) uint32_t worker_of_reader(void)
 	return search.index;
 }
 
+// What the tables look like; the masks tell the verifier that no shift is too far.
+static uint32_t page_shift(void)
+{
+	return state.settings.page_shift & 31;
+}
+
+static uint32_t shift_of(uint32_t level)
+{
+	return (state.settings.page_shift + level * state.settings.index_bits) & 63;
+}
+
+static uint64_t index_of(uint64_t address, uint32_t shift)
+{
+	return address >> shift & ((1UL << (state.settings.index_bits & 15)) - 1);
+}
+
+static bool leads_to_table(uint64_t entry)
+{
+	return (entry & state.settings.table_mask) == state.settings.table_value;
+}
+
+// Do two readings of an entry lead to the same table, and both to one?
+static bool same_table(uint64_t one, uint64_t other)
+{
+	return !((one ^ other) & (state.settings.frame_mask | state.settings.table_mask));
+}
+
+static bool is_ram(uint64_t address)
+{
+	uint64_t frame = address >> page_shift();
+
+	for (int i = 0; i < PAGETABLE_RAM; i++)
+		if (frame - state.settings.ram[i].first < state.settings.ram[i].count)
+			return true;
+	return false;
+}
+
 // Where the table is that an entry leads to. 0: in no memory, so what was read as the entry is none. What lies elsewhere
 // in the kernel's addresses may be a device's registers, which must not be read. No static function either.
 __attribute__((noinline)) uint64_t table_of(uint64_t entry)
 {
-	uint64_t frame = (entry & state.settings.frame_mask) >> PAGE_SHIFT;
+	uint64_t address = entry & state.settings.frame_mask;
 
-	for (int i = 0; i < PAGETABLE_RAM; i++)
-		if (frame - state.settings.ram[i].first < state.settings.ram[i].count)
-			return state.settings.base + (frame << PAGE_SHIFT);
-	return 0;
+	return is_ram(address) ? state.settings.base + address : 0;
 }
 
-static bool table_read(struct pagetable_worker *worker, uint64_t table, uint64_t address, int shift, uint64_t *entry)
+static bool table_read(struct pagetable_worker *worker, uint64_t table, uint64_t address, uint32_t shift,
+		       uint64_t *entry)
 {
-	uint64_t slot = table + ((address >> shift) % TABLE_ENTRIES) * sizeof(*entry);
+	uint64_t slot = table + index_of(address, shift) * sizeof(*entry);
 
 	if (!table)
 		worker->outside++;
@@ -208,62 +239,60 @@ static bool still_leads_here(struct pagetable_worker *worker)
 {
 	uint64_t again = 0;
 
-	if (!(worker->traits & PAGETABLE_HUGETLB))
+	if (!(worker->traits & PAGETABLE_HUGETLB) || !worker->pud_slot)
 		return true;
-	if (!bpf_probe_read_kernel(&again, sizeof(again), (void *)worker->pud_slot) &&
-	    !((again ^ worker->pud) & (state.settings.frame_mask | ENTRY_PRESENT | ENTRY_LEAF)))
+	if (!bpf_probe_read_kernel(&again, sizeof(again), (void *)worker->pud_slot) && same_table(again, worker->pud))
 		return true;
 	worker->retries++; // the cursor stays: look again
-	worker->gib = ~0UL;
+	worker->reach = ~0UL;
 	return false;
 }
 
 // Where to go on after an empty entry of an upper table, in a VMA that ends at `end`: past all empty ones of its group, where
-// the VMA is so long. Who has one page in each gigabyte makes us look at 512 entries for each. No static function either.
+// the VMA is so long. Who has one page in each gigabyte makes us look at a whole table for each. No static function either.
 __attribute__((noinline)) uint64_t past_nothing(uint64_t table, uint64_t address, uint32_t shift, uint64_t end)
 {
-	uint64_t group[GROUP], first = address >> shift, passed = 1;
+	uint64_t group[GROUP], first, index, passed = 1;
 
-	if (first % TABLE_ENTRIES > TABLE_ENTRIES - GROUP || end - address <= (uint64_t)GROUP << shift ||
-	    bpf_probe_read_kernel(group, sizeof(group), (void *)(table + first % TABLE_ENTRIES * sizeof(*group))))
+	shift &= 63;
+	first = address >> shift;
+	index = index_of(address, shift);
+	if (index + GROUP > 1UL << (state.settings.index_bits & 15) || end - address <= (uint64_t)GROUP << shift ||
+	    bpf_probe_read_kernel(group, sizeof(group), (void *)(table + index * sizeof(*group))))
 		return (first + 1) << shift;
 	for (int i = 1; i < GROUP && !group[i]; i++)
 		passed++;
 	return (first + passed) << shift;
 }
 
-// Finds the lowest table for worker->cursor. false: nothing there, and the cursor is past the gap; or a leaf of
-// 1 GiB, and *leaf is it.
+// Finds the lowest table but one for worker->cursor. false: nothing there, and the cursor is past the gap; or a leaf of the level
+// above, and *leaf is it.
 static bool descend(struct pagetable_worker *worker, uint64_t *leaf)
 {
-	uint64_t address = worker->cursor, table = worker->pgd, entry = 0;
-	int shift = state.settings.levels == 5 ? PGD5_SHIFT : P4D_SHIFT;
+	uint64_t address = worker->cursor, table = worker->pgd, entry = 0, slot = 0;
+	uint32_t level = state.settings.levels - 1;
 
-	for (int level = 0; level < 3; level++) {
+	for (int i = 0; i < MOST_LEVELS - PUD && level >= PUD; i++, level--) {
+		uint32_t shift = shift_of(level);
+
+		slot = table + index_of(address, shift) * sizeof(entry);
 		if (!table_read(worker, table, address, shift, &entry)) {
 			worker->cursor = ((address >> shift) + 1) << shift;
 			return false;
 		}
-		if (!(entry & ENTRY_PRESENT)) {
-			if (shift == PUD_SHIFT && entry)
+		if (!leads_to_table(entry)) {
+			if (level == PUD && entry)
 				*leaf = entry;
 			else
 				worker->cursor = past_nothing(table, address, shift, worker->end);
 			return false;
 		}
-		if (shift == PUD_SHIFT)
-			break;
 		table = table_of(entry);
-		shift -= 9;
 	}
-	if (entry & ENTRY_LEAF) {
-		*leaf = entry;
-		return false;
-	}
-	worker->pud_slot = table + ((address >> PUD_SHIFT) % TABLE_ENTRIES) * sizeof(entry);
+	worker->pud_slot = slot;
 	worker->pud = entry;
-	worker->pmd_table = table_of(entry);
-	worker->gib = address >> PUD_SHIFT;
+	worker->pmd_table = table;
+	worker->reach = address >> shift_of(PUD);
 	return true;
 }
 
@@ -272,7 +301,7 @@ static uint64_t *put_copy(struct pagetable_worker *worker, char *buffer, uint32_
 	uint32_t used = worker->used;
 	struct pagetable_copy *copy;
 
-	if (used > PAGETABLE_BUFFER_BYTES - sizeof(*copy) - TABLE_ENTRIES * sizeof(uint64_t))
+	if (used > PAGETABLE_BUFFER_BYTES - sizeof(*copy) - COPIED * sizeof(uint64_t))
 		return 0;
 	copy = (struct pagetable_copy *)(buffer + used);
 	copy->address = worker->cursor;
@@ -284,7 +313,7 @@ static uint64_t *put_copy(struct pagetable_worker *worker, char *buffer, uint32_
 }
 
 // An entry that maps memory itself, or that holds a huge page under migration. false: no room.
-static bool put_leaf(struct pagetable_worker *worker, char *buffer, uint64_t entry, uint8_t shift)
+static bool put_leaf(struct pagetable_worker *worker, char *buffer, uint64_t entry, uint32_t shift)
 {
 	uint64_t *to = put_copy(worker, buffer, 1, shift);
 
@@ -296,32 +325,32 @@ static bool put_leaf(struct pagetable_worker *worker, char *buffer, uint64_t ent
 	return true;
 }
 
-// The entries of one last-level table that belong to the VMA. false: no room.
+// The entries of one last-level table, or of so much of it as is copied at once, that belong to the VMA. false: no room.
 static bool put_table(struct pagetable_worker *worker, char *buffer, uint64_t entry)
 {
+	uint32_t shift = page_shift();
 	uint64_t address = worker->cursor, again = 0;
-	uint64_t stop = ((address >> PMD_SHIFT) + 1) << PMD_SHIFT;
-	uint64_t first = (address >> PAGE_SHIFT) % TABLE_ENTRIES;
+	uint64_t stop = (address | ((uint64_t)COPIED << shift) - 1) + 1;
 	uint64_t table = table_of(entry), bytes, *to;
 
 	if (stop > worker->end)
 		stop = worker->end;
-	bytes = (stop - address) >> PAGE_SHIFT << 3;
+	bytes = (stop - address) >> shift << 3;
 	// What is compared must be what is passed on: the verifier of Linux 6.1 does not follow clang's rewriting of it.
 	asm volatile("" : "+r"(bytes));
-	if (bytes > TABLE_ENTRIES * sizeof(*to))
+	if (bytes > COPIED * sizeof(*to))
 		return false;
-	to = put_copy(worker, buffer, bytes / sizeof(*to), PAGE_SHIFT);
+	to = put_copy(worker, buffer, bytes / sizeof(*to), shift);
 	if (!to)
 		return false;
-	if (!table || bpf_probe_read_kernel(to, bytes, (void *)(table + first * sizeof(*to)))) {
+	if (!table || bpf_probe_read_kernel(to, bytes, (void *)(table + index_of(address, shift) * sizeof(*to)))) {
 		worker->faults += !!table;
 		worker->outside += !table;
 		worker->cursor = stop;
 		return true;
 	}
-	table_read(worker, worker->pmd_table, address, PMD_SHIFT, &again);
-	if ((again ^ entry) & (state.settings.frame_mask | ENTRY_PRESENT | ENTRY_LEAF)) {
+	table_read(worker, worker->pmd_table, address, shift_of(PMD), &again);
+	if (!same_table(again, entry)) {
 		worker->retries++; // the cursor stays: look again
 		return true;
 	}
@@ -333,8 +362,10 @@ static bool put_table(struct pagetable_worker *worker, char *buffer, uint64_t en
 // Moves the cursor on where it is in another worker's part of the address space.
 static bool passes_over(struct pagetable_worker *worker, uint32_t shift)
 {
-	uint64_t stripe = worker->cursor >> shift;
+	uint64_t stripe;
 
+	shift &= 63;
+	stripe = worker->cursor >> shift;
 	if (worker->stripes < 2 || stripe % worker->stripes == worker->stripe)
 		return false;
 	worker->cursor = (stripe + 1) << shift;
@@ -353,22 +384,22 @@ static long step(uint32_t i, void *context)
 		worker->done = 1;
 		return 1;
 	}
-	if (worker->cursor >> PUD_SHIFT != worker->gib && !descend(worker, &leaf))
-		return leaf && !passes_over(worker, PUD_SHIFT) && !put_leaf(worker, buffer, leaf, PUD_SHIFT);
-	if (passes_over(worker, STRIPE_SHIFT))
+	if (worker->cursor >> shift_of(PUD) != worker->reach && !descend(worker, &leaf))
+		return leaf && !passes_over(worker, shift_of(PUD)) && !put_leaf(worker, buffer, leaf, shift_of(PUD));
+	if (passes_over(worker, shift_of(PMD) + STRIPE_BITS))
 		return 0;
-	table_read(worker, worker->pmd_table, worker->cursor, PMD_SHIFT, &entry);
+	table_read(worker, worker->pmd_table, worker->cursor, shift_of(PMD), &entry);
 	if (!still_leads_here(worker))
 		return 0;
 	if (!entry) {
-		uint64_t next = past_nothing(worker->pmd_table, worker->cursor, PMD_SHIFT, worker->end);
+		uint64_t next = past_nothing(worker->pmd_table, worker->cursor, shift_of(PMD), worker->end);
 
 		if (still_leads_here(worker))
 			worker->cursor = next;
 		return 0;
 	}
-	if (!(entry & ENTRY_PRESENT) || entry & ENTRY_LEAF)
-		return !put_leaf(worker, buffer, entry, PMD_SHIFT);
+	if (!leads_to_table(entry))
+		return !put_leaf(worker, buffer, entry, shift_of(PMD));
 	return !put_table(worker, buffer, entry);
 }
 
@@ -445,9 +476,9 @@ int walk_vma(struct bpf_iter__task_vma *context)
 	if ((vma->vm_flags & VM_DEVICE_SHARED) == VM_DEVICE_SHARED)
 		worker->cursor = worker->end;
 	worker->traits = traits_of(vma);
-	worker->skew = (vma->vm_pgoff - (start >> PAGE_SHIFT)) % TABLE_ENTRIES;
+	worker->skew = (vma->vm_pgoff - (start >> page_shift())) % COPIED;
 	worker->pgd = (uint64_t)vma->vm_mm->pgd;
-	worker->gib = ~0UL;
+	worker->reach = ~0UL;
 	worker->done = 0;
 	bpf_loop(PAGETABLE_STEPS, step, &index, 0);
 	worker->unfinished = !worker->done;
@@ -456,9 +487,11 @@ int walk_vma(struct bpf_iter__task_vma *context)
 
 static long try_base(uint32_t i, void *context)
 {
-	uint64_t found[2] = { 0, 0 };
-	uint64_t base = (*(uint64_t *)context & ~((1UL << PUD_SHIFT) - 1)) - ((uint64_t)i << PUD_SHIFT);
+	uint64_t found[2] = { 0, 0 }, shift = state.search.shift & 63;
+	uint64_t base = ((*(uint64_t *)context >> shift) - i) << shift;
 
+	if (!is_ram(*(uint64_t *)context - base))
+		return 0; // the top table would lie in no memory
 	state.search.tries++;
 	if (bpf_probe_read_kernel(found, sizeof(found), (void *)(base + state.search.physical)))
 		return 0;
@@ -469,7 +502,7 @@ static long try_base(uint32_t i, void *context)
 }
 
 // Run once by BPF_PROG_RUN, in the thread that has put the secret into its memory: the top table of any process
-// lies in the map of all memory, at most as many GiB above its base as there is memory.
+// lies in the map of all memory, no further above its base than memory reaches.
 SEC("raw_tp/find_base") // bpftool 7.1 (gen skeleton -L) crashes where the tracepoint has no name
 int find_base(void *context)
 {

@@ -8,6 +8,7 @@ enum pagetable_limit {
 	PAGETABLE_WORKERS = 64,
 	PAGETABLE_RAM = 8, // ranges of memory that tables may lie in
 	PAGETABLE_GUESSES = 256,
+	PAGETABLE_COPIED_AT_ONCE = 512,	 // entries
 	PAGETABLE_BUFFER_BYTES = 131072, // of one worker: what one hold of the mmap lock can copy at most
 	PAGETABLE_STEPS = 4096,		 // table entries looked at in one hold of the mmap lock
 };
@@ -24,13 +25,15 @@ enum pagetable_trait {
 	PAGETABLE_LOCKED = 128,
 };
 
-// Raw page table entries of one address range, in order. `entries` 64-bit words follow.
+// Raw page table entries of one address range, in order. `entries` 64-bit words follow: of a last-level table
+// of more than PAGETABLE_COPIED_AT_ONCE entries (pages of 16 and 64 KiB) a part.
 struct pagetable_copy {
 	uint64_t address;
 	uint16_t entries;
-	uint8_t shift; // of one entry: 12, 21 or 30
+	uint8_t shift; // of one entry: that of a page, or of a level above
 	uint8_t traits;
-	uint32_t skew; // of the VMA: page number in its file less page number in its addresses, modulo 512
+	uint32_t
+		skew; // of the VMA: page number in its file less page number in its addresses, modulo PAGETABLE_COPIED_AT_ONCE
 };
 
 struct pagetable_worker {
@@ -50,10 +53,10 @@ struct pagetable_worker {
 	uint32_t done;
 	// The VMA at hand.
 	uint64_t end;
-	uint64_t gib; // address >> 30 that pmd_table is of; all ones: none
+	uint64_t reach; // what part of the addresses pmd_table is of; all ones: none
 	uint64_t pgd;
 	uint64_t pmd_table;
-	uint64_t pud_slot; // where the entry is that led to pmd_table, and what it was
+	uint64_t pud_slot; // where the entry is that led to pmd_table, and what it was; 0: pmd_table is the top one
 	uint64_t pud;
 	uint32_t traits;
 	uint32_t skew;
@@ -67,11 +70,11 @@ struct pagetable_worker {
 struct pagetable_search {
 	uint64_t secret[2];
 	uint64_t physical; // of the secret
-	uint64_t limit;	   // GiB to try
+	uint64_t limit;	   // steps to try
 	uint64_t base;	   // 0: not found
 	uint64_t tries;
 	uint32_t keeps_mm; // the kernel's iterator holds the address space that it walks (see docs/pagetable.md)
-	uint32_t pad;
+	uint32_t shift;	   // of a step: the base is a multiple of it
 };
 
 // Frames that are memory.
@@ -85,7 +88,11 @@ struct pagetable_settings {
 	uint64_t base;		     // where the kernel maps all memory
 	uint64_t frame_mask;	     // bits of an entry that are an address
 	struct pagetable_ram ram[8]; // PAGETABLE_RAM, the largest first; a table elsewhere is none
-	uint32_t levels;	     // 4 or 5
+	uint64_t table_mask;	     // an entry leads to a table where these of its bits
+	uint64_t table_value;	     // are this
+	uint32_t levels;	     // 2 to 5
+	uint32_t page_shift; // an entry of level n, 0 the last one, maps 1 << (page_shift + n * index_bits) bytes
+	uint32_t index_bits;
 	uint32_t pad;
 };
 

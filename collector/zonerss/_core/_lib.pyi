@@ -369,7 +369,9 @@ class Lib:
     PAGETABLE_OLD_ITERATOR: int
     PAGETABLE_HIDDEN: int
     PAGETABLE_BASE: int
+    PAGETABLE_BEYOND: int
     PAGETABLE_SELF: int
+    PAGETABLE_PROTNONE: int
     PAGETABLE_READY: int
     def census_create(self, owners: int, ret: CData) -> int: ...
     def census_destroy(self, census: census) -> None: ...

@@ -15,7 +15,7 @@ struct cleared {
 		since_ns; // since when it calls, by the monotonic clock; 0: it sleeps. Read by others meanwhile, and left by them
 };
 
-// process_madvise(2), MADV_COLD (Linux 5.10), a call for each slice: each holds the mmap lock for reading, for as long as 512 pages
+// process_madvise(2), MADV_COLD (Linux 5.10), a call for each slice: each holds the mmap lock for reading, for as long as its pages
 // take. Clears the bits of pages that are mapped once, no others, and moves them to where reclaim looks first. Where it may, the
 // calling thread is a real-time one meanwhile, because a thread that waits for a processor may hold the lock. After each millisecond
 // of work it sleeps for rest times as long: of a processor it takes 1/(1 + rest) at most.

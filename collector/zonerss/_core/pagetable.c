@@ -4,13 +4,14 @@
 // says that it is done; whenever it says EAGAIN, or is done, the thread's buffer is full of raw page table entries. The
 // census may be marked by several threads at once (marker.h), so what the result is does not depend on who took what.
 //
-// What an entry means is what the kernel's own walkers make of it: arch/x86/include/asm/pgtable{,_64,-2level_types}.h,
-// mm/memory.c (vm_normal_page), fs/proc/task_mmu.c (smaps_pte_entry, pte_to_pagemap_entry).
+// What an entry means is what the kernel's own walkers make of it: mm/memory.c (vm_normal_page), fs/proc/task_mmu.c
+// (smaps_pte_entry, pte_to_pagemap_entry), and what its bits are on this architecture (entry.h).
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "entry.h"
 #include "foreign.h"
 #include "jobs.h"
 #include "known.h"
@@ -20,18 +21,6 @@
 #include "pool.h"
 #include "slices.h"
 
-// Bits of an entry. Where PRESENT is clear but the entry is not, all address bits are inverted (L1TF).
-#define ENTRY_PRESENT (UINT64_C(1) << 0)
-#define ENTRY_WRITABLE (UINT64_C(1) << 1)
-#define ENTRY_ACCESSED (UINT64_C(1) << 5)
-#define ENTRY_DIRTY (UINT64_C(1) << 6)
-#define ENTRY_LEAF (UINT64_C(1) << 7) // above the last level; stays set while a huge page is being split
-#define ENTRY_PROTNONE (UINT64_C(1) << 8)
-#define ENTRY_SPECIAL (UINT64_C(1) << 9) // no page that belongs to anybody: the zero page, device memory
-#define ENTRY_SAVED_DIRTY (UINT64_C(1) << 58)
-#define ENTRY_NOTHING (ENTRY_ACCESSED | ENTRY_DIRTY) // processors of old set these on empty entries
-
-#define PAGE_SHIFT 12
 #define LOWEST_FRAME 16 // below are no frames of processes, but the numbers of pte markers
 #define ATTEMPTS 3
 #define RETRIES 10000 // tables that changed hands under one job, before it counts as a gap
@@ -66,9 +55,9 @@ struct walker {
 
 	uint32_t slot;			// which worker of the program this is
 	struct pagetable_worker *notes; // what the program notes
-	const char *buffer;
-	uint64_t frame_mask;
-	uint64_t migration_mask;
+	char *buffer;
+	int pagemap_fd; // of the job, once it was needed; -1
+	struct entry_shape shape;
 	const struct memory *memory;
 	struct frame_range ram; // the range of it that was met last
 	struct marker marker;
@@ -125,8 +114,7 @@ static bool take_first(struct walker *w, uint64_t pfn, uint64_t entry, uint32_t 
 	if (is_zero(w, pfn))
 		return false;
 	// A page of the file itself is neither writable nor dirty in a private mapping.
-	if (kind == ASK && !(traits & PAGETABLE_SHARED) && entry & ENTRY_PRESENT &&
-	    entry & (ENTRY_WRITABLE | ENTRY_DIRTY | ENTRY_SAVED_DIRTY))
+	if (kind == ASK && !(traits & PAGETABLE_SHARED) && entry & ENTRY_PRESENT && entry & ENTRY_COPY)
 		kind = KIND_ANON;
 	if (kind == ASK)
 		kind = kind_of_frame(&w->kpageflags, pfn, SAYS_NOTHING);
@@ -148,37 +136,14 @@ static inline void take_frame(struct walker *w, uint64_t pfn, uint64_t entry, ui
 
 // ---- entries ----
 
-// Does the entry map something? By PROTNONE alone where the process may not touch it now: after mprotect(2), or because the kernel
-// waits for a fault to tell which NUMA node it is used from.
-static inline bool entry_maps(uint64_t entry)
-{
-	return entry & (ENTRY_PRESENT | ENTRY_PROTNONE);
-}
-
-static uint64_t entry_pfn(const struct walker *w, uint64_t entry)
-{
-	return ((entry & ENTRY_PRESENT ? entry : ~entry) & w->frame_mask) >> PAGE_SHIFT;
-}
-
-// Type and offset of an entry that is not present, as include/linux/swapops.h has them after arch/x86's packing.
-static uint64_t swap_type(uint64_t entry)
-{
-	return entry >> 59;
-}
-
-static uint64_t swap_offset(uint64_t entry)
-{
-	return ~entry << 5 >> 14;
-}
-
 // The frame of a page under migration. 0: the entry is none such, but a marker, or what a device or a machine check has left:
 // of a poisoned frame the kernel keeps the number in the entry, but it is taken out of use and out of the process's RSS.
 // Which type of entry that is depends on the kernel's configuration, so the frame is asked.
 static uint64_t migration_pfn(struct walker *w, uint64_t entry)
 {
-	uint64_t pfn = swap_offset(entry) & w->migration_mask;
+	uint64_t pfn = entry_swap_offset(&w->shape, entry) & w->shape.migration_mask;
 	uint64_t flags = 0;
-	if (swap_type(entry) < SWAP_TYPES || pfn < LOWEST_FRAME || !ram_find(w, pfn))
+	if (entry_swap_type(&w->shape, entry) < SWAP_TYPES || pfn < LOWEST_FRAME || !ram_find(w, pfn))
 		return 0;
 	return kpage_read(&w->kpageflags, pfn, &flags) && kpage_has(flags, KPF_HWPOISON) ? 0 : pfn;
 }
@@ -188,16 +153,17 @@ static void take_odd(struct walker *w, uint64_t entry, uint32_t traits)
 {
 	if (!(entry & ~ENTRY_NOTHING))
 		return;
-	if (entry_maps(entry)) {
-		uint64_t pfn = entry_pfn(w, entry);
+	if (entry_maps(&w->shape, entry)) {
+		uint64_t pfn = entry_pfn(&w->shape, entry);
 		if (!(entry & ENTRY_SPECIAL))
 			take_frame(w, pfn, entry, traits);
 		else if (is_zero(w, pfn))
 			w->job->zero_pages++;
 		return;
 	}
-	if (swap_type(entry) < SWAP_TYPES) {
-		marker_mark(&w->marker, swap_frame(swap_type(entry), swap_offset(entry)), KIND_SWAP);
+	uint64_t type = entry_swap_type(&w->shape, entry);
+	if (type < SWAP_TYPES) {
+		marker_mark(&w->marker, swap_frame(type, entry_swap_offset(&w->shape, entry)), KIND_SWAP);
 		w->job->swap_pages++;
 		return;
 	}
@@ -209,7 +175,7 @@ static void take_odd(struct walker *w, uint64_t entry, uint32_t traits)
 // What take_run() needs, in registers.
 struct run {
 	struct streak streak;
-	uint64_t frame_mask;
+	struct entry_shape shape;
 	struct frame_range ram; // frames of one range
 	uint64_t zero_pfn;
 };
@@ -219,8 +185,9 @@ struct run {
 static inline uint64_t run_offset(const struct run *r, uint64_t entry)
 {
 	uint64_t flags = ENTRY_PRESENT | ENTRY_SPECIAL;
-	uint64_t x = (entry & (r->frame_mask | flags)) - (r->ram.first << PAGE_SHIFT | ENTRY_PRESENT);
-	return x >> PAGE_SHIFT | x << (64 - PAGE_SHIFT);
+	uint32_t shift = shape_page_shift(&r->shape);
+	uint64_t x = (entry & (r->shape.frame_mask | flags)) - (r->ram.first << shift | ENTRY_PRESENT);
+	return x >> shift | x << (64 - shift);
 }
 
 // Takes one entry: what is there is counted. false: it is not plain memory, or its frame must change its set or be
@@ -247,7 +214,7 @@ static __attribute__((noinline)) uint32_t take_run(struct run *run, const uint64
 // A present entry that the run did not take.
 static void take_present(struct walker *w, struct run *run, uint64_t entry, uint32_t traits)
 {
-	uint64_t pfn = (entry & w->frame_mask) >> PAGE_SHIFT;
+	uint64_t pfn = entry_pfn(&w->shape, entry);
 	uint32_t before = is_ram(w, pfn) ? census_word(w->marker.census, pfn) : 0;
 	take_frame(w, pfn, entry, traits);
 	run->ram = w->ram;
@@ -260,7 +227,7 @@ static bool take_entries(struct walker *w, const struct pagetable_copy *copy, co
 {
 	struct run run = {
 		.streak = w->streak,
-		.frame_mask = w->frame_mask,
+		.shape = w->shape,
 		.ram = w->ram,
 		.zero_pfn = w->host->zero_pfn,
 	};
@@ -284,12 +251,19 @@ static bool take_entries(struct walker *w, const struct pagetable_copy *copy, co
 static void take_table(struct walker *w, const struct pagetable_copy *copy, const uint64_t *entries)
 {
 	struct walk_job *job = w->job;
-	if (copy->entries < KNOWN_LEAST || copy->traits & PAGETABLE_HUGETLB || !worker_has_siblings(&w->worker)) {
+	uint64_t rss = job->rss_pages, zero = job->zero_pages, refused = job->refused;
+	if (copy->traits & PAGETABLE_HUGETLB) { // pages of several entries each (arm64: 64 KiB and more)
+		take_entries(w, copy, entries);
+		job->hugetlb_pages += job->rss_pages - rss;
+		job->rss_pages = rss;
+		return;
+	}
+	if (copy->entries < KNOWN_LEAST || !worker_has_siblings(&w->worker)) {
 		take_entries(w, copy, entries);
 		return;
 	}
 	// All other bits differ between processes without saying anything about the frame.
-	uint64_t mask = w->frame_mask | ENTRY_PRESENT | ENTRY_SPECIAL;
+	uint64_t mask = w->shape.frame_mask | ENTRY_PRESENT | ENTRY_SPECIAL;
 	struct known_table table = {
 		.hash = known_hash(&w->known->key, entries, copy->entries, mask),
 		.owner = w->marker.owner,
@@ -301,7 +275,6 @@ static void take_table(struct walker *w, const struct pagetable_copy *copy, cons
 		job->zero_pages += table.zero_pages;
 		return;
 	}
-	uint64_t rss = job->rss_pages, zero = job->zero_pages, refused = job->refused;
 	if (!take_entries(w, copy, entries) || job->refused != refused || w->marker.error)
 		return;
 	table.rss_pages = job->rss_pages - rss;
@@ -312,9 +285,10 @@ static void take_table(struct walker *w, const struct pagetable_copy *copy, cons
 // The first frame that a leaf of a higher level maps. 0: it maps none that counts.
 static uint64_t leaf_pfn(struct walker *w, uint64_t entry, uint32_t shift)
 {
-	if (!(entry & (ENTRY_PRESENT | ENTRY_PROTNONE | ENTRY_LEAF)))
+	uint32_t pages_shift = shift - shape_page_shift(&w->shape);
+	if (!entry_maps(&w->shape, entry) && !(entry & ENTRY_LEAF_THERE))
 		return entry & ~ENTRY_NOTHING ? migration_pfn(w, entry) : 0;
-	return entry_pfn(w, entry) >> (shift - PAGE_SHIFT) << (shift - PAGE_SHIFT);
+	return entry_pfn(&w->shape, entry) >> pages_shift << pages_shift;
 }
 
 // Since Linux 6.17 the huge zero page is special, too; before, it looks like any clean huge page.
@@ -336,8 +310,9 @@ static bool leaf_is_huge_zero(struct walker *w, uint64_t pfn, uint64_t entry, ui
 static void take_leaf(struct walker *w, const struct pagetable_copy *copy, uint64_t entry)
 {
 	uint32_t traits = copy->traits;
-	uint64_t pages = UINT64_C(1) << (copy->shift - PAGE_SHIFT);
-	uint64_t offset = copy->address >> PAGE_SHIFT & (pages - 1);
+	uint32_t page_shift = shape_page_shift(&w->shape);
+	uint64_t pages = UINT64_C(1) << (copy->shift - page_shift);
+	uint64_t offset = copy->address >> page_shift & (pages - 1);
 	uint64_t pfn = leaf_pfn(w, entry, copy->shift), before = w->job->rss_pages;
 	if (!pfn || traits & PAGETABLE_DEVICE)
 		return;
@@ -365,7 +340,7 @@ static void take_leaf(struct walker *w, const struct pagetable_copy *copy, uint6
 
 static void take_copy(struct walker *w, const struct pagetable_copy *copy, const uint64_t *entries)
 {
-	if (copy->shift == PAGE_SHIFT)
+	if (copy->shift == shape_page_shift(&w->shape))
 		take_table(w, copy, entries);
 	else
 		take_leaf(w, copy, *entries);
@@ -374,9 +349,9 @@ static void take_copy(struct walker *w, const struct pagetable_copy *copy, const
 // ---- by accessed bits ----
 
 // Was what the entry maps not touched since its accessed bit was cleared?
-static inline bool entry_is_idle(uint64_t entry)
+static inline bool entry_is_idle(const struct walker *w, uint64_t entry)
 {
-	return entry_maps(entry) && !(entry & ENTRY_ACCESSED);
+	return entry_maps(&w->shape, entry) && !(entry & ENTRY_ACCESSED);
 }
 
 static void side_swap(struct walker *w, struct side *side)
@@ -409,7 +384,7 @@ static void take_apart(struct walker *w, const struct pagetable_copy *copy, cons
 	}
 	uint64_t idle[TABLE_ENTRIES], others[TABLE_ENTRIES], any_idle = 0, any_other = 0;
 	for (uint32_t i = 0; i < copy->entries; i++) {
-		bool is_idle = entry_is_idle(entries[i]);
+		bool is_idle = entry_is_idle(w, entries[i]);
 		any_idle |= idle[i] = is_idle ? entries[i] : 0;
 		any_other |= others[i] = is_idle ? 0 : entries[i];
 	}
@@ -451,31 +426,32 @@ static void gather_piece(struct walker *w, uint64_t number, uint64_t start, uint
 	g->wanted |= wanted;
 }
 
-static bool is_to_clear(uint64_t entry)
+static bool is_to_clear(const struct walker *w, uint64_t entry)
 {
-	return entry_maps(entry) && (entry & (ENTRY_SPECIAL | ENTRY_ACCESSED)) == ENTRY_ACCESSED;
+	return entry_maps(&w->shape, entry) && (entry & (ENTRY_SPECIAL | ENTRY_ACCESSED)) == ENTRY_ACCESSED;
 }
 
 static void gather_copy(struct walker *w, const struct pagetable_copy *copy, const uint64_t *entries)
 {
+	uint32_t shift = shape_page_shift(&w->shape);
 	if (copy->traits & (PAGETABLE_LOCKED | PAGETABLE_HUGETLB | PAGETABLE_DEVICE))
 		return;
-	if (copy->shift != PAGE_SHIFT) {
+	if (copy->shift != shift) {
 		gather_close(&w->gathering);
 		gather_piece(w, UINT64_MAX, copy->address, ((copy->address >> copy->shift) + 1) << copy->shift,
-			     is_to_clear(*entries));
+			     is_to_clear(w, *entries));
 		gather_close(&w->gathering);
 		return;
 	}
 	for (uint32_t i = 0, stop; i < copy->entries; i = stop) {
-		uint64_t start = copy->address + ((uint64_t)i << PAGE_SHIFT);
-		uint64_t page = (start >> PAGE_SHIFT) + copy->skew;
+		uint64_t start = copy->address + ((uint64_t)i << shift);
+		uint64_t page = (start >> shift) + copy->skew;
 		uint32_t left = TABLE_ENTRIES - page % TABLE_ENTRIES;
 		bool wanted = false;
 		stop = copy->entries - i < left ? copy->entries : i + left;
 		for (uint32_t at = i; at < stop && !wanted; at++)
-			wanted = is_to_clear(entries[at]);
-		gather_piece(w, page / TABLE_ENTRIES, start, start + ((uint64_t)(stop - i) << PAGE_SHIFT), wanted);
+			wanted = is_to_clear(w, entries[at]);
+		gather_piece(w, page / TABLE_ENTRIES, start, start + ((uint64_t)(stop - i) << shift), wanted);
 	}
 }
 
@@ -490,11 +466,11 @@ static uint32_t cold_kind(struct walker *w, uint64_t pfn)
 static void cold_leaf(struct walker *w, const struct pagetable_copy *copy, uint64_t entry)
 {
 	struct gathering *g = &w->gathering;
-	uint64_t bytes = UINT64_C(1) << copy->shift, pages = bytes >> PAGE_SHIFT;
+	uint64_t bytes = UINT64_C(1) << copy->shift, pages = bytes >> shape_page_shift(&w->shape);
 	uint64_t pfn = leaf_pfn(w, entry, copy->shift);
 	uint32_t kind = pfn ? cold_kind(w, pfn) : KINDS;
 	gather_close(g);
-	if (kind == KINDS || copy->address % bytes || !entry_is_idle(entry) || entry & ENTRY_SPECIAL)
+	if (kind == KINDS || copy->address % bytes || !entry_is_idle(w, entry) || entry & ENTRY_SPECIAL)
 		return;
 	for (uint64_t i = 1; i < pages; i++)
 		if (cold_kind(w, pfn + i) != kind)
@@ -513,24 +489,25 @@ static void cold_page(struct walker *w, uint64_t number, uint64_t address, uint6
 		g->number = number;
 		g->wanted = true;
 	}
-	g->open.end = address + (UINT64_C(1) << PAGE_SHIFT);
+	g->open.end = address + (UINT64_C(1) << shape_page_shift(&w->shape));
 }
 
 static void gather_cold(struct walker *w, const struct pagetable_copy *copy, const uint64_t *entries)
 {
+	uint32_t shift = shape_page_shift(&w->shape);
 	if (w->gathering.count >= MOST_COLD || copy_keeps(copy, CLEARED_BY_COLD))
 		return;
-	if (copy->shift != PAGE_SHIFT) {
+	if (copy->shift != shift) {
 		cold_leaf(w, copy, *entries);
 		return;
 	}
 	for (uint32_t i = 0; i < copy->entries; i++) {
-		uint64_t address = copy->address + ((uint64_t)i << PAGE_SHIFT), pfn = entry_pfn(w, entries[i]);
-		if (!entry_is_idle(entries[i]) || entries[i] & ENTRY_SPECIAL)
+		uint64_t address = copy->address + ((uint64_t)i << shift), pfn = entry_pfn(&w->shape, entries[i]);
+		if (!entry_is_idle(w, entries[i]) || entries[i] & ENTRY_SPECIAL)
 			continue;
 		uint32_t kind = cold_kind(w, pfn);
 		if (kind != KINDS)
-			cold_page(w, ((address >> PAGE_SHIFT) + copy->skew) / TABLE_ENTRIES, address, pfn, kind);
+			cold_page(w, ((address >> shift) + copy->skew) / TABLE_ENTRIES, address, pfn, kind);
 	}
 }
 
@@ -542,23 +519,94 @@ static void gather(struct walker *w, const struct pagetable_copy *copy, const ui
 		gather_copy(w, copy, entries);
 }
 
-static void drain(struct walker *w)
+// ---- entries that the kernel writes together ----
+
+static int open_pagemap(struct walker *w)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "%d/task/%d/pagemap", w->job->leader, w->job->pid);
+	return foreign_openat(&w->worker, w->host->proc_fd, path, O_RDONLY);
+}
+
+// arm64 maps large folios by blocks of entries, and clears a block and writes it anew where it joins or parts them
+// (arch/arm64/mm/contpte.c, contpte_convert(), Linux 6.9), under the lock of the page table. Nobody holds that here, so a copy may
+// show a hole that was there for a moment. pagemap takes the lock: what it says of blocks that are empty is put in their place. 0, or the
+// cause of a gap.
+static int fill_blocks(struct walker *w, const struct pagetable_copy *copy, uint64_t *entries)
+{
+	static const uint64_t nothing[TABLE_ENTRIES];
+	uint64_t words[TABLE_ENTRIES], page = copy->address >> shape_page_shift(&w->shape);
+	uint32_t block = shape_block(&w->shape), first = copy->entries, end = 0;
+	for (uint32_t i = -page & (block - 1); i + block <= copy->entries; i += block)
+		if (!memcmp(entries + i, nothing, block * sizeof(*entries))) {
+			first = i < first ? i : first;
+			end = i + block;
+		}
+	if (!end)
+		return 0;
+	if (w->pagemap_fd < 0 && (w->pagemap_fd = open_pagemap(w)) < 0)
+		return job_cause(-errno);
+	ssize_t got = foreign_pread(&w->worker, w->pagemap_fd, words, (end - first) * sizeof(*words),
+				    (page + first) * sizeof(*words));
+	if (got < 0)
+		return errno;
+	for (uint32_t i = 0; i < got / sizeof(*words); i++)
+		if (!entries[first + i] && words[i] & WORD_PRESENT)
+			entries[first + i] =
+				(words[i] & WORD_PFN) << shape_page_shift(&w->shape) | ENTRY_PRESENT | ENTRY_ACCESSED;
+	return 0;
+}
+
+// The processor notes an access in any one entry of a block.
+static void share_accessed(const struct walker *w, const struct pagetable_copy *copy, uint64_t *entries)
+{
+	uint64_t page = copy->address >> shape_page_shift(&w->shape);
+	uint32_t block = shape_block(&w->shape);
+	for (uint32_t i = 0, stop; i < copy->entries; i = stop) {
+		uint64_t accessed = 0;
+		stop = i + block - ((page + i) & (block - 1));
+		stop = stop < copy->entries ? stop : copy->entries;
+		if (!(entries[i] & ENTRY_CONTIGUOUS) || !(entries[i] & ENTRY_PRESENT))
+			continue;
+		for (uint32_t at = i; at < stop; at++)
+			accessed |= entries[at] & ENTRY_ACCESSED;
+		for (uint32_t at = i; at < stop; at++)
+			entries[at] |= accessed;
+	}
+}
+
+// 0, or the cause of a gap.
+static int mend_blocks(struct walker *w, const struct pagetable_copy *copy, uint64_t *entries)
+{
+	if (copy->shift != shape_page_shift(&w->shape) || copy->traits & PAGETABLE_HUGETLB)
+		return 0;
+	if (w->worker.request->apart || w->worker.request->slices)
+		share_accessed(w, copy, entries);
+	return fill_blocks(w, copy, entries);
+}
+
+// 0, or the cause of a gap.
+static int drain(struct walker *w)
 {
 	const struct walk_request *request = w->worker.request;
-	const char *at = w->buffer, *end = at + w->notes->used;
+	char *at = w->buffer, *end = at + w->notes->used;
+	int error = 0;
 	while (at < end) {
 		const struct pagetable_copy *copy = (const struct pagetable_copy *)at;
-		const uint64_t *entries = (const uint64_t *)(copy + 1);
+		uint64_t *entries = (uint64_t *)(at + sizeof(*copy));
 		w->job->entries += copy->entries;
+		if (shape_block(&w->shape) > 1 && !error)
+			error = mend_blocks(w, copy, entries);
 		if (__builtin_expect(request->slices != NULL, 0))
 			gather(w, copy, entries);
 		else if (__builtin_expect(request->apart, 0))
 			take_apart(w, copy, entries);
 		else
 			take_copy(w, copy, entries);
-		at = (const char *)(entries + copy->entries);
+		at = (char *)(entries + copy->entries);
 	}
 	w->notes->used = 0;
+	return error;
 }
 
 // ---- a job ----
@@ -566,7 +614,7 @@ static void drain(struct walker *w)
 static bool same_process(const struct walker *w)
 {
 	uint64_t ns = w->notes->start_boottime_ns + w->pagetable->boot_offset_ns;
-	return ns / (1000000000 / 100) == w->job->start_ticks; // USER_HZ is 100 on x86
+	return ns / (1000000000 / 100) == w->job->start_ticks; // USER_HZ is 100 but on alpha
 }
 
 // 0: all of it was read; or the cause of a gap.
@@ -582,7 +630,9 @@ static int read_tables(struct walker *w, int fd)
 		w->reads++;
 		if (notes->met && !same_process(w))
 			return WALK_REUSED;
-		drain(w);
+		int cause = drain(w);
+		if (cause)
+			return cause;
 		if (!error)
 			break;
 		if (notes->retries > RETRIES)
@@ -684,11 +734,14 @@ static int walk_job(struct worker *worker)
 		streak_begin(&w->kept.streak, &w->kept.marker);
 		w->gathering.alone = worker->request->slices ? marker_alone(&w->idle.marker) : MARK_NONE;
 	}
+	w->pagemap_fd = -1;
 	int cause = walk_tables(w, &dir, &fatal);
 	if (cause)
 		job_gap(worker, cause == WALK_REUSED ? STEP_OPEN : STEP_TABLES, cause);
 	job_kpages(worker, &w->kpageflags);
 	job_check_moved(worker, dir);
+	if (w->pagemap_fd >= 0)
+		close(w->pagemap_fd);
 	if (dir >= 0)
 		close(dir);
 	return fatal;
@@ -754,9 +807,7 @@ static int walker_init(struct worker *worker)
 	w->job = &worker->job;
 	w->notes = &pagetable->state->workers[w->slot];
 	w->buffer = pagetable->buffers + (size_t)w->slot * PAGETABLE_BUFFER_BYTES;
-	w->frame_mask = pagetable->state->settings.frame_mask;
-	// MAX_PHYSMEM_BITS less those of the page: bits above are notes about the page (SWP_MIG_YOUNG, SWP_MIG_DIRTY).
-	w->migration_mask = (UINT64_C(1) << (pagetable->state->settings.levels == 5 ? 40 : 34)) - 1;
+	w->shape = pagetable->shape;
 	w->huge_zero = UINT64_MAX / 2;
 	w->known = &pagetable->known;
 	memset(w->notes, 0, sizeof(*w->notes));

@@ -5,7 +5,6 @@
 // data. The kernel runs the loader, which creates the maps and programs and looks the offsets of struct fields up in
 // the BTF that the kernel has in memory. So libbpf is not needed at run time, only its headers to build this file.
 
-#include <cpuid.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -14,11 +13,11 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "entry_shapes.h"
 #include "pagetable_object.h"
 #include "../../../bpf/.output/pagetable.lskel.h"
 
-#define GIB_BITS 30
-#define SEARCH_GIB 65536 // 64 TiB, all that 4-level tables can map
+#define SEARCH_BYTES (UINT64_C(1) << 46) // 64 TiB, all that 4-level tables of x86 can map
 
 static int load(struct pagetable *pagetable)
 {
@@ -63,31 +62,56 @@ int pagetable_iterate(const struct pagetable *pagetable, pid_t tid, int *link_fd
 	return fd;
 }
 
-// Where a page of ours is. 0: the kernel does not tell.
-static uint64_t frame_of(int pagemap_fd, const void *address)
+// ---- what the kernel's page tables look like ----
+
+// A page of our own that everything is tried out on.
+struct own_page {
+	uint64_t *memory; // two words of it are a secret
+	uint64_t bytes;
+	uint64_t frame;
+};
+
+// Where it is. 0: the kernel does not tell.
+static uint64_t frame_of(int pagemap_fd, const struct own_page *own)
 {
-	uint64_t word = 0, page = sysconf(_SC_PAGESIZE);
-	if (pread(pagemap_fd, &word, sizeof(word), (uintptr_t)address / page * sizeof(word)) != sizeof(word))
+	uint64_t word = 0;
+	if (pread(pagemap_fd, &word, sizeof(word), (uintptr_t)own->memory / own->bytes * sizeof(word)) != sizeof(word))
 		return 0;
 	return word >> 63 ? word & ((UINT64_C(1) << 55) - 1) : 0;
 }
 
-// Lets the kernel look for a secret that lies in a page of ours. A wrong base would show us any memory as if it were
+static int own_page_map(struct own_page *own)
+{
+	own->bytes = sysconf(_SC_PAGESIZE);
+	void *memory = mmap(NULL, own->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
+	if (memory == MAP_FAILED)
+		return -ENOMEM;
+	own->memory = memory;
+	return getrandom(memory, 16, 0) == 16 ? 0 : -EIO;
+}
+
+// Where memory ends, in frames.
+static uint64_t ram_end(const struct pagetable *pagetable)
+{
+	const struct frame_range *last = &pagetable->memory->ranges[pagetable->memory->count - 1];
+	return last->first + last->count;
+}
+
+// Lets the kernel look for the secret that lies in our page. A wrong base would show us any memory as if it were
 // page tables; that 128 random bits are found in a wrong place will not happen.
-static int find_base(struct pagetable *pagetable, int pagemap_fd, const uint64_t *secret, int *stage)
+static int find_base(struct pagetable *pagetable, const struct own_page *own, int *stage)
 {
 	struct pagetable_search *search = &pagetable->state->search;
 	struct pagetable_settings *settings = &pagetable->state->settings;
-	uint64_t frame = frame_of(pagemap_fd, secret);
 	*stage = PAGETABLE_HIDDEN;
-	if (!frame)
+	if (!own->frame)
 		return -EPERM;
-	memcpy(search->secret, secret, sizeof(search->secret));
-	search->physical = (frame << 12) + ((uintptr_t)secret & 4095);
-	const struct frame_range *last = &pagetable->memory->ranges[pagetable->memory->count - 1];
-	search->limit = ((last->first + last->count) >> (GIB_BITS - 12)) + 2;
-	if (search->limit > SEARCH_GIB)
-		search->limit = SEARCH_GIB;
+	memcpy(search->secret, own->memory, sizeof(search->secret));
+	search->physical = own->frame * own->bytes;
+	search->shift = SEARCH_SHIFT;
+	search->limit = (ram_end(pagetable) >> (SEARCH_SHIFT - settings->page_shift)) + 2;
+	if (search->limit > SEARCH_BYTES >> SEARCH_SHIFT)
+		search->limit = SEARCH_BYTES >> SEARCH_SHIFT;
 	*stage = PAGETABLE_BASE;
 	union bpf_attr run = {};
 	run.test.prog_fd = pagetable->bpf->progs.find_base.prog_fd;
@@ -103,26 +127,24 @@ static int find_base(struct pagetable *pagetable, int pagemap_fd, const uint64_t
 	return search->base ? 0 : -ENXIO;
 }
 
-// Walk ourselves: true if the page with the secret is where pagemap says it is.
-static bool finds_self(struct pagetable *pagetable, const uint64_t *secret, uint64_t frame)
+// Walk ourselves: the entry of our page. false: the walk met none of the last level there.
+static bool own_entry(struct pagetable *pagetable, const struct own_page *own, uint64_t *entry)
 {
 	struct pagetable_worker *worker = &pagetable->state->workers[0];
 	const struct pagetable_copy *copy = (const struct pagetable_copy *)pagetable->buffers;
-	uint64_t address = (uintptr_t)secret & ~UINT64_C(4095), entry = 0;
 	int link_fd;
 	char byte;
 	memset(worker, 0, sizeof(*worker));
 	pagetable->state->readers[0].tid = gettid();
-	worker->cursor = address;
+	worker->cursor = (uintptr_t)own->memory;
 	int fd = pagetable_iterate(pagetable, gettid(), &link_fd);
 	if (fd < 0)
 		return false;
 	ssize_t got = read(fd, &byte, sizeof(byte));
-	bool found = got >= 0 || errno == EAGAIN;
-	if (found && worker->used)
-		entry = *(const uint64_t *)(copy + 1);
-	found = found && entry & 1 && copy->address == address && copy->shift == 12 &&
-		(entry & pagetable->state->settings.frame_mask) >> 12 == frame;
+	bool found = (got >= 0 || errno == EAGAIN) && worker->used && copy->address == (uintptr_t)own->memory &&
+		     copy->shift == pagetable->state->settings.page_shift;
+	if (found)
+		*entry = *(const uint64_t *)(copy + 1);
 	close(fd);
 	close(link_fd);
 	memset(worker, 0, sizeof(*worker));
@@ -130,28 +152,59 @@ static bool finds_self(struct pagetable *pagetable, const uint64_t *secret, uint
 	return found;
 }
 
-// The bit of an entry that says "encrypted" on AMD (SME, SEV), which is no part of the address; 0: there is none.
-static uint64_t encryption_bit(void)
+// Is our page where pagemap says that it is?
+static bool finds_self(struct pagetable *pagetable, const struct own_page *own)
 {
-	unsigned a, b, c, d;
-	return __get_cpuid(0x8000001f, &a, &b, &c, &d) && a & 3 ? UINT64_C(1) << (b & 63) : 0;
+	uint64_t entry = 0;
+	return own_entry(pagetable, own, &entry) && entry & ENTRY_PRESENT &&
+	       entry_pfn(&pagetable->shape, entry) == own->frame;
+}
+
+// A page that was made inaccessible tells how the kernel writes that, and with it how it writes what is in swap.
+static bool finds_protnone(struct pagetable *pagetable, const struct own_page *own)
+{
+	uint64_t entry = 0;
+	if (mprotect(own->memory, own->bytes, PROT_NONE))
+		return false;
+	bool found = own_entry(pagetable, own, &entry);
+	mprotect(own->memory, own->bytes, PROT_READ | PROT_WRITE);
+	return found && !(entry & ENTRY_PRESENT) && shape_of_protnone(&pagetable->shape, entry) &&
+	       entry_pfn(&pagetable->shape, entry) == own->frame;
 }
 
 // How many levels the page tables have and which bits are an address is tried out on ourselves: /proc/cpuinfo would
-// tell the former, but slowly, and only the kernel knows whether it uses the latter.
-static int find_shape(struct pagetable *pagetable, const uint64_t *secret, int pagemap_fd, int *stage)
+// tell some of it, but slowly, and only the kernel knows what of it it uses.
+static int find_shape(struct pagetable *pagetable, const struct own_page *own, int *stage)
 {
 	struct pagetable_settings *settings = &pagetable->state->settings;
-	uint64_t frame = frame_of(pagemap_fd, secret), encryption = encryption_bit();
-	*stage = PAGETABLE_SELF;
-	for (int encrypted = 0; encrypted <= !!encryption; encrypted++)
-		for (int levels = 4; levels <= 5; levels++) {
+	struct entry_shape *shape = &pagetable->shape;
+	uint64_t masks[] = SHAPE_MASKS(settings->page_shift), last = ram_end(pagetable) - 1;
+	*stage = PAGETABLE_BEYOND;
+	for (size_t mask = 0; mask < sizeof(masks) / sizeof(*masks); mask++) {
+		if (last & ~(masks[mask] >> settings->page_shift))
+			continue;
+		*stage = PAGETABLE_SELF;
+		settings->frame_mask = shape->frame_mask = masks[mask];
+		for (uint32_t levels = SHAPE_LEAST_LEVELS; levels <= SHAPE_MOST_LEVELS; levels++) {
 			settings->levels = levels;
-			settings->frame_mask = UINT64_C(0x000ffffffffff000) & ~(encrypted ? encryption : 0);
-			if (finds_self(pagetable, secret, frame))
-				return 0;
+			shape->migration_mask = shape_migration_mask(settings->page_shift, levels, last);
+			if (!finds_self(pagetable, own))
+				continue;
+			*stage = PAGETABLE_PROTNONE;
+			return finds_protnone(pagetable, own) ? 0 : -ENXIO;
 		}
+	}
 	return -ENXIO;
+}
+
+// What is the same on each machine of the architecture.
+static void set_shape(struct pagetable *pagetable, const struct own_page *own)
+{
+	struct pagetable_settings *settings = &pagetable->state->settings;
+	settings->page_shift = pagetable->shape.page_shift = __builtin_ctzll(own->bytes);
+	settings->index_bits = settings->page_shift - 3; // a table is a page of 8-byte entries
+	settings->table_mask = ENTRY_TABLE_MASK;
+	settings->table_value = ENTRY_TABLE_VALUE;
 }
 
 // ---- which frames are memory ----
@@ -246,23 +299,25 @@ int pagetable_open(const struct pagetable_options *options, int *stage, struct p
 		pagetable->threads = PAGETABLE_WORKERS;
 	pagetable->workers = 2 * pagetable->threads < PAGETABLE_WORKERS ? 2 * pagetable->threads : PAGETABLE_WORKERS;
 	pagetable->boot_offset_ns = options->boot_offset_ns;
-	uint64_t *secret = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
+	struct own_page own = { 0 };
 	bool known = know_ram(pagetable, options->ram, options->ram_ranges) > 0;
-	int error = known && secret != MAP_FAILED ? make_known(pagetable) : -ENOMEM;
+	int error = known ? make_known(pagetable) : -ENOMEM;
 	if (!error)
-		error = getrandom(secret, 16, 0) == 16 ? 0 : -EIO;
+		error = own_page_map(&own);
 	if (!error) {
 		*stage = PAGETABLE_LOAD;
 		error = load(pagetable);
 	}
 	if (!error) {
+		set_shape(pagetable, &own);
 		tell_ram(pagetable);
-		error = find_base(pagetable, options->pagemap_fd, secret, stage);
+		own.frame = frame_of(options->pagemap_fd, &own);
+		error = find_base(pagetable, &own, stage);
 	}
 	if (!error)
-		error = find_shape(pagetable, secret, options->pagemap_fd, stage);
-	if (secret != MAP_FAILED)
-		munmap(secret, 4096);
+		error = find_shape(pagetable, &own, stage);
+	if (own.memory)
+		munmap(own.memory, own.bytes);
 	if (error) {
 		pagetable_close(pagetable);
 		return error;

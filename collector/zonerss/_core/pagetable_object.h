@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "entry.h"
 #include "kinds.h"
 #include "known.h"
 #include "pagetable_source.h"
@@ -21,7 +22,8 @@ struct pagetable {
 	struct pagetable_bpf *bpf; // programs and maps: pagetable.lskel.h, which bpf/build makes
 	char *buffers;
 	struct pagetable_state *state; // in a map of bpf
-	uint32_t threads;	       // that walk at once, at most
+	struct entry_shape shape;
+	uint32_t threads; // that walk at once, at most
 	uint32_t workers; // of the program: more than threads, because one that was left behind keeps its own
 	int64_t boot_offset_ns;
 

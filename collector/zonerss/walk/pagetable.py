@@ -47,6 +47,8 @@ class NotLoaded(CannotServe):
         self.stage = stage
 
 
+ARCHITECTURES = ("x86_64", "aarch64")
+"""Whose page tables are known, as uname(2) names them."""
 STAGES = ("architecture", "built", "namespace", "ram", "bpf", "frames", "iterator", "base", "shape")
 """What must hold, in the order in which it is found out."""
 
@@ -161,6 +163,15 @@ class PageTableSource:
             return "base", (
                 f"where the kernel maps all memory was not found ({said}); is it locked down to confidentiality?"
             )
+        if stage == lib.PAGETABLE_BEYOND:
+            return (
+                "shape",
+                "there is memory at addresses that this processor's page tables write in another way",
+            )
+        if stage == lib.PAGETABLE_PROTNONE:
+            return "shape", (
+                "how the kernel writes a page that may not be touched was not found: its page tables are not known"
+            )
         return "shape", "our own page table did not read back as pagemap has it: this kernel's are not known"
 
     def begin(self, request: core.walk_request, ret: Any) -> int:
@@ -216,8 +227,9 @@ class PageTableSource:
 
 def _require_here(roots: Roots) -> None:
     """What can be said without asking the kernel."""
-    if os.uname().machine != "x86_64":
-        text = f"page tables of {os.uname().machine} are not known to zonerss, only those of x86_64"
+    if os.uname().machine not in ARCHITECTURES:
+        known = " and ".join(ARCHITECTURES)
+        text = f"page tables of {os.uname().machine} are not known to zonerss, only those of {known}"
         raise NotLoaded("architecture", text)
     if not BUILT:
         text = (

@@ -199,7 +199,7 @@ def _task_iterator(roots: Roots) -> Fact:
 
 
 _STAGE_TEXTS = {
-    "architecture": "this is an x86_64, whose page tables are known",
+    "architecture": "this is an x86_64 or an aarch64, whose page tables are known",
     "built": "the BPF program is built in",
     "namespace": "/proc shows our own pid namespace",
     "ram": "/proc/iomem tells which frames are memory",
