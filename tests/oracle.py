@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
 
-PAGE = 4096
+PAGE = os.sysconf("SC_PAGE_SIZE")
 
 # A word of /proc/PID/pagemap.
 PRESENT = 1 << 63
@@ -191,9 +191,14 @@ class Kernel:
 
     def flags(self, pfn: int) -> int:
         """Of a page within a huge one: of its first page, for the others may have none of their own."""
-        if pfn not in self._flags:
-            flags = int.from_bytes(os.pread(self._file, 8, pfn * 8), "little")
-            self._flags[pfn] = self.flags(pfn - 1) if flags & COMPOUND_TAIL and pfn % 512 else flags
+        head = pfn
+        while head not in self._flags:
+            flags = int.from_bytes(os.pread(self._file, 8, head * 8), "little")
+            if not (flags & COMPOUND_TAIL and head % (PAGE // 8)):
+                self._flags[head] = flags
+                break
+            head -= 1
+        self._flags[pfn] = self._flags[head]
         return self._flags[pfn]
 
     def kind(self, word: int) -> str | None:

@@ -281,7 +281,7 @@ def compare_one_by_one(cgroups: TestCgroups, sources: Sequence[str], rounds: int
     for source in sources:
         print(f"\n{source}")
         reserve, reserve_noise = cost_of_mapping(cgroups, "reserve 1024", source, rounds)
-        huge, huge_noise = cost_of_mapping(cgroups, "thp 1024", source, rounds)
+        huge, huge_noise = cost_of_mapping(cgroups, "thp 512", source, rounds)
         small, small_noise = cost_of_mapping(cgroups, f"anon {1 << 18}", source, rounds)
         of_ram, of_mapped = memory_of_snapshot(source)
         for what, added, noise in (

@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+static size_t page_bytes;
+
 enum { PAGES = 1024, CHILD_PAGES = 64 };
 
 static unsigned long long now(void)
@@ -20,16 +22,17 @@ static unsigned long long now(void)
 
 static void use(size_t pages)
 {
-	char *memory = mmap(NULL, pages * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *memory = mmap(NULL, pages * page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
 		_exit(1);
 	for (size_t i = 0; i < pages; i++)
-		*(volatile char *)(memory + i * 4096) = 1;
-	munmap(memory, pages * 4096);
+		*(volatile char *)(memory + i * page_bytes) = 1;
+	munmap(memory, pages * page_bytes);
 }
 
 int main(int count, char **arguments)
 {
+	page_bytes = sysconf(_SC_PAGESIZE);
 	if (count > 1)
 		return 0;
 	dprintf(1, "ready\n");

@@ -229,7 +229,7 @@ WORKLOADS = (
     Workload("forked", "200 MiB, 32 forks", lambda c: workers_running(c, 51_200, 32), of_warm),
     Workload("large", "one process of 1 GiB", lambda c: one_process(c, f"anon {1 << 18}"), of_walk),
     Workload(
-        "sparse", "1 GiB THP, 1 TiB reserved", lambda c: one_process(c, "thp 1024", "reserve 1024"), of_walk
+        "sparse", "1 GiB THP, 1 TiB reserved", lambda c: one_process(c, "thp 512", "reserve 1024"), of_walk
     ),
     Workload("zones", "100 zones, 1,000,000 entries", lambda c: sharers_running(c, 1_000_000, 100), of_walk),
     Workload("crowd", "10 zones x 300 processes", lambda c: crowd_running(c, 10, 300), of_crowd),

@@ -8,8 +8,11 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+static size_t page_bytes;
+
 int main(int count, char **arguments)
 {
+	page_bytes = sysconf(_SC_PAGESIZE);
 	int children = count > 1 ? atoi(arguments[1]) : 1;
 	size_t bytes = (count > 2 ? atoi(arguments[2]) : 1) * 4096UL;
 	pid_t parent = getpid();
@@ -22,7 +25,7 @@ int main(int count, char **arguments)
 			if (getppid() != parent)
 				_exit(1);
 			char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-			for (size_t at = 0; at < bytes; at += 4096)
+			for (size_t at = 0; at < bytes; at += page_bytes)
 				memory[at] = 1;
 			for (;;)
 				pause();

@@ -10,12 +10,14 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+static size_t page_bytes;
+
 extern char __executable_start, edata; // by the linker
 
 static char *map(size_t pages, int flags)
 {
-	char *memory = mmap(NULL, pages * 4096, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
-	if (memory == MAP_FAILED || madvise(memory, pages * 4096, MADV_NOHUGEPAGE))
+	char *memory = mmap(NULL, pages * page_bytes, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED || madvise(memory, pages * page_bytes, MADV_NOHUGEPAGE))
 		exit(1);
 	return memory;
 }
@@ -23,13 +25,13 @@ static char *map(size_t pages, int flags)
 static void write_pages(volatile char *memory, size_t pages)
 {
 	for (size_t page = 0; page < pages; page++)
-		memory[page * 4096] = 1;
+		memory[page * page_bytes] = 1;
 }
 
 static void read_pages(const volatile char *memory, size_t pages)
 {
 	for (size_t page = 0; page < pages; page++)
-		(void)memory[page * 4096];
+		(void)memory[page * page_bytes];
 }
 
 static void child(pid_t parent, int turn, int done, size_t own, const char *shared, size_t pages)
@@ -39,7 +41,7 @@ static void child(pid_t parent, int turn, int done, size_t own, const char *shar
 	if (getppid() != parent)
 		_exit(1);
 	// What is read later of the program is mapped before.
-	read_pages(&__executable_start, (&edata - &__executable_start) / 4096);
+	read_pages(&__executable_start, (&edata - &__executable_start) / page_bytes);
 	char *memory = map(own, MAP_PRIVATE);
 	if (read(turn, &byte, 1) != 1)
 		_exit(1);
@@ -53,6 +55,7 @@ static void child(pid_t parent, int turn, int done, size_t own, const char *shar
 
 int main(int count, char **arguments)
 {
+	page_bytes = sysconf(_SC_PAGESIZE);
 	if (count != 4)
 		return 2;
 	int children = atoi(arguments[1]), turn[2], done[2];

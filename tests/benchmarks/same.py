@@ -68,8 +68,8 @@ def standing_still(cgroups: TestCgroups) -> Iterator[Ours]:
         web.write(forked, 0, 17, web.fork())
         for command in (
             "zero 11",
-            "hugezero 2",
-            "thp 4",
+            "hugezero 1",
+            "thp 2",
             "sharedanon 5",
             "reserve 1",
             "protnone 3",

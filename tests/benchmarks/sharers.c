@@ -8,21 +8,24 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+static size_t page_bytes;
+
 static void touch(volatile char *memory, size_t bytes)
 {
-	for (size_t at = 0; at < bytes; at += 4096)
+	for (size_t at = 0; at < bytes; at += page_bytes)
 		(void)memory[at];
 }
 
 int main(int count, char **arguments)
 {
+	page_bytes = sysconf(_SC_PAGESIZE);
 	if (count != 3)
 		return 2;
 	size_t bytes = atol(arguments[1]) * 4096UL;
 	char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
 		return 1;
-	for (size_t at = 0; at < bytes; at += 4096)
+	for (size_t at = 0; at < bytes; at += page_bytes)
 		memory[at] = 1;
 	pid_t parent = getpid();
 	for (int i = 0; i < atoi(arguments[2]); i++) {

@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+static size_t page_bytes;
+
 static unsigned long long now(void)
 {
 	struct timespec t;
@@ -20,8 +22,8 @@ static unsigned long long rounds(int milliseconds, unsigned long long *counts)
 {
 	unsigned long long longest = 0, end = now() + milliseconds * 1000000ULL;
 	for (unsigned long long before = now(), after; before < end; before = after) {
-		void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		munmap(page, 4096);
+		void *page = mmap(NULL, page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		munmap(page, page_bytes);
 		after = now();
 		unsigned long long took = after - before;
 		longest = took > longest ? took : longest;
@@ -32,12 +34,13 @@ static unsigned long long rounds(int milliseconds, unsigned long long *counts)
 
 int main(int count, char **arguments)
 {
+	page_bytes = sysconf(_SC_PAGESIZE);
 	size_t bytes = (count > 1 ? atol(arguments[1]) : 6) << 30;
 	char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
 		return 1;
 	madvise(memory, bytes, MADV_NOHUGEPAGE);
-	for (size_t at = 0; at < bytes; at += 4096)
+	for (size_t at = 0; at < bytes; at += page_bytes)
 		memory[at] = 1;
 	dprintf(1, "ready\n");
 	unsigned long long counts[64] = { 0 }, longest = 0;

@@ -50,7 +50,7 @@ def grow(zones: dict[str, Zone]) -> None:
     b.map(f"file {memfd.path} 307 shared read")
     c.map(f"file {memfd.path} 101 shared read")
     b.map("sharedanon 401")
-    c.map("thp 4")
+    c.map("thp 2")
     c.map("zero 601")
     c.map("twice 29")
     hole = c.map("reserve 16")

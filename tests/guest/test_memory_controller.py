@@ -11,8 +11,8 @@ import pytest
 import zonerss
 from tests.live.cgroups import stopped
 from tests.live.measure import grown, shared
+from tests.oracle import PAGE
 
-PAGE = 4096
 MOST_STRAY_PAGES = 64
 """Of the kernel's own memory (page tables, slabs, the batches in which it counts) in a zone's bill."""
 

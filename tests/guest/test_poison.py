@@ -5,9 +5,8 @@ from __future__ import annotations
 import zonerss
 from tests.live import needs
 from tests.live.cgroups import stopped
+from tests.oracle import PAGE
 from tests.workloads.mem import MemError
-
-PAGE = 4096
 
 
 def test_poisoned_pages_are_nobodys_memory(zone, mem, source):

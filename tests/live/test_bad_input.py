@@ -21,6 +21,7 @@ import pytest
 
 from tests.live import needs
 from tests.live.measure import Zone
+from tests.oracle import PAGE
 from tests.own import NAME
 
 PROJECT = Path(__file__).parents[2]
@@ -401,7 +402,7 @@ def test_a_hostile_zone_can_be_named_by_what_json_calls_it(hostile_zone):
 @pytest.mark.parametrize("json_option", [(), ("--json",)])
 def test_hostile_names_of_files(zone, mem, disk_directory, json_option):
     file = disk_directory / os.fsdecode(HOSTILE + b"\n")
-    file.write_bytes(bytes(4096))
+    file.write_bytes(bytes(PAGE))
     (disk_directory / "plain").symlink_to(file)
     mem.map(f"file {disk_directory / 'plain'} 1 shared read")
     for verb in (["frames"], ["explain", "--pid"]):

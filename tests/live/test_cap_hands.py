@@ -27,7 +27,7 @@ from tests.live.test_stuck import a_stuck_process, pauses  # noqa: F401
 from tests.oracle import PAGE, Kernel, pages_of
 from tests.own import NAME
 from tests.unit.threads import until
-from tests.workloads.mem import Mem, MemError, Range
+from tests.workloads.mem import HUGE, Mem, MemError, Range
 from zonerss.cap import hands as module
 from zonerss.cap.hands import Hands
 from zonerss.cap.records import ByKind, Classes, Look
@@ -182,10 +182,10 @@ def test_pages_after_a_fork_are_of_several_until_they_are_written(hands, zone, m
 def test_a_huge_page_is_one_of_its_class(hands, zone, mem) -> None:
     before = look(hands, zone)
     try:
-        mem.map("thp 4")
+        mem.map("thp 2")
     except MemError as error:
         needs.skip("needs_thp", str(error))
-    assert grown(before, look(hands, zone)) == {"own_anon": 4 * MIB}
+    assert grown(before, look(hands, zone)) == {"own_anon": 2 * HUGE}
 
 
 def test_what_was_not_touched_is_cold(hands, disk_directory, zone, mem) -> None:
@@ -259,7 +259,7 @@ def test_without_swap_only_files_are_touched(hands, disk_directory, zone, mem, o
         needs.skip("needs_quiet", "swap is in use")
     anon, shared, file = mem.map("anon 1009"), mem.map("memfd 503"), a_file(mem, disk_directory, 601)
     try:
-        huge = mem.map("thp 4")
+        huge = mem.map("thp 2")
     except MemError as error:
         needs.skip("needs_thp", str(error))
     settled(mem, anon)
@@ -539,7 +539,7 @@ def test_killed_in_the_midst_it_leaves_nothing(hands, disk_directory, zone, mem)
 def test_memory_of_each_kind_leaves_into_swap(hands, zone, mem, only_one) -> None:
     anon, shared = mem.map("anon 1009"), mem.map("memfd 503")
     try:
-        huge = mem.map("thp 4")
+        huge = mem.map("thp 2")
     except MemError as error:
         needs.skip("needs_thp", str(error))
     settled(mem, anon)
@@ -548,19 +548,19 @@ def test_memory_of_each_kind_leaves_into_swap(hands, zone, mem, only_one) -> Non
             hands,
             zone,
             lambda: (mem.write(anon, 0, 401), mem.write(huge, 7, 1)),
-            anon=1009 - 401 + 2 * MIB,
+            anon=1009 - 401 + HUGE,
             shmem=503,
         )
         step = hands.page_out(zone.name, pages(anon=101))
         assert (step.left, step.problem) == (pages(anon=101), None)
         step = hands.page_out(zone.name, pages(anon=5003, shmem=5003))
-        assert step.left == pages(anon=1009 - 401 - 101 + 2 * MIB, shmem=503)
+        assert step.left == pages(anon=1009 - 401 - 101 + HUGE, shmem=503)
         assert present(anon) == [page < 401 for page in range(1009)]
-        assert present(huge) == [page < 2 * MIB for page in range(4 * MIB)]
+        assert present(huge) == [page < HUGE for page in range(2 * HUGE)]
         assert not any(present(shared))
         mem.read(anon, 500, 7)
         back = hands.back(zone.name)
-        assert back.of_bytes == (1009 - 401 + 2 * MIB + 503) * PAGE
+        assert back.of_bytes == (1009 - 401 + HUGE + 503) * PAGE
         assert back.back_bytes >= 7 * PAGE
         assert hands.machine().swap_bytes
 

@@ -20,6 +20,7 @@ import pytest
 import zonerss
 from tests.live import needs
 from tests.live.cgroups import state_of
+from tests.oracle import PAGE
 from tests.own import NAME
 from zonerss.plain import dataclass
 
@@ -280,7 +281,7 @@ def test_podmans_number_is_that_of_its_version(engine, start, disk_directory):
     name = (
         "podman stats" if version >= (5, 6) else "podman, before" if version >= before else "podman, at first"
     )
-    slack = 64 * os.cpu_count() * 4096
+    slack = 64 * os.cpu_count() * PAGE
     assert abs(int(said) - rows[name]) <= slack, rows
     others = {"podman stats", "podman, before", "podman, at first"} - {name}
     assert any(abs(int(said) - rows[other]) > 2 * slack for other in others), rows

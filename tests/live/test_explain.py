@@ -18,7 +18,7 @@ from tests.live import needs
 from tests.live.cgroups import TestCgroups, end_processes, move, remove, stopped
 from tests.live.measure import Zone
 from tests.oracle import PAGE, RSS_KINDS, Kernel, pages_of
-from tests.workloads.mem import MemError
+from tests.workloads.mem import HUGE, MemError
 from tests.workloads.postgres import Postgres, programs
 from zonerss.answers.explain.account import FLUSH_SECONDS, explain_zone, look_at_zone, pay_matrix
 from zonerss.answers.explain.difference import changed
@@ -251,23 +251,23 @@ def assert_unmapped(zone: Zone, pages: int) -> None:
 def test_the_rest_of_cut_huge_pages_is_in_the_chain(zone, mem):
     """One page of each huge page stays mapped; the others stay charged until the kernel splits it."""
     try:
-        made = mem.map("thp 8")
+        made = mem.map("thp 4")
     except MemError as error:
         needs.skip("needs_thp", str(error))
     huge = sum(row.sizes.get("AnonHugePages", 0) for row in read_smaps(HOST, mem.pid))
-    for first in range(0, made.pages, 512):
-        mem.unmap(made, first + 3, 509)
-    assert_unmapped(zone, huge // PAGE * 509 // 512)
+    for first in range(0, made.pages, HUGE):
+        mem.unmap(made, first + 3, HUGE - 3)
+    assert_unmapped(zone, huge // PAGE * (HUGE - 3) // HUGE)
 
 
 def test_the_rest_of_small_huge_pages_is_in_the_chain(zone, mem, setting):
-    """64 KiB each: no counter of memory.stat tells that there are any."""
+    """16 pages each: no counter of memory.stat tells that there are any."""
     try:
-        setting("/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/enabled", "never")
-        setting("/sys/kernel/mm/transparent_hugepage/hugepages-64kB/enabled", "madvise")
+        setting(f"/sys/kernel/mm/transparent_hugepage/hugepages-{HUGE * PAGE // 1024}kB/enabled", "never")
+        setting(f"/sys/kernel/mm/transparent_hugepage/hugepages-{16 * PAGE // 1024}kB/enabled", "madvise")
     except OSError as error:
         needs.skip("needs_thp", str(error))
-    made = mem.map("thp 8")
+    made = mem.map("thp 4")
     for first in range(0, made.pages, 16):
         mem.unmap(made, first + 1, 15)
     assert_unmapped(zone, made.pages * 15 // 16)
@@ -283,7 +283,7 @@ def test_pages_that_io_uring_holds_are_in_the_chain(zone, mem):
 
 def test_tails_of_huge_pages_are_charged_as_their_heads_are(zone, mem):
     """Linux before 6.4 tells the payer of a huge page's first frame only."""
-    made = mem.map("thp 8")
+    made = mem.map("thp 4")
     mem.unmap(made, 0, 1)  # the head of the first one is not mapped
     with stopped([zone.path]):
         account = explain(zone)
@@ -455,7 +455,7 @@ def test_one_process_three_ways(zone, mem):
 
 
 def test_hugetlb_is_beside_rss(zone, mem, setting):
-    huge = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
+    huge = f"/sys/kernel/mm/hugepages/hugepages-{HUGE * PAGE // 1024}kB/nr_hugepages"
     before = ways_of(mem.pid)
     try:
         setting(huge, int(Path(huge).read_text()) + 3)
@@ -463,7 +463,7 @@ def test_hugetlb_is_beside_rss(zone, mem, setting):
     except (OSError, MemError) as error:
         needs.skip("needs_hugetlb", str(error))
     after = ways_of(mem.pid)
-    assert after["steps"]["hugetlb"] == 3 * 2 * MIB
+    assert after["steps"]["hugetlb"] == 3 * HUGE * PAGE
     assert after["smaps_bytes"] == before["smaps_bytes"]
     mem.end()
 

@@ -21,10 +21,7 @@ import zonerss
 from tests.live import needs
 from tests.live.measure import grown, private, shared
 from tests.oracle import PAGE, Kernel, pages_of
-from tests.workloads.mem import MemError
-
-HUGE = 512  # base pages of a 2 MiB page
-
+from tests.workloads.mem import HUGE, MemError
 
 # ---- anonymous memory --------------------------------------------------------------------------------
 
@@ -374,9 +371,9 @@ def test_a_zombie_has_no_memory(zone, mem, measure):
 # ---- huge pages ----------------------------------------------------------------------------------------
 
 
-def map_thp(mem, mib: int, how: str = "thp"):
+def map_thp(mem, count: int, how: str = "thp"):
     try:
-        return mem.map(f"{how} {mib}")
+        return mem.map(f"{how} {count}")
     except MemError as error:
         needs.skip("needs_thp", str(error))
 
@@ -394,14 +391,14 @@ def require_huge(mem, pages: int) -> None:
 
 def test_transparent_huge_pages(zone, mem, measure):
     before = measure()
-    map_thp(mem, 6)
+    map_thp(mem, 3)
     require_huge(mem, 3 * HUGE)
     assert grown(before, measure(), zone) == private(3 * HUGE)
 
 
 def test_a_huge_page_split_by_unmapping_part_of_it(zone, mem, measure):
     before = measure()
-    where = map_thp(mem, 4)
+    where = map_thp(mem, 2)
     require_huge(mem, 2 * HUGE)
     mem.unmap(where, 7, 13)
     assert grown(before, measure(), zone) == private(2 * HUGE - 13)
@@ -410,7 +407,7 @@ def test_a_huge_page_split_by_unmapping_part_of_it(zone, mem, measure):
 def test_a_huge_page_that_begins_within_a_mapping(zone, mem, measure):
     """The first page of the first huge page and the last one of the last are given back."""
     before = measure()
-    where = map_thp(mem, 6)
+    where = map_thp(mem, 3)
     require_huge(mem, 3 * HUGE)
     mem.unmap(where, 0, 1)
     mem.unmap(where, 3 * HUGE - 1, 1)
@@ -420,7 +417,7 @@ def test_a_huge_page_that_begins_within_a_mapping(zone, mem, measure):
 def test_a_huge_page_shared_by_fork_and_written(zone, mem, measure):
     child = mem.fork()
     del child
-    where = map_thp(mem, 2)
+    where = map_thp(mem, 1)
     require_huge(mem, HUGE)
     alone = measure()
     child = mem.fork()
@@ -442,8 +439,11 @@ def test_huge_pages_of_shared_memory(make_zone, measure, shmem_thp):
     a, b = make_zone("a"), make_zone("b")
     first, second = a.spawn(), b.spawn()
     before = measure()
-    memory = map_thp(first, 4, "shmemthp")
-    if "ShmemPmdMapped:     4096 kB" not in Path(f"/proc/{first.pid}/smaps_rollup").read_text():
+    memory = map_thp(first, 2, "shmemthp")
+    if (
+        f"ShmemPmdMapped: {2 * HUGE * PAGE // 1024:8} kB"
+        not in Path(f"/proc/{first.pid}/smaps_rollup").read_text()
+    ):
         needs.skip("needs_thp", "memfd was given small pages")
     assert grown(before, measure(), a) == private(2 * HUGE, "shmem")
     # 1000 pages that begin where no huge page begins for this mapping.
@@ -458,7 +458,7 @@ def test_the_huge_zero_page_is_nobodys_memory(zone, mem, measure):
     if Path("/sys/kernel/mm/transparent_hugepage/use_zero_page").read_text() != "1\n":
         needs.skip("needs_thp", "use_zero_page is off")
     before = measure()
-    where = map_thp(mem, 4, "hugezero")
+    where = map_thp(mem, 2, "hugezero")
     assert grown(before, measure(), zone) == {}
     mem.write(where, HUGE, 1)
     # Whether the first write to the huge zero page brings a huge or a small page is the kernel's choice.

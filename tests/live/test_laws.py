@@ -73,7 +73,7 @@ def kinds_of(found: VmaPages) -> bytes:
 
 def make_some_of_everything(zone: Zone) -> None:
     mem, other = zone.spawn(), zone.spawn()
-    for command in ("anon 1009", "zero 211", "protnone 31", "mlock 29", "shm 59", "thp 4", "hugezero 4"):
+    for command in ("anon 1009", "zero 211", "protnone 31", "mlock 29", "shm 59", "thp 2", "hugezero 2"):
         mem.map(command)
     memory = mem.map("memfd 503")
     other.map(f"file {memory.path} 503 shared read")

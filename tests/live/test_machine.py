@@ -18,6 +18,7 @@ import pytest
 from tests.live import needs
 from tests.live.cgroups import move
 from tests.oracle import PAGE
+from tests.workloads import mem
 from zonerss.answers.explain.account import explain_machine, explain_shmem
 from zonerss.answers.explain.machine import MachineChain
 from zonerss.answers.explain.tmpfs import Held, ShmemAnswer
@@ -26,7 +27,7 @@ from zonerss.snapshot import Session
 
 MIB = 2**20
 PROJECT = Path(__file__).parents[2]
-HUGE = 2 * MIB
+HUGE = mem.HUGE * PAGE
 
 
 def look() -> MachineChain:

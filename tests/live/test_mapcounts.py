@@ -20,7 +20,7 @@ from tests.live import needs
 from tests.live.cgroups import pids_in, stopped
 from tests.live.measure import LOOKS, Zone, read_zones
 from tests.oracle import PAGE, RSS_KINDS, Kernel
-from tests.workloads.mem import Range
+from tests.workloads.mem import HUGE, Range
 from zonerss.answers.mapcounts import with_mapcounts, zones_mapcounts
 from zonerss.kernel.roots import HOST
 from zonerss.plain import dataclass
@@ -31,7 +31,6 @@ from zonerss.walk.mapcounts import counts_each_page
 
 pytestmark = pytest.mark.same_in_container
 
-HUGE = 512
 FEW = 20
 """Pages that processes of others map, too: the vdso."""
 
@@ -191,8 +190,11 @@ def test_parts_of_huge_pages(make_zone, source):
 
 def huge(mem):
     """Two huge pages."""
-    where = mem.map("thp 4")
-    if "AnonHugePages:      4096 kB" not in Path(f"/proc/{mem.pid}/smaps_rollup").read_text():
+    where = mem.map("thp 2")
+    if (
+        f"AnonHugePages:  {2 * HUGE * PAGE // 1024:8} kB"
+        not in Path(f"/proc/{mem.pid}/smaps_rollup").read_text()
+    ):
         needs.skip("needs_thp")
     return where
 

@@ -11,11 +11,10 @@ import pytest
 
 from tests.live import needs
 from tests.live.measure import measure_zones
+from tests.workloads.mem import HUGE
 from zonerss.kernel.roots import HOST
 from zonerss.plain import replace
 from zonerss.walk.host import find_host
-
-HUGE_PAGES = 512
 
 
 @pytest.fixture(params=["scan", "plain"])
@@ -54,10 +53,10 @@ def test_a_large_mapping_with_pages_here_and_there(measure: Callable, zone) -> N
 
 
 def test_huge_pages_among_small_ones(measure: Callable, zone) -> None:
-    where = zone.mems[0].map("thp 8")
-    zone.mems[0].advise(where, 0, 4 * HUGE_PAGES, "nohugepage")  # khugepaged would fill the hole again
+    where = zone.mems[0].map("thp 4")
+    zone.mems[0].advise(where, 0, 4 * HUGE, "nohugepage")  # khugepaged would fill the hole again
     before = measure()
-    zone.mems[0].advise(where, HUGE_PAGES, 13, "dontneed")  # splits the second huge page
+    zone.mems[0].advise(where, HUGE, 13, "dontneed")  # splits the second huge page
     assert (measure().pages[zone.name] - before.pages[zone.name]) == {
         "rss": -13,
         "anon": -13,
@@ -72,4 +71,4 @@ def test_many_small_mappings_that_are_read_together(measure: Callable, zone) -> 
 
 
 def test_the_huge_zero_page_and_the_zero_page(measure: Callable, zone) -> None:
-    assert grown(measure, zone, ["hugezero 4", "zero 5003"]) == {}
+    assert grown(measure, zone, ["hugezero 2", "zero 5003"]) == {}

@@ -27,7 +27,7 @@ from tests.live.measure import Zone
 from tests.unit.fake_proc import V2, FakeProc
 from tests.unit.threads import descriptors, threads, until
 from tests.unit.walking import walking
-from tests.workloads.mem import MemError
+from tests.workloads.mem import PAGE, MemError
 from tests.workloads.postgres import Postgres, programs
 from zonerss._core import lib
 from zonerss.kernel.proc import read_tasks
@@ -39,7 +39,6 @@ from zonerss.walk import jobs, pagetable
 from zonerss.walk.pagetable import PageTableSource
 
 EPERM = 1
-PAGE = 4096
 PROJECT = Path(__file__).resolve().parents[2]
 COMMANDS = (
     "anon 1009",
@@ -50,9 +49,9 @@ COMMANDS = (
     "memfd 503",
     "twice 97",
     "shm 127",
-    "thp 6",
-    "shmemthp 4",
-    "hugezero 4",
+    "thp 3",
+    "shmemthp 2",
+    "hugezero 2",
     "hugetlb 1",
     "reserve 64",
 )
@@ -135,7 +134,7 @@ def test_both_sources_agree_on_every_kind_of_memory(make_zone, disk_directory, t
         for directory in (disk_directory, tmpfs_directory):
             file = directory / "file"
             if not file.exists():
-                file.write_bytes(os.urandom(211 * 4096))
+                file.write_bytes(os.urandom(211 * PAGE))
             for how in ("shared write", "shared read", "private read", "private none"):
                 where = mem.map(f"file {file} 211 {how}")
                 made += 1
@@ -151,9 +150,11 @@ def test_both_sources_agree_on_pages_far_apart(make_zone):
     zone = make_zone("a")
     mem = zone.spawn()
     where = mem.map("reserve 1200")
-    tables = {*(0, 1, 31, 32, 33, 63, 65, 400, 479, 480, 481, 510, 511, 512, 513, 1100), 64 * 512 + 511}
+    each = PAGE // 8  # pages of a table, and tables of the one above
+    tables = {0, 1, 31, 32, 33, 63, 65, 400, 479, 480, 481, 510, 511, 512, 513, 1100, 64 * each + each - 1}
     gigabytes = {4, 35, 36, 67, 68, 69, 511, 512, 544, 1023, 1024, 1199}
-    pages = {table * 512 + 7 for table in tables} | {gigabyte << 18 for gigabyte in gigabytes}
+    pages = {table * each + 7 for table in tables} | {(gigabyte << 30) // PAGE for gigabyte in gigabytes}
+    pages = {page for page in pages if page < where.pages}
     for page in pages:
         mem.write(where, page, 1)
     (usage,) = compare([zone]).zones
@@ -163,7 +164,7 @@ def test_both_sources_agree_on_pages_far_apart(make_zone):
 def test_both_sources_agree_after_fork_and_copy(make_zone):
     zone, other = make_zone("a"), make_zone("b")
     mem = zone.spawn()
-    private, huge = mem.map("anon 1009"), mem.map("thp 4")
+    private, huge = mem.map("anon 1009"), mem.map("thp 2")
     child = mem.fork()
     move(child, other.path)
     mem.write(private, 0, 101)

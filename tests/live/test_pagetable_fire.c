@@ -15,14 +15,13 @@
 
 #define MIB (1UL << 20)
 #define GIB (1UL << 30)
-#define HUGE (2 * MIB)
 #define HUGE_PAGES 4 // that all of them use
-#define AREA (16 * MIB)
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
 #endif
 
 static unsigned seed;
+static size_t page, table, area_bytes; // of a page, of what a page table maps, of eight such
 
 static unsigned below(unsigned limit)
 {
@@ -31,9 +30,9 @@ static unsigned below(unsigned limit)
 
 static void write_some(char *area, size_t bytes)
 {
-	size_t first = below(bytes / 4096), pages = 1 + below(700);
-	for (size_t i = first; i < first + pages && i < bytes / 4096; i++)
-		area[i * 4096] = i;
+	size_t first = below(bytes / page), pages = 1 + below(700);
+	for (size_t i = first; i < first + pages && i < bytes / page; i++)
+		area[i * page] = i;
 }
 
 static void fork_or_exec(char *program, int deep)
@@ -51,46 +50,46 @@ static void fork_or_exec(char *program, int deep)
 
 static char *huge_area(void)
 {
-	char *wide = mmap(NULL, AREA + 2 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	return wide == MAP_FAILED ? NULL : (char *)(((unsigned long)wide + 2 * MIB - 1) & ~(2 * MIB - 1));
+	char *wide = mmap(NULL, area_bytes + table, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return wide == MAP_FAILED ? NULL : (char *)(((unsigned long)wide + table - 1) & ~(table - 1));
 }
 
 // One change of the area at random; returns where it is now.
 static char *change(char *area, char *program)
 {
-	char *at = area + below(AREA / 4096) / 512 * 2 * MIB, *moved;
-	size_t some = (1 + below(600)) * 4096UL;
+	char *at = area + below(area_bytes / page) / (table / page) * table, *moved;
+	size_t some = (1 + below(600)) * page;
 	switch (below(14)) {
 	case 0:
-		return mremap(area, AREA, AREA, MREMAP_MAYMOVE) == area ? area : NULL;
+		return mremap(area, area_bytes, area_bytes, MREMAP_MAYMOVE) == area ? area : NULL;
 	case 1:
-		moved = mmap(NULL, 4 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		write_some(moved, 4 * MIB);
-		moved = mremap(moved, 4 * MIB, 8 * MIB, MREMAP_MAYMOVE);
-		munmap(moved, 8 * MIB);
+		moved = mmap(NULL, 2 * table, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		write_some(moved, 2 * table);
+		moved = mremap(moved, 2 * table, 4 * table, MREMAP_MAYMOVE);
+		munmap(moved, 4 * table);
 		break;
 	case 2:
 		madvise(at, some, MADV_DONTNEED);
 		break;
 	case 3:
-		madvise(area, AREA, MADV_DONTNEED);
+		madvise(area, area_bytes, MADV_DONTNEED);
 		break;
 	case 4:
-		madvise(area, AREA, MADV_HUGEPAGE);
+		madvise(area, area_bytes, MADV_HUGEPAGE);
 		break;
 	case 5:
-		madvise(at, 2 * MIB, MADV_COLLAPSE);
+		madvise(at, table, MADV_COLLAPSE);
 		break;
 	case 6: // splits a huge page, and the VMA
-		mprotect(at + 4096, 4096, PROT_READ);
-		mprotect(at + 4096, 4096, PROT_READ | PROT_WRITE);
+		mprotect(at + page, page, PROT_READ);
+		mprotect(at + page, page, PROT_READ | PROT_WRITE);
 		break;
 	case 7: // a hole, and filled again
 		munmap(at, some);
 		mmap(at, some, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 		break;
 	case 8:
-		madvise(area, AREA, MADV_MERGEABLE);
+		madvise(area, area_bytes, MADV_MERGEABLE);
 		memset(at, 7, some);
 		break;
 	case 9:
@@ -100,14 +99,14 @@ static char *change(char *area, char *program)
 		fork_or_exec(program, 1);
 		break;
 	case 11: // moves a table as a whole
-		moved = mmap(NULL, 6 * MIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		mremap(at, 2 * MIB, 2 * MIB, MREMAP_MAYMOVE | MREMAP_FIXED,
-		       (char *)(((unsigned long)moved + 2 * MIB) & ~(2 * MIB - 1)));
-		munmap(moved, 6 * MIB);
-		mmap(at, 2 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		moved = mmap(NULL, 3 * table, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		mremap(at, table, table, MREMAP_MAYMOVE | MREMAP_FIXED,
+		       (char *)(((unsigned long)moved + table) & ~(table - 1)));
+		munmap(moved, 3 * table);
+		mmap(at, table, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 		break;
 	default:
-		write_some(area, AREA);
+		write_some(area, area_bytes);
 	}
 	return area;
 }
@@ -120,7 +119,7 @@ static void burn(char *program, unsigned number)
 		for (int i = 0; area && i < 400; i++)
 			area = change(area, program);
 		if (area)
-			munmap(area, AREA);
+			munmap(area, area_bytes);
 	}
 }
 
@@ -136,10 +135,10 @@ static void burn_hugetlb(int fd, unsigned number)
 		    MAP_FAILED)
 			_exit(1);
 		for (int i = 0; i < 50; i++) {
-			unsigned page = below(HUGE_PAGES);
-			area[page * HUGE] = 1;
+			unsigned at = below(HUGE_PAGES);
+			area[at * table] = 1;
 			if (!below(3))
-				fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, page * HUGE, HUGE);
+				fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at * table, table);
 		}
 	}
 	_exit(1);
@@ -149,6 +148,9 @@ int main(int count, char **arguments)
 {
 	if (count == 2 && !strcmp(arguments[1], "exec"))
 		return 0;
+	page = sysconf(_SC_PAGESIZE);
+	table = page * (page / sizeof(long));
+	area_bytes = 8 * table;
 	pid_t parent = getpid();
 	int fd = count > 2 ? memfd_create("fire", MFD_HUGETLB) : -1;
 	if (count > 2 && (fd < 0 || ftruncate(fd, GIB)))

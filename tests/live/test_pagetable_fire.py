@@ -22,7 +22,9 @@ import zonerss.snapshot
 from tests.live import needs
 from tests.live.cgroups import end_processes, move, stopped
 from tests.live.conftest import cannot_serve
+from tests.oracle import PAGE
 from tests.workloads.build import build
+from tests.workloads.mem import HUGE
 from zonerss.census.kinds import Kind
 from zonerss.records import Cause
 from zonerss.snapshot import Session, Snapshot
@@ -33,7 +35,7 @@ SECONDS = float(os.environ.get("ZONERSS_FIRE_SECONDS", "6"))
 ALARMS = re.compile(
     r"WARNING:|BUG:|Oops|general protection|bad page|Bad page|Bad rss|rcu:.*stall|kernel panic|KASAN|UBSAN|lockdep"
 )
-MISSED_BYTES = 16 * 4096
+MISSED_BYTES = 16 * PAGE
 RACES = {Cause.EXITED, Cause.EXECED, Cause.BEGAN, Cause.MOVED, Cause.REUSED, Cause.BUSY}
 
 
@@ -106,7 +108,7 @@ def test_walks_under_fire(make_zone, setting, refused, threads, moving):
     witness, burning = make_zone("witness"), make_zone("burning")
     mem, other = witness.spawn(), witness.spawn()
     mem.map("anon 5003")
-    mem.map("thp 8")
+    mem.map("thp 4")
     memory = mem.map("memfd 503")
     other.map(f"file {memory.path} 503 shared read")
     before, looks, walked, gaps = kernel_alarms(), 0, 0, set()
@@ -158,7 +160,7 @@ def test_hugetlb_tables_that_are_taken_away(make_zone, setting, refused):
     reason = cannot_serve("pagetable")
     if reason:
         needs.skip("needs_pagetable", reason)
-    huge = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
+    huge = f"/sys/kernel/mm/hugepages/hugepages-{HUGE * PAGE // 1024}kB/nr_hugepages"
     try:
         setting(huge, int(Path(huge).read_text()) + 4)
     except OSError as error:

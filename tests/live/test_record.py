@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.live import needs
+from tests.oracle import PAGE
 from tests.unit import builders
 from tests.unit.history.moments import drifting
 from zonerss.census.usage import zones_usage
@@ -262,7 +263,7 @@ def test_a_disk_that_is_full_and_has_room_again(small_disk: Path, begin: Callabl
     recorder.line_with("recording ")
     with open(filler, "wb", buffering=0) as file, suppress(OSError):
         while True:
-            file.write(bytes(4096))
+            file.write(bytes(PAGE))
     full = recorder.line_with("full")
     assert full[2] == full[5] == ":"  # the time
     before = demand_whole(path)

@@ -16,6 +16,7 @@ import pytest
 from tests.live.cgroups import stopped
 from tests.live.measure import Zone
 from tests.live.test_files import spawn_in_new_ipc_namespace
+from tests.oracle import PAGE
 from tests.questions import QUESTIONS
 from zonerss.answers.explain.account import FLUSH_SECONDS
 from zonerss.commands import main
@@ -46,7 +47,7 @@ def zones(make_zone: Callable, tmp_path: Path) -> Iterator[tuple[Zone, ...]]:
     """Three zones, of which two map one file, and one has a System V segment of its own namespace; all stopped."""
     a, b, c = made = tuple(make_zone(name) for name in "abc")
     file = tmp_path / "file"
-    file.write_bytes(os.urandom(50 * 4096))
+    file.write_bytes(os.urandom(50 * PAGE))
     for zone, pages in ((a, 300), (b, 70), (c, 30)):
         zone.spawn().map(f"anon {pages}")
     a.spawn().map(f"file {file} 50")
@@ -128,7 +129,7 @@ def test_from_the_command_line(zones: tuple[Zone, ...], tmp_path: Path, capsys: 
     name = zones[0].name
     assert main(["whatif", name, "--by", "cgroup", "--from", str(path), "--json"]) == 0
     freed = json.loads(capsys.readouterr().out)["freed_bytes"]
-    assert freed >= 300 * 4096
+    assert freed >= 300 * PAGE
     # Another user who may read the file needs no privilege.
     path.chmod(0o644)
     for above in path.parents[:3]:

@@ -25,6 +25,7 @@ from tests.live.cgroups import move, stopped
 from tests.live.conftest import SOURCES, cannot_serve
 from tests.live.measure import measure_zones
 from tests.live.test_races import RACES, figures, is_readable, moving
+from tests.oracle import PAGE
 from tests.workloads.build import build
 from zonerss.kernel import patience
 from zonerss.kernel.cmdline import MOST_BYTES, read_command_lines
@@ -112,8 +113,8 @@ def test_a_still_zone_is_exact_beside_it(source, make_zone, mem, zone, stuck):
     with stopped([zone.path]), zonerss.Session(source, patience=0.5) as session:
         snapshot = session.take("cgroup", zone=zone.name)
     after = snapshot.zones[0]
-    assert (after.anon_bytes - before.anon_bytes) // 4096 == 5003
-    assert (after.shmem_bytes - before.shmem_bytes) // 4096 == 503
+    assert (after.anon_bytes - before.anon_bytes) // PAGE == 5003
+    assert (after.shmem_bytes - before.shmem_bytes) // PAGE == 503
     gaps = [gap for gap in snapshot.gaps if gap.pid == stuck.pid]
     assert [gap.cause for gap in gaps] == [Cause.BUSY]
     assert gaps[0].step in STEPS

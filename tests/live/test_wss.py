@@ -27,7 +27,7 @@ from tests.live.conftest import cannot_serve
 from tests.live.measure import Zone
 from tests.live.test_stuck import a_stuck_process, pauses  # noqa: F401
 from tests.oracle import PAGE
-from tests.workloads.mem import Mem, MemError, Range
+from tests.workloads.mem import HUGE, Mem, MemError, Range
 from zonerss._core import ffi
 from zonerss.answers.wss import WorkingSets, ZoneTouched, working_sets
 from zonerss.kernel.clearing import clear_by_cold
@@ -39,7 +39,6 @@ from zonerss.snapshot import Session
 
 LOOKS = 40
 PROJECT = Path(__file__).resolve().parents[2]
-HUGE = (2 << 20) // PAGE
 
 
 @pytest.fixture
@@ -197,7 +196,7 @@ def huge_kib(pid: int) -> int:
 def test_a_huge_page_is_touched_as_a_whole_and_stays_one(session, still) -> None:
     zone, mem = still
     try:
-        huge = mem.map("thp 14")
+        huge = mem.map("thp 7")
     except MemError as error:
         needs.skip("needs_thp", str(error))
     if huge_kib(mem.pid) != 14 * 1024:

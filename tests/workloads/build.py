@@ -1,4 +1,7 @@
-"""Build a C program when it is first needed, or when its source is newer than it."""
+"""Build a C program when it is first needed, or when its source is newer than it.
+
+python -m tests.workloads.build aarch64 aarch64-linux-gnu-gcc    # mem, for the guest of another architecture
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,21 @@ import functools
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from tests.own import NAME
 
-OUT = Path(__file__).parent / "out"
+OUT = Path(__file__).parent / "out" / os.uname().machine
+MEM = Path(__file__).with_name("mem.c")
 FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter")
 
 
-def build(source: Path, *flags: str, reads: Sequence[Path] = (), out: Path = OUT) -> Path:
+def build(
+    source: Path, *flags: str, reads: Sequence[Path] = (), out: Path = OUT, compiler: str = "cc"
+) -> Path:
     """
     The program built from source. Two runs at once do not see half a file.
 
@@ -29,7 +36,7 @@ def build(source: Path, *flags: str, reads: Sequence[Path] = (), out: Path = OUT
     if not program.exists() or program.stat().st_mtime_ns < newest:
         out.mkdir(parents=True, exist_ok=True)
         half = program.with_suffix(f".{os.getpid()}")
-        subprocess.run(["cc", *FLAGS, *flags, "-o", half, source, "-pthread"], check=True)
+        subprocess.run([compiler, *FLAGS, *flags, "-o", half, source, "-pthread"], check=True)
         half.replace(program)
     return program
 
@@ -42,4 +49,8 @@ def build_mem() -> Path:
     """
     directory = tempfile.mkdtemp(prefix=f"{NAME}-")
     atexit.register(shutil.rmtree, directory)
-    return Path(shutil.copy(build(Path(__file__).with_name("mem.c"), "-static"), directory))
+    return Path(shutil.copy(build(MEM, "-static"), directory))
+
+
+if __name__ == "__main__":
+    build(MEM, "-static", out=OUT.with_name(sys.argv[1]), compiler=sys.argv[2])

@@ -6,10 +6,10 @@
 // page of its own text, data and stack, so that what a command adds is what the command says and no page more.
 //
 //   anon N | sharedanon N | mlock N | protnone N    touched (written) pages of each sort
-//   zero N | hugezero MIB                           read only, so that the zero pages are mapped
-//   thp MIB | hugetlb N | reserve GIB               huge pages; untouched MAP_NORESERVE
+//   zero N | hugezero N                             read only, so that the zero pages are mapped
+//   thp N | hugetlb N [BYTES] | reserve GIB         N huge pages, of this size; untouched MAP_NORESERVE
 //   memfd N [huge] | twice N | shm N | shmat ID N   shared memory; memfd answers with fd=, shm with id=
-//   shmemthp MIB                                    the same in huge pages, where memfd may have them
+//   shmemthp N                                      the same in huge pages, where memfd may have them
 //   file PATH N shared|private read|write|none      N pages of a file that exists
 //   pin N                                           N pages that io_uring registered, unmapped afterwards
 //   same N SEED                                     mergeable pages, the same for the same SEED
@@ -47,6 +47,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifndef MAP_HUGE_SHIFT
+#define MAP_HUGE_SHIFT 26
+#endif
 #ifndef MADV_PAGEOUT
 #define MADV_COLD 20
 #define MADV_PAGEOUT 21
@@ -54,9 +57,11 @@
 #define MADV_GUARD 102	// Linux 6.13
 #define MADV_POISON 100 // MADV_HWPOISON, which libc only has for privileged headers
 
-enum { PAGE = 4096, HUGE = 2 << 20, LINE = 4096, WORDS = 8, CHILDREN = 64, BASE_ROWS = 64 };
+enum { LINE = 4096, WORDS = 8, CHILDREN = 64, BASE_ROWS = 64, STACK = 64 << 10 }; // STACK: pages of any size
 
 typedef uint64_t u64;
+
+static u64 page_bytes, huge_bytes; // of a base page, and of what one entry of the level above maps
 
 // ---- its own pages, which are to stay as they are ---------------------------------------------------
 
@@ -70,9 +75,9 @@ static char text[1 << 16];
 static void touch(u64 start, u64 pages, int write)
 {
 	for (u64 i = 0; i < pages; i++) {
-		volatile u64 *word = (volatile u64 *)(start + i * PAGE);
+		volatile u64 *word = (volatile u64 *)(start + i * page_bytes);
 		if (write)
-			*word = (start + i * PAGE) ^ ((u64)getpid() << 48); // no two pages alike
+			*word = (start + i * page_bytes) ^ ((u64)getpid() << 48); // no two pages alike
 		else
 			(void)*word;
 	}
@@ -103,7 +108,7 @@ static void list_base(void)
 static void touch_base(void)
 {
 	for (int i = 0; i < base_rows; i++) {
-		for (u64 address = base[i].start; address < base[i].end; address += PAGE) {
+		for (u64 address = base[i].start; address < base[i].end; address += page_bytes) {
 			volatile char *byte = (volatile char *)address;
 			if (base[i].write)
 				*byte = *byte;
@@ -156,12 +161,12 @@ static void *map(u64 bytes, int flags, int fd)
 // Map, keep the kernel from making huge pages of it, touch, answer.
 static void map_touch(u64 pages, int flags, int fd, int write)
 {
-	void *address = map(pages * PAGE, flags, fd);
+	void *address = map(pages * page_bytes, flags, fd);
 	if (address == MAP_FAILED) {
 		say("error %d map", errno);
 		return;
 	}
-	madvise(address, pages * PAGE, MADV_NOHUGEPAGE);
+	madvise(address, pages * page_bytes, MADV_NOHUGEPAGE);
 	touch((u64)address, pages, write);
 	say("ok addr=%lx pages=%lu fd=%d", (u64)address, pages, fd);
 }
@@ -170,7 +175,7 @@ static void map_touch(u64 pages, int flags, int fd, int write)
 static void map_pinned(u64 pages)
 {
 	struct io_uring_params params = { 0 };
-	struct iovec buffer = { map(pages * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1), pages * PAGE };
+	struct iovec buffer = { map(pages * page_bytes, MAP_PRIVATE | MAP_ANONYMOUS, -1), pages * page_bytes };
 	madvise(buffer.iov_base, buffer.iov_len, MADV_NOHUGEPAGE);
 	touch((u64)buffer.iov_base, pages, 1);
 	int ring = syscall(SYS_io_uring_setup, 1, &params);
@@ -190,40 +195,46 @@ static int make_memfd(u64 bytes, int flags)
 	return fd;
 }
 
-// Aligned to 2 MiB, so that the kernel can use a huge page from the first byte on. fd: -1, anonymous.
-static void map_huge(u64 mib, int fd, int write)
+// Aligned, so that the kernel can use a huge page from the first byte on. fd: -1, anonymous.
+static void map_huge(u64 count, int fd, int write)
 {
-	u64 bytes = mib << 20;
-	void *room = map(bytes + HUGE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+	u64 bytes = count * huge_bytes;
+	void *room = map(bytes + huge_bytes, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
 	if (room == MAP_FAILED) {
 		say("error %d map", errno);
 		return;
 	}
-	u64 start = ((u64)room + HUGE - 1) & ~(u64)(HUGE - 1);
+	u64 start = ((u64)room + huge_bytes - 1) & ~(u64)(huge_bytes - 1);
 	if (start > (u64)room)
 		munmap(room, start - (u64)room);
-	if ((u64)room + HUGE > start)
-		munmap((void *)(start + bytes), (u64)room + HUGE - start);
+	if ((u64)room + huge_bytes > start)
+		munmap((void *)(start + bytes), (u64)room + huge_bytes - start);
 	if (fd >= 0)
 		mmap((void *)start, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
 	if (madvise((void *)start, bytes, MADV_HUGEPAGE)) {
 		say("error %d MADV_HUGEPAGE", errno);
 		return;
 	}
-	touch(start, bytes / PAGE, write);
-	say("ok addr=%lx pages=%lu fd=%d", start, bytes / PAGE, fd);
+	touch(start, bytes / page_bytes, write);
+	say("ok addr=%lx pages=%lu fd=%d", start, bytes / page_bytes, fd);
 }
 
-static void map_hugetlb(u64 count, int flags, int fd)
+// The kernel is told the size as a power of 2: its own default may be another one.
+static int huge_flags(u64 bytes)
 {
-	char *address = map(count * HUGE, flags, fd);
+	return __builtin_ctzll(bytes) << MAP_HUGE_SHIFT;
+}
+
+static void map_hugetlb(u64 count, u64 bytes, int flags, int fd)
+{
+	char *address = map(count * bytes, flags, fd);
 	if (address == MAP_FAILED) {
 		say("error %d hugetlb", errno);
 		return;
 	}
 	for (u64 i = 0; i < count; i++)
-		*(volatile u64 *)(address + i * HUGE) = i;
-	say("ok addr=%lx pages=%lu fd=%d", (u64)address, count * (HUGE / PAGE), fd);
+		*(volatile u64 *)(address + i * bytes) = i;
+	say("ok addr=%lx pages=%lu fd=%d", (u64)address, count * (bytes / page_bytes), fd);
 }
 
 static void map_file(const char *path, u64 pages, const char *sharing, const char *how)
@@ -232,14 +243,15 @@ static void map_file(const char *path, u64 pages, const char *sharing, const cha
 	int fd = open(path, !shared || strcmp(how, "write") ? O_RDONLY : O_RDWR);
 	void *address = MAP_FAILED;
 	if (fd >= 0)
-		address = mmap(NULL, pages * PAGE, shared && strcmp(how, "write") ? PROT_READ : PROT_READ | PROT_WRITE,
+		address = mmap(NULL, pages * page_bytes,
+			       shared && strcmp(how, "write") ? PROT_READ : PROT_READ | PROT_WRITE,
 			       shared ? MAP_SHARED : MAP_PRIVATE, fd, 0);
 	if (address == MAP_FAILED) {
 		say("error %d file", errno);
 		return;
 	}
 	close(fd);
-	madvise(address, pages * PAGE, MADV_NOHUGEPAGE);
+	madvise(address, pages * page_bytes, MADV_NOHUGEPAGE);
 	if (strcmp(how, "none"))
 		touch((u64)address, pages, !strcmp(how, "write"));
 	say("ok addr=%lx pages=%lu", (u64)address, pages);
@@ -247,16 +259,16 @@ static void map_file(const char *path, u64 pages, const char *sharing, const cha
 
 static void map_same(u64 pages, u64 seed)
 {
-	u64 *address = map(pages * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	u64 *address = map(pages * page_bytes, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	if (address == MAP_FAILED) {
 		say("error %d same", errno);
 		return;
 	}
-	madvise(address, pages * PAGE, MADV_NOHUGEPAGE);
+	madvise(address, pages * page_bytes, MADV_NOHUGEPAGE);
 	for (u64 i = 0; i < pages; i++)
-		for (u64 j = 0; j < PAGE / sizeof(u64); j++)
-			address[i * (PAGE / sizeof(u64)) + j] = seed + i;
-	if (madvise(address, pages * PAGE, MADV_MERGEABLE)) {
+		for (u64 j = 0; j < page_bytes / sizeof(u64); j++)
+			address[i * (page_bytes / sizeof(u64)) + j] = seed + i;
+	if (madvise(address, pages * page_bytes, MADV_MERGEABLE)) {
 		say("error %d MADV_MERGEABLE", errno);
 		return;
 	}
@@ -266,15 +278,15 @@ static void map_same(u64 pages, u64 seed)
 // Neighbours differ in protection, so that the kernel cannot merge them.
 static void map_vmas(u64 count)
 {
-	char *address = map(count * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	char *address = map(count * page_bytes, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	if (address == MAP_FAILED) {
 		say("error %d vmas", errno);
 		return;
 	}
-	madvise(address, count * PAGE, MADV_NOHUGEPAGE);
+	madvise(address, count * page_bytes, MADV_NOHUGEPAGE);
 	touch((u64)address, count, 1);
 	for (u64 i = 1; i < count; i += 2)
-		if (mprotect(address + i * PAGE, PAGE, PROT_READ)) {
+		if (mprotect(address + i * page_bytes, page_bytes, PROT_READ)) {
 			say("error %d mprotect", errno);
 			return;
 		}
@@ -284,18 +296,18 @@ static void map_vmas(u64 count)
 // The kernel keeps a page table whose pages were given back until its mapping goes.
 static void map_tables(u64 count, int keep)
 {
-	char *address = map(count * HUGE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+	char *address = map(count * huge_bytes, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
 	if (address == MAP_FAILED) {
 		say("error %d tables", errno);
 		return;
 	}
-	madvise(address, count * HUGE, MADV_NOHUGEPAGE);
+	madvise(address, count * huge_bytes, MADV_NOHUGEPAGE);
 	for (u64 i = 0; i < count; i++) {
-		touch((u64)address + i * HUGE, 1, 1);
+		touch((u64)address + i * huge_bytes, 1, 1);
 		if (!keep)
-			madvise(address + i * HUGE, PAGE, MADV_DONTNEED);
+			madvise(address + i * huge_bytes, page_bytes, MADV_DONTNEED);
 	}
-	say("ok addr=%lx pages=%lu", (u64)address, count * (HUGE / PAGE));
+	say("ok addr=%lx pages=%lu", (u64)address, count * (huge_bytes / page_bytes));
 }
 
 static int advice_of(const char *word)
@@ -328,7 +340,7 @@ static struct {
 	int fd;
 } children[CHILDREN];
 static int child_count;
-static char stack[16 * PAGE] __attribute__((aligned(PAGE)));
+static char stack[STACK] __attribute__((aligned(STACK)));
 
 static void loop(void);
 
@@ -463,20 +475,20 @@ static void end_leader(u64 others)
 static void storm_map(void)
 {
 	for (;;) {
-		void *address = map(31 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+		void *address = map(31 * page_bytes, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 		touch((u64)address, 31, 1);
-		munmap(address, 31 * PAGE);
+		munmap(address, 31 * page_bytes);
 	}
 }
 
 // 5003 pages in one mapping, of which the first one is given back and taken anew all the time.
 static void storm_churn(int shared)
 {
-	char *address = map(5003 * PAGE, (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS, -1);
-	madvise(address, 5003 * PAGE, MADV_NOHUGEPAGE);
+	char *address = map(5003 * page_bytes, (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS, -1);
+	madvise(address, 5003 * page_bytes, MADV_NOHUGEPAGE);
 	touch((u64)address, 5003, 1);
 	for (;;) {
-		madvise(address, PAGE, shared ? MADV_REMOVE : MADV_DONTNEED);
+		madvise(address, page_bytes, shared ? MADV_REMOVE : MADV_DONTNEED);
 		touch((u64)address, 1, 1);
 	}
 }
@@ -484,17 +496,17 @@ static void storm_churn(int shared)
 // The mmap lock is taken for writing as often as it can be: mappings change their protection and their place.
 static void storm_protect(void)
 {
-	char *address = map(5003 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-	char *moved = map(2 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-	madvise(address, 5003 * PAGE, MADV_NOHUGEPAGE);
+	char *address = map(5003 * page_bytes, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	char *moved = map(2 * page_bytes, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	madvise(address, 5003 * page_bytes, MADV_NOHUGEPAGE);
 	touch((u64)address, 5003, 1);
 	touch((u64)moved, 2, 1);
-	for (char *other = map(2 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);;) {
+	for (char *other = map(2 * page_bytes, MAP_PRIVATE | MAP_ANONYMOUS, -1);;) {
 		for (u64 i = 1; i < 5003; i += 7)
-			mprotect(address + i * PAGE, PAGE, PROT_READ);
-		mprotect(address, 5003 * PAGE, PROT_READ | PROT_WRITE);
-		mremap(moved, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, other);
-		char *free = map(2 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+			mprotect(address + i * page_bytes, page_bytes, PROT_READ);
+		mprotect(address, 5003 * page_bytes, PROT_READ | PROT_WRITE);
+		mremap(moved, 2 * page_bytes, 2 * page_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, other);
+		char *free = map(2 * page_bytes, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 		moved = other;
 		other = free;
 	}
@@ -507,7 +519,7 @@ static void storm_fork(int deep)
 		pid_t parent = getpid(), pid = fork();
 		if (!pid) {
 			die_with(parent);
-			touch((u64)map(31 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1), 31, 1);
+			touch((u64)map(31 * page_bytes, MAP_PRIVATE | MAP_ANONYMOUS, -1), 31, 1);
 			if (deep) {
 				pid_t child = fork();
 				if (!child)
@@ -523,7 +535,7 @@ static void storm_fork(int deep)
 static void storm_exec(void)
 {
 	char *arguments[] = { "mem", "storm-exec", NULL }, *environment[] = { NULL };
-	touch((u64)map(31 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1), 31, 1);
+	touch((u64)map(31 * page_bytes, MAP_PRIVATE | MAP_ANONYMOUS, -1), 31, 1);
 	execve("/proc/self/exe", arguments, environment);
 	_exit(3);
 }
@@ -541,7 +553,7 @@ static void storm_samepid(void)
 		pid_t pid = syscall(SYS_clone3, &arguments, sizeof(arguments));
 		if (!pid) {
 			die_with(parent);
-			touch((u64)map(31 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1), 31, 1);
+			touch((u64)map(31 * page_bytes, MAP_PRIVATE | MAP_ANONYMOUS, -1), 31, 1);
 			_exit(0);
 		}
 		if (pid > 0) {
@@ -613,39 +625,41 @@ static int do_map(const char *verb, u64 n, char **word)
 	} else if (is(verb, "zero")) {
 		map_touch(n, private, -1, 0);
 	} else if (is(verb, "mlock")) {
-		void *address = map(n * PAGE, private, -1);
-		madvise(address, n * PAGE, MADV_NOHUGEPAGE);
-		if (mlock(address, n * PAGE))
+		void *address = map(n * page_bytes, private, -1);
+		madvise(address, n * page_bytes, MADV_NOHUGEPAGE);
+		if (mlock(address, n * page_bytes))
 			say("error %d mlock", errno);
 		else
 			say("ok addr=%lx pages=%lu", (u64)address, n);
 	} else if (is(verb, "protnone")) {
-		void *address = map(n * PAGE, private, -1);
-		madvise(address, n * PAGE, MADV_NOHUGEPAGE);
+		void *address = map(n * page_bytes, private, -1);
+		madvise(address, n * page_bytes, MADV_NOHUGEPAGE);
 		touch((u64)address, n, 1);
-		mprotect(address, n * PAGE, PROT_NONE);
+		mprotect(address, n * page_bytes, PROT_NONE);
 		say("ok addr=%lx pages=%lu", (u64)address, n);
 	} else if (is(verb, "sharedanon")) {
 		map_touch(n, MAP_SHARED | MAP_ANONYMOUS, -1, 1);
 	} else if (is(verb, "thp")) {
 		map_huge(n, -1, 1);
 	} else if (is(verb, "shmemthp")) {
-		map_huge(n, make_memfd(n << 20, 0), 1);
+		map_huge(n, make_memfd(n * huge_bytes, 0), 1);
 	} else if (is(verb, "hugezero")) {
 		map_huge(n, -1, 0);
 	} else if (is(verb, "hugetlb")) {
-		map_hugetlb(n, private | MAP_HUGETLB, -1);
+		u64 bytes = *word[2] ? strtoull(word[2], NULL, 10) : huge_bytes;
+		map_hugetlb(n, bytes, private | MAP_HUGETLB | huge_flags(bytes), -1);
 	} else if (is(verb, "memfd") && is(word[2], "huge")) {
-		map_hugetlb(n, MAP_SHARED, make_memfd(n * HUGE, MFD_HUGETLB));
+		map_hugetlb(n, huge_bytes, MAP_SHARED,
+			    make_memfd(n * huge_bytes, MFD_HUGETLB | huge_flags(huge_bytes)));
 	} else if (is(verb, "memfd")) {
-		map_touch(n, MAP_SHARED, make_memfd(n * PAGE, 0), 1);
+		map_touch(n, MAP_SHARED, make_memfd(n * page_bytes, 0), 1);
 	} else if (is(verb, "twice")) {
-		int fd = make_memfd(n * PAGE, 0);
-		void *first = map(n * PAGE, MAP_SHARED, fd);
+		int fd = make_memfd(n * page_bytes, 0);
+		void *first = map(n * page_bytes, MAP_SHARED, fd);
 		touch((u64)first, n, 1);
 		map_touch(n, MAP_SHARED, fd, 0);
 	} else if (is(verb, "shm")) {
-		int id = shmget(IPC_PRIVATE, n * PAGE, IPC_CREAT | 0600);
+		int id = shmget(IPC_PRIVATE, n * page_bytes, IPC_CREAT | 0600);
 		void *address = shmat(id, NULL, 0);
 		shmctl(id, IPC_RMID, NULL); // goes with the last process that has it attached
 		touch((u64)address, n, 1);
@@ -655,7 +669,7 @@ static int do_map(const char *verb, u64 n, char **word)
 		if (address == MAP_FAILED)
 			say("error %d reserve", errno);
 		else
-			say("ok addr=%lx pages=%lu", (u64)address, (n << 30) / PAGE);
+			say("ok addr=%lx pages=%lu", (u64)address, (n << 30) / page_bytes);
 	} else if (is(verb, "pin")) {
 		map_pinned(n);
 	} else if (is(verb, "vmas")) {
@@ -675,11 +689,11 @@ static int do_range(const char *verb, u64 address, u64 pages, const char *how)
 		touch(address, pages, is(verb, "write"));
 		say("ok");
 	} else if (is(verb, "unmap")) {
-		answer(munmap(at, pages * PAGE), verb);
+		answer(munmap(at, pages * page_bytes), verb);
 	} else if (is(verb, "advise") && is(how, "poison")) {
-		answer(poison(at, pages * PAGE), verb);
+		answer(poison(at, pages * page_bytes), verb);
 	} else if (is(verb, "advise")) {
-		answer(madvise(at, pages * PAGE, advice_of(how)), verb);
+		answer(madvise(at, pages * page_bytes, advice_of(how)), verb);
 	} else {
 		return 0;
 	}
@@ -749,8 +763,21 @@ static void loop(void)
 	}
 }
 
+// As large as the kernel says; where it has no huge pages, as large as a table of 8-byte entries maps.
+static void ask_sizes(void)
+{
+	char digits[32] = "";
+	int fd = open("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", O_RDONLY | O_CLOEXEC);
+	page_bytes = sysconf(_SC_PAGESIZE);
+	huge_bytes = page_bytes * (page_bytes / sizeof(u64));
+	if (fd >= 0 && read(fd, digits, sizeof(digits) - 1) > 0)
+		huge_bytes = strtoull(digits, NULL, 10);
+	close(fd);
+}
+
 int main(int count, char **arguments)
 {
+	ask_sizes();
 	if (count > 1 && is(arguments[1], "storm-exec"))
 		storm_exec();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.workloads.build import build_mem
+from zonerss.kernel.hugepages import pmd_pages
 
-PAGE = 4096
+PAGE = os.sysconf("SC_PAGE_SIZE")
+HUGE = pmd_pages() or PAGE // 8
+"""Base pages of a huge page, as mem makes them."""
 
 
 class MemError(Exception):

@@ -18,7 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, CHILD_MARGIN = 64 }; // pages of its own that a forked child may copy: stack, data
+static size_t page_bytes;
+
+enum { CHILD_MARGIN = 64 }; // pages of its own that a forked child may copy: stack, data
 
 struct counts {
 	_Atomic int64_t least, most;
@@ -35,8 +37,8 @@ static void nap(int64_t ns)
 
 static char *map(size_t pages)
 {
-	char *memory =
-		mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *memory = mmap(NULL, pages * page_bytes, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		_exit(2);
 	return memory;
@@ -46,7 +48,7 @@ static void touch(char *memory, size_t pages)
 {
 	for (size_t i = 0; i < pages; i++) {
 		counts[0].most++;
-		*(volatile char *)(memory + i * PAGE) = 1;
+		*(volatile char *)(memory + i * page_bytes) = 1;
 		counts[0].least++;
 	}
 }
@@ -60,7 +62,7 @@ static void grow(int64_t per_second)
 		size_t more = per_second / 1000 ? per_second / 1000 : 1;
 		if (used + more > room)
 			pause();
-		touch(memory + used * PAGE, more);
+		touch(memory + used * page_bytes, more);
 		used += more;
 	}
 }
@@ -71,7 +73,7 @@ static void flip(size_t pages)
 		char *memory = map(pages);
 		touch(memory, pages);
 		counts[0].least -= pages;
-		munmap(memory, pages * PAGE);
+		munmap(memory, pages * page_bytes);
 		counts[0].most -= pages;
 	}
 }
@@ -85,7 +87,7 @@ static void storm(int64_t per_second, size_t pages)
 		if (!pid) {
 			char *memory = map(pages);
 			for (size_t i = 0; i < pages; i++)
-				*(volatile char *)(memory + i * PAGE) = 1;
+				*(volatile char *)(memory + i * page_bytes) = 1;
 			counts[0].least += pages;
 			nap(2000000);
 			counts[0].least -= pages;
@@ -115,9 +117,10 @@ static void migrate(const char *first, const char *second)
 int main(int argc, char **argv)
 {
 	int file = argc > 3 ? open(argv[1], O_RDWR) : -1;
+	page_bytes = sysconf(_SC_PAGESIZE);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); // a page that is touched is a page that came, and not 512
-	char *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); // a page that is touched is a page that came, and not a huge one
+	char *page = mmap(NULL, page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
 	if (file < 0 || page == MAP_FAILED)
 		return 2;
 	counts = (struct counts *)page;

@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 #define FILE_NODE 2
-#define PAGE 4096
+#define BLOCK 4096    // of its file system, and how large its one file is
 #define ANON_PAGES 97 // besides, to be counted or not
 
 static void die(const char *what)
@@ -40,14 +40,14 @@ static void die(const char *what)
 
 static void attributes(struct fuse_attr *attr, uint64_t node)
 {
-	*attr = (struct fuse_attr){ .ino = node, .nlink = 1, .blksize = PAGE };
+	*attr = (struct fuse_attr){ .ino = node, .nlink = 1, .blksize = BLOCK };
 	attr->mode = node == FUSE_ROOT_ID ? S_IFDIR | 0755 : S_IFREG | 0666;
-	attr->size = node == FUSE_ROOT_ID ? 0 : PAGE;
+	attr->size = node == FUSE_ROOT_ID ? 0 : BLOCK;
 }
 
 static void answer(int fuse, uint64_t unique, int error, const void *body, size_t bytes)
 {
-	char out[sizeof(struct fuse_out_header) + PAGE];
+	char out[sizeof(struct fuse_out_header) + BLOCK];
 	struct fuse_out_header header = { .len = sizeof(header) + bytes, .error = error, .unique = unique };
 	memcpy(out, &header, sizeof(header));
 	memcpy(out + sizeof(header), body, bytes);
@@ -58,14 +58,14 @@ static void answer(int fuse, uint64_t unique, int error, const void *body, size_
 static void serve_one(int fuse, const char *request)
 {
 	const struct fuse_in_header *in = (const struct fuse_in_header *)request;
-	static char zeros[PAGE];
+	static char zeros[BLOCK];
 	switch (in->opcode) {
 	case FUSE_INIT: {
 		const struct fuse_init_in *asked = (const void *)(in + 1);
 		struct fuse_init_out init = { .major = FUSE_KERNEL_VERSION,
 					      .minor = FUSE_KERNEL_MINOR_VERSION,
 					      .max_readahead = asked->max_readahead,
-					      .max_write = PAGE };
+					      .max_write = BLOCK };
 		answer(fuse, in->unique, 0, &init, sizeof(init));
 		return;
 	}
@@ -103,7 +103,7 @@ static void serve_one(int fuse, const char *request)
 // Until standard input is closed; silent: without answering.
 static void serve(int fuse, int ready, bool stat_hangs, pid_t child)
 {
-	static char request[PAGE * 4];
+	static char request[BLOCK * 4];
 	struct pollfd fds[] = { { .fd = STDIN_FILENO, .events = POLLIN },
 				{ .fd = fuse, .events = POLLIN },
 				{ .fd = ready, .events = POLLIN } };
@@ -133,16 +133,17 @@ static void be_stuck(const char *directory, int ready, bool stat_hangs)
 	int fd = open(path, O_RDWR);
 	if (fd < 0)
 		die(path);
-	char *anon = mmap(NULL, ANON_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	volatile char *shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	char *anon = mmap(NULL, ANON_PAGES * sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
+	volatile char *shared = mmap(NULL, BLOCK, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (anon == MAP_FAILED || shared == MAP_FAILED)
 		die("mmap");
-	memset(anon, 1, ANON_PAGES * PAGE);
+	memset(anon, 1, ANON_PAGES * sysconf(_SC_PAGESIZE));
 	shared[0] = stat_hangs ? shared[0] : 1;
 	if (write(ready, "", 1) != 1)
 		die("ready");
 	if (!stat_hangs)
-		mmap((void *)shared, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0); // waits
+		mmap((void *)shared, BLOCK, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0); // waits
 	pause();
 }
 
