@@ -6,6 +6,7 @@ kernel from them. zonerss itself never looks at a kernel's version: it tries a f
 
     vm/kernels.py            every series, one a line
     vm/kernels.py 6.12       the Debian suite that this series comes from
+    vm/kernels.py 6.12-16k arm64   likewise for another architecture
     vm/kernels.py --matrix   the table of docs/support-matrix.md
 """
 
@@ -50,6 +51,9 @@ KERNELS = (
     Kernel(version=v(6, 12), suite="bookworm-backports", where="guest; Debian 12 backports"),
     Kernel(version=v(6, 18), suite=None, where="host"),
 )
+
+ARCHITECTURES = {"amd64": ("6.1", "6.12"), "arm64": ("6.1", "6.12", "6.12-16k")}
+"""The guests of each, by series, and the flavour where there are several: pages of 16 KiB."""
 
 FEATURES = (
     Feature(
@@ -116,12 +120,16 @@ def main(arguments: list[str]) -> int:
     if arguments == ["--matrix"]:
         print(matrix())
         return 0
+    series, architecture = arguments[0], (arguments[1:] or ["amd64"])[0]
+    known = ARCHITECTURES.get(architecture, ())
     for kernel in KERNELS:
-        if kernel.series == arguments[0] and kernel.suite:
+        if series in known and kernel.series == series.partition("-")[0]:
             print(kernel.suite)
             return 0
-    known = ", ".join(kernel.series for kernel in KERNELS if kernel.suite)
-    print(f"vm/kernels.py: there is no guest kernel {arguments[0]}: take one of {known}.", file=sys.stderr)
+    print(
+        f"vm/kernels.py: there is no guest kernel {series}: take one of {', '.join(known)}.",
+        file=sys.stderr,
+    )
     return 2
 
 

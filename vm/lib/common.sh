@@ -7,6 +7,14 @@ venv=${ZONERSS_VENV:-$project/.venv}
 # The images: ignored by git, safe to delete.
 out=$project/vm/out
 
+# Another architecture than this host's has its images apart: the root folder, the kernels, zonerss compiled for it.
+architecture=amd64
+choose_architecture() {
+    [[ $1 == arm64 || $1 == amd64 ]] || { say "say --arch amd64 or --arch arm64, not '$1'." && exit 2; }
+    architecture=$1
+    [[ $1 == amd64 ]] || out=$project/vm/out/$1
+}
+
 # Messages go to stderr; stdout is that of the command that is run.
 say() {
     printf '%s: %s\n' "${0#"$project"/}" "$*" >&2
