@@ -124,7 +124,8 @@ static int32_t pid_in_our_namespace(struct task_struct *task)
 {
 	struct task_struct *us = (struct task_struct *)bpf_get_current_task();
 	uint32_t level = BPF_CORE_READ(us, thread_pid, level);
-	struct pid *pid = task->thread_pid;
+	// A number for the verifier, which in Linux 6.1 lets no unknown offset be added to a pointer that it knows.
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
 	struct upid number;
 
 	if (!pid || bpf_probe_read_kernel(&number, sizeof(number),
