@@ -97,7 +97,7 @@ def capped(worker: str) -> Iterator[int]:
     size = rss(worker) - 12 * MIB
     drop_in = PLACE / f"{UNIT.name}.d"
     CAPS.parent.mkdir(exist_ok=True)
-    CAPS.write_text(f'cold = "1s"\n[[cap]]\nzone = "{worker}"\ncap = "{size}"\n')
+    CAPS.write_text(f'cold = "5s"\n[[cap]]\nzone = "{worker}"\ncap = "{size}"\n')
     CAPS.chmod(0o600)
     (PLACE / UNIT.name).write_text(UNIT.read_text())
     drop_in.mkdir()
@@ -144,7 +144,8 @@ def test_it_holds_a_service_under_its_cap_and_leaves_nothing(worker: str, capped
     assert (zone["zone"], zone["cap_bytes"]) == (worker, capped)
     # Less than that much where it has lost some of its own memory meanwhile.
     assert MIB < zone["pout_bytes"] <= 12 * MIB + capped // 20 + MIB
-    assert rss(worker) <= capped
+    # A machine that is too busy to run the worker makes its hot pages cold: they come back, and go at the next look.
+    wait(lambda: rss(worker) <= capped, "its memory to stay under its cap")
     run("systemctl", "stop", UNIT.name)
     assert (shown("Result"), shown("ExecMainStatus"), shown("NRestarts")) == ("success", "0", "0")
     assert os.listdir(DIRECTORY) == ["lock"]
