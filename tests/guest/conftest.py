@@ -16,6 +16,7 @@ from tests.live.conftest import (  # noqa: F401  the fixtures of tests/live serv
     mem,
     neighbour,
     only_one,
+    pauses,
     setting,
     source,
     tmpfs_directory,

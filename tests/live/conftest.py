@@ -90,6 +90,17 @@ def mem(zone) -> Mem:
     return zone.mems[0]
 
 
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch):
+    """Nobody has made us wait before: whom an earlier test found to do so is asked again."""
+    from zonerss.kernel.patience import Pauses
+
+    pauses = Pauses()
+    for module in ("zonerss.kernel.patience", "zonerss.walk.jobs"):
+        monkeypatch.setattr(f"{module}.PAUSES", pauses)
+    return pauses
+
+
 @functools.cache
 def cannot_serve(source: str) -> str:
     """Why a source of frames cannot serve on this host; empty when it can."""

@@ -23,7 +23,7 @@ from tests.live.cgroups import is_in_vfork, pids_in, stopped
 from tests.live.conftest import cannot_serve
 from tests.live.measure import Zone, major_faults
 from tests.live.swap import swap_on
-from tests.live.test_stuck import a_stuck_process, pauses  # noqa: F401
+from tests.live.test_stuck import a_stuck_process
 from tests.oracle import PAGE, Kernel, pages_of
 from tests.own import NAME
 from tests.unit.threads import until
@@ -459,7 +459,7 @@ def test_what_gets_stuck_between_choice_and_action(
     zone,
     mem,
     monkeypatch,
-    pauses,  # noqa: F811
+    pauses,
 ) -> None:
     file = a_file(mem, disk_directory, 211)
     armed_and_touched(hands, zone, lambda: None)

@@ -21,6 +21,7 @@ from tests.live.cgroups import stopped
 from tests.live.measure import Zone
 from tests.oracle import PAGE, RSS_KINDS, Kernel, pages_of, processes, read_file
 from zonerss.census.kinds import Kind
+from zonerss.plain import fields
 from zonerss.records.mappings import MAPCOUNT_UNKNOWN, PAGE_STRUCT, VmaPages
 
 RSS = {Kind.ANON, Kind.FILE, Kind.SHMEM}
@@ -383,7 +384,7 @@ def steady(usage: zonerss.records.Usage) -> dict[str, object]:
     The charge moves by itself, for the kernel batches it; the proportional figure with the number of zones that
     map the vdso.
     """
-    names = set(usage.__dataclass_fields__) - {"charged_bytes", "proportional_bytes"}
+    names = {field.name for field in fields(usage)} - {"charged_bytes", "proportional_bytes"}
     return {name: getattr(usage, name) for name in names}
 
 

@@ -29,7 +29,7 @@ from tests.oracle import PAGE
 from tests.workloads.build import build
 from zonerss.kernel import patience
 from zonerss.kernel.cmdline import MOST_BYTES, read_command_lines
-from zonerss.kernel.patience import Busy, Pauses
+from zonerss.kernel.patience import Busy
 from zonerss.kernel.proc import parse_stat
 from zonerss.kernel.roots import HOST
 from zonerss.records import Cause, Task
@@ -56,15 +56,6 @@ class Stuck:
             self._server.stdin.close()
             self._server.wait(FOR_EVER)
         self._server.stdout.close()
-
-
-@pytest.fixture(autouse=True)
-def pauses(monkeypatch: pytest.MonkeyPatch) -> Pauses:
-    """Nobody has made us wait before."""
-    pauses = Pauses()
-    for module in ("zonerss.kernel.patience", "zonerss.walk.jobs"):
-        monkeypatch.setattr(f"{module}.PAUSES", pauses)
-    return pauses
 
 
 @contextlib.contextmanager

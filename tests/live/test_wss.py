@@ -25,7 +25,7 @@ from tests import contract
 from tests.live import needs
 from tests.live.conftest import cannot_serve
 from tests.live.measure import Zone
-from tests.live.test_stuck import a_stuck_process, pauses  # noqa: F401
+from tests.live.test_stuck import a_stuck_process
 from tests.oracle import PAGE
 from tests.workloads.mem import HUGE, Mem, MemError, Range
 from zonerss._core import ffi
