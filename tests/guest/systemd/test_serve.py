@@ -128,7 +128,8 @@ def test_one_that_hangs_is_ended_by_the_watchdog_and_begins_anew():
     assert shown("MainPID") == hung
     os.kill(int(hung), signal.SIGSTOP)
     wait(
-        lambda: int(shown("NRestarts")) == restarts + 1 and shown("ActiveState") == "active",
+        # On a slow machine its new begin may take longer than it may, and is begun anew, too.
+        lambda: int(shown("NRestarts")) > restarts and shown("ActiveState") == "active",
         "the watchdog",
     )
     assert shown("MainPID") != hung
