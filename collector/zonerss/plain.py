@@ -201,7 +201,7 @@ def _late(cls: Any, name: str, source: Callable[[Any], tuple[str, dict[str, Any]
 
     def method(self: Any, *args: Any, **words: Any) -> Any:
         text, names = source(cls)
-        exec(text, names)  # noqa: S102: all that is in it are names of fields, which stood in a class
+        exec(text, names)  # all that is in it are names of fields, which stood in a class
         names[name].__qualname__ = f"{cls.__qualname__}.{name}"
         setattr(cls, name, names[name])
         return names[name](self, *args, **words)
