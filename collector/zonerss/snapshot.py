@@ -251,7 +251,7 @@ class Session(Observer):
         with ExitStack() as stack:
             self._sources = Sources(self._host, lasting)
             stack.callback(self._sources.close)
-            self._roster = Roster(roots, follow, _iterate_from(source, lasting))
+            self._roster = Roster(roots, follow, _iterate_from(source), lasting)
             stack.callback(self._roster.close)
             self._windows = _load_windows(roots, stack) if uncertainty else None
             self._open = stack.pop_all()
@@ -540,11 +540,9 @@ def take_snapshot(
     return shared
 
 
-def _iterate_from(source: str, lasting: bool) -> int | None:
+def _iterate_from(source: str) -> int | None:
     """How many processes must be there to let the kernel's iterator list them: whoever names pagemap wants no BPF."""
-    if source == "pagemap":
-        return None
-    return 0 if lasting else WORTH_ITERATING
+    return None if source == "pagemap" else WORTH_ITERATING
 
 
 def _new_gaps(changed: Iterable[Gap], walked: Iterable[Gap]) -> tuple[Gap, ...]:

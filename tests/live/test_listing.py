@@ -22,6 +22,7 @@ from zonerss.kernel.cgroupfs import MemoryHierarchy, find_memory_hierarchy
 from zonerss.kernel.mounts import read_mounts
 from zonerss.kernel.proc import TaskList, read_tasks, shared_mm_leaders
 from zonerss.kernel.roots import HOST
+from zonerss.kernel.roster import WORTH_ITERATING
 from zonerss.kernel.task_iterator import TaskIterator
 from zonerss.plain import replace
 from zonerss.records import Cause, Task
@@ -120,6 +121,7 @@ from zonerss.errors import CannotServe
 from zonerss.kernel.cgroupfs import find_memory_hierarchy
 from zonerss.kernel.proc import read_tasks
 from zonerss.kernel.roots import HOST
+from zonerss.kernel.roster import WORTH_ITERATING
 from zonerss.kernel.task_iterator import TaskIterator
 try:
     with TaskIterator() as iterator:
@@ -220,9 +222,22 @@ def test_while_processes_come_and_go(iterator, zone, mem):
 
 @pytest.fixture
 def session(iterator) -> Iterator[zonerss.Session]:
-    with zonerss.Session("auto") as opened:
+    with zonerss.Session("auto", follow=True) as opened:
         assert opened._roster.iterates
         yield opened
+
+
+def test_the_first_look_of_a_session_does_not_wait_for_it(iterator, zone, mem):
+    """Loading it takes longer than listing few processes does."""
+    with zonerss.Session("auto") as opened:
+        first = opened.take("cgroup")
+        assert opened._roster.iterates == (
+            sum(name.isdigit() for name in os.listdir("/proc")) >= WORTH_ITERATING
+        )
+        second = opened.take("cgroup")
+        assert opened._roster.iterates
+    for taken in (first, second):
+        assert mem.pid in {member.task.pid for member in taken.members}
 
 
 def test_who_moves_during_the_walk_is_a_gap(session, make_zone, monkeypatch):
@@ -271,6 +286,7 @@ def test_both_ways_of_listing_give_the_same_snapshot(make_zone, iterator):
     found = []
     for source in ("auto", "pagemap"):
         with zonerss.Session(source) as opened:
+            opened.go_on()
             assert opened._roster.iterates == (source == "auto")
             taken = opened.take("cgroup", processes=True)
             found.append(

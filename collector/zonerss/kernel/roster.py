@@ -29,15 +29,19 @@ WORTH_ITERATING = 500
 class Roster:
     """The processes of one host."""
 
-    def __init__(self, roots: Roots, follow: bool = False, iterate_from: int | None = None) -> None:
+    def __init__(
+        self, roots: Roots, follow: bool = False, iterate_from: int | None = None, lasting: bool = False
+    ) -> None:
         """
         :param follow: listen to the kernel's events where they can be had and are of use
-        :param iterate_from: how many processes there must be for the iterator to be loaded; None: it is not to be used
+        :param iterate_from: how many processes there must be for the iterator to be loaded for the first listing; None:
+            it is not to be used
+        :param lasting: for the second listing it is loaded however few there are: others will follow
         """
-        self._roots, self._iterate_from = roots, iterate_from
+        self._roots, self._iterate_from, self._lasting = roots, iterate_from, lasting
+        self._has_read = False
         self._iterator: TaskIterator | None = None
         self._events: ProcEvents | None = None
-        self._load_iterator(0)
         self._known: frozenset[int] | None = None
         self._seen: frozenset[int] = frozenset()
         self.full_listings = 0
@@ -82,6 +86,9 @@ class Roster:
 
         :raises CannotServe: there is no /proc
         """
+        if self._has_read and self._lasting:
+            self._load_iterator(None)
+        self._has_read = True
         if self._iterator and (listed := self._iterated(hierarchy, want_users)):
             return listed
         among = self._candidates()
