@@ -1,8 +1,8 @@
 """Records: classes of fields, as the standard library's dataclasses, made at a fraction of their cost.
 
 What a command imports costs each cold start. ``dataclasses`` imports ``inspect`` (9 ms) and compiles six methods for
-each class (0.4 ms); a cold `zonerss --json` has about a hundred classes and makes instances of a third of them. Here a
-class shares all methods but ``__init__`` with the others, and that one is compiled when the first instance is made.
+each class (0.4 ms); a cold `zonerss --json` has about a hundred classes and makes instances of a third of them. Here
+``__init__``, == and the hash are compiled when they are first used, and the other methods are the same for all classes.
 
 What is taken from dataclasses has its name and meaning. There is no order, no kw_only, no InitVar.
 """

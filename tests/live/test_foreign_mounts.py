@@ -14,7 +14,6 @@ from tests.live import needs
 from tests.live.foreign_files import HELD, LIBC, LOOKUP, ForeignFiles
 from tests.oracle import PAGE
 from tests.unit.threads import until
-from zonerss.kernel import patience
 from zonerss.kernel.patience import PATIENCE_SECONDS, Pauses
 from zonerss.kernel.roots import HOST
 from zonerss.kernel.shmem import read_shmem
@@ -30,9 +29,8 @@ def mount(source: object, target: Path, kind: str | None, flags: int, options: b
 
 
 @pytest.fixture
-def hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ForeignFiles, tuple[int, int]]]:
+def hidden(tmp_path: Path, pauses: Pauses) -> Iterator[tuple[ForeignFiles, tuple[int, int]]]:
     """A tmpfs of which one file is left, mounted over the file of a file system that is ours to answer for."""
-    monkeypatch.setattr(patience, "PAUSES", pauses := Pauses())
     holder, directory = tmp_path / "holder", tmp_path / "foreign"
     holder.mkdir()
     directory.mkdir()

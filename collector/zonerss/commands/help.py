@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 
-from zonerss.commands.parser import overview, verb_parser
+from zonerss.commands.parser import overview, terminal_columns, verb_parser
 from zonerss.commands.verbs import VERBS
 from zonerss.errors import UsageError, did_you_mean, nearest
 from zonerss.views.glossary import WORDS, render
@@ -27,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(
             f"{word!r} is no verb and has no special meaning here; {close or '`zonerss help words` lists the words'}"
         )
-    width = min(shutil.get_terminal_size().columns, 100)
+    width = min(terminal_columns(), 100)
     if word in ("words", *WORDS):
         print("\n".join(render([word] if word in WORDS else list(WORDS), width)))
     if word in ("", *VERBS):  # some words are both

@@ -18,7 +18,7 @@ class Help(argparse.HelpFormatter):
     """Keeps paragraphs, and the lines of a table; these and the usage are wrapped at the width of the terminal."""
 
     def __init__(self, prog: str, *how: Any, **more: Any) -> None:
-        super().__init__(prog, *how, **{"width": help_width(), **more})
+        super().__init__(prog, *how, **{"width": terminal_columns() - 2, **more})
 
     def _format_usage(self, *how: Any) -> str:
         usage: str = super()._format_usage(*how)
@@ -34,8 +34,8 @@ class Help(argparse.HelpFormatter):
         )
 
 
-def help_width() -> int:
-    """Of help in columns, as argparse has it: it would import shutil, bz2 and lzma to ask for it."""
+def terminal_columns() -> int:
+    """As shutil.get_terminal_size() has them, without shutil: it would import bz2 and lzma."""
     try:
         columns = int(os.environ["COLUMNS"])
     except (KeyError, ValueError):
@@ -45,7 +45,7 @@ def help_width() -> int:
             columns = os.get_terminal_size(sys.__stdout__.fileno()).columns  # type: ignore[union-attr]
         except (AttributeError, ValueError, OSError):
             columns = 80
-    return (columns or 80) - 2
+    return columns or 80
 
 
 class Collect(argparse.Action):

@@ -43,7 +43,7 @@ class _Options:
         """By its option: what it sets, and the group of those that exclude each other; 0: none."""
         self._arguments: list[tuple[str, Any]] = []
         """Name and number of words of what is no option."""
-        self._group = self._groups = 0
+        self._groups = 0
 
     def set_defaults(self, **values: Any) -> None:
         self._set.update(values)

@@ -39,7 +39,6 @@ class Roster:
         :param lasting: for the second listing it is loaded however few there are: others will follow
         """
         self._roots, self._iterate_from, self._lasting = roots, iterate_from, lasting
-        self._has_read = False
         self._iterator: TaskIterator | None = None
         self._events: ProcEvents | None = None
         self._known: frozenset[int] | None = None
@@ -86,9 +85,8 @@ class Roster:
 
         :raises CannotServe: there is no /proc
         """
-        if self._has_read and self._lasting:
+        if self._seen and self._lasting:
             self._load_iterator(None)
-        self._has_read = True
         if self._iterator and (listed := self._iterated(hierarchy, want_users)):
             return listed
         among = self._candidates()

@@ -9,7 +9,6 @@ No test of every run: Debian's package would begin by itself in every guest. To 
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -18,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.eaters import Eater
+from tests.guest.systemd.test_killers import PATIENCE, UNIT, systemctl
 from tests.guest.test_autopsy import available_bytes, rss_of
 from tests.live.measure import Zone
 from tests.live.test_autopsy import MIB, told
@@ -27,12 +27,6 @@ from zonerss.history.ring import Ring
 from zonerss.snapshot import Session
 
 PROGRAM = Path(__file__).parents[3] / "vm/out/earlyoom/usr/bin/earlyoom"
-UNIT = Path("/run/systemd/system/earlyoom.service")
-PATIENCE = 300  # seconds; no test depends on it but to fail
-
-
-def systemctl(*words: str) -> None:
-    subprocess.run(["systemctl", *words], check=True, capture_output=True, timeout=PATIENCE)
 
 
 @pytest.fixture
