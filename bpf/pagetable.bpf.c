@@ -103,9 +103,9 @@ enum { // include/linux/mm.h
 	VM_DEVICE_SHARED = VM_PFNMAP | VM_SHARED, // nothing in it is a page with an owner
 };
 
-enum { PMD = 1, PUD = 2, MOST_LEVELS = 5 }; // levels, the last one is 0
-enum { STRIPE_BITS = 6 };		    // 64 last-level tables: many in a large process, and few to pass over
-enum { GROUP = 32 };			    // entries of an upper table that are looked at together
+enum { PAGE = 0, PMD = 1, PUD = 2, MOST_LEVELS = 5 }; // levels
+enum { STRIPE_BITS = 6 }; // 64 last-level tables: many in a large process, and few to pass over
+enum { GROUP = 32 };	  // entries of an upper table that are looked at together
 enum { COPIED = PAGETABLE_COPIED_AT_ONCE };
 
 #define TMPFS_MAGIC 0x01021994
@@ -173,20 +173,15 @@ __attribute__((noinline)) uint32_t worker_of_reader(void)
 	return search.index;
 }
 
-// What the tables look like; the masks tell the verifier that no shift is too far.
-static uint32_t page_shift(void)
-{
-	return state.settings.page_shift & 31;
-}
-
+// What the tables look like; the masks tell the verifier that it is in the array and that no shift is too far.
 static uint32_t shift_of(uint32_t level)
 {
-	return (state.settings.page_shift + level * state.settings.index_bits) & 63;
+	return state.settings.shifts[level & 7] & 63;
 }
 
 static uint64_t index_of(uint64_t address, uint32_t shift)
 {
-	return address >> shift & ((1UL << (state.settings.index_bits & 15)) - 1);
+	return address >> shift & state.settings.index_mask;
 }
 
 static bool leads_to_table(uint64_t entry)
@@ -202,7 +197,7 @@ static bool same_table(uint64_t one, uint64_t other)
 
 static bool is_ram(uint64_t address)
 {
-	uint64_t frame = address >> page_shift();
+	uint64_t frame = address >> shift_of(PAGE);
 
 	for (int i = 0; i < PAGETABLE_RAM; i++)
 		if (frame - state.settings.ram[i].first < state.settings.ram[i].count)
@@ -257,7 +252,7 @@ __attribute__((noinline)) uint64_t past_nothing(uint64_t table, uint64_t address
 	shift &= 63;
 	first = address >> shift;
 	index = index_of(address, shift);
-	if (index + GROUP > 1UL << (state.settings.index_bits & 15) || end - address <= (uint64_t)GROUP << shift ||
+	if (index + GROUP > state.settings.index_mask + 1 || end - address <= (uint64_t)GROUP << shift ||
 	    bpf_probe_read_kernel(group, sizeof(group), (void *)(table + index * sizeof(*group))))
 		return (first + 1) << shift;
 	for (int i = 1; i < GROUP && !group[i]; i++)
@@ -328,7 +323,7 @@ static bool put_leaf(struct pagetable_worker *worker, char *buffer, uint64_t ent
 // The entries of one last-level table, or of so much of it as is copied at once, that belong to the VMA. false: no room.
 static bool put_table(struct pagetable_worker *worker, char *buffer, uint64_t entry)
 {
-	uint32_t shift = page_shift();
+	uint32_t shift = shift_of(PAGE);
 	uint64_t address = worker->cursor, again = 0;
 	uint64_t stop = (address | ((uint64_t)COPIED << shift) - 1) + 1;
 	uint64_t table = table_of(entry), bytes, *to;
@@ -476,7 +471,7 @@ int walk_vma(struct bpf_iter__task_vma *context)
 	if ((vma->vm_flags & VM_DEVICE_SHARED) == VM_DEVICE_SHARED)
 		worker->cursor = worker->end;
 	worker->traits = traits_of(vma);
-	worker->skew = (vma->vm_pgoff - (start >> page_shift())) % COPIED;
+	worker->skew = (vma->vm_pgoff - (start >> shift_of(PAGE))) % COPIED;
 	worker->pgd = (uint64_t)vma->vm_mm->pgd;
 	worker->reach = ~0UL;
 	worker->done = 0;

@@ -90,9 +90,9 @@ struct pagetable_settings {
 	struct pagetable_ram ram[8]; // PAGETABLE_RAM, the largest first; a table elsewhere is none
 	uint64_t table_mask;	     // an entry leads to a table where these of its bits
 	uint64_t table_value;	     // are this
+	uint64_t index_mask;	     // entries of a table, less one
+	uint32_t shifts[8];	     // an entry of level n, 0 the last one, maps 1 << shifts[n] bytes
 	uint32_t levels;	     // 2 to 5
-	uint32_t page_shift; // an entry of level n, 0 the last one, maps 1 << (page_shift + n * index_bits) bytes
-	uint32_t index_bits;
 	uint32_t pad;
 };
 

@@ -175,37 +175,37 @@ static void take_odd(struct walker *w, uint64_t entry, uint32_t traits)
 // What take_run() needs, in registers.
 struct run {
 	struct streak streak;
-	struct entry_shape shape;
 	struct frame_range ram; // frames of one range
 	uint64_t zero_pfn;
 };
 
 // How many frames above the first of the range an entry's frame is; a huge number if the entry is not plainly
 // present: what is wrong with its flags ends up in the highest bits.
-static inline uint64_t run_offset(const struct run *r, uint64_t entry)
+static inline uint64_t run_offset(const struct run *r, uint64_t frame_mask, uint32_t shift, uint64_t entry)
 {
 	uint64_t flags = ENTRY_PRESENT | ENTRY_SPECIAL;
-	uint32_t shift = shape_page_shift(&r->shape);
-	uint64_t x = (entry & (r->shape.frame_mask | flags)) - (r->ram.first << shift | ENTRY_PRESENT);
+	uint64_t x = (entry & (frame_mask | flags)) - (r->ram.first << shift | ENTRY_PRESENT);
 	return x >> shift | x << (64 - shift);
 }
 
 // Takes one entry: what is there is counted. false: it is not plain memory, or its frame must change its set or be
 // asked for its kind.
-static inline bool take_plain(struct run *r, uint64_t entry)
+static inline bool take_plain(struct run *r, uint64_t frame_mask, uint32_t shift, uint64_t entry)
 {
-	uint64_t offset = run_offset(r, entry), pfn = offset + r->ram.first;
+	uint64_t offset = run_offset(r, frame_mask, shift, entry), pfn = offset + r->ram.first;
 	if (offset >= r->ram.count)
 		return !entry;
 	return streak_take(&r->streak, pfn, pfn != r->zero_pfn);
 }
 
 // Returns how many entries were taken, up to one that take_plain() will not take.
-static __attribute__((noinline)) uint32_t take_run(struct run *run, const uint64_t *entries, uint32_t count)
+static __attribute__((noinline)) uint32_t take_run(struct run *run, const struct entry_shape *shape,
+						   const uint64_t *entries, uint32_t count)
 {
 	struct run r = *run;
-	uint32_t i = 0;
-	while (i < count && take_plain(&r, entries[i]))
+	uint64_t frame_mask = shape->frame_mask;
+	uint32_t shift = shape_page_shift(shape), i = 0;
+	while (i < count && take_plain(&r, frame_mask, shift, entries[i]))
 		i++;
 	*run = r;
 	return i;
@@ -227,14 +227,13 @@ static bool take_entries(struct walker *w, const struct pagetable_copy *copy, co
 {
 	struct run run = {
 		.streak = w->streak,
-		.shape = w->shape,
 		.ram = w->ram,
 		.zero_pfn = w->host->zero_pfn,
 	};
 	uint32_t count = copy->entries, traits = copy->traits;
 	bool plain = true;
 	streak_kind(&run.streak, &w->marker, kind_of_copy(traits));
-	for (uint32_t i = 0; (i += take_run(&run, entries + i, count - i)) < count; i++) {
+	for (uint32_t i = 0; (i += take_run(&run, &w->shape, entries + i, count - i)) < count; i++) {
 		plain = plain && entries[i] & ENTRY_PRESENT;
 		if ((entries[i] & (ENTRY_PRESENT | ENTRY_SPECIAL)) == ENTRY_PRESENT)
 			take_present(w, &run, entries[i], traits);

@@ -109,7 +109,7 @@ static int find_base(struct pagetable *pagetable, const struct own_page *own, in
 	memcpy(search->secret, own->memory, sizeof(search->secret));
 	search->physical = own->frame * own->bytes;
 	search->shift = SEARCH_SHIFT;
-	search->limit = (ram_end(pagetable) >> (SEARCH_SHIFT - settings->page_shift)) + 2;
+	search->limit = (ram_end(pagetable) >> (SEARCH_SHIFT - pagetable->shape.page_shift)) + 2;
 	if (search->limit > SEARCH_BYTES >> SEARCH_SHIFT)
 		search->limit = SEARCH_BYTES >> SEARCH_SHIFT;
 	*stage = PAGETABLE_BASE;
@@ -142,7 +142,7 @@ static bool own_entry(struct pagetable *pagetable, const struct own_page *own, u
 		return false;
 	ssize_t got = read(fd, &byte, sizeof(byte));
 	bool found = (got >= 0 || errno == EAGAIN) && worker->used && copy->address == (uintptr_t)own->memory &&
-		     copy->shift == pagetable->state->settings.page_shift;
+		     copy->shift == pagetable->shape.page_shift;
 	if (found)
 		*entry = *(const uint64_t *)(copy + 1);
 	close(fd);
@@ -178,16 +178,16 @@ static int find_shape(struct pagetable *pagetable, const struct own_page *own, i
 {
 	struct pagetable_settings *settings = &pagetable->state->settings;
 	struct entry_shape *shape = &pagetable->shape;
-	uint64_t masks[] = SHAPE_MASKS(settings->page_shift), last = ram_end(pagetable) - 1;
+	uint64_t masks[] = SHAPE_MASKS(shape->page_shift), last = ram_end(pagetable) - 1;
 	*stage = PAGETABLE_BEYOND;
 	for (size_t mask = 0; mask < sizeof(masks) / sizeof(*masks); mask++) {
-		if (last & ~(masks[mask] >> settings->page_shift))
+		if (last & ~(masks[mask] >> shape->page_shift))
 			continue;
 		*stage = PAGETABLE_SELF;
 		settings->frame_mask = shape->frame_mask = masks[mask];
 		for (uint32_t levels = SHAPE_LEAST_LEVELS; levels <= SHAPE_MOST_LEVELS; levels++) {
 			settings->levels = levels;
-			shape->migration_mask = shape_migration_mask(settings->page_shift, levels, last);
+			shape->migration_mask = shape_migration_mask(shape->page_shift, levels, last);
 			if (!finds_self(pagetable, own))
 				continue;
 			*stage = PAGETABLE_PROTNONE;
@@ -201,8 +201,10 @@ static int find_shape(struct pagetable *pagetable, const struct own_page *own, i
 static void set_shape(struct pagetable *pagetable, const struct own_page *own)
 {
 	struct pagetable_settings *settings = &pagetable->state->settings;
-	settings->page_shift = pagetable->shape.page_shift = __builtin_ctzll(own->bytes);
-	settings->index_bits = settings->page_shift - 3; // a table is a page of 8-byte entries
+	uint32_t page_shift = pagetable->shape.page_shift = __builtin_ctzll(own->bytes);
+	settings->index_mask = own->bytes / sizeof(uint64_t) - 1; // a table is a page
+	for (uint32_t level = 0; level < SHAPE_MOST_LEVELS; level++)
+		settings->shifts[level] = page_shift + level * (page_shift - 3);
 	settings->table_mask = ENTRY_TABLE_MASK;
 	settings->table_value = ENTRY_TABLE_VALUE;
 }
