@@ -10,6 +10,7 @@ What is taken from dataclasses has its name and meaning. There is no order, no k
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MemberDescriptorType
 from typing import Any, NamedTuple, TypeVar, dataclass_transform, overload
 
 T = TypeVar("T")
@@ -225,7 +226,14 @@ def _init(cls: Any) -> tuple[str, dict[str, Any]]:
             parameters.append(f"{name}=_default{number}")
         else:
             parameters.append(name)
-        lines.append(f"_set(_self, {name!r}, {value})" if is_frozen else f"_self.{name} = {value}")
+        slot = getattr(cls, name, None)
+        if not is_frozen:
+            lines.append(f"_self.{name} = {value}")
+        elif type(slot) is MemberDescriptorType:
+            names[f"_set{number}"] = slot.__set__  # half the cost of looking for the name
+            lines.append(f"_set{number}(_self, {value})")
+        else:
+            lines.append(f"_set(_self, {name!r}, {value})")
     if hasattr(cls, "__post_init__"):
         lines.append("_self.__post_init__()")
     body = "\n ".join(lines or ["pass"])

@@ -146,7 +146,7 @@ def gap_of_errno(pid: int, step: str, number: int) -> Gap:
 
 def pids(roots: Roots) -> frozenset[int]:
     """The pids that /proc shows now, kernel threads and zombies among them."""
-    return frozenset(int(name) for name in os.listdir(roots.proc) if name.isdigit())
+    return frozenset(map(int, filter(str.isdigit, os.listdir(roots.proc))))
 
 
 def with_memory(roots: Roots, among: Iterable[int]) -> Iterator[int]:

@@ -99,6 +99,7 @@ class TaskIterator:
         paths = self._cgroups(hierarchy, rows)
         tasks, apart = [], []
         leaders: dict[int, int] = {}
+        names: dict[bytes, str] = {}
         mm_leaders, cgroup_ids = {}, {}
         for pid, threads, start, mm, size, rss, stack, cgroup, uid, euid, comm in rows:
             path = paths.get(cgroup) if mm else None
@@ -108,13 +109,16 @@ class TaskIterator:
                 continue
             if not want_users:
                 uid = euid = None
-            name = text_of(comm.partition(b"\0")[0])
+            name = names.get(comm)
+            if name is None:
+                name = names[comm] = text_of(comm.partition(b"\0")[0])
             tasks.append(Task(pid, start, uid, euid, name, path, rss, pid, size, stack, threads=threads))
             mm_leaders[pid] = leaders.setdefault(mm, pid)
             cgroup_ids[pid] = cgroup
-        self.known = shown.union([row[0] for row in rows])
+        offered = frozenset([row[0] for row in rows])
+        self.known = shown | offered
         others = read_tasks(self._roots, hierarchy, want_users, apart)
-        hidden = read_tasks(self._roots, hierarchy, want_users, shown.difference([row[0] for row in rows]))
+        hidden = read_tasks(self._roots, hierarchy, want_users, shown - offered)
         self._offers_all = not hidden.tasks and not hidden.gaps
         if more := (*others.tasks, *hidden.tasks):
             tasks = sorted((*tasks, *more), key=lambda task: task.pid)
@@ -165,16 +169,13 @@ class TaskIterator:
         The id is the inode of the directory (Linux 5.5, commit 40430452fd5d). So a path that one process tells is known
         to be that of all: that process may have moved meanwhile, and cgroups of version 1 may be renamed.
         """
-        firsts: dict[int, int] = {}
-        for row in rows:
-            if row[3]:
-                firsts.setdefault(row[7], row[0])
+        members = {row[7]: row[0] for row in rows if row[3]}
         if not hierarchy.version:
-            return dict.fromkeys(firsts, "/")
+            return dict.fromkeys(members, "/")
         if hierarchy != self._hierarchy:
             self._hierarchy, self._paths = hierarchy, {}
         found = {}
-        for cgroup, pid in firsts.items():
+        for cgroup, pid in members.items():
             path = self._paths.get(cgroup)
             if path is None or not _is_at(hierarchy, path, cgroup):
                 path = self._told_by(hierarchy, pid)
