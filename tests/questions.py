@@ -15,6 +15,7 @@ from zonerss.views import tree as tree_view
 from zonerss.views.explain import chain as chain_view
 from zonerss.views.explain import payers as payers_view
 from zonerss.views.files import document as files_document
+from zonerss.views.images import document as images_document
 from zonerss.views.share import document as share_document
 from zonerss.views.whatif import document as whatif_document
 from zonerss.views.zone import document as zone_document
@@ -67,6 +68,7 @@ QUESTIONS: dict[str, Callable[[Observer, str, list[str]], dict[str, Any]]] = {
     "ps": lambda seen, by, names: listed(seen, by),
     "share": lambda seen, by, names: shared(seen, by),
     "share ZONE": lambda seen, by, names: share_document(share.measure_own(seen, by, names)),
+    "share --by-image": lambda seen, by, names: images_document(share.measure_images(seen)),
     "files": lambda seen, by, names: mapped(seen, by, None),
     "files ZONE": lambda seen, by, names: mapped(seen, by, names[0]),
     "whatif": freed,

@@ -18,6 +18,7 @@ from zonerss.plain import dataclass, field, replace
 from zonerss.records import Gap, Grouping, Names, Task, Usage, Zone
 from zonerss.records.bills import Bill, Billed
 from zonerss.records.files import Holdings, MappedFile
+from zonerss.records.images import Image
 from zonerss.snapshot import Asked, Observer, Snapshot
 from zonerss.zones.labels import find_names
 from zonerss.zones.paths import ancestors, nested
@@ -25,6 +26,8 @@ from zonerss.zones.plan import Plan, make_plan, place_tasks
 from zonerss.zones.ways import zoner
 
 PAGE = 4096
+IMAGE = Image("9a" * 32, "shop:1")
+"""Of all containers."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +188,7 @@ class Machine(Observer):
             ),
             command_lines=lambda tasks, seconds=0.0: {task.pid: ("x", str(task.pid)) for task in tasks},
             ipc_namespace=spaces.get,
+            images=lambda: lambda id, uid: IMAGE,
         )
 
     def cgroups(self) -> list[str]:

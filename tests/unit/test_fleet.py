@@ -5,6 +5,7 @@ ZONERSS_FLEET_HOSTS=50 makes a fleet of 50 hosts; otherwise it is as small as te
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -50,6 +51,14 @@ def names(host: int) -> list[str]:
     return found
 
 
+def images() -> list[str]:
+    """Two workloads are of each image."""
+    return [
+        f"registry.example/{'lib' if number < 2 else f'app-{number // 2}'}:1"
+        for number in range(len(WORKLOADS))
+    ]
+
+
 def workload(zone: str) -> str:
     namespace, pod, container = zone.split("/")
     return f"{namespace}/{pod[: -len('-00000000-00000')]}/{container}"
@@ -62,7 +71,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Moment]]
     for table in ("zones", "parts", "files"):
         (top / table).mkdir()
     for number in range(HOSTS):
-        host = Host(8, 20, seed=number + 1, name=f"node-{number}", names=names(number))
+        host = Host(8, 20, seed=number + 1, name=f"node-{number}", names=names(number), images=images())
         recording = top / f"{number}.zrec"
         with Keeper(recording) as keeper:
             for day in range(DAYS):
@@ -125,6 +134,24 @@ def test_what_sharing_saves_is_the_sum_less_the_whole(asked: Any, fleet: tuple[P
     )
     assert sum(row["saved_bytes"] for row in rows) == pytest.approx(saved)
     assert {row["hosts"] for row in rows} == {HOSTS}
+
+
+def test_what_containers_of_one_image_save_is_what_share_says(
+    asked: Any, fleet: tuple[Path, list[Moment]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The page's SQL over all hosts, and `share --by-image` of the recording of each."""
+    rows = asked("Which images share most?")
+    expected: Counter[str] = Counter()
+    for number in range(HOSTS):
+        words = ["share", "--by-image", "--no-config", "--from", str(fleet[0] / f"{number}.zrec"), "--json"]
+        capsys.readouterr()
+        assert main(words) == 0
+        for image in json.loads(capsys.readouterr().out)["images"]:
+            expected[image["name"]] += image["saved_bytes"]
+    assert {row["image"]: row["saved_bytes"] for row in rows} == dict(expected)
+    assert len(rows) == len(set(images()))
+    assert {(row["hosts"], row["containers"]) for row in rows} == {(HOSTS, 2 * HOSTS)}
+    assert all(row["saved_bytes"] > 0 for row in rows)
 
 
 def test_files_that_are_in_memory_several_times(asked: Any) -> None:

@@ -35,10 +35,14 @@ class TableOf:
 
 
 def _zones(moment: Moment) -> Iterator[Row]:
+    images = moment.images or {}
     for grouping in moment.snapshot.groupings:
         for usage in grouping.zones:
+            image = images.get(usage.id or "")
             yield (
-                *(grouping.by, usage.zone, usage.kind, usage.cgroup, usage.id, usage.processes),
+                *(grouping.by, usage.zone, usage.kind, usage.cgroup, usage.id),
+                *((image.name, image.id) if image else (None, None)),
+                usage.processes,
                 *(getattr(usage, f"{name}_bytes") for name in _OF_ZONES),
                 *(usage.pressure_some, usage.pressure_full, usage.oom_kills, usage.dying_cgroups),
             )
@@ -104,7 +108,7 @@ TABLES = {
     "zones": TableOf(
         "what each zone uses, and each cgroup (way)",
         {
-            **dict.fromkeys(("way", "zone", "kind", "cgroup", "container"), TEXT),
+            **dict.fromkeys(("way", "zone", "kind", "cgroup", "container", "image", "image_id"), TEXT),
             "processes": NUMBER,
             **_sizes(_OF_ZONES),
             "pressure_some": REAL,

@@ -24,7 +24,6 @@ _REFUSED = {
     "count": "a recording does not change",
     "uncertainty": "a recording has it where it was recorded with it",
     "alone": "a recording has all processes",
-    "by_image": "a recording does not keep of which image a container was",
     "mapcounts": "a recording does not keep how often pages are mapped",
     "tmpfs": "a recording does not keep shared memory that nobody maps",
     "private_shared": "a recording does not keep how much address space was reserved",

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -68,11 +67,8 @@ from zonerss.views.share import (
 )
 from zonerss.views.table import sort_records
 from zonerss.views.terminal import find_terminal
-from zonerss.zones.schemes import user_of
+from zonerss.zones.schemes import is_of_image, user_of
 
-_CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
-_NO_CONTAINERS = ("monitor", "pod")
-"""Kinds of zones that have a container's or a pod's id and are made of no image."""
 _SHOWN = 10
 _PAIRS = 1000  # in JSON
 _NAMING_BUDGET = 0.03  # of the walk's pages: how many may be walked again to name parts beyond those shown
@@ -274,7 +270,7 @@ def measure_images(session: Observer, surely: int = _SHOWN) -> ImageSharing:
     image_of = {
         usage.zone: find_image(usage.id, user_of(usage.cgroup or ""))
         for usage in snapshot.zones
-        if usage.id and usage.kind not in _NO_CONTAINERS and _CONTAINER_ID.fullmatch(usage.id)
+        if usage.id and is_of_image(usage.kind, usage.id)
     }
     unknown = tuple(sorted(zone for zone, image in image_of.items() if image is None))
     found, total = images_usage(parts, group_by_image(image_of), unknown)

@@ -25,6 +25,7 @@ from zonerss.plain import dataclass
 from zonerss.records import Cause, Caveat, Gap, Grouping, ProcessUsage, Task, Usage, Zone
 from zonerss.records.bills import Bill, Billed
 from zonerss.records.files import Holding, MappedFile, OpenFile, holding_order
+from zonerss.records.images import Image
 from zonerss.records.machine import Machine
 from zonerss.snapshot import Snapshot
 from zonerss.units import PAGE_BYTES
@@ -55,7 +56,7 @@ _KINDS = len(Kind)
 SHAPES: Mapping[str, tuple[tuple[int, int], ...]] = {
     "zones": ((2, len(ZONE_FIGURES)), (1, len(ZONE_FIGURES)), (1, len(MACHINE_FIGURES))),
     "parts": ((1, _KINDS),),
-    "processes": ((1, len(PROCESS_FIGURES)), (1, 1), (1, 1), (1, 1)),
+    "processes": ((1, len(PROCESS_FIGURES)), (1, 1), (1, 1), (1, 1), (1, 2)),
     "bills": ((1, len(BILL_FIGURES)), (2, 1), (2, 1), (1, 1)),
     "holdings": ((2, _KINDS), (1, 1)),
     "payers": ((2, _KINDS), (1, 1)),
@@ -64,12 +65,17 @@ SHAPES: Mapping[str, tuple[tuple[int, int], ...]] = {
 
 zones      (grouping, zone): ZONE_FIGURES; (zone): those of all together; (0): MACHINE_FIGURES
 parts      (set): pages by kind
-processes  (process): PROCESS_FIGURES; (pid): IPC namespace; (uid): text, its name; (text, an id): text, its name
+processes  (process): PROCESS_FIGURES; (pid): IPC namespace; (uid): text, its name; (text, an id): text, its name;
+           (text, a container's id): text, the id of its image, and text, the image's name
 bills      (text, a cgroup): BILL_FIGURES; (cgroup, text, a name of memory.stat): value; likewise of the cgroup alone;
            (cgroup): charge
 holdings   (set, file or 0): pages by kind; (file): size
 payers     (set, inode of a cgroup): pages by kind; (text, its path): inode
 """
+LEAST_TABLES = {"processes": 4}
+"""Of the sections whose last tables may be missing, because they are not known: how many there always are."""
+_IMAGES = 4
+"""Their table in processes. Schema versions before 3 had none."""
 _MOST_SIZE = 1 << 57
 """No kernel addresses so many bytes of memory; the sum of some fits into 64 bits."""
 _MOST_STAT = 1 << 63
@@ -246,7 +252,18 @@ class _Writer:
             Table.of((((pid,), (space,)) for pid, space in moment.ipc_namespaces.items()), 1, 1),
             Table.of((((uid,), (text(name),)) for uid, name in moment.users.items()), 1, 1),
             Table.of((((text(id),), (text(name),)) for id, name in moment.containers.items()), 1, 1),
+            *self._images(),
         ]
+
+    def _images(self) -> list[Table]:
+        if self._moment.images is None:
+            return []
+        text = self._numbers.text
+        rows = (
+            ((text(id),), [None if one is None else text(one) for one in (image.id, image.name)])
+            for id, image in self._moment.images.items()
+        )
+        return [Table.of(rows, 1, 2)]
 
     def bills(self) -> list[Table]:
         text = self._numbers.text
@@ -372,6 +389,7 @@ class _Reader:
             ipc_namespaces=spaces,
             users=users,
             containers=containers,
+            images=self._images(),
             host_name=other.text("host_name"),
             boot_id=other.text("boot_id"),
             processors=other.number("processors"),
@@ -389,12 +407,12 @@ class _Reader:
         fetch("sets", (key[0] for name in ("parts", "holdings", "payers") for key in self._keys(name, 0)))
         fetch("files", (number for _, number in self._keys("holdings", 0) if number))
         texts = [key for table in range(4) for key in self._keys("bills", table)]
-        texts += [*self._keys("processes", 3), *self._keys("payers", 1)]
+        texts += [*self._keys("processes", 3), *self._keys("processes", _IMAGES), *self._keys("payers", 1)]
         fetch("texts", chain(*texts, self._columns("processes", 2, 0), self._columns("processes", 3, 0)))
 
     def _table(self, section: str, table: int) -> Table:
-        tables = self._sections[section]
-        return tables[table] if tables else Table((), ((),) * SHAPES[section][table][1])
+        tables = self._sections[section] or ()
+        return tables[table] if table < len(tables) else Table((), ((),) * SHAPES[section][table][1])
 
     def _keys(self, section: str, table: int) -> Sequence[Key]:
         return self._table(section, table).keys
@@ -484,6 +502,17 @@ class _Reader:
             {uid: text(_int(name)) for (uid,), (name,) in self._rows("processes", 2)},
             {text(id): text(_int(name)) for (id,), (name,) in self._rows("processes", 3)},
         )
+
+    def _images(self) -> dict[str, Image] | None:
+        if len(self._sections["processes"] or ()) <= _IMAGES:
+            return None
+        text, found = self._things.text, {}
+        for (id,), names in self._rows("processes", _IMAGES):
+            image_id, name = (None if one is None else text(one) for one in names)
+            if not (image_id or name):
+                raise Malformed("an image without an id and a name")
+            found[text(id)] = Image(image_id, name)
+        return found
 
     def _bills(self) -> dict[str, Bill]:
         stats: tuple[dict[int, dict[str, int]], ...] = ({}, {})

@@ -116,14 +116,14 @@ def pack(tables: Sequence[Table], base: Sequence[Table] | None = None, budget: B
     """
     Tables as a blob.
 
-    :param base: as many tables to be a difference to; None: to nothing
+    :param base: tables to be a difference to; where there is none it is to nothing
     :param budget: of all blobs of a snapshot; None: it is the only one
     :raises Malformed: it would be too long to be read again
     """
     out, budget = bytearray(), budget or Budget()
     for number, table in enumerate(tables):
         budget.take_rows(len(table.keys))
-        _put_table(out, table, base[number] if base else None)
+        _put_table(out, table, _one_of(base, number))
     budget.take_bytes(len(out))
     return zlib.compress(bytes(out), _LEVEL)
 
@@ -133,6 +133,7 @@ def unpack(
     shapes: Sequence[tuple[int, int]],
     base: Sequence[Table] | None = None,
     budget: Budget | None = None,
+    least: int | None = None,
 ) -> list[Table]:
     """
     The tables of a blob.
@@ -140,6 +141,7 @@ def unpack(
     :param shapes: of each table how many columns its key has, and how many others there are
     :param base: as it was packed
     :param budget: as for :func:`pack`
+    :param least: so many tables there must be, and the last ones may be missing; None: all must be there
     :raises Malformed: it is none of such tables
     """
     budget = budget or Budget()
@@ -147,11 +149,16 @@ def unpack(
     budget.take_bytes(len(data))
     reader = _Reader(data, budget)
     tables = [
-        reader.table(keys, columns, base[number] if base else None)
+        reader.table(keys, columns, _one_of(base, number))
         for number, (keys, columns) in enumerate(shapes)
+        if least is None or number < least or reader.more
     ]
     reader.end()
     return tables
+
+
+def _one_of(base: Sequence[Table] | None, number: int) -> Table | None:
+    return base[number] if base and number < len(base) else None
 
 
 def inflate(blob: bytes, most_bytes: int = MOST_BYTES) -> bytes:

@@ -226,8 +226,8 @@ class Keeper:
                 connection.execute("PRAGMA wal_autocheckpoint = 0")
                 connection.execute(f"PRAGMA journal_size_limit = {self._wal_bytes}")
                 connection.execute("PRAGMA trusted_schema = OFF")
-                if version == 1:
-                    _upgrade(connection)
+                if 0 < version < SCHEMA_VERSION:
+                    _upgrade(connection, version)
         except BaseException:
             connection.close()
             raise
@@ -516,12 +516,12 @@ def _create(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
-def _upgrade(connection: sqlite3.Connection) -> None:
-    """From schema version 1 to 2, which has one table more."""
+def _upgrade(connection: sqlite3.Connection, version: int) -> None:
+    """To the schema of today. Snapshots that are there stay as they are."""
     connection.execute("BEGIN IMMEDIATE")
-    for name in SINCE_2:
+    for name in SINCE_2 if version < 2 else ():
         connection.execute(SCHEMA[name])
-    connection.execute("PRAGMA user_version = 2")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute("COMMIT")
 
 

@@ -16,6 +16,7 @@ from zonerss.census.parts import NO_GROUP
 from zonerss.census.usage import Member
 from zonerss.errors import CannotServe
 from zonerss.evidence import Evidence
+from zonerss.history.images import KnownImages
 from zonerss.history.regroup import Regrouped
 from zonerss.kernel.boot import Uptime, read_boot_id, read_uptime
 from zonerss.kernel.capper import read_said
@@ -24,6 +25,7 @@ from zonerss.plain import dataclass, replace
 from zonerss.records import Gap, Task
 from zonerss.records.bills import Bill, Billed
 from zonerss.records.files import Holdings, OpenFile
+from zonerss.records.images import Image
 from zonerss.snapshot import Observer, Snapshot
 from zonerss.zones.paths import ancestors
 
@@ -82,6 +84,8 @@ class Moment:
     capper: str | None = None
     """What the capper that ran then said of itself, for :func:`zonerss.cap.status.kept_status`. None: none ran, or it
     is not known."""
+    images: Mapping[str, Image] | None = None
+    """Of what containers were made, by full id; those that are not known are missing. None: not kept."""
     open_files: tuple[OpenFile, ...] | None = None
     """Of zones with page cache that nobody maps: the files of which most is cached, of those that their processes hold
     open; the pid tells the zone. None: not looked at this time, for it takes long."""
@@ -125,6 +129,7 @@ def take_moment(session: Observer, lean: bool = False, zone: Sequence[str] = ())
         processors=asked.processors,
         uptime=uptime,
         capper=_capper(),
+        images=IMAGES.of(zones, asked.images),
         open_files=opened,
     )
 
@@ -170,7 +175,7 @@ class Seldom:
         return tuple(found)
 
 
-OPEN_FILES = Seldom()
+OPEN_FILES, IMAGES = Seldom(), KnownImages()
 """Of this program."""
 
 

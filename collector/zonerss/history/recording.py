@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from zonerss.errors import CannotServe, Damaged
-from zonerss.history.content import SHAPES, Frame, moment_of
+from zonerss.history.content import LEAST_TABLES, SHAPES, Frame, moment_of
 from zonerss.history.figures import Budget, Malformed, Table, uncollected, unpack
 from zonerss.history.identities import Found, text_or_none
 from zonerss.history.moment import Moment
@@ -254,7 +254,9 @@ class Recording:
             raise Malformed(f"there is no {'' if key else 'key '}snapshot {number}")
         budget = Budget()
         return {
-            name: None if blob is None else unpack(blob, SHAPES[name], key[name] if key else None, budget)
+            name: None
+            if blob is None
+            else unpack(blob, SHAPES[name], key[name] if key else None, budget, LEAST_TABLES.get(name))
             for name, blob in zip(SECTIONS, row, strict=True)
         }
 

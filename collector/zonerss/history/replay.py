@@ -327,5 +327,14 @@ class Kept:
         return self.moment.ipc_namespaces.get(pid)
 
     def images(self) -> Callable[[str, int | None], Image | None]:
-        """:raises NotKept: always"""
-        raise NotKept("a recording does not keep of which image a container was")
+        """
+        Of the containers that there were.
+
+        :raises NotKept: it was recorded by an older zonerss
+        """
+        kept = self.moment.images
+        if kept is None:
+            raise NotKept(
+                "this snapshot was recorded by a zonerss that did not keep of which image a container was"
+            )
+        return lambda id, uid: kept.get(id)

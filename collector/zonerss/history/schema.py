@@ -15,7 +15,7 @@ from zonerss.errors import CannotServe
 SUFFIX = ".zrec"
 APPLICATION_ID = 0x7A726563
 """zrec."""
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 BESIDE = ("-wal", "-shm", "-journal")
 """What SQLite may keep beside the file."""
 PAGE_SIZE = 4096
@@ -43,7 +43,7 @@ SCHEMA = {
 }
 """Name and statement of each."""
 SINCE_2 = ("kills",)
-"""Those that schema version 1 did not have."""
+"""Tables that schema version 1 did not have. Version 3 has those of 2; what is new is in a section."""
 IDENTITIES = ("zones", "owners", "processes", "sets", "texts", "files")
 """Tables of what figures refer to; segment: the last one that refers to it."""
 
@@ -53,7 +53,7 @@ _IN_THE_FILE = {
     ("table", "sqlite_sequence", "sqlite_sequence", "CREATE TABLE sqlite_sequence(name,seq)"),
 }
 """Rows of sqlite_master: SQLite itself makes the last one, for AUTOINCREMENT."""
-_OF_VERSION = {1: {row for row in _IN_THE_FILE if row[1] not in SINCE_2}, 2: _IN_THE_FILE}
+_OF_VERSION = {1: {row for row in _IN_THE_FILE if row[1] not in SINCE_2}, 2: _IN_THE_FILE, 3: _IN_THE_FILE}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

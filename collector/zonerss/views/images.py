@@ -80,7 +80,7 @@ MORE_IMAGE_COLUMNS = (
 def _sentences(sharing: ImageSharing, in_bytes: bool) -> list[str]:
     size, total = sizes(in_bytes), sharing.total
     if not total.containers:
-        return ["No container runs here."]
+        return ["No container runs here." if sharing.snapshot.past is None else "No container ran there."]
     between = total.saved_bytes - sum(usage.saved_bytes for usage in sharing.images)
     count = len(total.containers)
     who = f"{count} containers take" if count > 1 else "1 container takes"

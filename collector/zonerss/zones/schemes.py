@@ -16,6 +16,9 @@ SHORT_ID = 12
 """Digits of an id that stands for a name, as the engines themselves show it."""
 
 
+_CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
+_OF_NO_IMAGE = ("monitor", "pod")
+"""Kinds of zones that have a container's or a pod's id."""
 _ENGINES = {
     "docker": "docker",
     "libpod": "podman",
@@ -62,6 +65,11 @@ def find_container(path: str, names: Names) -> Zone | None:
         if pod is None and (found := _find_machine(part, here, names)):
             return found
     return pod
+
+
+def is_of_image(kind: str, id: str) -> bool:
+    """Whether a zone of this kind and id is a container that an engine has made of an image."""
+    return kind not in _OF_NO_IMAGE and _CONTAINER_ID.fullmatch(id) is not None
 
 
 def user_of(path: str) -> int | None:

@@ -129,6 +129,7 @@ VERBS = (
     ["ps", "12", "--args"],
     ["share"],
     ["share", "web"],
+    ["share", "--by-image"],
     ["files"],
     ["files", "db"],
     ["whatif", "web"],
@@ -193,7 +194,6 @@ def test_a_time_may_begin_with_a_minus(capsys: pytest.CaptureFixture[str]) -> No
         (["zone", "wbe", "--from", "f.zrec"], 1, "no process of vm was in a zone 'wbe'; did you mean web"),
         (["ps", "99", "--from", "f.zrec"], 1, "process 99 is not among those"),
         (["ps", "--mapcounts", "--from", "f.zrec"], 2, "how often pages are mapped"),
-        (["share", "--by-image", "--from", "f.zrec"], 2, "of which image a container was"),
         (["explain", "--from", "f.zrec"], 2, "explain --from needs a ZONE"),
         (["explain", "--tmpfs", "--from", "f.zrec"], 2, "explain --from needs a ZONE"),
         (["explain", "web", "--private-shared", "--from", "f.zrec"], 2, "how much address space"),
@@ -208,6 +208,14 @@ def test_what_makes_no_sense(
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert sentence in err
+
+
+def test_images_are_not_known_of_what_an_older_zonerss_recorded(
+    recording: type[FakeRecording], capsys: pytest.CaptureFixture[str]
+) -> None:
+    recording.kept = [replace(moment_at(0, 5), images=None)]
+    assert main(["share", "--by-image", "--from", "f.zrec"]) == 1
+    assert "did not keep of which image a container was" in capsys.readouterr().err
 
 
 def test_what_is_configured_for_now_does_not_matter(

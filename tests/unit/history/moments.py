@@ -20,6 +20,7 @@ from zonerss.plain import dataclass, replace
 from zonerss.records import Cause, Gap, Grouping, ProcessUsage, Task, Zone
 from zonerss.records.bills import Bill, Billed
 from zonerss.records.files import FileKind, Holding, MappedFile, OpenFile, holding_order
+from zonerss.records.images import Image
 from zonerss.units import PAGE_BYTES
 
 SECOND_NS = 1_000_000_000
@@ -182,6 +183,7 @@ _OPEN_FILES = st.builds(
     size_bytes=st.integers(0, 1 << 62),
     cached_bytes=st.integers(0, 1 << 62),
 )
+_IMAGES = st.builds(Image, id=_NAMES, name=st.none() | _NAMES) | st.builds(Image, id=st.none(), name=_NAMES)
 _BILLS = st.builds(
     Bill,
     version=st.sampled_from([1, 2]),
@@ -242,6 +244,7 @@ def moments(draw: st.DrawFn, seconds: float = 0) -> Moment:
         holding_gaps=tuple(draw(st.lists(_GAPS, max_size=2))),
         users=draw(st.dictionaries(st.integers(0, 1 << 32), _NAMES, max_size=2)),
         capper=draw(st.none() | st.text()),
+        images=draw(st.none() | st.dictionaries(_NAMES, _IMAGES, max_size=3)),
         open_files=draw(st.none() | st.lists(_OPEN_FILES, max_size=2).map(tuple)),
     )
 
@@ -259,10 +262,12 @@ class Host:
         name: str = "vm",
         prefix: str = "zone",
         names: Sequence[str] = (),
+        images: Sequence[str] = (),
     ) -> None:
         """
         :param shared: how many parts several zones share
         :param names: of the zones; none: the prefix and a number
+        :param images: names of those that the zones are made of; none: seven, in turn
         """
         self._random = random.Random(seed)
         self._name = name
@@ -270,6 +275,12 @@ class Host:
             Zone(names[n] if names else f"{prefix}-{n:04}", f"/docker/{n:064x}", f"{n:064x}", "docker")
             for n in range(zones)
         ]
+        of = images or [f"registry.example/app-{n % 7}:1" for n in range(zones)]
+        self._images = {
+            zone.id: Image(f"{of.index(name):064x}", name)
+            for zone, name in zip(self.zones, of, strict=True)
+            if zone.id
+        }
         owners = [zone for zone in self.zones for _ in range(processes)]
         self._processes = list(enumerate(owners, start=100))
         sets = {tuple(range(zones))} if zones > 1 else set()
@@ -359,6 +370,7 @@ class Host:
             bills=bills,
             extra=extra,
             host_name=self._name,
+            images=self._images,
         )
 
 

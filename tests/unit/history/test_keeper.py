@@ -482,10 +482,10 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.zrec"
     Keeper(path).close()
     with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 3")
+        connection.execute("PRAGMA user_version = 4")
     connection.close()
     for opener in (Keeper, Recording):
-        with pytest.raises(CannotServe, match="newer zonerss: its schema version is 3"):
+        with pytest.raises(CannotServe, match="newer zonerss: its schema version is 4"):
             opener(path)
 
 
@@ -512,5 +512,5 @@ def test_the_host_is_told(tmp_path: Path) -> None:
         keeper.add(Host(2, 1, name="host-7").moment())
     with Recording(path) as recording:
         assert recording.host_name == "host-7"
-        assert recording.schema_version == 2
+        assert recording.schema_version == 3
         assert recording.span() == (builders.BEGAN, builders.BEGAN)

@@ -17,6 +17,7 @@ from zonerss.plain import replace
 from zonerss.records import Grouping, Task, Zone
 from zonerss.records.bills import Billed
 from zonerss.records.files import FileKind, MappedFile, OpenFile, OpenFiles
+from zonerss.records.images import Image
 from zonerss.snapshot import Snapshot
 
 LIBC = MappedFile("/lib/libc.so.6", FileKind.FILE, True, 2 * MIB, (8, 1), 77)
@@ -34,6 +35,7 @@ NOTHING: dict[str, Any] = {
     "bill": lambda cgroup: None,
     "charged": lambda cgroup: None,
     "ipc_namespace": lambda pid: None,
+    "images": lambda: lambda id, uid: Image(None, "web:1"),
 }
 """Answers of a host without a memory controller."""
 
@@ -108,6 +110,7 @@ def test_one_walk_whose_owners_become_those_of_the_zones() -> None:
     assert moment.snapshot.parts.owners_of(both) == (0, 1)
     assert dict(rows) == {LIBC: (0, 11, 0, 0, 0), None: (0, 1, 11, 0, 0)}
     assert moment.containers == {"1f" * 32: "db"}
+    assert moment.images == {"1f" * 32: Image(None, "web:1")}
     for position in (0, 1):
         usages, _ = zones_usage(moment.snapshot.parts, moment.snapshot.members, position, lambda zone: None)
         assert usages == looks.snapshot.groupings[position].zones

@@ -33,7 +33,7 @@ from zonerss.history.keeper import (
 from zonerss.history.moment import Moment
 from zonerss.history.recording import Recording
 from zonerss.history.replay import PastSession
-from zonerss.history.schema import BESIDE, SECTIONS
+from zonerss.history.schema import BESIDE, SCHEMA_VERSION, SECTIONS
 from zonerss.kernel.boot import Uptime
 from zonerss.plain import replace
 from zonerss.records.kills import Kill, ToldBy
@@ -608,7 +608,7 @@ def as_version_1(path: Path) -> None:
     connection.close()
 
 
-def test_version_1_is_read_and_becomes_2_when_it_is_continued(copied: Path) -> None:
+def test_version_1_is_read_and_becomes_todays_when_it_is_continued(copied: Path) -> None:
     as_version_1(copied)
     with Recording(copied) as recording:
         times = recording.times()
@@ -616,8 +616,33 @@ def test_version_1_is_read_and_becomes_2_when_it_is_continued(copied: Path) -> N
     with Keeper(copied) as keeper:
         keeper.add_kill(kill(55))
     with Recording(copied) as recording:
-        assert (recording.schema_version, recording.times()) == (2, times)
+        assert (recording.schema_version, recording.times()) == (SCHEMA_VERSION, times)
         assert [one.pid for one in recording.kills()] == [7]
+
+
+def test_of_version_2_nothing_is_known_of_images_and_what_is_added_later_has_them(tmp_path: Path) -> None:
+    path, host = tmp_path / "a.zrec", Host(3, 3)
+    with Keeper(path) as keeper:
+        keeper.add(replace(host.moment(), images=None))
+        keeper.add(replace(host.moment(10), images=None))
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    with Recording(path) as recording:
+        assert recording.schema_version == 2
+        assert [moment.images for moment in recording.moments()] == [None, None]
+    with Keeper(path) as keeper:
+        keeper.add(host.moment(20))
+        keeper.add(replace(host.moment(30), images={}))
+        keeper.add(replace(host.moment(40), images=None))
+        keeper.add(host.moment(50))
+    with Recording(path) as recording:
+        assert recording.schema_version == 3
+        expected = host.moment().images
+        found = [moment.images for moment in recording.moments()]
+    assert found == [None, None, expected, {}, None, expected]
+    assert expected
+    assert {image.name for image in expected.values()} == {f"registry.example/app-{n}:1" for n in range(3)}
 
 
 def test_a_version_1_with_tables_of_version_2_is_refused(copied: Path) -> None:

@@ -38,6 +38,7 @@ CGROUPS = (
     "/user.slice/user-7.slice/session-3.scope",
     "/",
     "/lone",
+    f"/system.slice/docker-{ID[::-1]}.scope",
     "/lone/inner",
 )
 FILES = (
@@ -237,12 +238,18 @@ def test_what_a_lean_recording_lacks(machine: Machine) -> None:
         asked.holdings()
 
 
-@pytest.mark.parametrize("what", ["ram", "counters", "shmem", "images"])
+@pytest.mark.parametrize("what", ["ram", "counters", "shmem"])
 def test_what_no_recording_keeps(machine: Machine, what: str) -> None:
     asked = past_of(machine).take().ask()
     with pytest.raises(NotKept, match="a recording does not keep"):
         getattr(asked, what)()
     assert asked.mapcounts() is None
+
+
+def test_an_older_recording_does_not_know_images(machine: Machine) -> None:
+    old = replace(take_moment(machine), images=None)
+    with pytest.raises(NotKept, match="did not keep of which image"):
+        PastSession(OneMoment(old)).take().ask().images()  # type: ignore[arg-type]
 
 
 def test_a_snapshot_of_the_past_says_so(machine: Machine) -> None:
