@@ -14,6 +14,7 @@ _TITLES = {
     "pagetable": "Frames from page tables, by BPF",
     "tracing": "Following changes",
     "cgroups": "Zones",
+    "serve": "Metrics and a page (zonerss serve)",
     "configuration": "Configuration",
 }
 _VERDICTS = {"configuration": ("in force", "not used")}
