@@ -14,8 +14,11 @@ from packaging.requirements import Requirement
 
 PROJECT = Path(__file__).resolve().parents[3]
 PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))
-LISTS = ("packaging/lib/tools.txt", "packaging/image/pins.txt", "packaging/kubernetes/pins.txt")
-PIN = re.compile(r"([a-z0-9-]+)==([\w.]+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)\n")
+LISTS = (
+    *("packaging/lib/tools.txt", "packaging/image/pins.txt", "packaging/kubernetes/pins.txt"),
+    *("packaging/grafana/pins-10.1.txt", "packaging/grafana/pins-11.6.txt"),
+)
+PIN = re.compile(r"([a-z0-9-]+)==([\w.!]+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)\n")
 
 
 @pytest.fixture(scope="module")
