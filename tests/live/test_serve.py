@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from tests.unit.serve.test_auth import hashed, header
 from zonerss.kernel.privileges import parse_status
 from zonerss.serve.limits import MOST_OF_ONE
 from zonerss.serve.needs import KEPT
+from zonerss.serve.probe import LIBRARIES
 
 pytestmark = pytest.mark.same_in_container
 
@@ -117,6 +118,7 @@ import json, os, sys
 from zonerss.kernel.patience import retire_threads
 from zonerss.kernel.privileges import drop_privileges
 from zonerss.serve.needs import KEPT
+from zonerss.serve.probe import LIBRARIES
 from zonerss.snapshot import Session
 pid, without = int(sys.argv[1]), sys.argv[2]
 with Session("pagemap") as session:
@@ -353,19 +355,55 @@ def test_what_is_wrong_is_one_sentence(tmp_path):
     assert "cannot read the web configuration" in done.stderr
 
 
-@pytest.mark.parametrize("library", ["aiohttp", "yaml"])
+def without(libraries: Iterable[str], directory: Path) -> dict[str, str]:
+    """An environment in which these cannot be imported."""
+    for library in libraries:
+        (directory / f"{library}.py").write_text(f"raise ModuleNotFoundError('gone', name={library!r})\n")
+    return {**os.environ, "PYTHONPATH": str(directory)}
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
 def test_without_a_library_the_extra_is_named(library, tmp_path):
-    (tmp_path / f"{library}.py").write_text(f"raise ModuleNotFoundError('gone', name={library!r})\n")
-    without = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    done = run(env=without)
+    done = run(env=without([library], tmp_path))
     assert done.returncode == 1
     assert (
         f"zonerss: {library} is missing: install what serve needs, `pip install 'zonerss[serve]'`"
         in done.stderr
     )
-    if library == "aiohttp":
-        shown = subprocess.run([*ZONERSS, "--no-config"], env=without, capture_output=True, check=False)
-        assert shown.returncode == 0
+
+
+def test_without_the_extras_everything_else_works(tmp_path):
+    """Each verb that answers at once, a recording and what is asked of it, and a table as CSV."""
+    environment, file = without([*LIBRARIES, "duckdb"], tmp_path), str(tmp_path / "a.zrec")
+
+    def asked(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [*ZONERSS, *words, "--no-config"]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    document = json.loads(asked("--json").stdout)
+    zone = document["zones"][0]["zone"]
+    verbs = (
+        ["ps"],
+        ["share"],
+        ["files", zone],
+        ["whatif", zone],
+        ["explain", zone],
+        ["frames", str(os.getpid())],
+    )
+    past = (["show", zone], ["whatif", zone], ["explain", zone], ["share"], ["top", "--batch", "-n", "1"])
+    for words in (
+        *verbs,
+        ["record", "-o", file, "--for", "0.2", "--interval", "0.1"],
+        *([*words, "--from", file] for words in past),
+        ["report", file],
+        ["export", file, "--to", str(tmp_path / "a.csv")],
+        ["check"],
+    ):
+        done = asked(*words)
+        assert (done.returncode, done.stderr) == (0, ""), words
+    done = asked("export", file, "--to", str(tmp_path / "a.parquet"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Parquet needs DuckDB: pip install 'zonerss[export]'" in done.stderr
 
 
 def test_check_says_what_is_kept():
