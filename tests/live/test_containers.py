@@ -218,8 +218,8 @@ def test_the_pages_of_one_image_are_shared(engine, start):
     assert libc / 4 < shared <= min(first.shared_bytes, second.shared_bytes)
 
 
-def by_image() -> dict[str, object]:
-    command = [sys.executable, "-m", "zonerss", "share", "--by-image", "--json"]
+def by_image(*words: str) -> dict[str, object]:
+    command = [sys.executable, "-m", "zonerss", "share", "--by-image", "--json", *words]
     return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
 
 
@@ -242,6 +242,20 @@ def test_what_containers_of_one_image_save(engine, start):
     assert any(held["name"].endswith("libc.so.6") for held in image["holds"])
     libc = max(Path(name).stat().st_size for name in libraries(one.pid))
     assert image["saved_bytes"] > libc / 2
+
+
+def test_a_recording_knows_images_of_containers_that_have_ended(engine, start, tmp_path):
+    one, two = start("one"), start("two")
+    file = str(tmp_path / "a.zrec")
+    command = [sys.executable, "-m", "zonerss", "record", "-o", file, "--for", "0.1"]
+    subprocess.run(command, check=True, timeout=60, stdout=subprocess.DEVNULL)
+    now = by_image()
+    engine.remove(two.name)
+    (found,) = (image for image in now["images"] if one.name in image["containers"])
+    (kept,) = (image for image in by_image("--from", file)["images"] if one.name in image["containers"])
+    for name in ("id", "name", "containers", "rss_bytes", "apart_bytes", "saved_bytes"):
+        assert kept[name] == found[name], name
+    assert kept["containers"] == sorted((one.name, two.name))
 
 
 def test_an_image_without_a_name_and_one_that_has_ended(engine, start):
