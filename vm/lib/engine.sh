@@ -9,6 +9,11 @@ find_engine() {
     case ${ZONERSS_ENGINE:-podman} in
         podman)
             "$project/vm/install" container-host || exit
+            local program
+            for program in podman runc; do
+                command -v "$program" >/dev/null ||
+                    die "$program's package is installed, but no directory of PATH has $program: add Debian's, /usr/bin and /usr/sbin."
+            done
             # Debian's crun refuses hybrid cgroup trees; runc does not.
             engine=(podman --runtime runc)
             # Without systemd there is no cgroup manager and no journal.
