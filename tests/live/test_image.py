@@ -66,8 +66,8 @@ class Image:
         return self.engine.run("run", "--rm", *ULIMITS, *options, self.name, *words)
 
     @contextmanager
-    def running(self, options: tuple[str, ...], *words: str) -> Iterator[str]:
-        name = f"{NAME}-image"
+    def running(self, options: tuple[str, ...], *words: str, called: str = "image") -> Iterator[str]:
+        name = f"{NAME}-{called}"
         self.engine.run("run", "--detach", "--name", name, *ULIMITS, *options, self.name, *words)
         try:
             self.pid = int(self.engine.run("inspect", "--format", "{{.State.Pid}}", name))
@@ -273,13 +273,43 @@ def tell_memory(image: Image, container: str, pod: Derived) -> None:
 
 def test_a_pod_that_caps(image, manifests, tmp_path):
     """As it is applied it caps nothing, and says that it is there."""
-    pod = derive(documents(manifests / "cap.yaml"), tmp_path)
-    status = tmp_path / "run/zonerss-cap/status.json"
-    with image.running(("--network=none", *pod.options), *pod.arguments) as container:
-        for _ in range(300):
-            if status.exists():
-                break
-            time.sleep(0.2)
-        assert status.exists(), image.engine.run("logs", container)
+    with image.running(*capper(manifests, tmp_path)) as container:
+        wait_for_status(image, container, tmp_path)
         said = json.loads(image.within(container, "zonerss", "cap", "--status", "--json"))
         assert said["zones"] == []
+
+
+def test_the_exporter_of_a_node_tells_of_the_capper_beside_it(image, manifests, pod_of_kubernetes, tmp_path):
+    """Both as their DaemonSets have them; both find names and /run/zonerss-cap of the node in `tmp_path`."""
+    _, name = pod_of_kubernetes(tmp_path)
+    how = capper(manifests, tmp_path)
+    (tmp_path / "etc/zonerss/caps.toml").write_text(f'[[cap]]\nzone = "{name}"\ncap = "1G"\n')
+    pod = derive(documents(manifests / "containerd.yaml"), tmp_path)
+    assert pod.readiness is not None
+    with image.running(*how, called="capper") as acting:
+        wait_for_status(image, acting, tmp_path)
+        said = json.loads(image.within(acting, "zonerss", "cap", "--status", "--json"))
+        assert [(zone["zone"], zone["cap_bytes"]) for zone in said["zones"]] == [(name, 1 << 30)]
+        with image.running(("--network=none", *pod.options), *pod.arguments) as telling:
+            image.wait_for(telling, pod.readiness)
+            metrics = image.get(telling, "/metrics")
+            (cap,) = re.findall(r'^zonerss_zone_cap_bytes{zone="(.+)"} (\S+)$', metrics, re.MULTILINE)
+            assert (cap[0], float(cap[1])) == (name, 1 << 30)
+            # It may read what the other says, and no more.
+            with pytest.raises(subprocess.CalledProcessError):
+                image.within(telling, "python3", "-c", "open('/run/zonerss-cap/status.json', 'a')")
+
+
+def capper(manifests: Path, node: Path) -> tuple[tuple[str, ...], *tuple[str, ...]]:
+    """What podman is told, and what zonerss is told there."""
+    pod = derive(documents(manifests / "cap.yaml"), node)
+    return ("--network=none", *pod.options), *pod.arguments
+
+
+def wait_for_status(image: Image, container: str, node: Path) -> None:
+    status = node / "run/zonerss-cap/status.json"
+    for _ in range(300):
+        if status.exists():
+            return
+        time.sleep(0.2)
+    raise AssertionError(image.engine.run("logs", container))
