@@ -1,35 +1,18 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 // Copies the page tables of a process, raw, into memory that user space maps.
 //
-// Driven by collector/zonerss/_core/pagetable.c: an iterator over the VMAs of a process (SEC("iter/task_vma"), Linux 5.12; of one
-// process only, 6.1), read by a worker thread. The kernel holds the mmap lock for reading while the program runs. Where the buffer is full or
-// enough has been copied in one go, the program returns 1: read() says EAGAIN, the lock is dropped, user space drains
-// the buffer and reads on, and the program is offered the same VMA again and resumes at the worker's cursor. So
-// nothing overflows and nothing is lost. Needs bpf_loop (5.17).
+// Driven by collector/zonerss/_core/pagetable.c: an iterator over the VMAs of a process (SEC("iter/task_vma"), Linux 5.12;
+// of one process only, 6.1), read by a worker thread. The kernel holds the mmap lock for reading while the program runs.
+// Where the buffer is full or enough has been copied in one go, the program returns 1: read() says EAGAIN, the lock is
+// dropped, user space drains the buffer and reads on, and the program is offered the same VMA again and resumes at the
+// worker's cursor. So nothing overflows and nothing is lost. Needs bpf_loop (5.17).
 //
 // Page tables are read by bpf_probe_read_kernel through the kernel's map of all memory, whose base user space
 // finds with `find_base`. The tables may be freed meanwhile (MADV_DONTNEED, khugepaged): so an entry that led to a
 // table is read again after the table was copied, and if it is not the same the copy is thrown away. That is
 // how the kernel's own lockless walker (mm/gup.c, gup_fast_pte_range) knows that what it read was a page table.
-//
-// Structs below name only what is read; their offsets are the running kernel's (CO-RE). No kernel headers.
 
-#include <stdbool.h>
-#include <stdint.h>
-
-typedef uint8_t __u8;
-typedef uint16_t __u16;
-typedef uint32_t __u32;
-typedef unsigned long long __u64;
-typedef int32_t __s32;
-typedef long long __s64;
-typedef uint16_t __be16;
-typedef uint32_t __be32;
-typedef uint32_t __wsum;
-
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_core_read.h>
-
+#include "kernel.h"
 #include "pagetable.h"
 
 _Static_assert(sizeof(struct pagetable_copy) == 16, "user space counts on it");
@@ -37,15 +20,6 @@ _Static_assert(sizeof(struct pagetable_copy) == 16, "user space counts on it");
 enum { BPF_MAP_TYPE_ARRAY = 2, BPF_F_MMAPABLE = 1 << 10 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-struct upid {
-	int nr;
-};
-
-struct pid {
-	unsigned int level;
-	struct upid numbers[1];
-};
-
 struct super_block {
 	unsigned long s_magic;
 };
@@ -127,14 +101,8 @@ struct pagetable_state state;
 static uint32_t tid_in_namespace(struct task_struct *task)
 {
 	struct pid *pid = BPF_CORE_READ(task, thread_pid);
-	uint32_t level = BPF_CORE_READ(pid, level);
-	struct upid number;
 
-	if (bpf_probe_read_kernel(&number, sizeof(number),
-				  (void *)__builtin_preserve_access_index(&pid->numbers) +
-					  level * bpf_core_type_size(struct upid)))
-		return 0;
-	return number.nr;
+	return number_at(pid, BPF_CORE_READ(pid, level));
 }
 
 struct reader_search {

@@ -9,7 +9,7 @@ from cffi import FFI
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[2]
-SKELETONS = tuple(PROJECT / "bpf" / ".output" / f"{name}.lskel.h" for name in ("pagetable", "tasks"))
+SKELETONS = tuple(PROJECT / "bpf" / ".output" / f"{name}.lskel.h" for name in ("pagetable", "processes"))
 HEADERS = (
     *(
         "kinds.h",

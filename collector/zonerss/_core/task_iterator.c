@@ -1,4 +1,4 @@
-// Lists the processes by bpf/tasks.bpf.c. It is loaded as pagetable_load.c loads its program: by what
+// Lists the processes by bpf/processes.bpf.c. It is loaded as pagetable_load.c loads its program: by what
 // `bpftool gen skeleton -L` makes of it.
 
 #include <errno.h>
@@ -9,28 +9,28 @@
 
 #include "array.h"
 #include "task_iterator.h"
-#include "../../../bpf/tasks.h"
-#include "../../../bpf/.output/tasks.lskel.h"
+#include "../../../bpf/processes.h"
+#include "../../../bpf/.output/processes.lskel.h"
 
 #define PF_KTHREAD 0x00200000	   // include/linux/sched.h
 #define TICK_NS (1000000000 / 100) // USER_HZ is 100
 #define READ_BYTES 32768	   // what the kernel gathers before it hands out (kernel/bpf/bpf_iter.c)
 
 struct task_iterator {
-	struct tasks_bpf *bpf;
+	struct processes_bpf *bpf;
 	int link_fd;
 	int64_t boot_offset_ns;
 	struct iterated_task *rows;
 	size_t count, room;
-	struct tasks_row raw[READ_BYTES / sizeof(struct tasks_row)];
+	struct processes_row raw[READ_BYTES / sizeof(struct processes_row)];
 };
 
 static int load(struct task_iterator *iterator)
 {
-	struct tasks_bpf *bpf = iterator->bpf = tasks_bpf__open();
+	struct processes_bpf *bpf = iterator->bpf = processes_bpf__open();
 	if (!bpf)
 		return -ENOMEM;
-	int error = tasks_bpf__load(bpf);
+	int error = processes_bpf__load(bpf);
 	if (error)
 		return error;
 	union bpf_attr link = {};
@@ -60,12 +60,12 @@ void task_iterator_close(struct task_iterator *iterator)
 {
 	if (iterator->link_fd >= 0)
 		close(iterator->link_fd);
-	tasks_bpf__destroy(iterator->bpf);
+	processes_bpf__destroy(iterator->bpf);
 	free(iterator->rows);
 	free(iterator);
 }
 
-static void add(struct task_iterator *iterator, const struct tasks_row *raw, int memory, uint64_t page_bytes)
+static void add(struct task_iterator *iterator, const struct processes_row *raw, int memory, uint64_t page_bytes)
 {
 	struct iterated_task *row = &iterator->rows[iterator->count++];
 	// Nobody who has unmapped everything is walked, as nobody is who has no address space.

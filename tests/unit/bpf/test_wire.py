@@ -1,4 +1,4 @@
-"""The two sides of bpf/pagetable.h and bpf/tasks.h: what C makes of them here, and what clang made for the kernel."""
+"""The two sides of bpf/pagetable.h and bpf/processes.h: what C makes of them here, and clang for the kernel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from zonerss.walk.host import MOST_THREADS
 
 PROJECT = Path(__file__).resolve().parents[3]
-PROGRAMS = ("pagetable", "tasks")
+PROGRAMS = ("pagetable", "processes")
 STRUCTS = (
     "pagetable_copy",
     "pagetable_worker",
@@ -24,9 +24,9 @@ STRUCTS = (
     "pagetable_settings",
     "pagetable_reader",
     "pagetable_state",
-    "tasks_row",
+    "processes_row",
 )
-NOT_IN_BTF = ("pagetable_copy", "tasks_row")
+NOT_IN_BTF = ("pagetable_copy", "processes_row")
 """Of these the programs only know pointers, or only the stack has them; their sizes are asserted there."""
 BPFTOOL = shutil.which("bpftool") or shutil.which("bpftool", path="/usr/sbin:/sbin")
 
@@ -106,12 +106,25 @@ def test_what_is_held_in_one_go_is_bounded(wire: cffi.FFI) -> None:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_the_program_names_no_kernel_version_and_no_header_of_the_kernel(program: str) -> None:
-    source = (PROJECT / "bpf" / f"{program}.bpf.c").read_text()
-    assert "LINUX_VERSION_CODE" not in source
-    included = set(re.findall(r"^#include [<\"](.*?)[>\"]", source, re.MULTILINE))
-    assert included == {"stdbool.h", "stdint.h", "bpf/bpf_helpers.h", "bpf/bpf_core_read.h", f"{program}.h"}
+    source, common = ((PROJECT / "bpf" / name).read_text() for name in (f"{program}.bpf.c", "kernel.h"))
+    assert "LINUX_VERSION_CODE" not in source + common
+    assert included(source) == {"kernel.h", f"{program}.h"}
+    assert included(common) == {"stdbool.h", "stdint.h", "bpf/bpf_helpers.h", "bpf/bpf_core_read.h"}
+
+
+def included(source: str) -> set[str]:
+    return set(re.findall(r"^#include [<\"](.*?)[>\"]", source, re.MULTILINE))
+
+
+def test_no_two_files_of_the_core_and_of_its_programs_have_one_name() -> None:
+    found = [
+        path for place in ("bpf", "collector/zonerss/_core") for path in (PROJECT / place).glob("*.[ch]")
+    ]
+    names = [path.name for path in found]
+    assert len(names) > 50
+    assert {name for name in names if names.count(name) > 1} == set()
 
 
 def test_a_row_has_the_size_that_the_program_asserts(wire: cffi.FFI) -> None:
-    source = (PROJECT / "bpf" / "tasks.bpf.c").read_text()
-    assert f"sizeof(struct tasks_row) == {wire.sizeof('struct tasks_row')}" in source
+    source = (PROJECT / "bpf" / "processes.bpf.c").read_text()
+    assert f"sizeof(struct processes_row) == {wire.sizeof('struct processes_row')}" in source

@@ -1,8 +1,8 @@
-// What bpf/tasks.bpf.c and collector/zonerss/_core/task_iterator.c tell each other: plain structs, no guards and no
+// What bpf/processes.bpf.c and collector/zonerss/_core/task_iterator.c tell each other: plain structs, no guards and no
 // includes.
 
 // One process, kernel threads and zombies included.
-struct tasks_row {
+struct processes_row {
 	uint64_t start_boottime_ns;
 	uint64_t mm;	    // address space of its first thread: a number to compare; 0: that thread has none
 	uint64_t total_vm;  // in pages

@@ -1,46 +1,20 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
-// Lists the processes: one struct tasks_row for each, in order of pid.
+// Lists the processes: one struct processes_row for each, in order of pid.
 //
 // Driven by collector/zonerss/_core/task_iterator.c: an iterator over all tasks (SEC("iter/task"), Linux 5.8), whose read()
 // returns the rows back to back. The kernel offers every thread of the reader's pid namespace and holds a reference to
 // it while the program runs.
-//
-// Structs below name only what is read; their offsets are the running kernel's (CO-RE). No kernel headers.
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "kernel.h"
+#include "processes.h"
 
-typedef uint8_t __u8;
-typedef uint16_t __u16;
-typedef uint32_t __u32;
-typedef unsigned long long __u64;
-typedef int32_t __s32;
-typedef long long __s64;
-typedef uint16_t __be16;
-typedef uint32_t __be32;
-typedef uint32_t __wsum;
-
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_core_read.h>
-
-#include "tasks.h"
-
-_Static_assert(sizeof(struct tasks_row) == 96, "user space counts on it");
+_Static_assert(sizeof(struct processes_row) == 96, "user space counts on it");
 
 enum { PF_KTHREAD = 0x00200000 }; // include/linux/sched.h
 
 enum { FILE_PAGES, ANON_PAGES, SWAP_ENTRIES, SHMEM_PAGES, COUNTERS }; // include/linux/mm_types_task.h
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-struct upid {
-	int nr;
-};
-
-struct pid {
-	unsigned int level;
-	struct upid numbers[1];
-};
-
 struct percpu_counter {
 	int64_t count;
 };
@@ -123,16 +97,8 @@ struct bpf_iter__task {
 static int32_t pid_in_our_namespace(struct task_struct *task)
 {
 	struct task_struct *us = (struct task_struct *)bpf_get_current_task();
-	uint32_t level = BPF_CORE_READ(us, thread_pid, level);
-	// A number for the verifier, which in Linux 6.1 lets no unknown offset be added to a pointer that it knows.
-	struct pid *pid = BPF_CORE_READ(task, thread_pid);
-	struct upid number;
 
-	if (!pid || bpf_probe_read_kernel(&number, sizeof(number),
-					  (void *)__builtin_preserve_access_index(&pid->numbers) +
-						  level * bpf_core_type_size(struct upid)))
-		return 0;
-	return number.nr;
+	return number_at(BPF_CORE_READ(task, thread_pid), BPF_CORE_READ(us, thread_pid, level));
 }
 
 static uint64_t positive(int64_t count)
@@ -140,7 +106,7 @@ static uint64_t positive(int64_t count)
 	return count > 0 ? count : 0;
 }
 
-static void read_mm(struct tasks_row *row, struct mm_struct *mm)
+static void read_mm(struct processes_row *row, struct mm_struct *mm)
 {
 	row->mm = (uint64_t)mm;
 	row->total_vm = mm->total_vm;
@@ -159,7 +125,7 @@ static void read_mm(struct tasks_row *row, struct mm_struct *mm)
 
 // The kernel looks up types when it loads this, and remembers one for each of 31 hashes of a name. mm_struct, css_set and
 // cgroup_subsys_id have the same hash: whoever alternates between them makes it search its BTF each time, some milliseconds.
-static void read_cgroups(struct tasks_row *row, struct css_set *cgroups)
+static void read_cgroups(struct processes_row *row, struct css_set *cgroups)
 {
 	void *subsys = __builtin_preserve_access_index(&cgroups->subsys);
 	struct cgroup_subsys_state *memory = 0;
@@ -178,7 +144,7 @@ SEC("iter/task")
 int list_task(struct bpf_iter__task *context)
 {
 	struct task_struct *task = context->task;
-	struct tasks_row row = {};
+	struct processes_row row = {};
 	struct mm_struct *mm;
 
 	if (!task || task->group_leader != task)
