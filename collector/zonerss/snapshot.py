@@ -25,6 +25,7 @@ from zonerss.census.census import Census, CensusPool
 from zonerss.census.parts import Parts
 from zonerss.census.touched import Apart, Touches
 from zonerss.census.usage import Member, processes_usage, without_others, zones_usage
+from zonerss.closing import Closing
 from zonerss.errors import CannotServe, UsageError
 from zonerss.evidence import Evidence, Live
 from zonerss.kernel.cgroupfs import MemoryHierarchy, cgroup_caveats, charged_bytes, find_memory_hierarchy
@@ -216,7 +217,7 @@ class _Walk:
     apart: Apart | None
 
 
-class Session(Observer):
+class Session(Observer, Closing):
     """Takes snapshots, and keeps between them what makes the next one cheaper; use it as a context manager.
 
     It holds the source of frames and the memory of its snapshots' frames, which is used again once a snapshot is
@@ -281,12 +282,6 @@ class Session(Observer):
     def use_rules(self, rules: Sequence[Rule]) -> None:
         """From the next walk on, these are the names for cgroups of the user's own."""
         self._rules = rules
-
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def look(self, asked: Asked) -> Snapshot:
         """Look at the machine now."""

@@ -23,7 +23,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "collector" / "zonerss"
 
 # From the lowest floor up. What is on one floor may be imported by what is above it; see SIDE_BY_SIDE.
 FLOORS = (
-    ("plain", "errors", "units", "records", "flight", "_core"),
+    ("plain", "closing", "errors", "units", "records", "flight", "_core"),
     ("kernel", "zones"),
     ("census",),
     ("walk",),
@@ -42,7 +42,7 @@ FLOORS = (
 SIDE_BY_SIDE = ("kernel", "zones")
 """Rooms of one floor that do not import each other."""
 MAY_READ_THE_KERNEL = ("kernel", "walk", "_core")
-PURE = ("plain", "errors", "units", "records", "zones", "census", "flight", "answers", "schemas")
+PURE = ("plain", "closing", "errors", "units", "records", "zones", "census", "flight", "answers", "schemas")
 PURE_MODULES = (
     *("serve.look", "serve.moving", "serve.metrics", "serve.page"),
     *("cap.records", "cap.policy", "cap.words", "cap.forecast", "cap.simulate", "cap.model"),

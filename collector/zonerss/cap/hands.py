@@ -18,6 +18,7 @@ from zonerss.cap.look import Arming, look, machine_of, scanned_in
 from zonerss.cap.records import KINDS, Armed, Back, Bound, ByKind, Look, Machine, Step
 from zonerss.census.census import Census
 from zonerss.census.kinds import Kind
+from zonerss.closing import Closing
 from zonerss.errors import CannotServe, UnknownZone
 from zonerss.evidence import Live
 from zonerss.kernel import pageout
@@ -67,7 +68,7 @@ class _Held:
     """What the cgroup had faulted back in when that began."""
 
 
-class Hands:
+class Hands(Closing):
     """One for each capper. Not for several threads at once."""
 
     def __init__(
@@ -105,12 +106,6 @@ class Hands:
         self._triggers.close()
         self._held.clear()
         self._session.close()
-
-    def __enter__(self) -> Hands:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     # ---- looking -----------------------------------------------------------------------------------------
 

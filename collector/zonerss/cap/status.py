@@ -16,6 +16,7 @@ from contextlib import suppress
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
+from zonerss.closing import Closing
 from zonerss.errors import CannotServe
 from zonerss.kernel.capper import DIRECTORY, LOCK, STATUS, read_said
 from zonerss.kernel.keeping import Taken, hold_file, make_own_directory, write_whole
@@ -198,7 +199,7 @@ class Status:
 # ---- writing ---------------------------------------------------------------------------------------------------
 
 
-class StatusFile:
+class StatusFile(Closing):
     """Holds the lock, and keeps the file; use it as a context manager."""
 
     def __init__(self, directory: str = DIRECTORY) -> None:
@@ -228,12 +229,6 @@ class StatusFile:
     def _remove(self) -> None:
         with suppress(FileNotFoundError):
             os.unlink(self._path)
-
-    def __enter__(self) -> StatusFile:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def _held(path: str) -> int:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from zonerss.closing import Closing
 from zonerss.errors import CannotServe, StoreFull, StoreTooLarge, TooManyKills, UsageError
 from zonerss.history.content import Sections, other_of, sections_of
 from zonerss.history.figures import Budget, Malformed, Table, pack, uncollected
@@ -75,7 +76,7 @@ class _Now(NamedTuple):
     """The time of day since 1970; None: it may be set yet."""
 
 
-class Keeper:
+class Keeper(Closing):
     """Writes moments into a recording; use it as a context manager. One at a time for each file."""
 
     def __init__(
@@ -193,12 +194,6 @@ class Keeper:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
-
-    def __enter__(self) -> Keeper:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     # ---- opening -----------------------------------------------------------------------------------------
 

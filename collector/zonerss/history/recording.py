@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from zonerss.closing import Closing
 from zonerss.errors import CannotServe, Damaged
 from zonerss.history.content import LEAST_TABLES, SHAPES, Frame, moment_of
 from zonerss.history.figures import Budget, Malformed, Table, uncollected, unpack
@@ -47,7 +48,7 @@ _Tables = Mapping[str, Sequence[Table] | None]
 _T = TypeVar("_T")
 
 
-class Recording:
+class Recording(Closing):
     """Reads a recording, also while it is written; use it as a context manager. Never blocks the writer."""
 
     def __init__(self, path: str | Path) -> None:
@@ -209,12 +210,6 @@ class Recording:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-    def __enter__(self) -> Recording:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     # ---- one moment --------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from zonerss.census.parts import Parts
+from zonerss.closing import Closing
 from zonerss.errors import CannotServe
 from zonerss.history.moment import Moment
 from zonerss.kernel.locked import LockedMemory
@@ -37,7 +38,7 @@ class _Entry:
     """It is in the recording, too."""
 
 
-class Ring:
+class Ring(Closing):
     """The looks of the last minutes; use it as a context manager."""
 
     def __init__(self, span_seconds: float, size_bytes: int = RING_BYTES) -> None:
@@ -71,12 +72,6 @@ class Ring:
         """Give the memory back."""
         self._entries.clear()
         self._held.close()
-
-    def __enter__(self) -> Ring:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def add(self, moment: Moment) -> None:
         """

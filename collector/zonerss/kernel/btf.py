@@ -13,6 +13,7 @@ from typing import Any
 
 from cffi import FFI
 
+from zonerss.closing import Closing
 from zonerss.errors import CannotServe
 
 _DECLARATIONS = """
@@ -103,7 +104,7 @@ class Btf:
         return bytes(self._ffi.string(self._lib.btf__name_by_offset(self._handle, offset))).decode()
 
 
-class Libbpf:
+class Libbpf(Closing):
     """libbpf, loaded; use it as a context manager."""
 
     def __init__(self) -> None:
@@ -120,12 +121,6 @@ class Libbpf:
     def close(self) -> None:
         """Unload it."""
         self._ffi.dlclose(self._lib)
-
-    def __enter__(self) -> Libbpf:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     @contextmanager
     def kernel_types(self) -> Iterator[Btf]:

@@ -17,6 +17,7 @@ import struct
 import sys
 from typing import Any
 
+from zonerss.closing import Closing
 from zonerss.errors import CannotServe
 from zonerss.plain import dataclass
 
@@ -107,7 +108,7 @@ def _socket_class() -> type[Any]:
     return ProcEventSocket  # type: ignore[no-any-return]
 
 
-class ProcEvents:
+class ProcEvents(Closing):
     """A socket of the process connector; use it as a context manager."""
 
     def __init__(self, buffer_bytes: int = BUFFER_BYTES) -> None:
@@ -135,12 +136,6 @@ class ProcEvents:
         with contextlib.suppress(OSError):  # not by pyroute2, which waits for an answer that may not come
             self._socket.sendto(_IGNORE, (0, 0))
         self._open.close()
-
-    def __enter__(self) -> ProcEvents:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def drain(self) -> Changes:
         """All that was queued up to now; never waits."""

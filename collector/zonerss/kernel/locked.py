@@ -9,8 +9,10 @@ import ctypes
 import mmap
 import os
 
+from zonerss.closing import Closing
 
-class LockedMemory:
+
+class LockedMemory(Closing):
     """Anonymous memory of a fixed size. Use it as a context manager."""
 
     def __init__(self, size_bytes: int) -> None:
@@ -28,9 +30,3 @@ class LockedMemory:
     def close(self) -> None:
         """Give it back."""
         self.memory.close()
-
-    def __enter__(self) -> LockedMemory:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

@@ -1,4 +1,4 @@
-"""The processes, listed by a BPF iterator over the kernel's tasks (bpf/tasks.bpf.c) rather than by reading /proc/PID.
+"""The processes, listed by a BPF iterator over the kernel's tasks (bpf/processes.bpf.c), not by reading /proc/PID.
 
 It gives the list that :func:`zonerss.kernel.proc.read_tasks` gives, for a tenth of the processor time. What it cannot
 tell is read from /proc, process by process: those whose first thread has ended, those whose cgroup has no directory
@@ -13,10 +13,10 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Collection, Iterable
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from zonerss._core import check, ffi, lib
+from zonerss.closing import Closing
 from zonerss.errors import CannotServe, KernelFormatError
 from zonerss.kernel.boot import boot_offset_ns
 from zonerss.kernel.cgroupfs import MemoryHierarchy, cgroup_path, directory, memory_domain
@@ -46,7 +46,7 @@ class Later:
     """Processes with memory of their own that were not there."""
 
 
-class TaskIterator:
+class TaskIterator(Closing):
     """The BPF program, loaded, for as long as it is open. Use it as a context manager."""
 
     def __init__(self, roots: Roots = HOST) -> None:
@@ -75,14 +75,6 @@ class TaskIterator:
         handle, self._handle = self._handle, None
         if handle is not None:
             lib.task_iterator_close(handle)
-
-    def __enter__(self) -> TaskIterator:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def serves(self, hierarchy: MemoryHierarchy) -> bool:
         """Whether it tells the cgroups of a hierarchy: version 2's, or the one that has the memory controller."""

@@ -15,6 +15,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+from zonerss.closing import Closing
 from zonerss.errors import CannotServe
 from zonerss.kernel.btf import Btf, Libbpf
 from zonerss.kernel.compiler import CannotLoad, load
@@ -122,7 +123,7 @@ def _definitions(roots: Roots, btf: Btf, cpus: int, calibration: int) -> list[st
     return [f"-D{name}={value}" for name, value in values.items()]
 
 
-class ChurnTracer:
+class ChurnTracer(Closing):
     """Counts what changes between :meth:`begin` and :meth:`end`; use it as a context manager."""
 
     name = "traced"
@@ -196,12 +197,6 @@ class ChurnTracer:
             os.close(fd)
         self._files = {}
         self._libbpf.close()
-
-    def __enter__(self) -> ChurnTracer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def begin(self) -> None:
         """Count from now on."""

@@ -13,10 +13,10 @@ import errno
 import os
 import re
 from collections.abc import Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from zonerss._core import check, ffi, lib
+from zonerss.closing import Closing
 from zonerss.errors import CannotServe
 from zonerss.kernel.boot import boot_offset_ns
 from zonerss.kernel.roots import HOST, Roots
@@ -99,7 +99,7 @@ def parse_ram(text: str) -> list[tuple[int, int]]:
     return sorted(ranges)
 
 
-class PageTableSource:
+class PageTableSource(Closing):
     """The BPF program, loaded: a source of frames for as long as it is open. Use it as a context manager.
 
     Holds two programs and two maps (128 KiB for each worker) in the kernel, which go when it is closed or when
@@ -215,14 +215,6 @@ class PageTableSource:
         handle, self._handle = self._handle, None
         if handle is not None:
             lib.pagetable_close(handle)
-
-    def __enter__(self) -> PageTableSource:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _require_here(roots: Roots) -> None:
