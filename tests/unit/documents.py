@@ -20,7 +20,7 @@ from typing import Any
 
 from tests.unit import builders
 from tests.unit.answers import reports as hand_made
-from tests.unit.builders import KIB, MIB, ONE_OF_EACH, mapping, process, usage
+from tests.unit.builders import KIB, MACHINE, MIB, ONE_OF_EACH, mapping, process, usage
 from tests.unit.cap.recorded import growing
 from tests.unit.cap.test_status import FORECAST, STATUS
 from zonerss.answers.autopsy import Autopsy, LastLook, autopsy
@@ -194,7 +194,7 @@ def zone_text(
 
 def process_text(statm_bytes: int, smaps_bytes: int, entries: Mapping[int, int]) -> str:
     return printed(
-        process_view.document(three_ways(42, statm_bytes, smaps_bytes, Counter(entries), 16 * KIB))
+        process_view.document(three_ways(42, statm_bytes, smaps_bytes, Counter(entries), 16 * KIB), MACHINE)
     )
 
 
@@ -211,7 +211,9 @@ def shmem_text(account: ShmemAccount) -> str:
 
 
 def frames_text(mappings: Sequence[VmaPages], with_runs: bool) -> str:
-    return printed(frames.document(42, [count_pages(pages, with_runs) for pages in mappings], with_runs))
+    return printed(
+        frames.document(42, [count_pages(pages, with_runs) for pages in mappings], with_runs, MACHINE)
+    )
 
 
 def check_text(probes: Sequence[Probe], kernel: str) -> str:

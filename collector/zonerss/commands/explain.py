@@ -36,6 +36,7 @@ from zonerss.commands.options import add_output_options, add_past_options, add_w
 from zonerss.commands.quantities import since
 from zonerss.commands.watching import add_watch_options, put, rounds, turns, wait_for
 from zonerss.errors import CannotServe, UnknownZone, UsageError
+from zonerss.kernel.meminfo import read_machine
 from zonerss.kernel.proc import living_thread
 from zonerss.kernel.roots import HOST
 from zonerss.kernel.smaps import read_smaps, read_statm_rss
@@ -269,4 +270,4 @@ def _process(args: argparse.Namespace) -> _Shown:
     smaps = sum(row.sizes.get("Rss", 0) for row in rows)
     pfnmaps = sum(row.end - row.start for row in rows if "pf" in row.flags)
     ways = three_ways(args.pid, read_statm_rss(HOST, tid), smaps, entries, pfnmaps)
-    return partial(process.document, ways), partial(process.render, ways, args.bytes)
+    return partial(process.document, ways, read_machine(HOST)), partial(process.render, ways, args.bytes)

@@ -12,6 +12,8 @@ import argparse
 from zonerss.answers.frames import count_pages
 from zonerss.commands.options import add_output_options, process_id
 from zonerss.commands.watching import put
+from zonerss.kernel.meminfo import read_machine
+from zonerss.kernel.roots import HOST
 from zonerss.views.frames import document, render
 from zonerss.walk.frames import frames
 
@@ -29,5 +31,9 @@ def prepare(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read the pages of the process and print what was counted."""
     rows = [count_pages(pages, args.pfn) for pages in frames(args.pid)]
-    put(args, lambda: document(args.pid, rows, args.pfn), lambda: render(rows, args.pfn, args.bytes))
+    put(
+        args,
+        lambda: document(args.pid, rows, args.pfn, read_machine(HOST)),
+        lambda: render(rows, args.pfn, args.bytes),
+    )
     return 0

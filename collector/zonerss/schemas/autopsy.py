@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zonerss.records.kills import ToldBy
 from zonerss.schemas.words import (
+    MACHINE,
     ZONE,
     count,
     document,
@@ -78,7 +79,12 @@ _KILL = record(
         "before": rows(
             "the looks before it, in the order of time: all with the last five kills, the last one with the others",
             record(
-                "a look", {"began": time("when it began"), "zones": rows("zones, largest rss first", ZONE)}
+                "a look",
+                {
+                    "began": time("when it began"),
+                    "machine": MACHINE,
+                    "zones": rows("zones, largest rss first", ZONE),
+                },
             ),
         ),
         "before_left_out": count("how many more looks there are before it: name it by --at to have them"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zonerss.schemas.words import STEP, count, document, rows, size
+from zonerss.schemas.words import MACHINE, STEP, count, document, rows, size
 
 SCHEMA = document(
     "explain-process",
@@ -10,6 +10,7 @@ SCHEMA = document(
     "explain.md",
     {
         "pid": count("process id"),
+        "machine": MACHINE,
         "statm_bytes": size("its RSS by the kernel's counters, which ps prints"),
         "smaps_bytes": size("its RSS by smaps"),
         "translations_bytes": size("page table entries that map anything, as pagemap shows them"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zonerss.schemas.words import count, document, or_null, pages, record, rows, size, text
+from zonerss.schemas.words import MACHINE, count, document, or_null, pages, record, rows, size, text
 
 SCHEMA = document(
     "frames",
@@ -11,6 +11,7 @@ SCHEMA = document(
     {
         "pid": count("process id"),
         "page_size": size("a base page"),
+        "machine": MACHINE,
         "vmas": rows(
             "its mappings, in the order of their addresses",
             record(

@@ -133,6 +133,28 @@ GAPS = rows(
     ),
 )
 
+MACHINE = or_null(
+    record(
+        "the memory of the whole machine by the kernel's counters, which need not add up",
+        {
+            "memory_bytes": size("all memory that the kernel manages"),
+            "free_bytes": size("MemFree"),
+            "available_bytes": or_null(
+                size("what programs could get without swapping, as the kernel estimates")
+            ),
+            "page_cache_bytes": size("page cache of files and of block devices, mapped or not"),
+            "shmem_bytes": size("tmpfs, memfds, System V and anonymous shared memory, mapped or not"),
+            "kernel_bytes": size("slab, page tables, stacks, per-cpu memory, vmalloc"),
+            "hugetlb_bytes": size("hugetlb pools of all sizes, in use or not"),
+            "swap_bytes": size("all swap"),
+            "swap_free_bytes": size("of it: free"),
+            "pressure_some": or_null(number("of the last ten seconds: some task waited for memory; percent")),
+            "pressure_full": or_null(number("of the last ten seconds: all tasks waited for memory; percent")),
+            "host_name": text("as the kernel has it"),
+        },
+    ),
+    "there is no /proc/meminfo",
+)
 HEADER: Fields = {
     "began": time("when the figures began to be read"),
     "ended": time("when the last figure was read"),
@@ -142,32 +164,7 @@ HEADER: Fields = {
     ),
     "by": text("the first --by"),
     "page_size": size("a base page"),
-    "machine": or_null(
-        record(
-            "the memory of the whole machine by the kernel's counters, which need not add up",
-            {
-                "memory_bytes": size("all memory that the kernel manages"),
-                "free_bytes": size("MemFree"),
-                "available_bytes": or_null(
-                    size("what programs could get without swapping, as the kernel estimates")
-                ),
-                "page_cache_bytes": size("page cache of files and of block devices, mapped or not"),
-                "shmem_bytes": size("tmpfs, memfds, System V and anonymous shared memory, mapped or not"),
-                "kernel_bytes": size("slab, page tables, stacks, per-cpu memory, vmalloc"),
-                "hugetlb_bytes": size("hugetlb pools of all sizes, in use or not"),
-                "swap_bytes": size("all swap"),
-                "swap_free_bytes": size("of it: free"),
-                "pressure_some": or_null(
-                    number("of the last ten seconds: some task waited for memory; percent")
-                ),
-                "pressure_full": or_null(
-                    number("of the last ten seconds: all tasks waited for memory; percent")
-                ),
-                "host_name": text("as the kernel has it"),
-            },
-        ),
-        "there is no /proc/meminfo",
-    ),
+    "machine": MACHINE,
     "uncertainty": or_null(
         one_of("how uncertainty_bytes was found: a bound, or an estimate", "traced", "net"), "not requested"
     ),

@@ -10,7 +10,7 @@ from zonerss.records import ProcessUsage
 from zonerss.records.kills import PROGRAMS, Kill, ToldBy
 from zonerss.units import counted
 from zonerss.views.columns import sizes
-from zonerss.views.document import time_text, usage_fields
+from zonerss.views.document import machine_fields, time_text, usage_fields
 from zonerss.views.past import local_time
 from zonerss.views.table import render_rows
 from zonerss.views.text import encodable, printable
@@ -273,7 +273,11 @@ def _kill_fields(found: Autopsy, whole: bool) -> dict[str, Any]:
         ],
         "bill": None if account is None else _bill_fields(account),
         "before": [
-            {"began": time_text(look.began), "zones": [usage_fields(usage) for usage in look.zones]}
+            {
+                "began": time_text(look.began),
+                "machine": machine_fields(look.machine),
+                "zones": [usage_fields(usage) for usage in look.zones],
+            }
             for look in looks
         ],
         "before_left_out": len(found.looks) - len(looks),

@@ -24,16 +24,16 @@ def header(schema: str, snapshot: Snapshot) -> dict[str, Any]:
         "basis": snapshot.basis,
         "by": snapshot.by,
         "page_size": snapshot.page_size,
-        "machine": None if snapshot.machine is None else machine_fields(snapshot.machine),
+        "machine": machine_fields(snapshot.machine),
         "uncertainty": snapshot.uncertainty,
         **({"unsettled_bytes": snapshot.unsettled_bytes} if snapshot.unsettled_bytes else {}),
         "warnings": [{"name": caveat.name, "text": encodable(caveat.text)} for caveat in snapshot.warnings],
     }
 
 
-def machine_fields(machine: Machine) -> dict[str, Any]:
-    """The memory of the whole machine by the kernel's counters."""
-    return {**asdict(machine), "host_name": encodable(machine.host_name)}
+def machine_fields(machine: Machine | None) -> dict[str, Any] | None:
+    """The memory of the whole machine by the kernel's counters; None: it is not known."""
+    return None if machine is None else {**asdict(machine), "host_name": encodable(machine.host_name)}
 
 
 def time_text(moment: datetime) -> str:

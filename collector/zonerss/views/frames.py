@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from zonerss.answers.frames import COUNTED, MappingPages
+from zonerss.records.machine import Machine
 from zonerss.records.mappings import MAPCOUNT_UNKNOWN, Vma
 from zonerss.units import pages_to_bytes
 from zonerss.views.columns import Column, shown, sizes
+from zonerss.views.document import machine_fields
 from zonerss.views.table import render_table
 from zonerss.views.text import encodable, printable
 
@@ -89,12 +91,15 @@ def _run_lines(rows: Sequence[MappingPages]) -> Iterator[str]:
             yield f"{address:016x}  {pfn:<10}  {pages:<6}  {printable(row.vma.name or '[anon]')}"
 
 
-def document(pid: int, rows: Sequence[MappingPages], with_runs: bool) -> dict[str, Any]:
-    """``zonerss.frames/1``: pages of each mapping, in base pages."""
+def document(
+    pid: int, rows: Sequence[MappingPages], with_runs: bool, machine: Machine | None
+) -> dict[str, Any]:
+    """``zonerss.frames/1``: pages of each mapping, in base pages; machine: where the process is."""
     return {
         "schema": "zonerss.frames/1",
         "pid": pid,
         "page_size": pages_to_bytes(1),
+        "machine": machine_fields(machine),
         "vmas": [_vma_fields(row, with_runs) for row in rows],
     }
 

@@ -77,7 +77,7 @@ def test_what_is_to_be_said_about_it():
     moved = replace(ACCOUNT, drift=Drift((42,), (), -8192), attempts=3)
     assert chain.render(moved)[-2:] == [
         "The kernel does not tell which cgroup a frame is charged to (no /proc/kpagecgroup): steps are missing.",
-        "Changed during the measurement: 1 processes came, 0 left, the charge changed by -8,192 bytes; "
+        "Changed during the measurement: 1 process came, 0 left, the charge changed by -8,192 bytes; "
         "measured 3 times.",
     ]
     no_bill = replace(ACCOUNT, bill=None, drift=None, shares=object())
@@ -199,7 +199,7 @@ def test_one_process():
         "not show it.",
     ]
     assert process.render(replace(ways, pfnmap_bytes=0)) == process.render(ways)[:-2]
-    document = process.document(ways)
+    document = process.document(ways, None)
     assert (
         document["statm_bytes"] + sum(s["bytes"] for s in document["steps"]) == document["translations_bytes"]
     )

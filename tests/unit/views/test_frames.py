@@ -61,7 +61,7 @@ def test_mappings_by_frame_number_are_unknown_and_said() -> None:
         "",
         "Not in it: device or kernel memory of 1 mapping by frame number (VM_PFNMAP, 16K); pagemap does not show it.",
     ]
-    known, unknown = document(42, rows, with_runs=False)["vmas"]
+    known, unknown = document(42, rows, with_runs=False, machine=None)["vmas"]
     assert (known["device_pages"], unknown["device_pages"]) == (1, None)
 
 
@@ -71,13 +71,15 @@ def test_hostile_mapping_names() -> None:
 
 
 def test_frame_numbers_are_told_only_when_asked_for() -> None:
-    quiet = document(42, [count_pages(EVERYTHING, False)], with_runs=False)
+    quiet = document(42, [count_pages(EVERYTHING, False)], with_runs=False, machine=None)
     assert "pfn" not in render_json(quiet)
-    told = json.loads(render_json(document(42, [count_pages(EVERYTHING, True)], with_runs=True)))
+    told = json.loads(
+        render_json(document(42, [count_pages(EVERYTHING, True)], with_runs=True, machine=None))
+    )
     assert told["vmas"][0]["runs"][0] == {"address": START, "pfn": 100, "pages": 3}
 
 
 def test_json() -> None:
-    (vma,) = document(42, [count_pages(EVERYTHING, False)], with_runs=False)["vmas"]
+    (vma,) = document(42, [count_pages(EVERYTHING, False)], with_runs=False, machine=None)["vmas"]
     assert (vma["anon_pages"], vma["zero_pages"], vma["swap_pages"], vma["huge_pages"]) == (2, 1, 1, 1)
     assert {"mapcount": None, "pages": 1} in vma["mapcounts"]

@@ -215,6 +215,14 @@ def test_a_batch_is_a_table_and_a_last_line() -> None:
     assert all(cells(line) <= 60 for line in batch_lines(of_two(), Growth(), RSS, width=60))
 
 
+def test_a_batch_in_bytes() -> None:
+    for width in (None, 120):
+        _, row, *_, total, _ = batch_lines(of_two(), Growth(), RSS, width=width, in_bytes=True)
+        assert str(138 * KIB) in row.split()
+        assert total.startswith(f"Total: {headline(of_two(), in_bytes=True)[:30]}")
+    assert str(of_two().total.rss_bytes) in total
+
+
 @pytest.mark.parametrize("width", [None, 58, 78])
 def test_processes_and_sharing_in_lines(width: int | None) -> None:
     name = "n" * 100

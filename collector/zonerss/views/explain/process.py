@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from zonerss.answers.explain.process import ThreeWays
+from zonerss.records.machine import Machine
 from zonerss.views.columns import sizes
+from zonerss.views.document import machine_fields
 from zonerss.views.table import render_rows
 
 _SAYS = {
@@ -44,11 +46,12 @@ def render(ways: ThreeWays, in_bytes: bool = False) -> list[str]:
     return lines
 
 
-def document(ways: ThreeWays) -> dict[str, Any]:
-    """``zonerss.explain-process/1``: statm_bytes + all steps = translations_bytes."""
+def document(ways: ThreeWays, machine: Machine | None) -> dict[str, Any]:
+    """``zonerss.explain-process/1``: statm_bytes + all steps = translations_bytes; machine: where the process is."""
     return {
         "schema": "zonerss.explain-process/1",
         "pid": ways.pid,
+        "machine": machine_fields(machine),
         "statm_bytes": ways.statm_bytes,
         "smaps_bytes": ways.smaps_bytes,
         "translations_bytes": ways.translations_bytes,
