@@ -22,6 +22,8 @@ from tests.workloads.mem import HUGE, MemError
 from tests.workloads.postgres import Postgres, programs
 from zonerss.answers.explain.account import FLUSH_SECONDS, explain_zone, look_at_zone, pay_matrix
 from zonerss.answers.explain.difference import changed
+from zonerss.answers.marks import Mark, Why
+from zonerss.commands import show
 from zonerss.kernel.roots import HOST
 from zonerss.kernel.smaps import read_smaps
 from zonerss.snapshot import Session
@@ -235,6 +237,21 @@ def test_a_zone_that_only_others_map(make_zone: Callable, tmpfs_directory):
     assert steps[("mapped_by_others", reader.name)] == 401 * PAGE
     assert steps[("cache_not_mapped", None)] == (1009 - 401) * PAGE
     assert account.chain.holds
+
+
+def test_a_bill_for_what_only_others_map_stands_out(make_zone: Callable, tmpfs_directory):
+    writer, reader = make_zone("writer"), make_zone("reader")
+    path = tmpfs_directory / "file"
+    path.touch()
+    os.truncate(path, 6007 * PAGE)
+    mem = writer.spawn()
+    where = mem.map(f"file {path} 6007 shared write")
+    mem.unmap(where, 0, 6007)
+    reader.spawn().map(f"file {path} 6007 shared read")
+    time.sleep(FLUSH_SECONDS)
+    with Session() as session:
+        marks = show._marks(session.take("cgroup", controls=True))
+    assert [mark for mark in marks if mark.zone == writer.name] == [Mark(Why.PAYS, writer.name, 6007 * PAGE)]
 
 
 def assert_unmapped(zone: Zone, pages: int) -> None:

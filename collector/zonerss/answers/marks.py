@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -37,6 +37,8 @@ class Why(StrEnum):
     """Processes of it were killed because it was at its limit, or the machine was full."""
     CACHE = "cache"
     """Its charge is more than twice its rss, and page cache that nobody maps is most of the difference."""
+    PAYS = "pays"
+    """Its charge is more than twice its rss, and memory that only other zones map is most of the difference."""
     BILL = "bill"
     """Its charge is more than twice its rss, for another reason or for one that was not looked for."""
     DEAD = "dead"
@@ -59,13 +61,16 @@ class Mark(NamedTuple):
     """Bytes, or processes where why is kills."""
 
 
-def marks_of(snapshot: Snapshot) -> tuple[Mark, ...]:
+def marks_of(snapshot: Snapshot, paid_for_others: Mapping[str, int] | None = None) -> tuple[Mark, ...]:
     """
     What stands out, alarms first, then most first.
 
-    Only what a snapshot knows: who pays for whose pages (explain --payers) takes several times as long as the walk.
+    :param paid_for_others: of zones for which it was looked up
+        (:func:`zonerss.answers.explain.account.paid_for_others`), which takes as long as another walk: without it a
+        mark is BILL where with it it might be PAYS
     """
-    found = [mark for usage in snapshot.zones for mark in _of_a_zone(usage)]
+    paid = paid_for_others or {}
+    found = [mark for usage in snapshot.zones for mark in _of_a_zone(usage, paid.get(usage.zone, 0))]
     left = unaccounted_bytes(snapshot)
     memory = snapshot.machine.memory_bytes if snapshot.machine else 0
     if left is not None and left >= max(_UNACCOUNTED * memory, LEAST_BYTES):
@@ -73,16 +78,20 @@ def marks_of(snapshot: Snapshot) -> tuple[Mark, ...]:
     return tuple(sorted(found, key=lambda mark: (mark.why not in ALARMS, -mark.amount, mark.zone or "")))
 
 
-def _of_a_zone(usage: Usage) -> Iterable[Mark]:
+def _of_a_zone(usage: Usage, paid_for_others: int) -> Iterable[Mark]:
     charged, limit = usage.charged_bytes, usage.limit_bytes
     if charged is not None and limit and charged > _NEARLY_FULL * limit:
         yield Mark(Why.LIMIT, usage.zone, charged)
     if usage.oom_kills:
         yield Mark(Why.KILLS, usage.zone, usage.oom_kills)
     if charged is not None and charged > 2 * usage.rss_bytes and charged - usage.rss_bytes >= LEAST_BYTES:
-        cache = usage.cache_unmapped_bytes
-        is_cache = cache is not None and cache > (charged - usage.rss_bytes) / 2
-        yield Mark(Why.CACHE, usage.zone, cache or 0) if is_cache else Mark(Why.BILL, usage.zone, charged)
+        most = (charged - usage.rss_bytes) / 2
+        if (usage.cache_unmapped_bytes or 0) > most:
+            yield Mark(Why.CACHE, usage.zone, usage.cache_unmapped_bytes or 0)
+        elif paid_for_others > most:
+            yield Mark(Why.PAYS, usage.zone, paid_for_others)
+        else:
+            yield Mark(Why.BILL, usage.zone, charged)
     if (usage.dead_cgroups_bytes or 0) >= LEAST_BYTES:
         yield Mark(Why.DEAD, usage.zone, usage.dead_cgroups_bytes or 0)
 

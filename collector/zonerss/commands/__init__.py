@@ -39,6 +39,7 @@ LATE_IMPORTS = {
     ("commands.explain", "commands.past"): 9,
     ("commands.top", "history.recording"): 8,
     ("commands.top", "history.replay"): 9,
+    ("commands.show", "answers.explain.account"): 6,
     ("commands.show", "census.tree"): 1,
     ("commands.show", "views.tree"): 1,
     ("commands.top", "views.top_app"): 273,  # textual

@@ -8,10 +8,11 @@ shared page once per process. CHARGED is the cgroup's bill: the first cgroup to 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from zonerss.answers.marks import marks_of, wanted
+from zonerss.answers.marks import Mark, Why, marks_of, wanted
 from zonerss.commands.options import (
     add_past_options,
     add_table_options,
@@ -21,7 +22,7 @@ from zonerss.commands.options import (
     layout_of,
 )
 from zonerss.commands.watching import RowPrinter, add_watch_options, growth_of, put, snapshots
-from zonerss.errors import UsageError
+from zonerss.errors import CannotServe, UsageError
 from zonerss.records import Names, Wanted
 from zonerss.snapshot import Snapshot
 from zonerss.views.columns import CONTROLS_OF, KIND, MORE_ZONE_COLUMNS, RSS, ZONE, ZONE_COLUMNS, Column
@@ -150,11 +151,23 @@ def _show(growth: Growth | None, sort: Column, args: argparse.Namespace, snapsho
             first=1 if args.processes and not args.by else 0,  # -a is processes and users: not their zones
             every=args.all,
             taken=0 if args.watch is None else 1,  # the time
-            marks=marks_of(snapshot),
+            marks=_marks(snapshot),
             growth=growth,
         )
 
     put(args, lambda: document(snapshot, sort, args.limit), lines)
+
+
+def _marks(snapshot: Snapshot) -> tuple[Mark, ...]:
+    """What stands out. Who pays for whom is looked up only where page cache does not explain a strange bill."""
+    marks = marks_of(snapshot)
+    strange = [mark.zone for mark in marks if mark.why is Why.BILL and mark.zone is not None]
+    if strange:
+        from zonerss.answers.explain.account import paid_for_others
+
+        with suppress(OSError, CannotServe):
+            return marks_of(snapshot, paid_for_others(snapshot, strange))
+    return marks
 
 
 def _show_tree(sort: Column, args: argparse.Namespace, snapshot: Snapshot) -> None:

@@ -18,6 +18,7 @@ _SAYS = {
     Why.LIMIT: ("{zone} has {size} of its limit of {limit} ({share})", "zone"),
     Why.KILLS: ("{count} of {zone} killed for want of memory", "zone"),
     Why.CACHE: ("{size} of the bill of {zone} is page cache that nobody maps", "explain"),
+    Why.PAYS: ("{size} of the bill of {zone} is memory that only other zones map", "explain"),
     Why.BILL: ("the bill of {zone}, {size}, is more than twice its RSS", "explain"),
     Why.DEAD: ("{size} of the bill of {zone} was left by cgroups that are gone", "explain"),
     Why.UNACCOUNTED: ("{size} of the machine's memory is in none of these figures", "explain"),
@@ -26,6 +27,7 @@ COLUMN_OF = {
     Why.LIMIT: "used",
     Why.KILLS: "zone",
     Why.CACHE: "charged",
+    Why.PAYS: "charged",
     Why.BILL: "charged",
     Why.DEAD: "charged",
 }

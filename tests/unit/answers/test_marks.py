@@ -51,6 +51,14 @@ def test_a_zone(fields: dict[str, Any], found: list[tuple[Why, int]]) -> None:
     assert marks(usage("db", **fields)) == [(why, "db", amount) for why, amount in found]
 
 
+def test_what_it_pays_for_others_explains_a_bill_that_page_cache_does_not() -> None:
+    found = snapshot(usage("db", charged_bytes=90 * MIB, cache_unmapped_bytes=2 * MIB), machine=None)
+    assert marks_of(found, {"db": 70 * MIB}) == (Mark(Why.PAYS, "db", 70 * MIB),)
+    assert marks_of(found, {"db": 30 * MIB, "web": 70 * MIB}) == (Mark(Why.BILL, "db", 90 * MIB),)
+    cached = snapshot(usage("db", charged_bytes=90 * MIB, cache_unmapped_bytes=60 * MIB), machine=None)
+    assert marks_of(cached, {"db": 70 * MIB}) == (Mark(Why.CACHE, "db", 60 * MIB),)
+
+
 def test_alarms_come_first_then_the_largest() -> None:
     small, large = usage("a", charged_bytes=70 * MIB), usage("b", charged_bytes=80 * MIB)
     killed = usage("c", oom_kills=1, charged_bytes=None)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 from zonerss.answers.explain.bills import less, pays
@@ -170,6 +170,10 @@ class Ledger:
             tuple(name for path in below for name in self._zones_at[path]),
         )
 
+    def paid_for_others(self, name: str) -> int:
+        """What is on a zone's bill and only other zones map, in bytes."""
+        return sum(self._shares(self._zones[name]).own_only_others.values())
+
     def _shares(self, zone: Zone) -> Shares:
         return shares_of(
             zone.name,
@@ -240,6 +244,20 @@ class Ledger:
     @cached_property
     def _unreadable(self) -> set[int]:
         return {gap.pid for gap in self._snapshot.gaps if gap.cause in (Cause.REFUSED, Cause.UNREADABLE)}
+
+
+def paid_for_others(snapshot: Snapshot, names: Iterable[str]) -> dict[str, int]:
+    """
+    What is on the bills of zones and only other zones map, in bytes; empty where the payers are not told.
+
+    :param names: of zones of the first grouping
+    :raises OSError: the payers cannot be read
+    """
+    billed = snapshot.ask().payers()
+    if billed is None:
+        return {}
+    ledger = Ledger(snapshot, billed)
+    return {name: ledger.paid_for_others(name) for name in names}
 
 
 def facts_of(account: Account, processes: Sequence[ProcessUsage], incore_bytes: int | None = None) -> Facts:
