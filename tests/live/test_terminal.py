@@ -190,6 +190,8 @@ VERBS: dict[str, Words] = {
     "share without colours": lambda zones: ["share", "--by", "cgroup", "--bytes"],
     "files": lambda zones: ["files", "--by", "cgroup"],
     "check": lambda zones: ["check"],
+    "schema": lambda zones: ["schema"],
+    "top": lambda zones: ["top", "--batch", "-n", "1", "--by", "cgroup"],
     "help": lambda zones: ["help", "words"],
     "overview": lambda zones: ["--help"],
     "help of a verb": lambda zones: ["show", "--help"],
@@ -210,12 +212,17 @@ OF_A_ZONE = {
     "explain": ["explain"],
     "explain numbers": ["explain", "--numbers"],
     "explain private": ["explain", "--private-shared"],
+    "explain since": ["explain", "--since=-0.1s"],
+    "wss of": ["wss", "--for", "0.1s"],
 }
 
 
-def assert_fits(shown: Shown, columns: int) -> None:
+def assert_fits(shown: Shown, columns: int, redrawn: bool = False) -> None:
+    """redrawn: lines may be drawn over again, by control sequences that are no style."""
     assert shown.status == 0, shown.text
     assert shown.lines
+    text = re.sub(r"\r(?!\n)|\x1b\[[0-9;]*[A-LN-Za-ln-z]", "\r\n" if redrawn else r"\g<0>", shown.text)
+    shown = replace(shown, text=text)
     for line in shown.lines:
         assert cell_len(line) <= columns, line
     rest = STYLE.sub("", shown.text).replace("\r\n", "")
@@ -224,8 +231,8 @@ def assert_fits(shown: Shown, columns: int) -> None:
     )
 
 
-WITHOUT_A_WALK = ("help", "overview", "help of a verb")
-"""What Python's argparse lays out for the terminal that it finds."""
+ON_A_TERMINAL = ("help", "overview", "help of a verb", "schema", "top")
+"""What is laid out for the terminal that is found, not for that of put()."""
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -233,7 +240,7 @@ def test_no_line_is_wider_than_the_terminal(verb: str, zones, draw: Draw):
     words = VERBS[verb](zones)
     assert_fits(on_terminal(*words, columns=WIDTHS[0]), WIDTHS[0])
     for columns in WIDTHS[1:]:
-        drawn = on_terminal if verb in WITHOUT_A_WALK else draw
+        drawn = on_terminal if verb in ON_A_TERMINAL else draw
         assert_fits(drawn(*words, columns=columns), columns)
 
 
@@ -255,6 +262,32 @@ def test_no_line_about_a_zone_is_wider_than_the_terminal(verb: str, zones, draw:
             assert_fits(on_terminal(*words, columns=WIDTHS[0]), WIDTHS[0])
         for columns in WIDTHS:
             assert_fits(draw(*words, columns=columns), columns)
+
+
+@pytest.fixture(scope="module")
+def recording(zones, tmp_path_factory) -> Path:
+    """Three looks at the zones, with the names that the recording keeps."""
+    file = tmp_path_factory.mktemp("recording") / "x.zrec"
+    words = ["record", "-o", str(file), "--interval", "0.3", "--for", "1s"]
+    assert_fits(on_terminal(*words, columns=WIDTHS[0]), WIDTHS[0], redrawn=True)
+    return file
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+@pytest.mark.parametrize("verb", ["report", "report of two", "show", "zone", "autopsy", "cap"])
+def test_no_line_about_a_recording_is_wider_than_the_terminal(
+    verb: str, columns: int, recording: Path, zones
+):
+    name = zones["long"].name
+    words = {
+        "report": ["report", str(recording), "--by", "cgroup"],
+        "report of two": ["report", str(recording), str(recording), "--by", "cgroup"],
+        "show": ["show", "--from", str(recording), "--by", "cgroup", "--all"],
+        "zone": ["zone", name, "--from", str(recording), "--by", "cgroup"],
+        "autopsy": ["autopsy", str(recording)],
+        "cap": ["cap", f"{name}=30M", "--from", str(recording), "--by", "cgroup"],
+    }[verb]
+    assert_fits(on_terminal(*words, columns=columns), columns)
 
 
 @pytest.mark.parametrize("columns", WIDTHS)

@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, TextIO
 
 from zonerss.answers.recording import ClockWatch, Pace, Recorded, Refusals
 from zonerss.commands.ending import Ending, Leave
-from zonerss.commands.options import add_walk_options, read_rules
+from zonerss.commands.options import add_walk_options, add_zones, read_rules
 from zonerss.commands.quantities import black_box, duration_within, moment_of, size
 from zonerss.commands.running import run_command
 from zonerss.commands.watching import interval
-from zonerss.errors import EXHAUSTED, CannotServe, StoreFull, UnknownZone, UsageError
+from zonerss.errors import EXHAUSTED, AmbiguousZone, CannotServe, StoreFull, UnknownZone, UsageError
 from zonerss.history.blackbox import BlackBox, Kills, opening_sentences
 from zonerss.history.keeper import Keeper
 from zonerss.history.moment import Moment, take_moment
@@ -55,7 +55,10 @@ def prepare(parser: Parser) -> None:
     """Add the options of this verb."""
     parser.set_defaults(command=None)
     parser.takes_command = True
-    parser.usage = f"{parser.prog} [OPTIONS]\n       {parser.prog} [OPTIONS] -- COMMAND [ARGUMENTS]"
+    parser.usage = (
+        f"{parser.prog} [OPTIONS] [ZONE ...]\n       {parser.prog} [OPTIONS] -- COMMAND [ARGUMENTS]"
+    )
+    add_zones(parser, "tell of these zones only")
     parser.add_argument(
         "-o",
         "--output",
@@ -93,9 +96,6 @@ def prepare(parser: Parser) -> None:
         default=size(_MOST_BYTES),
         metavar="SIZE",
         help=f"forget the oldest snapshots so that the file is not larger (default {_MOST_BYTES})",
-    )
-    parser.add_argument(
-        "--zone", action="collect", metavar="ZONE", help="tell of this zone only; may be repeated"
     )
     parser.add_argument(
         "--lean",
@@ -150,7 +150,14 @@ def run(args: argparse.Namespace) -> int:
         progress = Progress(args.json)
         box = _black_box(args, keeper, progress, stack)
         recorder = Recorder(session, keeper, progress, args, path, box=box)
-        recorder.record(ending)
+        try:
+            recorder.record(ending)
+        except UnknownZone as err:
+            if isinstance(err, AmbiguousZone):
+                raise
+            raise UnknownZone(
+                f"{err}; a command stands after --: zonerss record -- COMMAND", err.zone
+            ) from err
     recorder.tell()
     return 0
 
@@ -173,8 +180,8 @@ def _run_command(args: argparse.Namespace) -> int:
         raise UsageError("there is no command after --: zonerss record -- COMMAND")
     for option in ("span", "until", "zone", "black_box"):
         if getattr(args, option):
-            name = "for" if option == "span" else option.replace("_", "-")
-            raise UsageError(f"--{name} is not for a command: it is looked at until it ends, with all zones")
+            name = {"span": "--for", "zone": "a ZONE"}.get(option, f"--{option.replace('_', '-')}")
+            raise UsageError(f"{name} is not for a command: it is looked at until it ends, with all zones")
     if args.output is None:
         return run_command(args, None)
     demand_this_host(args.output)

@@ -12,6 +12,7 @@ import json
 from zonerss.errors import UsageError, did_you_mean, nearest
 from zonerss.schemas import names, schema_of
 from zonerss.views.schema import render
+from zonerss.views.terminal import find_terminal, printing_to
 
 
 def prepare(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +25,8 @@ def prepare(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print what was asked for."""
     if args.name is None:
-        print("\n".join(render([schema_of(name) for name in names()])))
+        with printing_to(find_terminal()):
+            print("\n".join(render([schema_of(name) for name in names()])))
     else:
         print(json.dumps(schema_of(_find(args.name)), indent=2))
     return 0

@@ -112,6 +112,7 @@ def prepare(parser: argparse.ArgumentParser) -> None:
         help="auto (default: unless NO_COLOR is set), always or never",
     )
     parser.add_argument("--limit", type=count, metavar="N", help="in tables: only the first N zones")
+    parser.add_argument("--bytes", action="store_true", help="in tables: whole bytes instead of K, M and G")
     parser.add_argument(
         "--batch",
         action="store_true",
@@ -278,6 +279,7 @@ def _show(
             order.columns,
             terminal.width,
             terminal.style,
+            in_bytes=args.bytes,
             first=order.first,
             marks=marks_of(snapshot),
             caps=order.caps(snapshot),

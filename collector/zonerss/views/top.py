@@ -85,8 +85,8 @@ CHURN = Column(
     "churn",
     "CHURN/s",
     "how much rss moved up and down between snapshots, a second",
-    lambda row: row.churn_bytes,
-    text=lambda value: format_size(round(value)),
+    lambda row: None if row.churn_bytes is None else round(row.churn_bytes),
+    size=True,
 )
 GROWS = Column(
     "grows",
@@ -286,6 +286,7 @@ def lay_out(
     columns: Sequence[Column] | None = None,
     style: Style = PLAIN.style,
     *,
+    in_bytes: bool = False,
     first: Sequence[str] = (),
     marks: Sequence[Mark] = (),
 ) -> Table:
@@ -293,13 +294,14 @@ def lay_out(
     The columns that a width has room for; those of least worth leave first.
 
     :param columns: the user's choice; None: ours
+    :param in_bytes: show sizes in whole bytes
     :param first: names of columns that get room before others: those that the user named
     :param marks: have a sign behind the figure that they are about
     """
     signs = signs_of(marks)
     wanted = {column.name: column for column in columns or _ours(SHOWN, rows)}
     texts = {
-        name: texts_of(column, rows, False, signs) for name, column in wanted.items() if name != BARS.name
+        name: texts_of(column, rows, in_bytes, signs) for name, column in wanted.items() if name != BARS.name
     }
     full = {name: _width(column, texts.get(name, ()), signs) for name, column in wanted.items()}
     widths = fitted(full, width - GAP, dict.fromkeys((*first, *_FIRST)), _THEN)
@@ -347,9 +349,9 @@ def _header(column: Column, width: int, sort: Column, style: Style) -> str:
 # ---- the line above ----
 
 
-def _size_and_doubt(total: Usage) -> str:
-    size = format_size(total.rss_bytes)
-    return size if total.uncertainty_bytes is None else f"{size} {cell(UNCERTAINTY, total)}"
+def _size_and_doubt(total: Usage, in_bytes: bool) -> str:
+    size = cell(RSS, total, in_bytes)
+    return size if total.uncertainty_bytes is None else f"{size} {cell(UNCERTAINTY, total, in_bytes)}"
 
 
 def headline(
@@ -358,18 +360,20 @@ def headline(
     paused: bool = False,
     matching: str = "",
     left_out: Sequence[str] = (),
+    in_bytes: bool = False,
 ) -> str:
     """
     One line: all zones together, and what the user has set.
 
     :param width: in columns; what is worth least is left out. None: all of it
     :param left_out: headers of columns that were asked for and have no room
+    :param in_bytes: show sizes in whole bytes
     """
     total, memory = snapshot.total, snapshot.machine.memory_bytes if snapshot.machine else 0
     parts = [  # what it is worth, and it
         (3, counted(len(snapshot.zones), "zone")),
         (5, counted(total.processes, "process", "processes")),
-        (2, _size_and_doubt(total)),
+        (2, _size_and_doubt(total, in_bytes)),
         (4, f"{format_percent(total.rss_bytes, memory)} of memory" if memory else ""),
         (7, f"{took(snapshot.ended - snapshot.began)} by {snapshot.source}"),
         (6, counted(len(snapshot.gaps), "gap") if snapshot.gaps else ""),
@@ -465,6 +469,7 @@ def batch_lines(
     width: int | None = None,
     style: Style = PLAIN.style,
     *,
+    in_bytes: bool = False,
     first: Sequence[str] = (),
     marks: Sequence[Mark] = (),
     caps: Mapping[str, ZoneStatus] | None = None,
@@ -477,7 +482,7 @@ def batch_lines(
     :param growth: of the snapshots before; this one is added to it
     :param columns: None: all that are text
     :param width: of the terminal that it is printed on; None: it is none
-    :param first: as of :func:`lay_out`, and so are marks; a pipe has all columns and no signs
+    :param in_bytes: as of :func:`lay_out`, and so are first and marks; a pipe has all columns and no signs
     :param caps: as of :func:`rows_of`, and so is touched
     :param own_share: of one processor's time that zonerss itself takes; None: not known
     """
@@ -486,13 +491,13 @@ def batch_lines(
     columns = columns and of_machine(columns, snapshot.machine)
     if width is None:
         wanted = [column for column in columns or _ours(BATCH, rows) if column.name != BARS.name]
-        lines = render_table(shown(wanted, rows), rows)
+        lines = render_table(shown(wanted, rows), rows, in_bytes)
     else:
-        table = lay_out(rows, sort, width + GAP, columns, style, first=first, marks=marks)
+        table = lay_out(rows, sort, width + GAP, columns, style, in_bytes=in_bytes, first=first, marks=marks)
         headers = [header.rstrip("▲▼") for header in table.headers]
         lines = render_rows(headers, table.rows, [column.left for column in table.columns])
         left_out = table.left_out
-    total = f"Total: {headline(snapshot, width and width - 7, left_out=left_out)}"
+    total = f"Total: {headline(snapshot, width and width - 7, left_out=left_out, in_bytes=in_bytes)}"
     own = (
         []
         if own_share is None

@@ -158,9 +158,9 @@ def _bill(page: Page, width: int | None, style: Style, size: Callable[[int | Non
     if usage.oom_kills:
         rows.append(["KILLS", str(usage.oom_kills), "processes killed for want of memory (OOM)"])
     if usage.pressure_some is not None:
-        full = "–" if usage.pressure_full is None else f"{usage.pressure_full:.1f} %"
+        full = "–" if usage.pressure_full is None else f"{usage.pressure_full:.1f}%"
         says = f"of the latest 10 s some task waited for memory; all waited: {full}"
-        rows.append(["PRESSURE", f"{usage.pressure_some:.1f} %", says])
+        rows.append(["PRESSURE", f"{usage.pressure_some:.1f}%", says])
     lines = _facts(rows, width)
     percent = USED.value(usage) or 0
     if percent >= 75:

@@ -229,7 +229,7 @@ def test_what_is_no_want_of_room_ends_it() -> None:
 
 
 def test_a_zone_that_is_not_there_at_first_ends_it() -> None:
-    bench = Bench("--zone", "moon", "--zone", "web")
+    bench = Bench("moon", "--zone", "web")
     with pytest.raises(UnknownZone):
         bench.run()
     assert bench.kept == []
@@ -385,8 +385,9 @@ def test_json_is_alone_on_standard_output(capsys: pytest.CaptureFixture[str]) ->
         (["--report", "x"], "--report needs a command"),
         (["--"], "there is no command after --"),
         (["--for", "1h", "--", "true"], "--for is not for a command"),
-        (["--zone", "a", "--", "true"], "--zone is not for a command"),
-        (["make", "-j4"], "unrecognized arguments: make"),
+        (["--zone", "a", "--", "true"], "a ZONE is not for a command"),
+        (["web", "--", "true"], "a ZONE is not for a command"),
+        (["make", "-j4"], "unrecognized arguments: -j4"),
     ],
 )
 def test_wrong_usage_is_one_sentence(

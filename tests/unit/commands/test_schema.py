@@ -8,6 +8,7 @@ import pytest
 
 from zonerss.commands import main
 from zonerss.schemas import names, schema_of
+from zonerss.views.terminal import Terminal
 
 
 def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
@@ -15,6 +16,17 @@ def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:]] == [f"zonerss.{name}/1" for name in names()]
     assert lines[0].split() == ["DOCUMENT", "PRINTED", "BY"]
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_the_list_is_no_wider_than_the_terminal(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zonerss.commands.schema.find_terminal", lambda: Terminal(width, 24))
+    assert main(["schema"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= width
+    assert "explain ZONE --since TIME" in " ".join(" ".join(lines).split())
 
 
 @pytest.mark.parametrize("spelled", ["snapshot", "snapshot/1", "zonerss.snapshot/1"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from zonerss.answers.explain.chain import Chain, Step
-from zonerss.answers.explain.records import Account
+from zonerss.answers.explain.records import Account, Drift
+from zonerss.units import counted
 from zonerss.views.columns import sizes
 from zonerss.views.document import gap_list, header
 from zonerss.views.footer import remarks
@@ -103,10 +104,15 @@ def notes(account: Account) -> list[str]:
     drift = account.drift
     if drift is not None and (drift.processes_changed or drift.charged_bytes):
         lines.append(
-            f"Changed during the measurement: {len(drift.came)} processes came, {len(drift.left)} left, "
-            f"the charge changed by {drift.charged_bytes:+,} bytes; measured {account.attempts} times."
+            f"Changed during the measurement: {came_and_left(drift)}, the charge changed by "
+            f"{drift.charged_bytes:+,} bytes; measured {counted(account.attempts, 'time')}."
         )
     return lines
+
+
+def came_and_left(drift: Drift) -> str:
+    """How many processes came and left."""
+    return f"{counted(len(drift.came), 'process', 'processes')} came, {len(drift.left)} left"
 
 
 def document(account: Account, extra: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from zonerss.snapshot import Snapshot
 from zonerss.units import counted
 from zonerss.views.columns import sizes
 from zonerss.views.document import gap_list, header, time_text
-from zonerss.views.explain.chain import say, step_fields
+from zonerss.views.explain.chain import came_and_left, say, step_fields
 from zonerss.views.footer import remarks
 from zonerss.views.past import local_time
 from zonerss.views.table import render_rows
@@ -233,9 +233,7 @@ def _remarks(changed: Changed) -> list[str]:
     for when, look in (("first", changed.before), ("second", changed.after)):
         drift = look.account.drift
         if drift is not None and drift.processes_changed:
-            lines.append(
-                f"Changed during the {when} look: {len(drift.came)} processes came, {len(drift.left)} left."
-            )
+            lines.append(f"Changed during the {when} look: {came_and_left(drift)}.")
         lines += [
             f"Not seen by the {when} look: {printable(one)}." for one in _unseen(look.opened)[:_MOST_ROWS]
         ]
