@@ -10,6 +10,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from zonerss.answers.files import FileUsage
@@ -38,6 +39,9 @@ _KINDS = ("anon", "file", "shmem", "hugetlb", "swap")
 _BILLS = ("cache", "slab", "sockets", "kernel")
 _ZONE = ("look", "rss", *_KINDS, "proportional", "charged", *_BILLS, "uncertainty", "processes")
 _PROCESS = ("look", "rss", *_KINDS, "exclusive")
+_SIZES = tuple(f"{kind}_bytes" for kind in _KINDS)
+_of_zone = attrgetter("rss_bytes", *_SIZES, "proportional_bytes", "charged_bytes", "cache_unmapped_bytes")
+_of_process = attrgetter("rss_bytes", *_SIZES, "exclusive_bytes")
 _NONE = -1
 """Stands for unknown in an array."""
 _BATCH_BYTES = pages_to_bytes(64)
@@ -58,10 +62,9 @@ class Rows:
     def __init__(self, columns: Sequence[str]) -> None:
         self._columns = {name: array("q") for name in columns}
 
-    def add(self, **figures: int | None) -> None:
-        """A row; every column is named."""
-        for name, column in self._columns.items():
-            figure = figures[name]
+    def add(self, *figures: int | None) -> None:
+        """A row, in the order of the columns."""
+        for column, figure in zip(self._columns.values(), figures, strict=True):
             column.append(_NONE if figure is None else figure)
 
     def __len__(self) -> int:
@@ -79,17 +82,26 @@ class Rows:
         """Its figures."""
         return [None if figure == _NONE else figure for figure in self._columns[name]]
 
+    def gained(self, name: str) -> int | None:
+        """From the first to the last of a column's figures that are known; None: none is."""
+        known = [figure for figure in self._columns[name] if figure != _NONE]
+        return known[-1] - known[0] if known else None
+
     def points(self, seconds: Sequence[float], *names: str, less: Collection[str] = ()) -> list[Point]:
         """The sum of some columns, without some others; rows in which one of them is unknown are left out."""
-        found = []
-        uncertain = self._columns.get("uncertainty")
-        for row, look in enumerate(self._columns["look"]):
-            plus = [self._columns[name][row] for name in names]
-            minus = [self._columns[name][row] for name in less]
-            if _NONE not in plus and _NONE not in minus:
-                doubt = max(uncertain[row], 0) if uncertain else 0
-                found.append(Point(seconds[look], sum(plus) - sum(minus), doubt))
-        return found
+        doubts = self._columns.get("uncertainty") or (0,) * len(self)
+        return [
+            Point(seconds[look], size, max(doubt, 0))
+            for look, size, doubt in zip(self._columns["look"], self._sums(names, less), doubts, strict=True)
+            if size is not None
+        ]
+
+    def _sums(self, names: Sequence[str], less: Collection[str]) -> Sequence[int | None]:
+        if len(names) == 1 and not less:
+            return self.column(names[0])
+        count = len(names)
+        rows = zip(*(self._columns[name] for name in (*names, *less)), strict=True)
+        return [None if _NONE in row else sum(row[:count]) - sum(row[count:]) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +121,7 @@ class Course:
     first: Point
     last: Point
     peak: Point
-    """By rss; seconds since the first look of the recording."""
+    """By rss, of all snapshots of the range; seconds since the first look of the recording."""
     looks: int
     trend: Trend
     """Of what is mapped, with its swap."""
@@ -145,14 +157,14 @@ class Report:
     """Of each look, since the first one."""
     snapshots: int
     """In the range; those that were looked at are no more."""
+    peak_snapshots: int
+    """Of them, those that peaks are the largest of."""
     zones: Sequence[ZoneReport]
     """Those that grow first, then the largest."""
     processes: Sequence[ProcessReport]
     """Likewise."""
     damaged: Sequence[str] = ()
-    """Sentences about snapshots that could not be read."""
-    snapshot: Snapshot | None = None
-    """The last one."""
+    """Sentences about what was left out: snapshots that could not be read."""
 
 
 @dataclass(slots=True)
@@ -197,9 +209,10 @@ class Reporter:
         self._processes: dict[ProcessKey, Rows] = {}
         self._process_usages: dict[ProcessKey, ProcessUsage] = {}
         self._opened: dict[str, dict[tuple[object, ...], _Cached]] = {}
-        self._snapshot: Snapshot | None = None
         self._began: datetime | None = None
         self._first_opened: int | None = None
+        self._zone_peaks: dict[str, Point] = {}
+        self._process_peaks: dict[ProcessKey, Point] = {}
 
     def add(
         self,
@@ -227,7 +240,14 @@ class Reporter:
             if process.zone in self._zones:
                 key = boot_id, process.pid, start_of.get(process.pid, 0)
                 self._add_process(look, key, process)
-        self._snapshot = snapshot
+
+    def passed_over(
+        self, began: datetime, zones: Mapping[str, int], processes: Mapping[ProcessKey, int]
+    ) -> None:
+        """A snapshot that is no look: of it only the RSS counts, in bytes, for those that are in some look before."""
+        seconds = (began - (self._began or began)).total_seconds()
+        _raise(self._zone_peaks, zones, self._zones, seconds)
+        _raise(self._process_peaks, processes, self._processes, seconds)
 
     def forget(self, most: int) -> None:
         """Keep the latest looks only, and who was in them."""
@@ -258,27 +278,19 @@ class Reporter:
             file.seen.append((look, found.cached_bytes))
 
     def _add_zone(self, look: int, usage: Usage, bill: Bill | None) -> None:
-        rows = self._zones.setdefault(usage.zone, Rows(_ZONE))
+        if usage.zone not in self._zones:
+            self._zones[usage.zone] = Rows(_ZONE)
         stat = {} if bill is None else bill.stat
-        rows.add(
-            look=look,
-            rss=usage.rss_bytes,
-            **{kind: getattr(usage, f"{kind}_bytes") for kind in _KINDS},
-            proportional=usage.proportional_bytes,
-            charged=usage.charged_bytes,
-            cache=usage.cache_unmapped_bytes,
-            slab=stat.get("slab"),
-            sockets=stat.get("sock"),
-            kernel=None if bill is None else bill.kernel_bytes,
-            uncertainty=usage.uncertainty_bytes,
-            processes=usage.processes,
-        )
+        kernel = None if bill is None else bill.kernel_bytes
+        billed = stat.get("slab"), stat.get("sock"), kernel
+        row = (look, *_of_zone(usage), *billed, usage.uncertainty_bytes, usage.processes)
+        self._zones[usage.zone].add(*row)
         self._usages[usage.zone] = usage
 
     def _add_process(self, look: int, key: ProcessKey, process: ProcessUsage) -> None:
-        rows = self._processes.setdefault(key, Rows(_PROCESS))
-        kinds = {kind: getattr(process, f"{kind}_bytes") for kind in _KINDS}
-        rows.add(look=look, rss=process.rss_bytes, exclusive=process.exclusive_bytes, **kinds)
+        if key not in self._processes:
+            self._processes[key] = Rows(_PROCESS)
+        self._processes[key].add(look, *_of_process(process))
         self._process_usages[key] = process
 
     # ---- and what they tell ------------------------------------------------------------------------------
@@ -290,11 +302,13 @@ class Reporter:
         snapshots: int,
         files: Callable[[str], tuple[Sequence[FileUsage], Sequence[FileUsage]]] | None = None,
         damaged: Sequence[str] = (),
+        peak_snapshots: int | None = None,
     ) -> Report:
         """
         The report.
 
         :param snapshots: how many the range has
+        :param peak_snapshots: how many were looked at or passed over; None: all were looked at
         :param files: the files of a zone at the first and at the last look; None: not kept
         """
         of_zone = self._keys()
@@ -308,10 +322,10 @@ class Reporter:
             self._looks,
             self._seconds,
             snapshots,
+            len(self._looks) if peak_snapshots is None else peak_snapshots,
             sorted(zones, key=lambda zone: (*_order(zone), zone.usage.zone)),
             sorted(processes, key=lambda process: (*_order(process), process.usage.pid)),
             damaged,
-            self._snapshot,
         )
 
     def zone(
@@ -341,24 +355,20 @@ class Reporter:
     ) -> ZoneReport:
         rows, usage = self._zones[name], self._usages[name]
         rss, used = self._points(rows, "rss"), self._used(rows)
-        charged = self._points(rows, "charged")
+        charged, trend = self._points(rows, "charged"), _trend(used)
         courses = Courses(
-            used=_trend(used),
-            kinds=self._by_kind(rows),
+            used=trend,
+            kinds=self._by_kind(rows) if trend.shape is Shape.GROWS else {},
             charged=trend_of(charged, self._doubt),
             beside=trend_of(rows.points(self._seconds, "charged", less=("rss",)), self._doubt),
-            billed={
-                part: trend
-                for part in _BILLS
-                if (trend := trend_of(self._points(rows, part), self._doubt)) is not None
-            },
+            billed={part: gained for part in _BILLS if (gained := rows.gained(part)) is not None},
             workers=self._workers(rows, keys),
             seconds=used[-1].seconds - used[0].seconds,
         )
         cause = self._cause(courses, keys, usage, files) if courses.used.shape is Shape.GROWS else None
         billed = self._billed(courses, name)
         found = judged(courses, cause, billed, self._room(usage))
-        return ZoneReport(*_ends(rss), courses.used, found, rows, usage)
+        return ZoneReport(*_ends(rss, self._zone_peaks.get(name)), courses.used, found, rows, usage)
 
     def _process(self, key: ProcessKey, unsharing: Collection[str]) -> ProcessReport:
         rows, usage = self._processes[key], self._process_usages[key]
@@ -376,7 +386,8 @@ class Reporter:
         worker = self._worker(key)
         if usage.zone in unsharing and worker.worn_bytes and found.word is not Word.GROWS:
             found = _wears_off(worker, found)
-        return ProcessReport(*_ends(self._points(rows, "rss")), courses.used, found, rows, usage)
+        ends = _ends(self._points(rows, "rss"), self._process_peaks.get(key))
+        return ProcessReport(*ends, courses.used, found, rows, usage)
 
     def _by_kind(self, rows: Rows) -> dict[str, Trend]:
         return {kind: _trend(self._points(rows, kind)) for kind in _KINDS if any(rows.column(kind))}
@@ -439,8 +450,7 @@ class Reporter:
         kind = growing_bill(courses)
         if kind is None:
             return None
-        trend = courses.billed.get(kind)
-        grown = 0 if trend is None else trend.last.size_bytes - trend.first.size_bytes
+        grown = courses.billed.get(kind, 0)
         first = self._first_opened or 0
         # Of one that came later nothing may have been seen before because others were larger.
         files = sorted(
@@ -481,8 +491,18 @@ def _trend(points: Sequence[Point]) -> Trend:
     return found
 
 
-def _ends(points: Sequence[Point]) -> tuple[Point, Point, Point, int]:
-    return points[0], points[-1], max(points, key=lambda point: point.size_bytes), len(points)
+def _raise(peaks: dict[Key, Point], sizes: Mapping[Key, int], known: Collection[Key], seconds: float) -> None:
+    for key, size in sizes.items():
+        peak = peaks.get(key)
+        if (peak is None or size > peak.size_bytes) and key in known:
+            peaks[key] = Point(seconds, size, 0)
+
+
+def _ends(points: Sequence[Point], passed_over: Point | None) -> tuple[Point, Point, Point, int]:
+    peak = max(points, key=lambda point: point.size_bytes)
+    if passed_over is not None:
+        peak = max(peak, passed_over, key=lambda point: (point.size_bytes, -point.seconds))
+    return points[0], points[-1], peak, len(points)
 
 
 def _order(course: Course) -> tuple[float, int]:

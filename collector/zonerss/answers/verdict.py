@@ -126,13 +126,13 @@ class Courses:
     used: Trend
     """What is mapped, swap and hugetlb pages."""
     kinds: Mapping[str, Trend] = field(default_factory=dict)
-    """Of it, by kind: anon, file, shmem, hugetlb, swap."""
+    """Of it, by kind: anon, file, shmem, hugetlb, swap; empty: it does not grow."""
     charged: Trend | None = None
     """None: it has no bill."""
     beside: Trend | None = None
     """What is on the bill beyond what is used, negative where others pay."""
-    billed: Mapping[str, Trend] = field(default_factory=dict)
-    """Of it: cache, slab, sockets, kernel."""
+    billed: Mapping[str, int] = field(default_factory=dict)
+    """By how many bytes of it cache, slab, sockets and kernel grew from first to last."""
     workers: Sequence[Worker] = ()
     """Processes that were there for most of the time."""
     seconds: float = 0.0
@@ -178,9 +178,9 @@ def growing_bill(courses: Courses) -> str | None:
     alone = beside.shape is Shape.GROWS and _gain(charged) * 2 >= beside.grown_bytes
     if charged.shape is not Shape.GROWS and not alone:
         return None
-    gained = {name: _gain(trend) for name, trend in courses.billed.items()}
-    most = max(gained, key=lambda name: gained[name], default=None)
-    return "other" if most is None or gained[most] * 2 < max(_gain(charged), 0) else most
+    billed = courses.billed
+    most = max(billed, key=lambda name: billed[name], default=None)
+    return "other" if most is None or billed[most] * 2 < max(_gain(charged), 0) else most
 
 
 def _gain(trend: Trend) -> int:

@@ -17,6 +17,7 @@ import os
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from zonerss.answers.closeup import Closeup, closeup
 from zonerss.answers.conditions import Condition, Held, outcomes, parse_conditions
@@ -28,6 +29,7 @@ from zonerss.commands.options import count
 from zonerss.commands.quantities import moment_of
 from zonerss.commands.record import DIRECTORY, SUFFIX, own_file
 from zonerss.errors import CannotServe, NotKept, UsageError
+from zonerss.history.moment import GROUPINGS, Moment
 from zonerss.history.recording import Recording
 from zonerss.history.replay import PastSession
 from zonerss.kernel.keeping import demand_replaceable, put_in_place
@@ -49,6 +51,8 @@ from zonerss.views.text import fit, printable
 
 MOST_LOOKS = 240
 """Of a longer range so many snapshots are looked at, at even distances."""
+MOST_MORE = 60
+"""Of zones that were in none of these so many more snapshots are looked at."""
 _TICK = timedelta(milliseconds=1)
 """Times of a recording are in nanoseconds, those of snapshots in microseconds."""
 HOLDS = 3
@@ -121,35 +125,111 @@ def read(file: str, by: str, since: datetime | None = None, until: datetime | No
     :raises CannotServe: it is no recording, or has nothing of that time
     """
     with Recording(file) as recording:
-        numbers = recording.times_between(since, until)
-        if not numbers:
+        times = recording.times_between(since, until)
+        if not times:
             first, last = recording.span()
             raise CannotServe(
                 f"{file} has no snapshot in this range: it goes from {first:%Y-%m-%d %H:%M:%S} to "
                 f"{last:%Y-%m-%d %H:%M:%S} UTC"
             )
+        return _Reading(recording, file, by, times).report()
+
+
+class _Peak(NamedTuple):
+    size: int
+    number: int
+    began: datetime
+
+
+class _Reading:
+    """One range of a recording: snapshots that are looked at, and others of which only the largest sizes count."""
+
+    def __init__(
+        self, recording: Recording, file: str, by: str, times: Sequence[tuple[int, datetime]]
+    ) -> None:
+        self._recording, self._file, self._by = recording, file, by
+        self._numbers = [number for number, _ in times]
+        self._damaged: list[str] = []
+        self._chosen = {*_thinned(times)}
+        self._peaks: dict[str, _Peak] = {}
+        self._passed_over: set[int] = set()
+        if by in GROUPINGS and len(self._chosen) < len(times):
+            self._choose_more()
+
+    def report(self) -> Report:
+        """:raises CannotServe: nothing of it can be read"""
         reporter: Reporter | None = None
-        damaged: list[str] = []
-        chosen: list[int] = []
-        for number in _thinned(numbers):
-            try:
-                past = PastSession(recording, number=number, lean=True)
-            except CannotServe as err:
-                damaged.append(str(err))
+        looked: list[int] = []
+        for number in self._numbers:
+            if number not in self._chosen:
                 continue
-            moment = past.moment
-            reporter = reporter or Reporter(by, moment.processors)
-            snapshot = past.take(by, processes=True, controls=True)
+            try:
+                moment, snapshot = self._look(number)
+            except CannotServe as err:
+                self._damaged.append(str(err))
+                continue
+            reporter = reporter or Reporter(self._by, moment.processors)
             reporter.add(snapshot, moment.boot_id, moment.bills.get)
             zone_of = {process.pid: process.zone for process in snapshot.processes or ()}
             if moment.open_files is not None:
                 held = moment.open_files
                 reporter.opened((zone_of[file.pid], file) for file in held if file.pid in zone_of)
-            chosen.append(number)
+            looked.append(number)
         if reporter is None:
-            raise CannotServe(f"of {file} no snapshot of this range can be read: {damaged[0]}")
-        files = _Files(recording, by, chosen[0], chosen[-1])
-        return reporter.report(file, recording.host_name, len(numbers), files.of, damaged)
+            raise CannotServe(f"of {self._file} no snapshot of this range can be read: {self._damaged[0]}")
+        self._pass_over(reporter)
+        files = _Files(self._recording, self._by, looked[0], looked[-1])
+        return reporter.report(
+            self._file,
+            self._recording.host_name,
+            len(self._numbers),
+            files.of,
+            self._left_out(),
+            len(self._passed_over.union(looked)),
+        )
+
+    def _look(self, number: int) -> tuple[Moment, Snapshot]:
+        """A moment, and the snapshot of it; that of its own grouping is as it was kept."""
+        if self._by == GROUPINGS[0]:
+            moment = self._recording.figures(number)
+            return moment, moment.snapshot
+        past = PastSession(self._recording, number=number, lean=True)
+        return past.moment, past.take(self._by, processes=True, controls=True)
+
+    def _choose_more(self) -> None:
+        """Find where each zone was largest, and look there, too, at those that came and went between the looks."""
+        seen = set[str]()
+        for number, began, zones in self._recording.zone_sizes(self._numbers, self._by):
+            if number in self._chosen:
+                seen.update(zones)
+                continue
+            self._passed_over.add(number)
+            for zone, size in zones.items():
+                if zone not in self._peaks or size > self._peaks[zone].size:
+                    self._peaks[zone] = _Peak(size, number, began)
+        unseen = sorted((peak for zone, peak in self._peaks.items() if zone not in seen), reverse=True)
+        self._chosen.update(list(dict.fromkeys(peak.number for peak in unseen))[:MOST_MORE])
+        if left := sum(peak.number not in self._chosen for peak in unseen):
+            self._damaged.append(
+                f"{counted(left, 'zone')} that came and went between the snapshots looked at"
+            )
+
+    def _pass_over(self, reporter: Reporter) -> None:
+        for zone, peak in self._peaks.items():
+            reporter.passed_over(peak.began, {zone: peak.size}, {})
+        if self._peaks:
+            rest = (number for number in self._numbers if number not in self._chosen)
+            for _, began, processes in self._recording.process_sizes(rest):
+                reporter.passed_over(began, {}, processes)
+
+    def _left_out(self) -> list[str]:
+        found = list(dict.fromkeys((*self._damaged, *self._recording.damaged)))
+        more = len(found) - MOST_LOOKS
+        return (
+            found
+            if more <= 0
+            else [*found[:MOST_LOOKS], f"{counted(more, 'more snapshot')} that cannot be read"]
+        )
 
 
 def _thinned(numbers: Sequence[tuple[int, datetime]]) -> list[int]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import gc
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import reduce
 from itertools import accumulate, pairwise
@@ -54,7 +54,7 @@ class Table:
     keys: tuple[Key, ...]
     """Ascending, all of one length."""
     columns: tuple[Column, ...]
-    """Each as long as keys. None: unknown."""
+    """Each as long as keys, or empty where it was passed over. None: unknown."""
 
     @classmethod
     def of(cls, rows: Iterable[tuple[Key, Sequence[int | None]]], keys: int, columns: int) -> Table:
@@ -134,14 +134,16 @@ def unpack(
     base: Sequence[Table] | None = None,
     budget: Budget | None = None,
     least: int | None = None,
+    wanted: Sequence[Collection[int]] | None = None,
 ) -> list[Table]:
     """
     The tables of a blob.
 
     :param shapes: of each table how many columns its key has, and how many others there are
-    :param base: as it was packed
+    :param base: as it was packed; of what is wanted at the least
     :param budget: as for :func:`pack`
     :param least: so many tables there must be, and the last ones may be missing; None: all must be there
+    :param wanted: of each table which columns; others are passed over, not decoded. None: all
     :raises Malformed: it is none of such tables
     """
     budget = budget or Budget()
@@ -149,7 +151,7 @@ def unpack(
     budget.take_bytes(len(data))
     reader = _Reader(data, budget)
     tables = [
-        reader.table(keys, columns, _one_of(base, number))
+        reader.table(keys, columns, _one_of(base, number), wanted[number] if wanted else range(columns))
         for number, (keys, columns) in enumerate(shapes)
         if least is None or number < least or reader.more
     ]
@@ -244,20 +246,21 @@ def _put_table(out: bytearray, table: Table, base: Table | None) -> None:
         column = list(map(itemgetter(position), table.keys))
         steps = list(map(sub, column, [0, *column]))
         _put_all(out, steps if position == 0 else list(map(_zigzag, steps)))
-    bases = _bases(table.keys, len(table.columns), base)
+    bases = _bases(table.keys, range(len(table.columns)), base)
     for figures, before in zip(table.columns, bases, strict=True):
         _put_column(out, figures, before)
 
 
-def _bases(keys: tuple[Key, ...], columns: int, base: Table | None) -> Sequence[Column]:
-    """The base of each figure of a table of these keys."""
+def _bases(keys: tuple[Key, ...], columns: Collection[int], base: Table | None) -> Sequence[Column]:
+    """The base of each figure of some columns of a table of these keys."""
     if base is None or not base.keys:
-        return [(0,) * len(keys)] * columns
+        return [(0,) * len(keys)] * len(columns)
+    chosen = [base.columns[number] for number in columns]
     if base.keys == keys:
-        return base.columns
+        return chosen
     place = {key: number for number, key in enumerate(base.keys)}
     rows = [place.get(key) for key in keys]
-    return [tuple(0 if row is None else column[row] for row in rows) for column in base.columns]
+    return [tuple([0 if row is None else column[row] for row in rows]) for column in chosen]
 
 
 def _put_column(out: bytearray, column: Column, before: Column) -> None:
@@ -294,6 +297,8 @@ def _shift(steps: Sequence[int | None]) -> int:
 
 _NUMBERS = re.compile(rb"[\x80-\xff]{0,10}[\x00-\x7f]|[\x80-\xff]{11}")
 """The second is too large, wherever it ends: a search for its end at each byte would take the square of its length."""
+_GOES_ON = bytes(range(0x80, 0x100))
+"""The bytes of a number but for its last one."""
 _PART = 1 << 16
 """Of numbers, so many are taken at once: each takes some memory until it is read."""
 
@@ -363,7 +368,17 @@ class _Reader:
         self._at += sum(map(len, spelled))
         return [_READ[one] for one in spelled]
 
-    def table(self, keys: int, columns: int, base: Table | None) -> Table:
+    def _pass(self, count: int) -> None:
+        """Numbers that nobody wants to know: each ends with the one byte of it that is below 0x80."""
+        end, left = self._at + _MOST_LENGTH * count, count
+        while left:
+            some = self._data[self._at : self._at + left]
+            self._at += left
+            if self._at > min(end, len(self._data)):
+                raise Malformed("figures that end too early, or a number that is too large")
+            left -= len(some.translate(None, _GOES_ON))
+
+    def table(self, keys: int, columns: int, base: Table | None, wanted: Collection[int]) -> Table:
         rows, *shape, known = self.numbers(4)
         if shape != [keys if rows else 0, columns]:
             raise Malformed(f"a table of {shape} columns in place of {keys} and {columns}")
@@ -376,8 +391,14 @@ class _Reader:
             found = base.keys
         if rows * columns > MOST_FIGURES:
             raise Malformed("too many figures")
-        bases = _bases(found, columns, base)
-        return Table(found, tuple(self._column(before) for before in bases))
+        bases = dict(zip(wanted, _bases(found, wanted, base), strict=True))
+        return Table(
+            found,
+            tuple(
+                self._column(bases[number]) if number in bases else self._passed_over(rows)
+                for number in range(columns)
+            ),
+        )
 
     def _keys(self, rows: int, keys: int) -> tuple[Key, ...]:
         columns = []
@@ -389,12 +410,21 @@ class _Reader:
             raise Malformed("keys that do not ascend")
         return found
 
-    def _column(self, before: Column) -> Column:
+    def _shift(self) -> int:
         shift = self.number()
+        if shift > _MOST_SHIFT and shift != _UNCHANGED:
+            raise Malformed("a shift that is too large")
+        return shift
+
+    def _passed_over(self, rows: int) -> Column:
+        if self._shift() != _UNCHANGED:
+            self._pass(rows)
+        return ()
+
+    def _column(self, before: Column) -> Column:
+        shift = self._shift()
         if shift == _UNCHANGED:
             return before
-        if shift > _MOST_SHIFT:
-            raise Malformed("a shift that is too large")
         codes = self.numbers(len(before))
         try:
             if 0 not in codes:

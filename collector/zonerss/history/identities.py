@@ -219,6 +219,11 @@ class Found:
             task = self._cached["processes"][number] = replace(task, cgroup=cgroup, size_bytes=size_bytes)
         return task
 
+    def process_key(self, number: int) -> tuple[int, int]:
+        """Its pid, and when it was started."""
+        task: Task = self._thing("processes", number)
+        return task.pid, task.start_ticks
+
     def owner_set(self, number: int) -> tuple[int, ...]:
         found: tuple[int, ...] = self._thing("sets", number)
         return found

@@ -51,6 +51,10 @@ KEPT_STATS = frozenset(_STATS.split())
 """What is kept of memory.stat: memory. The rest counts events, or repeats limits."""
 
 
+REPORTED_STATS = frozenset(("slab", "sock"))
+"""Of these, what a report looks at."""
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """What is kept of one look: enough to ask share, whatif and explain about it later."""

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from zonerss.closing import Closing
 from zonerss.errors import CannotServe, Damaged
+from zonerss.history import sizes
 from zonerss.history.content import LEAST_TABLES, SHAPES, Frame, moment_of
 from zonerss.history.figures import Budget, Malformed, Table, uncollected, unpack
 from zonerss.history.identities import Found, text_or_none
-from zonerss.history.moment import Moment
+from zonerss.history.moment import GROUPINGS, REPORTED_STATS, Moment
 from zonerss.history.schema import BESIDE, SECTIONS, check_schema, nanoseconds_of, time_of
 from zonerss.kernel.boot import Uptime
 from zonerss.kernel.keeping import demand_regular
@@ -28,6 +31,18 @@ _MOST_FIELD_BYTES = 1 << 25
 _FRAME = "id, segment, began_ns, ended_ns, monotonic_ns, boottime_ns, clock_step_ns, other"
 _DETAILS = ("holdings", "payers")
 """Sections that a moment can do without."""
+
+
+class _Extent(Enum):
+    """How much of a moment is read: sections, and of them columns where not all of a section is wanted."""
+
+    WHOLE = SECTIONS, None
+    LEAN = tuple(name for name in SECTIONS if name not in _DETAILS), None
+    FIGURES = ("zones", "processes", "bills"), None  # and of memory.stat REPORTED_STATS
+    ZONE_SIZES = ("zones",), sizes.WANTED["zones"]
+    PROCESS_SIZES = ("processes",), sizes.WANTED["processes"]
+
+
 _TIMED = "typeof(began_ns) = 'integer'"
 """A column of SQLite may hold anything. 64 bits of nanoseconds are a time, whatever they are."""
 _LAST = "age_ns DESC, id DESC"
@@ -60,8 +75,8 @@ class Recording(Closing):
         self._is_still = False
         self._mark: tuple[int, ...] = ()
         self._found = Found()
-        self._key: tuple[int, bool, _Tables] | None = None
-        """Number, whether it is lean, and tables of the key snapshot that was read last."""
+        self._key: tuple[int, _Extent, _Tables] | None = None
+        """Number, how much was read, and tables of the key snapshot that was read last."""
         self.damaged: list[str] = []
         """Sentences about snapshots that were left out because they could not be read, so far."""
         self._version = 0
@@ -162,9 +177,64 @@ class Recording(Closing):
         :raises CannotServe: it was forgotten meanwhile
         :raises Damaged: it cannot be read
         """
+        return self._numbered(number, _Extent.LEAN if lean else _Extent.WHOLE)
+
+    def figures(self, number: int) -> Moment:
+        """
+        The same without parts, files, payers and most of memory.stat: what zones and processes had, each for itself.
+
+        :raises CannotServe: as of :meth:`numbered`
+        """
+        return self._numbered(number, _Extent.FIGURES)
+
+    def zone_sizes(
+        self, numbers: Iterable[int], grouping: str
+    ) -> Iterator[tuple[int, datetime, dict[str, int]]]:
+        """
+        The RSS of the zones of some moments, in bytes, with the number and the time of each. A fortieth of the time.
+
+        Those that are damaged are left out, and :attr:`damaged` has a sentence about each.
+        """
+        position = GROUPINGS.index(grouping)
+        yield from self._sizes(
+            numbers,
+            _Extent.ZONE_SIZES,
+            lambda tables, other, things: sizes.zone_sizes(tables["zones"] or (), position, things),
+        )
+
+    def process_sizes(
+        self, numbers: Iterable[int]
+    ) -> Iterator[tuple[int, datetime, dict[tuple[str, int, int], int]]]:
+        """The same of processes, by boot id, pid and start ticks."""
+        yield from self._sizes(
+            numbers,
+            _Extent.PROCESS_SIZES,
+            lambda tables, other, things: sizes.process_sizes(tables["processes"] or (), other, things),
+        )
+
+    def _sizes(
+        self, numbers: Iterable[int], extent: _Extent, sizes_in: Callable[[_Tables, bytes, Found], _T]
+    ) -> Iterator[tuple[int, datetime, _T]]:
+        for number in numbers:
+            for row in self._rows(f"SELECT {_FRAME} FROM snapshots WHERE {_TIMED} AND id = ?", (number,)):
+                _, segment, began, *_, other = row
+
+                def ask(connection: sqlite3.Connection) -> _T:
+                    tables = self._sections(connection, number, segment, extent)  # noqa: B023  at once
+                    return sizes_in(tables, other, self._found.begin(connection))  # noqa: B023
+
+                try:
+                    with self._not_remembered_if_refused(), uncollected():
+                        found = self._read(ask)
+                except (Malformed, CannotServe) as err:
+                    self.damaged.append(self._sentence(row, err))
+                else:
+                    yield number, time_of(began), found
+
+    def _numbered(self, number: int, extent: _Extent) -> Moment:
         for row in self._rows(f"SELECT {_FRAME} FROM snapshots WHERE {_TIMED} AND id = ?", (number,)):
             try:
-                return self._moment(row, lean)
+                return self._moment(row, extent)
             except Malformed as err:
                 raise Damaged(self._sentence(row, err)) from None
         raise CannotServe(f"{self._path} has no snapshot {number} any more")
@@ -213,34 +283,44 @@ class Recording(Closing):
 
     # ---- one moment --------------------------------------------------------------------------------------
 
-    def _moment(self, row: tuple[Any, ...], lean: bool = False) -> Moment:
+    def _moment(self, row: tuple[Any, ...], extent: _Extent = _Extent.WHOLE) -> Moment:
         number, segment, began, ended, monotonic, boottime, step, other = row
         if not all(isinstance(figure, int) for figure in (ended, monotonic, boottime, step)):
             raise Malformed("a time that is none")
-        try:
+
+        def ask(connection: sqlite3.Connection) -> Moment:
+            tables = self._sections(connection, number, segment, extent)
+            stats = REPORTED_STATS if extent is _Extent.FIGURES else None
+            return moment_of(frame, tables, self._found.begin(connection), stats)
+
+        with self._not_remembered_if_refused():
             frame = Frame(time_of(began), time_of(ended), Uptime(monotonic, boottime), other)
-
-            def ask(connection: sqlite3.Connection) -> Moment:
-                tables = self._sections(connection, number, segment, lean)
-                return moment_of(frame, tables, self._found.begin(connection))
-
             with uncollected():
                 moment = self._read(ask)
             return moment if not step else replace(moment, snapshot=_told(moment, step))
-        except (TypeError, ValueError, OverflowError) as err:
-            self._found, self._key = Found(), None  # what is refused is not remembered
+
+    @contextmanager
+    def _not_remembered_if_refused(self) -> Iterator[None]:
+        """:raises Malformed: what is read is no moment"""
+        try:
+            yield
+        except (LookupError, TypeError, ValueError, OverflowError, RecursionError) as err:
+            self._found, self._key = Found(), None
             raise err if isinstance(err, Malformed) else Malformed(str(err)) from err
 
-    def _sections(self, connection: sqlite3.Connection, number: int, segment: int, lean: bool) -> _Tables:
-        if self._key is None or self._key[0] != segment or self._key[1] != lean or number == segment:
-            self._key = segment, lean, self._tables(connection, segment, None, lean)
+    def _sections(
+        self, connection: sqlite3.Connection, number: int, segment: int, extent: _Extent
+    ) -> _Tables:
+        if self._key is None or self._key[:2] != (segment, extent) or number == segment:
+            self._key = segment, extent, self._tables(connection, segment, None, extent)
         tables = self._key[2]
-        return tables if number == segment else self._tables(connection, number, tables, lean)
+        return tables if number == segment else self._tables(connection, number, tables, extent)
 
     def _tables(
-        self, connection: sqlite3.Connection, number: int, key: _Tables | None, lean: bool
+        self, connection: sqlite3.Connection, number: int, key: _Tables | None, extent: _Extent
     ) -> _Tables:
-        names = ("NULL" if lean and name in _DETAILS else name for name in SECTIONS)
+        chosen, wanted = extent.value
+        names = (name if name in chosen else "NULL" for name in SECTIONS)
         row = connection.execute(
             f"SELECT {', '.join(names)} FROM snapshots WHERE id = ? AND (? OR segment = id)",
             (number, key is not None),
@@ -251,7 +331,9 @@ class Recording(Closing):
         return {
             name: None
             if blob is None
-            else unpack(blob, SHAPES[name], key[name] if key else None, budget, LEAST_TABLES.get(name))
+            else unpack(
+                blob, SHAPES[name], key[name] if key else None, budget, LEAST_TABLES.get(name), wanted
+            )
             for name, blob in zip(SECTIONS, row, strict=True)
         }
 

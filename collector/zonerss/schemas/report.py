@@ -115,6 +115,7 @@ SCHEMA = document(
         "ended": time("the last one"),
         "snapshots": count("in the range"),
         "snapshots_read": count("of them: looked at, at even distances"),
+        "peak_snapshots": count("of them: those that peaks are the largest of"),
         "zones": rows("those that grow first, the fastest first; then the largest", _ZONE),
         "processes": rows("likewise, those of all zones", _PROCESS),
         "damaged": texts("snapshots that were left out", "a sentence about one"),

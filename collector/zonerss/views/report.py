@@ -119,7 +119,8 @@ def remarks(report: Report) -> list[str]:
     read = (
         ""
         if report.snapshots == len(report.looks)
-        else f", of which {len(report.looks)} were looked at, at even distances"
+        else f", of which {len(report.looks)} were looked at, at even distances; peaks are of "
+        f"{'all' if report.peak_snapshots == report.snapshots else report.peak_snapshots}"
     )
     lines = [
         f"{counted(report.snapshots, 'snapshot')} of {printable(report.host_name)} from {local_time(began)} to "
@@ -230,6 +231,7 @@ def document(
             "ended": time_text(report.looks[-1].began),
             "snapshots": report.snapshots,
             "snapshots_read": len(report.looks),
+            "peak_snapshots": report.peak_snapshots,
             "zones": [_zone_fields(zone, began) for zone in report.zones[:limit]],
             "processes": [_process_fields(process, began) for process in report.processes[:limit]],
             "damaged": [encodable(sentence) for sentence in report.damaged],

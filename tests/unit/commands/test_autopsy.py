@@ -142,9 +142,9 @@ def test_in_a_storm_each_look_is_read_once_and_the_last_kills_are_told(
     read = []
     seen = Recording._moment
 
-    def counted(self: Recording, row: tuple[Any, ...], lean: bool = False) -> Moment:
+    def counted(self: Recording, row: tuple[Any, ...], *how: Any) -> Moment:
         read.append(row)
-        return seen(self, row, lean)
+        return seen(self, row, *how)
 
     monkeypatch.setattr(Recording, "_moment", counted)
     out = said(capsys, str(path))

@@ -24,6 +24,8 @@ from zonerss.history.replay import PastSession
 
 NAMES = ["leaking", "other", "still"]
 LOOKS = 24
+SPIKE, SPIKE_PAGES = 11, 20_000
+VISITS = (14, 15)
 
 
 def record(path: Path, pages: int, seconds: int = 10) -> None:
@@ -101,6 +103,84 @@ def test_a_long_range_is_thinned(
     assert (found["snapshots"], found["snapshots_read"]) == (all_of_it, 10)
     assert found["ended"] == "2026-11-22T12:03:50.000250Z"
     assert found["zones"][0]["verdict"] == "grows"
+
+
+@pytest.fixture(scope="module")
+def spiky(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of three zones the first one is large for a moment, and a fourth one is there for two of 24."""
+    path = tmp_path_factory.mktemp("report") / "c.zrec"
+    three, four = Host(3, 2, names=NAMES, processes=2), Host(4, 2, names=[*NAMES, "visitor"], processes=2)
+    with Keeper(path) as keeper:
+        for number in range(LOOKS):
+            if number == SPIKE:
+                three.grow(0, SPIKE_PAGES)
+                three.eat(100, SPIKE_PAGES)
+            keeper.add((four if number in VISITS else three).moment(10 * number))
+            if number == SPIKE:
+                three.grow(0, -SPIKE_PAGES)
+                three.eat(100, -SPIKE_PAGES)
+            if number == VISITS[0]:
+                four.grow(3, 7)
+    return path
+
+
+@pytest.mark.parametrize("by", ["zone", "cgroup"])
+def test_a_peak_in_a_snapshot_that_is_not_looked_at_counts(
+    spiky: Path, by: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = told(capsys, spiky, "--by", by)
+    monkeypatch.setattr(report, "MOST_LOOKS", 8)
+    monkeypatch.setattr(report, "MOST_MORE", 1)
+    found = told(capsys, spiky, "--by", by)
+    assert (found["snapshots"], found["snapshots_read"], found["peak_snapshots"]) == (LOOKS, 9, LOOKS)
+
+    def peaks(document: dict[str, Any], which: str, name: str) -> dict[str, tuple[int, str]]:
+        return {one[name]: (one["peak_bytes"], one["peak_time"]) for one in document[which]}
+
+    assert peaks(found, "zones", "zone") == peaks(whole, "zones", "zone")
+    pids = peaks(found, "processes", "pid")
+    assert pids == {pid: peak for pid, peak in peaks(whole, "processes", "pid").items() if pid in pids}
+    spike = "2026-11-22T12:01:50.000250Z"
+    assert pids[100][1] == spike
+    assert spike in {when for _, when in peaks(found, "zones", "zone").values()}
+    size = max(peak for peak, _ in peaks(whole, "zones", "zone").values()) - 1
+    assert main(["report", "--no-config", str(spiky), "--by", by, "--fail-on", f"rss(*)>{size}"]) == 3
+
+
+def test_a_grouping_that_has_to_be_derived_has_the_peaks_of_what_is_looked_at(
+    spiky: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "MOST_LOOKS", 8)
+    found = told(capsys, spiky, "--by", "depth=1")
+    assert (found["snapshots_read"], found["peak_snapshots"]) == (8, 8)
+    assert main(["report", "--no-config", str(spiky), "--by", "depth=1"]) == 0
+    assert "looked at, at even distances; peaks are of 8." in capsys.readouterr().out
+
+
+def test_more_visitors_than_are_looked_at_are_said(
+    spiky: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "MOST_LOOKS", 8)
+    monkeypatch.setattr(report, "MOST_MORE", 0)
+    found = told(capsys, spiky)
+    assert "visitor" not in {zone["zone"] for zone in found["zones"]}
+    assert found["damaged"] == ["1 zone that came and went between the snapshots looked at"]
+
+
+def test_of_damaged_snapshots_among_many_the_others_count(
+    spiky: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "MOST_LOOKS", 8)
+    path = tmp_path / "a.zrec"
+    shutil.copy(spiky, path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE snapshots SET processes = x'00' WHERE id = ?", (SPIKE + 1,))
+        connection.execute("UPDATE snapshots SET zones = x'00' WHERE id = ?", (SPIKE + 2,))
+    connection.close()
+    found = told(capsys, path)
+    assert len(found["damaged"]) == 2
+    assert found["peak_snapshots"] == LOOKS - 1
+    assert "2026-11-22T12:01:50.000250Z" in {zone["peak_time"] for zone in found["zones"]}
 
 
 def test_looks_that_are_close_together_are_thinned_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,7 +332,7 @@ def test_damaged_snapshots_are_left_out_and_said(
     path = tmp_path / "a.zrec"
     shutil.copy(made, path)
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE snapshots SET parts = x'00' WHERE id IN (5, 6)")
+        connection.execute("UPDATE snapshots SET zones = x'00' WHERE id IN (5, 6)")
     connection.close()
     found = told(capsys, path)
     assert len(found["damaged"]) == 2

@@ -320,6 +320,10 @@ class Host:
         """Let a zone have so many more pages of private memory."""
         self._parts[(zone,)][0] += pages
 
+    def eat(self, pid: int, pages: int) -> None:
+        """Let a process have so many more pages of private memory."""
+        self._figures[pid][0] += pages
+
     def moment(self, seconds: float = 0, *, lean: bool = False) -> Moment:
         """As it is now."""
         processes = [

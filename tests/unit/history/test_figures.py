@@ -35,6 +35,28 @@ def test_there_and_back(tables: tuple[Table, Table], base: tuple[Table, Table] |
     assert unpack(pack(tables, base), SHAPES, base) == list(tables)
 
 
+@given(st.tuples(TABLES, TABLES), st.none() | st.tuples(TABLES, TABLES), st.sets(st.integers(0, 2)))
+def test_columns_that_nobody_wants_are_passed_over(
+    tables: tuple[Table, Table], base: tuple[Table, Table] | None, wanted: set[int]
+) -> None:
+    def some(table: Table) -> Table:
+        return Table(
+            table.keys, tuple(column if n in wanted else () for n, column in enumerate(table.columns))
+        )
+
+    chosen = [wanted, range(3)]
+    before = None if base is None else (some(base[0]), base[1])
+    assert unpack(pack(tables, base), SHAPES, before, wanted=chosen) == [some(tables[0]), tables[1]]
+
+
+@pytest.mark.parametrize("number", [b"\xff" * 10 + b"\x00", b"\xff" * (1 << 20) + b"\x00", b"\x80"])
+def test_what_is_passed_over_is_bounded(number: bytes) -> None:
+    head = bytes([1, 1, 1, 0, 5, 0])
+    with pytest.raises(Malformed):
+        unpack(zlib.compress(head + number), [(1, 1)], wanted=[()])
+    assert unpack(zlib.compress(head + b"\x83\x00"), [(1, 1)], wanted=[()]) == [Table(((5,),), ((),))]
+
+
 @given(TABLES)
 def test_what_is_as_before_takes_no_room(table: Table) -> None:
     assert len(zlib.decompress(pack([table], [table]))) <= 3 * len(table.columns) + 8

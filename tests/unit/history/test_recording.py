@@ -30,7 +30,7 @@ from zonerss.history.keeper import (
     ZONE_KILLS,
     Keeper,
 )
-from zonerss.history.moment import Moment
+from zonerss.history.moment import REPORTED_STATS, Moment
 from zonerss.history.recording import Recording
 from zonerss.history.replay import PastSession
 from zonerss.history.schema import BESIDE, SCHEMA_VERSION, SECTIONS
@@ -109,7 +109,29 @@ def test_numbers_of_those_between_two_times_and_a_lean_moment(made: tuple[Path, 
             lean = replace(moment, holdings=None, billed=None, cgroups={})
             same(recording.numbered(number, lean=True), lean)
             same(recording.numbered(number), moment)
+            assert figures_in(recording.figures(number)) == figures_in(moment)
         assert len(recording.between()) == len(moments)
+
+
+def figures_in(moment: Moment) -> tuple[Any, ...]:
+    """What a report looks at."""
+    snapshot = moment.snapshot
+    stats = {
+        path: {name: bill.stat[name] for name in REPORTED_STATS if name in bill.stat}
+        for path, bill in moment.bills.items()
+    }
+    return (
+        *(
+            snapshot.began,
+            snapshot.zones,
+            snapshot.groupings,
+            snapshot.total,
+            snapshot.machine,
+            snapshot.gaps,
+        ),
+        *(snapshot.processes, [(one.task.pid, one.task.start_ticks) for one in snapshot.members]),
+        *(stats, moment.open_files, moment.boot_id, moment.processors),
+    )
 
 
 def test_reading_leaves_nothing_beside_the_file(made: tuple[Path, list[Moment]]) -> None:
