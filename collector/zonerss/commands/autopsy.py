@@ -59,11 +59,11 @@ def run(args: argparse.Namespace) -> int:
             raise CannotServe(_nothing(file, kills, args.at))
         shown = chosen if args.json else chosen[-MOST_KILLS:]
         found = _autopsies(recording, shown, args.before)
-        host_name, damaged = recording.host_name, tuple(recording.damaged)
-    remarks = [f"Left out: {printable(sentence)}." for sentence in dict.fromkeys(damaged)]
+        host_name, damaged = recording.host_name, tuple(dict.fromkeys(recording.damaged))
+    remarks = [f"Left out: {printable(sentence)}." for sentence in damaged]
     put(
         args,
-        lambda: document(found, file, host_name),
+        lambda: document(found, file, host_name, damaged),
         lambda: [
             *render(found, file, len(chosen) - len(shown), len(kills) - len(chosen), args.bytes),
             *remarks,

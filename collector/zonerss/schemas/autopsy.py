@@ -114,5 +114,6 @@ SCHEMA = document(
         "file": text("path of the recording"),
         "host_name": text("of the host that was recorded"),
         "kills": rows("the last kill, and those in the time before it, in the order of time", _KILL),
+        "damaged": texts("looks and kills that were left out", "a sentence about one"),
     },
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from zonerss.answers.autopsy import Account, Autopsy, Grown
@@ -217,7 +217,9 @@ def _ended(found: Autopsy, size: _Size) -> list[str]:
 # ---- the document ----------------------------------------------------------------------------------------
 
 
-def document(found: Sequence[Autopsy], file: str, host_name: str) -> dict[str, Any]:
+def document(
+    found: Sequence[Autopsy], file: str, host_name: str, damaged: Iterable[str] = ()
+) -> dict[str, Any]:
     """
     ``zonerss.autopsy/1``.
 
@@ -230,6 +232,7 @@ def document(found: Sequence[Autopsy], file: str, host_name: str) -> dict[str, A
         "file": encodable(file),
         "host_name": encodable(host_name),
         "kills": [_kill_fields(one, number >= whole) for number, one in enumerate(found)],
+        "damaged": [encodable(sentence) for sentence in damaged],
     }
 
 

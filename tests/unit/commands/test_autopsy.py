@@ -173,7 +173,8 @@ def test_a_look_under_way_at_the_kill_is_not_the_last_one(
 
 
 def test_half_of_it_overwritten(recorded: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A sentence, or what is whole: never a traceback."""
+    """A sentence, or what is whole and a word about what is not: never a traceback."""
+    whole = document(capsys, recorded)
     for path in half_overwritten(Path(recorded), tmp_path):
         status = main(["autopsy", "--no-config", "--json", str(path)])
         out, err = capsys.readouterr()
@@ -182,7 +183,9 @@ def test_half_of_it_overwritten(recorded: str, tmp_path: Path, capsys: pytest.Ca
             assert (out, err.count("\n")) == ("", 1)
             assert err.startswith("zonerss: ")
         else:
-            assert all(one["time"].startswith("2026-11-22") for one in json.loads(out)["kills"])
+            found = json.loads(out)
+            assert all(one["time"].startswith("2026-11-22") for one in found["kills"])
+            assert found["damaged"] or found["kills"] == whole["kills"]
 
 
 @pytest.mark.parametrize(
