@@ -105,15 +105,25 @@ def test_what_is_not_kept_is_not_guessed():
     assert "of which file was not recorded" in found.because
 
 
-def test_kernel_memory_on_the_bill_is_named():
+@pytest.mark.parametrize(
+    ("stat", "kind", "words"),
+    [
+        ("slab", "slab", "slab memory of the kernel"),
+        ("sock", "sockets", "socket buffers"),
+        ("", "kernel", "memory of the kernel"),
+    ],
+)
+def test_kernel_memory_on_the_bill_is_named(stat: str, kind: str, words: str) -> None:
     reporter = Reporter("zone")
     for n in range(30):
-        bill = Bill(2, (9 + n) * MIB, {"slab": n * MIB, "sock": 0}, None, (1 + n) * MIB, None, None)
+        stats = {"slab": 0, "sock": 0} | ({stat: n * MIB} if stat else {})
+        bill = Bill(2, (9 + n) * MIB, stats, None, (1 + n) * MIB, None, None)
         reporter.add(look(n, [zone("web", 9 * MIB, charged_bytes=(9 + n) * MIB)]), bill=lambda cgroup: bill)  # noqa: B023
     found = one(reporter.report("x", "vm", 30), "web").verdict
     assert found.word is Word.BILL_ONLY
     assert found.cause
-    assert found.cause.kind in ("slab", "kernel")
+    assert found.cause.kind == kind
+    assert f"29M of it {words}" in found.because
 
 
 def pool(written: int) -> Report:
