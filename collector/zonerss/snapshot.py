@@ -391,7 +391,8 @@ class Session(Observer, Closing):
         members = _members(plan, walked.found)
         if self._windows:
             met_pages = {member.task.pid: member.rss_pages for member in members}
-            self._windows.walked(listed, mm_of, met_pages, hierarchy, zoners, asked.want_users)
+            after = self._roster.again(hierarchy, asked.want_users)
+            self._windows.walked(listed, after, mm_of, met_pages, hierarchy, zoners)
         parts, by_mapping, cache_gaps = self._parts(asked, walked.frames, listed, plan)
         touches = None
         if asked.armed and walked.apart:

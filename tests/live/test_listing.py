@@ -18,6 +18,7 @@ from tests.live.cgroups import end_processes, remove
 from tests.live.test_threads import threaded
 from tests.own import NAME
 from zonerss.errors import CannotServe
+from zonerss.kernel import roster
 from zonerss.kernel.cgroupfs import MemoryHierarchy, find_memory_hierarchy
 from zonerss.kernel.mounts import read_mounts
 from zonerss.kernel.proc import TaskList, read_tasks, shared_mm_leaders
@@ -256,9 +257,14 @@ def test_who_moves_during_the_walk_is_a_gap(session, make_zone, monkeypatch):
     assert stays.pid not in gaps
 
 
-def test_who_begins_during_the_walk_is_a_gap_and_in_the_next_snapshot(session, make_zone, monkeypatch):
+@pytest.mark.parametrize("uncertainty", [False, True])
+def test_who_begins_during_the_walk_is_a_gap_and_in_the_next_snapshot(
+    session, make_zone, monkeypatch, uncertainty
+):
     zone = make_zone("a")
     zone.spawn()
+    if uncertainty:
+        session.go_on(uncertainty=True)
     walk = session._walk
 
     def walk_and_begin(*arguments):
@@ -305,6 +311,17 @@ def test_both_ways_of_listing_give_the_same_snapshot(make_zone, iterator):
             )
     assert found[0] == found[1]
     assert found[0]
+
+
+def test_the_window_around_a_walk_is_closed_without_reading_proc_again(session, zone, mem, monkeypatch):
+    session.go_on(uncertainty=True)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("all of /proc is read")
+
+    monkeypatch.setattr(roster, "read_tasks", refuse)
+    usage = next(usage for usage in session.take("cgroup").zones if usage.zone == zone.name)
+    assert usage.uncertainty_bytes is not None
 
 
 def test_where_it_cannot_be_read_proc_is(session, zone, mem, monkeypatch):

@@ -105,6 +105,19 @@ class Roster:
         self._seen |= found
         return listed
 
+    def again(self, hierarchy: MemoryHierarchy, want_users: bool = False) -> TaskList:
+        """
+        All processes as they are now. What :meth:`changed` tells stays since :meth:`read`.
+
+        :raises CannotServe: there is no /proc
+        """
+        if self._iterator and self._iterator.serves(hierarchy):
+            try:
+                return self._iterator.again(hierarchy, want_users)
+            except OSError:
+                self._give_up_iterator()
+        return read_tasks(self._roots, hierarchy, want_users)
+
     def changed(self, hierarchy: MemoryHierarchy, listed: TaskList, walked: Collection[int]) -> list[Gap]:
         """
         What is otherwise than it was listed: processes that have begun since; and those that have moved, where the walk

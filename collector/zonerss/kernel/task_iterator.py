@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from zonerss._core import check, ffi, lib
@@ -82,10 +82,24 @@ class TaskIterator(Closing):
 
     def read(self, hierarchy: MemoryHierarchy, want_users: bool = False) -> TaskList:
         """
-        All processes with memory of their own; see :func:`zonerss.kernel.proc.read_tasks`.
+        All processes with memory of their own; see :func:`zonerss.kernel.proc.read_tasks`. What :meth:`later` tells is
+        since then.
 
         :raises OSError: the iterator cannot be read
         """
+        listed, self.known = self._list(hierarchy, want_users)
+        return listed
+
+    def again(self, hierarchy: MemoryHierarchy, want_users: bool = False) -> TaskList:
+        """
+        The same as they are now, for which :meth:`later` tells what it would have told.
+
+        :raises OSError: the iterator cannot be read
+        """
+        return self._list(hierarchy, want_users)[0]
+
+    def _list(self, hierarchy: MemoryHierarchy, want_users: bool) -> tuple[TaskList, frozenset[int]]:
+        """And the pids of all that were there."""
         shown = frozenset() if self._offers_all else pids(self._roots)
         rows = self._rows(hierarchy)
         paths = self._cgroups(hierarchy, rows)
@@ -108,14 +122,13 @@ class TaskIterator(Closing):
             mm_leaders[pid] = leaders.setdefault(mm, pid)
             cgroup_ids[pid] = cgroup
         offered = frozenset([row[0] for row in rows])
-        self.known = shown | offered
         others = read_tasks(self._roots, hierarchy, want_users, apart)
         hidden = read_tasks(self._roots, hierarchy, want_users, shown - offered)
         self._offers_all = not hidden.tasks and not hidden.gaps
         if more := (*others.tasks, *hidden.tasks):
             tasks = sorted((*tasks, *more), key=lambda task: task.pid)
         gaps = (*others.gaps, *hidden.gaps)
-        return TaskList(tuple(tasks), gaps, None, self._roots, mm_leaders, cgroup_ids)
+        return TaskList(tuple(tasks), gaps, None, self._roots, mm_leaders, cgroup_ids), shown | offered
 
     def later(self, hierarchy: MemoryHierarchy, listed: TaskList, walked: Collection[int]) -> Later:
         """
@@ -154,14 +167,14 @@ class TaskIterator(Closing):
         check(error, "reading the kernel's list of tasks")
         return list(_ROW.iter_unpack(ffi.buffer(rows[0], count[0] * _ROW.size))) if count[0] else []
 
-    def _cgroups(self, hierarchy: MemoryHierarchy, rows: Iterable[tuple[Any, ...]]) -> dict[int, str]:
+    def _cgroups(self, hierarchy: MemoryHierarchy, rows: list[tuple[Any, ...]]) -> dict[int, str]:
         """
         The paths of the cgroups that processes are in, by id, those that have a directory here.
 
         The id is the inode of the directory (Linux 5.5, commit 40430452fd5d). So a path that one process tells is known
         to be that of all: that process may have moved meanwhile, and cgroups of version 1 may be renamed.
         """
-        members = {row[7]: row[0] for row in rows if row[3]}
+        members = {row[7]: row[0] for row in reversed(rows) if row[3]}
         if not hierarchy.version:
             return dict.fromkeys(members, "/")
         if hierarchy != self._hierarchy:

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from zonerss.errors import CannotServe
 from zonerss.kernel.cgroupfs import MemoryHierarchy, hierarchy_id
-from zonerss.kernel.proc import TaskList, read_rss, read_tasks
+from zonerss.kernel.proc import TaskList, read_rss
 from zonerss.kernel.roots import Roots
 from zonerss.motion.bound import Sighting, Window, bounds, ceilings, clamped, differences
 from zonerss.motion.tracer import ChurnTracer
@@ -84,21 +84,21 @@ class Windows:
     def walked(
         self,
         before: TaskList,
+        after: TaskList,
         mm_of: Mapping[int, int],
         met_pages: Mapping[int, int],
         hierarchy: MemoryHierarchy,
         ways: Sequence[ZoneOf],
-        want_users: bool,
     ) -> None:
         """
         At the end of the walk: see what has changed.
 
         :param before: the listing of the walk
+        :param after: one that was made since the walk
         :param mm_of: for each pid the lowest one that has the same address space
         :param met_pages: how many entries the walk met, for each pid that it came to
         :param ways: one for each grouping
         """
-        after = read_tasks(self._roots, hierarchy, want_users)
         window = self._tracer.end() if self._tracer else None
         later = {} if window else {task.pid: read_rss(self._roots, task) for task in after.tasks}
         self.unsettled_bytes = pages_to_bytes(window.unsettled_pages) if window else 0

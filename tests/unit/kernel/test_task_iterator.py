@@ -193,6 +193,17 @@ def test_later_tells_who_moved_and_who_began(tree: Tree) -> None:
     assert later.began == (45,)
 
 
+def test_a_list_in_between_changes_nothing_of_what_later_tells(tree: Tree) -> None:
+    a, b = tree.cgroup("a"), tree.cgroup("b")
+    tree.process(41, "/a")
+    told = Told(tree.proc.roots, [row(41, a)], *[[row(41, b), row(45, b)]] * 2)
+    listed = told.read(tree.hierarchy)
+    tree.process(45, "/b")
+    assert [task.pid for task in told.again(tree.hierarchy).tasks] == [41, 45]
+    later = told.later(tree.hierarchy, listed, {41})
+    assert (later.moved, later.began) == ({41}, (45,))
+
+
 def test_later_asks_proc_for_those_whom_it_told(tree: Tree) -> None:
     tree.process(41, "/../a")
     tree.process(42, "/../a")
