@@ -2,8 +2,9 @@
 // Counts, by process, what changes in page tables during one window of time, in which zonerss walks them.
 //
 // Compiled and loaded by bcc (collector/zonerss/kernel/compiler.py), with bpf/include in place of kernel headers. It uses
-// only raw tracepoints, whose arguments are pointers, and offsets into the kernel's structs, which user space reads
-// from the kernel's BTF and defines as OFF_*. A window is a number above 0. Every record carries its window, so that
+// only raw tracepoints, whose arguments are pointers (and where there is none for faults, a function of the kernel), and
+// offsets into the kernel's structs, which user space reads from the kernel's BTF and defines as OFF_*. What differs between
+// processors is defined by motion/machines.py. A window is a number above 0. Every record carries its window, so that
 // nothing has to be cleared in between. Events for which a map had no room are counted in state.lost; the window is
 // then not used.
 //
@@ -313,6 +314,30 @@ TRACED(rss_stat)
 	return 0;
 }
 
+static inline int note_exchange(u64 mm, u64 pages)
+{
+	struct state *state = state_now();
+	u32 tgid = state ? owner_of(mm) : 0;
+	struct churn *churn = tgid ? churn_of(state, tgid) : 0;
+	if (churn)
+		__sync_fetch_and_add(&churn->copied, pages);
+	return 0;
+}
+
+#ifdef FAULT_FLAG_WRITE // no tracepoints of faults: arm64
+struct registers {
+	u64 words[21]; // of struct pt_regs, no more than any architecture has
+};
+
+// A write fault may copy the page to another frame, and no counter changes. Whether there was a page is not told, so that those
+// that bring one count, too. Whoever faults for somebody else (ptrace) is seen as well.
+// (struct vm_area_struct *vma, unsigned long address, unsigned int flags, struct pt_regs *regs): mm/memory.c
+int on_handle_mm_fault(struct registers *ctx)
+{
+	u64 vma = ctx->words[OFF_FIRST_OF_FUNCTION / 8], flags = ctx->words[OFF_THIRD_OF_FUNCTION / 8];
+	return flags & FAULT_FLAG_WRITE ? note_exchange(word_at(vma + OFF_VMA_MM), 1) : 0;
+}
+#else
 // A write fault on a present entry (bits 0 and 1 of the error code) may copy the page to another frame, and no counter
 // changes. (unsigned long address, struct pt_regs *regs, unsigned long error_code)
 static inline int note_fault(u64 error_code)
@@ -335,6 +360,7 @@ TRACED(page_fault_kernel)
 {
 	return note_fault(ctx->args[2]);
 }
+#endif
 
 // mremap moves entries: the walk may meet a page twice or not at all. (struct pt_regs *regs, long id)
 TRACED(sys_enter)
@@ -345,7 +371,7 @@ TRACED(sys_enter)
 	struct churn *churn = churn_of(state, bpf_get_current_pid_tgid() >> 32);
 	if (churn) // old_len, the second argument
 		__sync_fetch_and_add(&churn->moved,
-				     (word_at(ctx->args[0] + OFF_REGS_SI) + PAGE_BYTES - 1) / PAGE_BYTES);
+				     (word_at(ctx->args[0] + OFF_SECOND_OF_CALL) + PAGE_BYTES - 1) / PAGE_BYTES);
 	return 0;
 }
 
@@ -401,16 +427,6 @@ TRACED(cgroup_attach_task)
 	return 0;
 }
 
-static inline int note_exchange(u64 mm, u64 pages)
-{
-	struct state *state = state_now();
-	u32 tgid = state ? owner_of(mm) : 0;
-	struct churn *churn = tgid ? churn_of(state, tgid) : 0;
-	if (churn)
-		__sync_fetch_and_add(&churn->copied, pages);
-	return 0;
-}
-
 // (unsigned long pfn, void *rmap_item, void *mm, int err)
 TRACED(ksm_merge_one_page)
 {
@@ -432,12 +448,10 @@ TRACED(mm_collapse_huge_page)
 // Migration replaces the frame behind all entries of a page. A zone with one entry of it has one frame before and
 // after. A zone with two may be met with the old frame in one and the new frame in the other. So every entry of a page
 // but the first counts. If migration fails, the old frame is restored, and nothing was exchanged. The frame number in
-// the migration entry tells the page (arch/x86/include/asm/pgtable_64.h, __swp_offset).
-enum { PFN_BITS = 34 }; // the bits above tell whether the page was young or dirty (linux/swapops.h)
-
+// the migration entry, an offset into swap to the processor, tells the page.
 static inline struct frame_key frame_key_of(struct state *state, u64 pfn)
 {
-	struct frame_key key = { .pfn = pfn & ((1ULL << PFN_BITS) - 1), .window = state->window };
+	struct frame_key key = { .pfn = pfn & MIGRATION_MASK, .window = state->window };
 	return key;
 }
 
@@ -446,7 +460,7 @@ static inline int note_migrating(u64 entry, u32 pages)
 	struct state *state = state_now();
 	if (!state)
 		return 0;
-	struct frame_key key = frame_key_of(state, ~entry << 5 >> 14);
+	struct frame_key key = frame_key_of(state, (entry ^ SWAP_INVERSION) >> SWAP_OFFSET_SHIFT);
 	u64 one = 1, *entries = migrated.lookup(&key);
 	if (!entries)
 		migrated.update(&key, &one);
@@ -460,7 +474,7 @@ static inline int note_restored(u64 entry, u32 pages)
 	struct state *state = state_now();
 	if (!state)
 		return 0;
-	struct frame_key key = frame_key_of(state, entry >> 12);
+	struct frame_key key = frame_key_of(state, (entry & FRAME_MASK) / PAGE_BYTES);
 	u64 *entries = migrated.lookup(&key);
 	if (entries && *entries && (s64)__sync_fetch_and_add(entries, -1) > 1)
 		__sync_fetch_and_add(&state->exchanged, -(s64)pages);

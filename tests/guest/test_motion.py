@@ -10,12 +10,14 @@ import zonerss.snapshot
 from tests.live.test_motion import (  # noqa: F401  fixtures among them
     OWN_PAGES,
     base_pages,
+    faults,
     hold,
     quiet,
     report,
     session,
     start,
     take,
+    test_frames_that_are_replaced_count,
     usages,
     watch_walks,
 )

@@ -11,6 +11,7 @@ import json
 import math
 import mmap
 import os
+import platform
 import random
 import statistics
 import struct
@@ -33,12 +34,15 @@ from tests.oracle import PAGE
 from tests.workloads.build import build
 from zonerss.commands import main
 from zonerss.errors import CannotServe
-from zonerss.plain import dataclass, field
+from zonerss.motion import tracer
+from zonerss.motion.machines import machine_of
+from zonerss.plain import dataclass, field, replace
 
 pytestmark = pytest.mark.same_in_container
 
 SNAPSHOTS = int(os.environ.get("ZONERSS_MOTION_SNAPSHOTS", "200"))
 QUIET_PAGES = 3001
+COPIED_PAGES = 131
 OWN_PAGES = 64
 """What a workload that cannot be stopped where least and most agree may have besides: text, data, stack, the counts."""
 
@@ -231,7 +235,9 @@ def test_a_zone_whose_processes_migrate(session, make_zone, start, quiet, watch_
     struct.pack_into("=q", moving.page, 8, struct.unpack_from("=q", moving.page, 8)[0] + 1)
     # Not from status: before Linux 6.2 what a thread has not handed over yet is missing there.
     rollup = Path(f"/proc/{moving.process.pid}/smaps_rollup").read_text()
-    pages = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Rss:")) // 4
+    pages = (
+        next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Rss:")) * 1024 // PAGE
+    )
     watch_walks(moving)
     bounds = []
     for _ in range(SNAPSHOTS):
@@ -240,6 +246,38 @@ def test_a_zone_whose_processes_migrate(session, make_zone, start, quiet, watch_
         check(snapshot, moving, there, still[there.name], pages, 1)
         quiet(snapshot)
     report(f"migrate ({pages} pages)", bounds)
+
+
+@pytest.fixture(params=["as-here", "at-the-function"])
+def faults(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How faults are seen: as this machine does, or as one does that has no tracepoints of them."""
+    if request.param == "at-the-function":
+        machine = replace(
+            machine_of(platform.machine()), fault_tracepoints=(), fault_functions=("handle_mm_fault",)
+        )
+        monkeypatch.setattr(tracer, "machine_of", lambda _: machine)
+
+
+@pytest.mark.usefixtures("faults")
+def test_frames_that_are_replaced_count(make_zone, quiet, monkeypatch):
+    """A child that writes to what it shares with its parent gets frames of its own, and no counter changes."""
+    zone = make_zone("a")
+    mem = zone.spawn()
+    where = mem.map(f"anon {COPIED_PAGES}")
+    child = mem.fork()
+    walk = zonerss.snapshot.walk
+
+    def copied(*arguments, **named):
+        mem.write(where, 0, COPIED_PAGES, pid=child)
+        return walk(*arguments, **named)
+
+    with zonerss.Session("pagemap", uncertainty=True) as session:
+        if session._windows.why_not:
+            needs.skip("needs_bcc", session._windows.why_not)
+        monkeypatch.setattr(zonerss.snapshot, "walk", copied)
+        snapshot = take(session)
+    assert COPIED_PAGES <= usages(snapshot)[zone.name].uncertainty_bytes // PAGE <= COPIED_PAGES + OWN_PAGES
+    quiet(snapshot)
 
 
 # ---- where nothing can be traced -----------------------------------------------------------------------

@@ -50,7 +50,6 @@ EXCEPTIONS = {
     ("tests/workloads/stuck.c", ""): "its own file system's blocks, and a path",
     ("tests/live/test_controls.py", "24 * MIB"): "how inexact charges are",
     ("tests/live/foreign_files.py", "size // 512"): "st_blocks counts 512 bytes everywhere (stat(2))",
-    ("bpf/churn.c", "entry >> 12"): "it is x86_64's alone",
     ("tests/live/test_cap_hands.py", "range(0, size"): "a step that meets every page, however large",
     ("tests/live/test_cap_hands.py", "512 * PAGE"): "PAGEOUT_PAGES",
     ("tests/live/test_pagetable.py", ""): "numbers around 512 entries",

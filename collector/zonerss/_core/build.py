@@ -33,6 +33,7 @@ HEADERS = (
         "ranges.h",
         "incore.h",
         "open_below.h",
+        "probe_function.h",
     ),
 )
 SOURCES = (
@@ -52,6 +53,7 @@ SOURCES = (
         "ranges.c",
         "incore.c",
         "open_below.c",
+        "probe_function.c",
     ),
 )
 # Where there are no skeletons, bpf/build has said what is missing, and lib has neither pagetable_open() nor

@@ -329,6 +329,13 @@ int pagetable_open(const struct pagetable_options *options, int *stage, struct p
 	return 0;
 }
 
+struct entry_layout pagetable_layout(const struct pagetable *pagetable)
+{
+	const struct entry_shape *shape = &pagetable->shape;
+	return (struct entry_layout){ shape->page_shift, shape->swap_offset_shift, shape->frame_mask,
+				      shape->migration_mask };
+}
+
 static void unload(struct pagetable *pagetable)
 {
 	if (pagetable->buffers)

@@ -38,3 +38,11 @@ int pagetable_walk(struct pagetable *pagetable, const struct walk_request *reque
 // What the program counted since pagetable_open(): tables that could not be read, tables that changed hands
 // while they were copied, reads that gave the mmap lock back in mid-walk.
 void pagetable_counts(const struct pagetable *pagetable, uint64_t *faults, uint64_t *retries, uint64_t *reads);
+
+// How an entry names a frame: one that maps it, (entry & frame_mask) >> page_shift, and one that stands in for it while it
+// migrates, entry >> swap_offset_shift & migration_mask. arm64; on x86 the latter is inverted, and the shift is no variable.
+struct entry_layout {
+	uint32_t page_shift, swap_offset_shift;
+	uint64_t frame_mask, migration_mask;
+};
+struct entry_layout pagetable_layout(const struct pagetable *pagetable);

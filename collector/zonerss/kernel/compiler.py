@@ -34,6 +34,7 @@ def load(
     maps: Sequence[str],
     keep: Sequence[int],
     file: str = "churn.c",
+    functions: Sequence[str] = (),
 ) -> dict[str, int]:
     """
     The descriptors of programs and maps, by name; whoever calls closes them.
@@ -43,12 +44,15 @@ def load(
     :param programs: tracepoints; the program of each is on_NAME
     :param keep: descriptors that the definitions name
     :param file: the program's source
+    :param functions: likewise functions of the kernel
     :raises CannotLoad: bcc is missing, or cannot do it, or was ended
     """
     here, there = socket.socketpair()
     with here:
         with there:
-            wanted = json.dumps([str(source), list(definitions), list(programs), list(maps), file])
+            wanted = json.dumps(
+                [str(source), list(definitions), list(programs), list(maps), file, list(functions)]
+            )
             child = subprocess.Popen(
                 # Isolated: no variable of the environment and no directory of a user decides what it imports.
                 [sys.executable, "-I", __file__, str(there.fileno()), wanted],
@@ -81,7 +85,12 @@ def _how_it_ended(status: int) -> str:
 
 
 def _compile(
-    source: str, definitions: list[str], programs: list[str], maps: list[str], file: str
+    source: str,
+    definitions: list[str],
+    programs: list[str],
+    maps: list[str],
+    file: str,
+    functions: list[str],
 ) -> dict[str, int] | str:
     """What to answer: the descriptors by name, or why there are none."""
     os.environ["BCC_KERNEL_SOURCE"] = source
@@ -94,9 +103,10 @@ def _compile(
     except Exception as err:  # bcc raises nothing finer
         return f"bcc cannot compile or load {file} here: {err}"
     found = {name: bpf[name.encode()].map_fd for name in maps}
-    for name in programs:
+    kinds = (*((name, bpf.RAW_TRACEPOINT) for name in programs), *((name, bpf.KPROBE) for name in functions))
+    for name, kind in kinds:
         try:
-            found[name] = bpf.load_func(f"on_{name}".encode(), bpf.RAW_TRACEPOINT).fd
+            found[name] = bpf.load_func(f"on_{name}".encode(), kind).fd
         except Exception as err:
             return f"the kernel does not take the program that traces {name}: {err}"
     return found

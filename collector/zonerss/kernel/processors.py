@@ -17,7 +17,9 @@ from collections.abc import Iterable
 
 from zonerss.kernel.roots import Roots
 
-_SYS_MEMBARRIER = 324  # x86_64
+_SYS_MEMBARRIER = (
+    324 if os.uname().machine == "x86_64" else 283
+)  # include/uapi/asm-generic/unistd.h: arm64, riscv64
 _CPU_RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 _MOST_PROCESSORS = 1 << 16
 _MEMBARRIER_CMD_GLOBAL = (

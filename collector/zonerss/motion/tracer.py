@@ -19,11 +19,13 @@ from zonerss.closing import Closing
 from zonerss.errors import CannotServe
 from zonerss.kernel.btf import Btf, Libbpf
 from zonerss.kernel.compiler import CannotLoad, load
+from zonerss.kernel.functions import attach_function
 from zonerss.kernel.hugepages import pmd_pages
 from zonerss.kernel.namespaces import is_first_namespace
 from zonerss.kernel.proc import read_rss
 from zonerss.kernel.roots import Roots
 from zonerss.motion.bound import PAGES_OF_A_TABLE, Churn, Move, Window
+from zonerss.motion.machines import Machine, machine_of
 from zonerss.motion.settle import Settler
 from zonerss.records import Task
 from zonerss.units import PAGE_BYTES
@@ -41,8 +43,8 @@ SOURCE = next(
 _MOVES = 2048
 _MOVE_PATH = 512
 
-# Attached while a window lasts: these are on the path of every page fault or system call.
-_HOT = ("rss_stat", "page_fault_user", "page_fault_kernel", "sys_enter")
+# Attached while a window lasts: these are on the path of every page fault or system call. What sees faults is added.
+_HOT = ("rss_stat", "sys_enter")
 # Likewise, where threads hold back what they have changed until the next time that they run.
 _HELD = "sched_switch"
 # Attached from the start: they say something only when something happens that concerns us.
@@ -69,13 +71,11 @@ _SPACE_BYTES = (16, 48)  # struct space_key and struct space
 _HELD_BYTES = (8, 16)  # struct thread_key and struct held
 _MAPS = ("states", "spaces", "processes", "parents", "moves")
 _PF_WRITE_PROTECTED = 3  # arch/x86/include/asm/trap_pf.h: the page is there, and it was a write
-_SYS_MREMAP = 25
+_FAULT_FLAG_WRITE = 1  # include/linux/mm_types.h
 _PROOF = 23  # pages
 
 
 def _require_here(roots: Roots) -> None:
-    if platform.machine() != "x86_64":
-        raise CannotServe(f"what changes can be traced on x86_64 only, not on {platform.machine()}")
     for name in ("pid", "cgroup"):
         if is_first_namespace(roots, name) is False:
             raise CannotServe(
@@ -83,7 +83,7 @@ def _require_here(roots: Roots) -> None:
             )
 
 
-def _definitions(roots: Roots, btf: Btf, cpus: int, calibration: int) -> list[str]:
+def _definitions(roots: Roots, machine: Machine, btf: Btf, cpus: int, calibration: int) -> list[str]:
     """The offsets and sizes that the program is compiled with."""
     offsets = {
         "MM_OWNER": ("mm_struct", "owner"),
@@ -92,7 +92,6 @@ def _definitions(roots: Roots, btf: Btf, cpus: int, calibration: int) -> list[st
         "TASK_MM": ("task_struct", "mm"),
         "CGROUP_ROOT": ("cgroup", "root"),
         "ROOT_HIERARCHY": ("cgroup_root", "hierarchy_id"),
-        "REGS_SI": ("pt_regs", "si"),
         "ARRAY_PPTRS": ("bpf_array", "pptrs"),
     }
     values = {}
@@ -109,18 +108,30 @@ def _definitions(roots: Roots, btf: Btf, cpus: int, calibration: int) -> list[st
         values["ATOMIC_COUNTERS"] = 1
     else:
         raise CannotServe("the kernel counts resident pages in a way that zonerss does not know")
+    if machine.fault_functions:
+        offsets["VMA_MM"] = ("vm_area_struct", "vm_mm")
+        values["FAULT_FLAG_WRITE"] = _FAULT_FLAG_WRITE
     values |= {f"OFF_{name}": btf.offset(*member) for name, member in offsets.items()}
     values |= {
         "CPUS": cpus,
         "CALIBRATION": calibration,
         "MOVES": _MOVES,
         "MOVE_PATH": _MOVE_PATH,
-        "SYS_MREMAP": _SYS_MREMAP,
+        "SYS_MREMAP": machine.mremap,
         "PAGE_BYTES": PAGE_BYTES,
         "HUGE_PAGES": pmd_pages(roots),
         "FAULT_MASK": _PF_WRITE_PROTECTED,
+        **{
+            f"OFF_{name}": btf.offset(struct, member) + further
+            for name, (struct, member, further) in machine.registers.items()
+        },
+        **machine.entries(roots),
     }
-    return [f"-D{name}={value}" for name, value in values.items()]
+    return [f"-D{name}={value}{'ULL' * (value >= 2**31)}" for name, value in values.items()]
+
+
+def _hot_tracepoints(machine: Machine, holds: bool) -> tuple[str, ...]:
+    return (*_HOT, *machine.fault_tracepoints, *((_HELD,) if holds else ()))
 
 
 class ChurnTracer(Closing):
@@ -130,14 +141,16 @@ class ChurnTracer(Closing):
 
     def __init__(self, roots: Roots) -> None:
         """:raises CannotServe: bcc or the kernel cannot do it here; says why"""
+        self._machine = machine_of(platform.machine())
         _require_here(roots)
+        self._roots = roots
         self._window = self._unsettled = 0
         self._attached: dict[str, int] = {}
         self._files: dict[str, int] = {}
         self._libbpf = Libbpf()
         try:
             cpus, holds = self._load(roots)
-            self._hot = (*_HOT, _HELD) if holds else _HOT
+            self._hot = (*_hot_tracepoints(self._machine, holds), *self._machine.fault_functions)
             self._settler = Settler(roots, must_visit=holds)
             self._attach_for_good()
             self._slack_pages = 0
@@ -154,12 +167,19 @@ class ChurnTracer(Closing):
         calibration = self._libbpf.per_cpu_map("calibration")
         try:
             with self._libbpf.kernel_types() as btf:
-                definitions = _definitions(roots, btf, cpus, calibration)
+                definitions = _definitions(roots, self._machine, btf, cpus, calibration)
             holds = "-DATOMIC_COUNTERS=1" in definitions
-            programs = ("calibrate", *_HOT, *((_HELD,) if holds else ()), *_RARE, *_OPTIONAL)
+            hot = _hot_tracepoints(self._machine, holds)
             maps = (*_MAPS, "threads") if holds else _MAPS
             try:
-                self._files = load(SOURCE, definitions, programs, maps, (calibration,))
+                self._files = load(
+                    SOURCE,
+                    definitions,
+                    ("calibrate", *hot, *_RARE, *_OPTIONAL),
+                    maps,
+                    (calibration,),
+                    functions=self._machine.fault_functions,
+                )
             except CannotLoad as err:
                 raise CannotServe(str(err)) from None
             self._libbpf.run_raw_tracepoint(self._files["calibrate"])
@@ -241,7 +261,12 @@ class ChurnTracer(Closing):
 
     def _attach(self, names: tuple[str, ...]) -> None:
         for name in names:
-            self._attached[name] = self._libbpf.attach_raw_tracepoint(name, self._files[name])
+            program = self._files[name]
+            self._attached[name] = (
+                attach_function(self._roots, name, program)
+                if name in self._machine.fault_functions
+                else self._libbpf.attach_raw_tracepoint(name, program)
+            )
 
     def _attach_for_good(self) -> None:
         self._attach(_RARE)

@@ -1,7 +1,7 @@
 """Frames from the page tables themselves, copied out of the kernel by a BPF program (bpf/pagetable.bpf.c).
 
 The cheapest source per page, but it must be loaded first. How it works, what it needs and what it was measured to
-cost: docs/pagetable.md. x86-64 only: page table entries are read raw, and their layout is the processor's.
+cost: docs/pagetable.md. x86-64 and arm64: page table entries are read raw, and their layout is the processor's.
 
 Source: kernel/bpf/task_iter.c (iter/task_vma, Linux 5.12, commit 3d7d72a34e05; one process per link, Linux 6.1,
 commit f0d74c4da1f0; the address space held while it is walked, Linux 6.2 and stable, commit 7ff94f276f8e).
@@ -209,6 +209,10 @@ class PageTableSource(Closing):
         faults, retries, reads = (ffi.new("uint64_t *") for _ in range(3))
         lib.pagetable_counts(self._handle, faults, retries, reads)
         return {"faults": faults[0], "retries": retries[0], "reads": reads[0]}
+
+    def layout(self) -> core.entry_layout:
+        """How this kernel's page table entries name frames."""
+        return lib.pagetable_layout(self._handle)
 
     def close(self) -> None:
         """Unload it. A second call does nothing."""

@@ -20,12 +20,13 @@ from zonerss._core import ffi, lib
 from zonerss.errors import CannotServe, ZonerssError
 from zonerss.kernel.cgroup_namespace import entry, spelled_from_below
 from zonerss.kernel.cgroupfs import find_memory_hierarchy
+from zonerss.kernel.functions import can_probe
 from zonerss.kernel.namespaces import shows_whole_host
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.kernel.task_iterator import TaskIterator
 from zonerss.records.facts import Fact, Probe
 from zonerss.units import PAGE_BYTES
-from zonerss.walk.pagetable import STAGES, NotLoaded, PageTableSource
+from zonerss.walk.pagetable import ARCHITECTURES, STAGES, NotLoaded, PageTableSource
 
 # include/uapi/linux/capability.h; BPF and PERFMON since Linux 5.8 (commits a17b53c4a4b5, 980737282232).
 CAPABILITIES = {
@@ -275,8 +276,8 @@ _DEBIANS_BCC = "/usr/lib/python3/dist-packages/bcc"
 
 
 def probe_tracing(roots: Roots = HOST) -> Probe:
-    """What following changes while they happen allows: bcc and the process connector."""
-    facts = (_bcc(), _process_connector(roots))
+    """What following changes while they happen allows: bcc, page faults that can be seen, the process connector."""
+    facts = (_bcc(), _faults(roots), _process_connector(roots))
     return Probe("tracing", all(fact.holds for fact in facts), facts)
 
 
@@ -291,6 +292,24 @@ def _bcc() -> Fact:
         False,
         "bcc cannot be imported" if not places else "another project named bcc is in the way of the real one",
         _how_to_add_bcc(),
+    )
+
+
+def _faults(roots: Roots) -> Fact:
+    """Whether page faults can be seen: by tracepoints, or by a program at a function of the kernel."""
+    name, machine = "page_faults", platform.machine()
+    if machine not in ARCHITECTURES:
+        known = " and ".join(ARCHITECTURES)
+        return Fact(name, False, f"what changes can be traced on {known} only, not on {machine}")
+    if machine == "x86_64":
+        return Fact(name, True, "page faults have tracepoints")
+    if can_probe(roots):
+        return Fact(name, True, "page faults have no tracepoint here; the kernel's function can be probed")
+    return Fact(
+        name,
+        False,
+        "page faults have no tracepoint here, and the kernel's functions cannot be probed",
+        "the kernel needs CONFIG_KPROBES and CONFIG_PERF_EVENTS",
     )
 
 

@@ -10,7 +10,7 @@ from zonerss.kernel.roots import Roots
 from zonerss.records.facts import Fact, Probe
 from zonerss.walk import probe
 from zonerss.walk.pagetable import NotLoaded, PageTableSource
-from zonerss.walk.probe import probe_cgroups, probe_pagetable
+from zonerss.walk.probe import probe_cgroups, probe_pagetable, probe_tracing
 
 
 @pytest.fixture
@@ -93,3 +93,25 @@ def test_no_files_of_proc(roots: Roots) -> None:
     told = facts(probe.probe_pagemap(roots))
     assert told["frame_numbers"].holds is False
     assert told["kpagecgroup"].fix == "the kernel needs CONFIG_MEMCG"
+
+
+@pytest.mark.parametrize(
+    ("machine", "kprobes", "holds", "word"),
+    [
+        ("x86_64", False, True, "tracepoints"),
+        ("aarch64", True, True, "can be probed"),
+        ("aarch64", False, False, "cannot be probed"),
+        ("riscv64", True, False, "on x86_64 and aarch64 only, not on riscv64"),
+    ],
+)
+def test_how_page_faults_are_seen(
+    roots: Roots, monkeypatch: pytest.MonkeyPatch, machine: str, kprobes: bool, holds: bool, word: str
+) -> None:
+    monkeypatch.setattr(probe.platform, "machine", lambda: machine)
+    if kprobes:
+        place = roots.sys / "bus/event_source/devices/kprobe"
+        place.mkdir(parents=True)
+        (place / "type").write_text("8\n")
+    (fact,) = (fact for fact in probe_tracing(roots).facts if fact.name == "page_faults")
+    assert fact.holds is holds
+    assert word in fact.text
