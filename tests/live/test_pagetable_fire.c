@@ -1,7 +1,9 @@
-// test_pagetable_fire PROCESSES [hugetlb]: so many children that change their address spaces as fast as they can, each in every way
+// test_pagetable_fire PROCESSES [hugetlb | BLOCK_BYTES]: so many children that change their address spaces as fast as they can, each in every way
 // that the kernel has to change page tables: map, unmap, move, protect, throw away, collapse, split, merge, fork, exec,
-// exit. With hugetlb they all map one GiB of a file of huge pages instead, share its table, and take it from one another. Ends,
-// and they with it, at the end of its stdin.
+// exit. With hugetlb they all map one GiB of a file of huge pages instead, share its table, and take it from one another. With a number
+// each has four page tables' worth of a file in huge pages mapped by small ones, and throws away and reads again the last page of
+// each block of so many bytes, which arm64 marks as contiguous and for that rewrites as a whole. Ends, and they with it, at the
+// end of its stdin.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
@@ -144,6 +146,30 @@ static void burn_hugetlb(int fd, unsigned number)
 	_exit(1);
 }
 
+// At any moment at most one page is not there. Moved by a block, what could be mapped by huge pages cannot.
+static void burn_blocks(size_t block)
+{
+	size_t bytes = 4 * table;
+	int fd = memfd_create("fire", 0);
+	char *wide = huge_area(), *last;
+	if (fd < 0 || !wide || ftruncate(fd, bytes))
+		_exit(1);
+	char *whole = mmap(wide, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+	madvise(whole, bytes, MADV_HUGEPAGE);
+	memset(whole, 1, bytes);
+	munmap(whole, bytes);
+	char *area = mmap(wide + block, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0);
+	if (area == MAP_FAILED)
+		_exit(1);
+	for (size_t at = 0; at < bytes; at += page)
+		(void)*(volatile char *)(area + at);
+	for (size_t at = 0;; at = (at + block) % bytes) {
+		last = area + at + block - page;
+		madvise(last, page, MADV_DONTNEED);
+		(void)*(volatile char *)last;
+	}
+}
+
 int main(int count, char **arguments)
 {
 	if (count == 2 && !strcmp(arguments[1], "exec"))
@@ -152,8 +178,9 @@ int main(int count, char **arguments)
 	table = page * (page / sizeof(long));
 	area_bytes = 8 * table;
 	pid_t parent = getpid();
-	int fd = count > 2 ? memfd_create("fire", MFD_HUGETLB) : -1;
-	if (count > 2 && (fd < 0 || ftruncate(fd, GIB)))
+	size_t block = count > 2 ? strtoul(arguments[2], NULL, 10) : 0;
+	int fd = count > 2 && !block ? memfd_create("fire", MFD_HUGETLB) : -1;
+	if (count > 2 && !block && (fd < 0 || ftruncate(fd, GIB)))
 		return 1;
 	for (int i = 0; i < (count > 1 ? atoi(arguments[1]) : 1); i++) {
 		if (fork())
@@ -161,6 +188,8 @@ int main(int count, char **arguments)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() == parent && fd >= 0)
 			burn_hugetlb(fd, i);
+		if (getppid() == parent && block)
+			burn_blocks(block);
 		if (getppid() == parent)
 			burn(arguments[0], i);
 		_exit(1);

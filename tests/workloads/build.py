@@ -1,6 +1,6 @@
 """Build a C program when it is first needed, or when its source is newer than it.
 
-python -m tests.workloads.build aarch64 aarch64-linux-gnu-gcc    # mem, for the guest of another architecture
+python -m tests.workloads.build aarch64 aarch64-linux-gnu-gcc    # for the guest of another architecture
 """
 
 from __future__ import annotations
@@ -53,4 +53,5 @@ def build_mem() -> Path:
 
 
 if __name__ == "__main__":
-    build(MEM, "-static", out=OUT.with_name(sys.argv[1]), compiler=sys.argv[2])
+    for source in (MEM, MEM.with_name("motion.c"), MEM.parents[1] / "live" / "test_pagetable_fire.c"):
+        build(source, "-static", out=OUT.with_name(sys.argv[1]), compiler=sys.argv[2])
