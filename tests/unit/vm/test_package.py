@@ -29,6 +29,7 @@ def run(*words: str | Path) -> tuple[int, str]:
         ("grafana", "test"),
         ("wheel", "a", "b"),
         ("wheel", "test", "a", "b"),
+        ("wheel", "--arch", "arm64", "a", "b"),
     ],
 )
 def test_who_names_no_kind_is_told_of_all(words: tuple[str, ...]) -> None:
@@ -41,6 +42,21 @@ def test_a_kind_without_a_test_says_so(kind: str) -> None:
     assert run(kind, "test") == (
         2,
         f"vm/package: there is no test of its own for {kind}: the unit tests hold it to what zonerss says.\n",
+    )
+
+
+@pytest.mark.parametrize("kind", ["man", "completions", "sdist", "kubernetes"])
+def test_what_is_the_same_on_each_processor_is_made_for_none(kind: str) -> None:
+    assert run(kind, "--arch", "arm64") == (
+        2,
+        f"vm/package: {kind} is not made for one processor alone: leave out --arch.\n",
+    )
+
+
+def test_a_processor_that_is_not_known() -> None:
+    assert run("wheel", "--arch", "riscv64") == (
+        2,
+        "vm/package: say --arch amd64 or --arch arm64, not 'riscv64'.\n",
     )
 
 
