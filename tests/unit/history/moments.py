@@ -267,7 +267,7 @@ class Host:
         """
         :param shared: how many parts several zones share
         :param names: of the zones; none: the prefix and a number
-        :param images: names of those that the zones are made of; none: seven, in turn
+        :param images: names of those that the zones are made of, empty where one has none; none: seven, in turn
         """
         self._random = random.Random(seed)
         self._name = name
@@ -277,7 +277,7 @@ class Host:
         ]
         of = images or [f"registry.example/app-{n % 7}:1" for n in range(zones)]
         self._images = {
-            zone.id: Image(f"{of.index(name):064x}", name)
+            zone.id: Image(f"{of.index(name):064x}", name or None)
             for zone, name in zip(self.zones, of, strict=True)
             if zone.id
         }
