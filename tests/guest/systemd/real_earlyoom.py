@@ -2,7 +2,7 @@
 
 No test of every run: Debian's package would begin by itself in every guest. To run it:
 
-    tests/guest/systemd/fetch-earlyoom
+    tests/guest/systemd/fetch earlyoom
     vm/guest test --kernel 6.12 --systemd tests/guest/systemd/real_earlyoom.py
 """
 

@@ -46,6 +46,31 @@ def test_the_journal_tells_what_the_unit_says_and_not_what_others_say(unit: None
         kills.close()
 
 
+def test_after_journald_was_restarted_and_journalctl_ended_they_are_still_told(unit: None) -> None:
+    kills = JournalKills()
+    try:
+        assert told(kills)
+        systemctl("restart", "systemd-journald.service")
+        assert told(kills)
+        child = kills._child
+        assert child
+        child.kill()
+        child.wait(PATIENCE)
+        UNIT.write_text(f"[Service]\nType=oneshot\nExecStart=/bin/echo '{OTHER}'\n")
+        systemctl("daemon-reload")
+        systemctl("start", UNIT.name)  # nobody follows the journal now
+        found: list[ProgramKill] = []
+        until = time.monotonic() + PATIENCE
+        while not any(kill.pid == 412 for kill in found):
+            assert time.monotonic() < until, found
+            time.sleep(0.5)
+            found += kills.read()
+        assert [kill.words for kill in found if kill.pid == 412] == [OTHER]
+        assert "it is started again" in (kills.trouble() or "")
+    finally:
+        kills.close()
+
+
 def told(kills: JournalKills) -> list[ProgramKill]:
     """What is told, of which the last is of the unit; said again until it is, for journalctl may not follow yet."""
     found: list[ProgramKill] = []
