@@ -68,7 +68,7 @@ def test_the_page() -> None:
         "page cache and tmpfs that nobody maps",
         "kernel memory",
         "KILLS 2 processes killed for want of memory (OOM)",
-        "PRESSURE 1.5 % of the latest 10 s some task waited for memory; all waited: –",
+        "PRESSURE 1.5% of the latest 10 s some task waited for memory; all waited: –",
         "httpd -D one\\x0atwo",
         "[httpd]",
         "and 2 more processes: zonerss ps web",
