@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from zonerss._core import ffi, lib
 from zonerss.errors import CannotServe
-from zonerss.kernel.patience import PATIENCE_SECONDS, Busy, patiently
+from zonerss.kernel.patience import PATIENCE_SECONDS, Busy, explained_seconds, patiently
 from zonerss.kernel.pidfds import opened, require_same
 from zonerss.kernel.proc import gap_of_errno, parse_stat, read_tables
 from zonerss.kernel.roots import Roots
@@ -122,7 +122,7 @@ def clear_by_clear_refs(
             _require_memory(roots, task)
         return error
 
-    seconds = patience + stall + task.rss_pages * _SECONDS_PER_PAGE
+    seconds = patience + stall + explained_seconds(task.rss_pages, _SECONDS_PER_PAGE)
     return _clear(clear, task, seconds, ffi.new("int32_t *"), lambda _: True)
 
 

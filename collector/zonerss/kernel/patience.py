@@ -12,6 +12,7 @@ it: so there is one thread a process at most.
 
 from __future__ import annotations
 
+import os
 import time
 from _thread import allocate_lock, start_new_thread  # threading takes a millisecond to import
 from collections.abc import Callable, Collection
@@ -21,10 +22,18 @@ from zonerss.errors import NO_THREAD, CannotServe
 
 PATIENCE_SECONDS = 2.0
 """How long a call may take, beyond what the size of its answer explains."""
+EXPLAINED_PAGES = os.sysconf("SC_PHYS_PAGES")
+"""So many pages can explain that a call takes long, and no more: as many as the machine has. A process can be as large
+as its user likes: a page that is mapped many times counts each time in its RSS, and a file may be one long hole."""
 FIRST_PAUSE_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 300.0
 
 Result = TypeVar("Result")
+
+
+def explained_seconds(pages: int, seconds_of_a_page: float) -> float:
+    """How much longer than a small one a call may take that has so many pages to look at."""
+    return min(pages, EXPLAINED_PAGES) * seconds_of_a_page
 
 
 class Busy(CannotServe):

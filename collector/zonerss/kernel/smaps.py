@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from zonerss.errors import EXHAUSTED, CannotServe, KernelFormatError
 from zonerss.kernel.numbers import whole_number
-from zonerss.kernel.patience import PATIENCE_SECONDS, patiently
+from zonerss.kernel.patience import PATIENCE_SECONDS, explained_seconds, patiently
 from zonerss.kernel.roots import Roots
 from zonerss.records.mappings import SmapsRow
 from zonerss.units import PAGE_BYTES, pages_to_bytes
@@ -32,8 +32,7 @@ def read_smaps(roots: Roots, tid: int) -> list[SmapsRow]:
     :raises CannotServe: there is no such process, it may not be read, or it does not answer in time (Busy)
     :raises KernelFormatError: a line is not of the form that we know
     """
-    # The kernel looks at each entry of the page tables: a microsecond for each is more than it takes.
-    seconds = PATIENCE_SECONDS + read_statm_rss(roots, tid) / PAGE_BYTES * 1e-6
+    seconds = _seconds(roots, tid)
     return list(parse_smaps(_read(roots, tid, "smaps", seconds), f"/proc/{tid}/smaps"))
 
 
@@ -46,7 +45,7 @@ def read_pfnmaps(roots: Roots, tid: int) -> frozenset[tuple[int, int]]:
 
     :raises CannotServe: as for :func:`read_smaps`
     """
-    seconds = PATIENCE_SECONDS + read_statm_rss(roots, tid) / PAGE_BYTES * 1e-6
+    seconds = _seconds(roots, tid)
     return frozenset(parse_pfnmaps(_read(roots, tid, "smaps", seconds)))
 
 
@@ -117,6 +116,11 @@ def _row(header: re.Match[bytes], sizes: dict[str, int], flags: frozenset[str]) 
         sizes=sizes,
         flags=flags,
     )
+
+
+def _seconds(roots: Roots, tid: int) -> float:
+    """The kernel looks at each entry of the page tables: a microsecond for each is more than it takes."""
+    return PATIENCE_SECONDS + explained_seconds(read_statm_rss(roots, tid) // PAGE_BYTES, 1e-6)
 
 
 def _read(roots: Roots, tid: int, name: str, seconds: float = PATIENCE_SECONDS) -> bytes:

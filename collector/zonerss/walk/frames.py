@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from zonerss._core import ffi, lib
 from zonerss.errors import CannotServe, KernelFormatError
-from zonerss.kernel.patience import PATIENCE_SECONDS, patiently
+from zonerss.kernel.patience import PATIENCE_SECONDS, explained_seconds, patiently
 from zonerss.kernel.proc import living_thread, text_of
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.kernel.smaps import read_pfnmaps
@@ -80,8 +80,10 @@ def _rows(text: bytes) -> Iterator[tuple[Any, Vma]]:
 
 def _pages(pid: int, raw: Any, vma: Vma, files: tuple[int, int, bool], host: core.walk_host) -> VmaPages:
     room = 512
+    length = (vma.end - vma.start) // PAGE_BYTES
     # What is not there costs a few nanoseconds a page where the kernel has no PAGEMAP_SCAN.
-    seconds = PATIENCE_SECONDS + (vma.end - vma.start) / PAGE_BYTES * 1e-7
+    explained = explained_seconds(length, 1e-6) if host.can_scan else length * 1e-7
+    seconds = PATIENCE_SECONDS + explained
     while True:
         pages = ffi.new("struct page[]", room)
         ask = (*files, ffi.addressof(raw), host, vma.start, vma.end, pages, room)

@@ -34,7 +34,7 @@ from zonerss.census.kinds import Kind
 from zonerss.census.parts import Parts, PartsBuilder
 from zonerss.census.ranges import Range, stretches
 from zonerss.errors import EXHAUSTED, CannotServe
-from zonerss.kernel.patience import Busy, patiently
+from zonerss.kernel.patience import Busy, explained_seconds, patiently
 from zonerss.kernel.proc import TaskList, gap_of_errno
 from zonerss.plain import dataclass
 from zonerss.records import Cause, Gap, Task
@@ -98,7 +98,9 @@ class _Looks:
 
         self.left += 1
         try:
-            said, _ = patiently(holding, file.pid, self._seconds + pages * _SECONDS_OF_A_PAGE)
+            said, _ = patiently(
+                holding, file.pid, self._seconds + explained_seconds(pages, _SECONDS_OF_A_PAGE)
+            )
             self.left -= 1
             return said
         except Busy:

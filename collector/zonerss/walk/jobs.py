@@ -15,6 +15,7 @@ from zonerss._core import check, ffi, lib
 from zonerss.census.census import Census
 from zonerss.census.touched import Apart
 from zonerss.errors import EXHAUSTED, NO_THREAD, CannotServe
+from zonerss.kernel import patience
 from zonerss.kernel.patience import PAUSES
 from zonerss.kernel.proc import TaskList, gap_of_errno
 from zonerss.plain import dataclass, replace
@@ -276,7 +277,7 @@ def _jobs(
         job.cgroup, job.start_ticks, job.expected_pages = (
             task.cgroup_text,
             task.start_ticks,
-            task.rss_pages // count,
+            min(task.rss_pages, patience.EXPLAINED_PAGES) // count,
         )
         job.twice = task.pid in twice
         if apart:

@@ -19,7 +19,7 @@ from itertools import islice
 
 from zonerss._core import lib
 from zonerss.errors import EXHAUSTED, CannotServe
-from zonerss.kernel.patience import Busy, patiently
+from zonerss.kernel.patience import Busy, explained_seconds, patiently
 from zonerss.kernel.roots import Roots
 from zonerss.records.files import OpenFile, OpenFiles
 from zonerss.units import PAGE_BYTES, pages_to_bytes
@@ -181,9 +181,8 @@ class _Look:
                 os.close(fd)
 
         try:
-            return pages_to_bytes(
-                patiently(ask, pid, self._host.patience_seconds + pages * _SECONDS_OF_A_PAGE)
-            )
+            seconds = self._host.patience_seconds + explained_seconds(pages, _SECONDS_OF_A_PAGE)
+            return pages_to_bytes(patiently(ask, pid, seconds))
         except OSError as err:
             if err.errno in EXHAUSTED:
                 raise

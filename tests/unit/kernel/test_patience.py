@@ -9,7 +9,14 @@ import pytest
 from tests.unit.threads import until
 
 from zonerss.kernel import patience
-from zonerss.kernel.patience import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Busy, Pauses, patiently
+from zonerss.kernel.patience import (
+    FIRST_PAUSE_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+    Busy,
+    Pauses,
+    explained_seconds,
+    patiently,
+)
 
 
 class Clock:
@@ -37,6 +44,12 @@ def test_what_answers_in_time_is_as_if_called(pauses):
     with pytest.raises(OSError, match="gone"):
         patiently(lambda: (_ for _ in ()).throw(OSError("gone")), 7)
     assert pauses[0].threads == 0
+
+
+def test_a_size_explains_no_more_than_the_machine_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "EXPLAINED_PAGES", 1000)
+    assert explained_seconds(500, 2e-6) == 500 * 2e-6
+    assert explained_seconds(1 << 51, 2e-6) == 1000 * 2e-6
 
 
 def test_threads_are_used_again(pauses):

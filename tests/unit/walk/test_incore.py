@@ -113,7 +113,24 @@ def test_a_file_that_does_not_answer_is_a_gap_and_not_asked_again(
     until(lambda: not pauses.threads, "the thread that waited has ended")
 
 
-def test_a_failure_is_the_file_s_unless_it_is_ours(looks: incore._Looks) -> None:
+def test_a_long_mapping_is_not_waited_for_longer_than_the_machine_is_large(
+    looks: incore._Looks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    def patiently(call: object, pid: int, seconds: float) -> tuple[int, None]:
+        asked.append(seconds)
+        return 5, None
+
+    monkeypatch.setattr(incore, "patiently", patiently)
+    monkeypatch.setattr("zonerss.kernel.patience.EXPLAINED_PAGES", 1000)
+    assert looks.ask(a_file(5), lambda: 5, 1 << 35) == 5
+    assert asked == [pytest.approx(0.01 + 1000 * 2e-6)]
+
+
+def test_a_failure_is_the_file_s_unless_it_is_ours(pauses: Pauses) -> None:
+    looks = incore._Looks(60, held=None)
+
     def fail(number: int) -> None:
         raise OSError(number, "ours")
 

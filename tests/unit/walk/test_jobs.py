@@ -16,6 +16,7 @@ from tests.unit.threads import descriptors, threads, until
 from zonerss._core import lib
 from zonerss.census.census import Census
 from zonerss.errors import CannotServe
+from zonerss.kernel.patience import Pauses
 from zonerss.kernel.proc import read_tasks
 from zonerss.plain import replace
 from zonerss.records import Cause, Gap
@@ -167,6 +168,24 @@ def test_a_signal_handler_that_returns_does_not_end_the_walk(proc: FakeProc, thr
         signal.signal(signal.SIGALRM, before)
     assert [row.rss_pages for row in walked] == [3, 2]
     assert gaps == []
+
+
+def test_who_says_that_it_is_large_is_not_waited_for_longer_than_the_machine_is(
+    proc: FakeProc, threads_before: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One page that is mapped many times counts each time in RSS."""
+    monkeypatch.setattr("zonerss.kernel.patience.EXPLAINED_PAGES", 1000)
+    monkeypatch.setattr("zonerss.walk.jobs.PAUSES", Pauses())
+    listed = read_tasks(proc.roots, V2, among=[FIRST])
+    (task,) = listed.tasks
+    host = replace(proc.host(), patience_seconds=0.05)
+    blocked = proc.block(f"{FIRST}/stat")
+    large = replace(task, rss_pages=1 << 40)
+    try:
+        _, gaps = walk(PagemapSource().begin, Census(1), listed, [(large, 0)], host)
+    finally:
+        blocked.let_go()
+    assert gaps == [Gap(FIRST, "open", Cause.BUSY)]
 
 
 # ---- one process among several threads -------------------------------------------------------------------

@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -97,6 +97,22 @@ def test_a_file_of_holes_is_not_looked_at_page_by_page(log: Path, monkeypatch: p
     found = look()
     assert not named(found, str(log))
     assert any("too long to be asked" in sentence for sentence in found.unseen)
+
+
+def test_a_long_hole_is_not_waited_for_longer_than_the_machine_is_large(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[float] = []
+
+    def patiently(call: Callable[[], object], pid: int, seconds: float) -> object:
+        asked.append(seconds)
+        return call()
+
+    os.truncate(log, 1 << 40)
+    monkeypatch.setattr(opened, "patiently", patiently)
+    monkeypatch.setattr("zonerss.kernel.patience.EXPLAINED_PAGES", 1000)
+    assert named(look(), str(log))
+    assert max(asked) <= 2 + 1000 * 2e-6
 
 
 def test_there_is_a_bound(log: Path, monkeypatch: pytest.MonkeyPatch):
