@@ -33,6 +33,7 @@ from zonerss.kernel.patience import Busy
 from zonerss.kernel.proc import parse_stat
 from zonerss.kernel.roots import HOST
 from zonerss.records import Cause, Task
+from zonerss.walk import jobs
 
 pytestmark = pytest.mark.same_in_container
 
@@ -216,6 +217,21 @@ def test_a_session_leaves_one_thread_a_process_behind(source, stuck, pauses):
             assert settled(before + 1) == before + 1
         assert not pauses.is_asked(stuck.pid)
     assert threads() == before + 1
+    stuck.let_go()
+    assert settled(before) == before
+
+
+@pytest.mark.parametrize("source", ["pagetable"], indirect=True)
+def test_a_process_that_is_divided_is_one_gap(source, make_zone, stuck, pauses, monkeypatch):
+    """Each of the threads that walk it waits, and no more do later."""
+    monkeypatch.setattr(jobs, "_STRIPE_PAGES", 1)
+    zone, before = make_zone("a"), threads()
+    move(stuck.pid, zone.path)
+    with zonerss.Session(source, patience=0.5, threads=2) as session:
+        for _ in range(2):
+            snapshot = session.take("cgroup", zone=zone.name, alone=True)
+            assert [gap.cause for gap in snapshot.gaps if gap.pid == stuck.pid] == [Cause.BUSY]
+            assert settled(before + 2) == before + 2
     stuck.let_go()
     assert settled(before) == before
 
