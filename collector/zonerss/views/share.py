@@ -11,7 +11,7 @@ from zonerss.answers.share import Neighbour, Own, Pair, SharedPart, Sharing, is_
 from zonerss.census.kinds import Kind, rss_of
 from zonerss.records import Usage
 from zonerss.records.files import Holding, Holdings
-from zonerss.units import format_size, pages_to_bytes
+from zonerss.units import counted, format_size, pages_to_bytes
 from zonerss.views.columns import ANON, FILE, SHMEM, Column, sizes
 from zonerss.views.document import Json, Listing, gap_list, header, usage_fields
 from zonerss.views.footer import footer
@@ -191,7 +191,7 @@ def _heat_map(zones: Sequence[Usage], pairs: Sequence[Pair], count: int, width: 
     console = Console(file=stream, force_terminal=True, width=width, highlight=False)
     for line in lines:
         console.print(line, no_wrap=True, crop=True)
-    left_out = [f"and {len(zones) - count} smaller zones"] if len(zones) > count else []
+    left_out = [f"and {counted(len(zones) - count, 'smaller zone')}"] if len(zones) > count else []
     return [*stream.getvalue().splitlines(), *left_out]
 
 

@@ -106,7 +106,7 @@ def test_too_narrow_for_a_heat_map() -> None:
 def test_the_heat_map_leaves_out_the_smaller_zones() -> None:
     found = sharing()
     lines = render_pairs(found.snapshot.zones, found.pairs, found.pair_count, width=29 + 2 * 7)
-    assert lines[-1] == "and 1 smaller zones"
+    assert lines[-1] == "and 1 smaller zone"
 
 
 def test_the_document() -> None:
