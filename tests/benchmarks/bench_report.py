@@ -2,7 +2,8 @@
 
     .venv/bin/python -m tests.benchmarks.bench_report [--zones N] [--looks N]
 
-Of a longer range 240 snapshots are looked at, so a day costs no more than 240 of them.
+Of a longer range 240 snapshots are looked at, and the others passed over: of these only the sizes are read. What one of
+each takes is printed last.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ import os
 import resource
 import tempfile
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tests.unit.history.moments import Host
 from zonerss.commands import main as zonerss
 from zonerss.commands.report import MOST_LOOKS
 from zonerss.history.keeper import Keeper
+from zonerss.history.recording import Recording
+from zonerss.history.replay import PastSession
 
 HALF_MIB_PAGES = 128
 """By which one zone grows from look to look."""
@@ -42,6 +46,30 @@ def timed(*words: str) -> tuple[float, float, int]:
         status = zonerss(["report", "--no-config", *words])
     assert status == 0
     return time.monotonic() - began, time.process_time() - before, len(out.getvalue())
+
+
+def each(path: Path) -> None:
+    """Processor time of one snapshot, by how much of it is read."""
+    with Recording(path) as recording:
+        numbers = recording.between()
+        ways: dict[str, Callable[[], Iterable[object]]] = {
+            "looked at": lambda: map(recording.figures, numbers),
+            "passed over, zones": lambda: recording.zone_sizes(numbers, "zone"),
+            "passed over, processes": lambda: recording.process_sizes(numbers),
+            "looked at, grouped anew": lambda: (
+                PastSession(recording, number=number, lean=True).take(
+                    "depth=1", processes=True, controls=True
+                )
+                for number in numbers
+            ),
+        }
+        for name, way in ways.items():
+            before = time.process_time()
+            for _ in way():
+                pass
+            print(
+                f"{name}: {(time.process_time() - before) / len(numbers) * 1000:.1f} ms of processor time a snapshot"
+            )
 
 
 def main() -> None:
@@ -68,6 +96,7 @@ def main() -> None:
                 f"report {' '.join(words):7}{wall:7.1f} s, {processor:.1f} s of processor time, "
                 f"{size / 1e6:.2f} MB printed, peak rss {peak:.0f} MiB"
             )
+        each(path)
     print(f"load {os.getloadavg()[0]:.1f}")
 
 
