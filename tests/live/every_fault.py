@@ -22,6 +22,9 @@ import zonerss
 from tests.workloads.mem import Mem
 from zonerss._core import _lib
 from zonerss.errors import ZonerssError
+from zonerss.kernel.cgroupfs import find_memory_hierarchy
+from zonerss.kernel.roots import HOST
+from zonerss.kernel.task_iterator import TaskIterator
 from zonerss.plain import dataclass
 
 SHORT = 0
@@ -146,10 +149,20 @@ def holdings(source: str, pids: frozenset[int]) -> Answer:
     return Answer(figures, bool({gap.pid for gap in (*found.gaps, *gaps)} & pids))
 
 
+def listing(source: str, pids: frozenset[int]) -> Answer:
+    """Who is there, by the kernel's iterator; no source is asked."""
+    with TaskIterator() as iterator:
+        found = iterator.read(find_memory_hierarchy(HOST))
+    still = [task for task in found.tasks if task.command == ZONE]
+    figures = {"processes": len(still), "size_bytes": sum(task.size_bytes for task in still)}
+    return Answer(figures, bool({gap.pid for gap in found.gaps} & pids))
+
+
 QUESTIONS: dict[str, Callable[[str, frozenset[int]], Answer]] = {
     "snapshot": snapshot,
     "incore": incore,
     "holdings": holdings,
+    "listing": listing,
 }
 
 
