@@ -196,7 +196,7 @@ def parse_entry(line: bytes) -> ProgramKill | None:
     try:
         entry = json.loads(line)
         at_us, said = int(entry["__REALTIME_TIMESTAMP"]), entry["MESSAGE"]
-        text = said if isinstance(said, str) else bytes(said).decode("utf-8", "surrogateescape")
+        text = said if isinstance(said, str) else bytes([*said]).decode("utf-8", "surrogateescape")
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     if not 0 <= at_us < 1 << 55:

@@ -74,11 +74,12 @@ def test_a_name_may_be_anything() -> None:
         entry("mem avail: 5.00%, swap free: 0.00%"),
         entry(EARLY_1_7, __REALTIME_TIMESTAMP="1e400"),
         entry(EARLY_1_7, __REALTIME_TIMESTAMP=str(1 << 60)),
+        entry(1 << 45),  # as many bytes would be nulls
         entry(EARLY_1_7.replace("411", "4" * 40)),
         entry(f"somebody says: {EARLY_1_7}"),
         entry("Killed me due to memory pressure for /x being"),
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_what_tells_of_no_end(line: bytes) -> None:
     assert parse_entry(line) is None
