@@ -203,10 +203,8 @@ class ChurnTracer(Closing):
                 after = read_rss(roots, own)
         finally:
             found = self.end().churn.get(own.pid, Churn())
-        if not _PROOF - 1 <= found.came_pages < _PROOF + PAGES_OF_A_TABLE:
-            raise CannotServe(
-                f"tracing counted {found.came_pages} pages where {_PROOF} came: not to be trusted"
-            )
+        if doubt := doubts(found, write_faults_count=bool(self._machine.fault_functions)):
+            raise CannotServe(doubt)
         exact = after.get("anon", 0) - before.get("anon", 0) >= _PROOF
         return 0 if exact else max(32, 2 * cpus) * cpus  # mm/percpu counters: percpu_counter_batch
 
@@ -296,6 +294,19 @@ class ChurnTracer(Closing):
             window, tgid, hierarchy, path = _MOVE.unpack(raw) if raw else (0, 0, 0, b"")
             if window == self._window:
                 yield Move(tgid, hierarchy, path.partition(b"\0")[0].decode("utf-8", "surrogateescape"))
+
+
+def doubts(found: Churn, write_faults_count: bool) -> str:
+    """
+    What is wrong with what was counted while the pages of the proof were written to; "": nothing. Pure.
+
+    :param write_faults_count: those too that bring a page, which the kernel may do for several pages at once
+    """
+    if not _PROOF - 1 <= found.came_pages < _PROOF + PAGES_OF_A_TABLE:
+        return f"tracing counted {found.came_pages} pages where {_PROOF} came: not to be trusted"
+    if write_faults_count and not found.copied_pages:
+        return "tracing saw no page fault where there were some: not to be trusted"
+    return ""
 
 
 def decode_churn(raw: bytes) -> Churn:
