@@ -283,14 +283,14 @@ class Server:
             factor *= 2
         self._log.say_once(
             "pace",
-            f"a walk takes so much processor time that with --max-cpu {100 * self._settings.share:.3g}% there is one "
-            f"every {stretched:.0f} s rather than every {wanted:g} s"
+            f"a walk takes so much processor time that with --max-cpu {_percent(self._settings.share)} "
+            f"there is one every {_seconds(stretched)} s rather than every {wanted:g} s"
             if factor > 1
             else "",
             NOTICE,
         )
         self._notifier.status(
-            f"{len(look.snapshot.zones)} zones walked in {look.walk_seconds:.2f} s, every {stretched:.0f} s"
+            f"{len(look.snapshot.zones)} zones walked in {look.walk_seconds:.2f} s, every {_seconds(stretched)} s"
         )
 
     # ---- answering: in the event loop's thread ----
@@ -400,13 +400,22 @@ def box_pace_sentence(pace: Pace, share: float) -> str:
     if factor == 1:
         return ""
     said = (
-        f"half of --max-cpu {100 * share:.3g}% allows the black box a look about every "
+        f"half of --max-cpu {_percent(share)} allows the black box a look about every "
         f"{pace.interval_seconds * factor:g} s rather than every {pace.interval_seconds:g} s"
     )
     if pace.stretched_seconds >= LONGEST_PAUSE_SECONDS:  # what it costs is not known: at least so much
         return said
     percent = 100 * share * pace.stretched_seconds / pace.interval_seconds
     return f"{said}; --max-cpu {_rounded_up(percent):g}% would do"
+
+
+def _percent(share: float) -> str:
+    return f"{round(100 * share, 2):g}%"
+
+
+def _seconds(figure: float) -> str:
+    """Whole seconds from 10 on, two digits below."""
+    return f"{figure:.0f}" if figure >= 10 else f"{figure:.2g}"
 
 
 def _rounded_up(figure: float) -> float:

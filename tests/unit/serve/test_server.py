@@ -87,6 +87,30 @@ def test_what_is_not_recorded_is_said_once_and_that_it_is_over(capsys: pytest.Ca
     ]
 
 
+@pytest.mark.parametrize(
+    ("share", "stretched", "said"),
+    [
+        (10.0, 0.25, "with --max-cpu 1000% there is one every 0.25 s rather than every 0.1 s"),
+        (0.01, 4321.0, "with --max-cpu 1% there is one every 4321 s rather than every 0.1 s"),
+        (0.01, 0.1, ""),
+    ],
+)
+def test_walks_that_are_further_apart_are_said_in_figures_that_tell(
+    share: float, stretched: float, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    walker = object.__new__(server.Server)
+    walker._log, walker._notifier = Log({}), SimpleNamespace(status=lambda text: None)
+    walker._settings = SimpleNamespace(share=share)
+    look = SimpleNamespace(
+        interval_seconds=0.1,
+        stretched_seconds=stretched,
+        snapshot=SimpleNamespace(zones=()),
+        walk_seconds=0.1,
+    )
+    walker._say_pace(look)  # type: ignore[arg-type]
+    assert said in capsys.readouterr().err
+
+
 ENDS = """
 import threading
 from concurrent.futures import ThreadPoolExecutor
