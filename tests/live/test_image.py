@@ -279,7 +279,7 @@ def test_a_pod_that_caps(image, manifests, tmp_path):
         assert said["zones"] == []
 
 
-def test_the_exporter_of_a_node_tells_of_the_capper_beside_it(image, manifests, pod_of_kubernetes, tmp_path):
+def test_the_exporters_pod_tells_of_the_capper_beside_it(image, manifests, pod_of_kubernetes, tmp_path):
     """Both as their DaemonSets have them; both find names and /run/zonerss-cap of the node in `tmp_path`."""
     _, name = pod_of_kubernetes(tmp_path)
     how = capper(manifests, tmp_path)
