@@ -29,7 +29,7 @@ def test_a_report_has_figures_verdicts_and_reasons() -> None:
     assert "saw saw-tooth: it rose and fell 4 times, by 5.0M the median, one fall every 60 s." in text
     assert "At this pace it meets its limit in 8 m 20 s." in text
     assert "37 snapshots of vm from " in text
-    assert "(4 m 50 s), of which 30 were looked at, at even distances." in text
+    assert "(4 m 50 s), of which 30 were looked at, at even distances; peaks are of " in text
     assert "Left out: the snapshot of 2026-11-22 12:00:07+00:00 in caf" in text
 
 
