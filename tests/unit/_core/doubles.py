@@ -16,13 +16,16 @@ HERE = Path(__file__).parent
 FLAGS = ("-std=gnu17", "-D_GNU_SOURCE", "-g", "-shared", "-fPIC", f"-I{CORE}", f"-I{HERE}")
 
 
-def load(double: str, sources: Sequence[str], flags: Sequence[str], declared: str) -> tuple[FFI, Any]:
+def load(
+    double: str, sources: Sequence[str], flags: Sequence[str], declared: str, included: Sequence[str] = ()
+) -> tuple[FFI, Any]:
     """
     ffi and lib of a shared library.
 
     :param double: a source of this directory
     :param sources: of the core, built into the same library
     :param declared: what cffi has to know
+    :param included: sources of the core that the double includes
     """
     parts = [CORE / source for source in sources]
     sanitizers = os.environ.get("ZONERSS_SANITIZE", "")  # vm/host sanitize
@@ -32,7 +35,7 @@ def load(double: str, sources: Sequence[str], flags: Sequence[str], declared: st
         *([f"-fsanitize={sanitizers}"] if sanitizers else ()),
         *flags,
         *map(str, parts),
-        reads=[*parts, *CORE.glob("*.h"), *HERE.glob("*.h")],
+        reads=[*parts, *(CORE / source for source in included), *CORE.glob("*.h"), *HERE.glob("*.h")],
         out=OUT / sanitizers,
     )
     ffi = FFI()

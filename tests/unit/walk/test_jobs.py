@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from tests.unit.builders import members
 from tests.unit.fake_proc import V2, Blocked, FakeProc, stat
 from tests.unit.threads import descriptors, threads, until
 
@@ -21,8 +22,9 @@ from zonerss.kernel.proc import read_tasks
 from zonerss.plain import replace
 from zonerss.records import Cause, Gap
 from zonerss.units import PAGE_BYTES
-from zonerss.walk.jobs import Walked, stripes_of, walk
+from zonerss.walk.jobs import Walked, _jobs, stripes_of, walk
 from zonerss.walk.pagemap import PagemapSource
+from zonerss.zones.plan import make_plan
 
 FIRST, SECOND = 42, 43
 
@@ -262,3 +264,25 @@ class Core:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(lib, name)
+
+
+@pytest.mark.parametrize(
+    ("zones", "mms", "twice"),
+    [
+        (
+            ("a", "b"),
+            (1, 1),
+            [True, True],
+        ),  # CLONE_VM over two zones: two threads may mark a frame for two owners
+        (("a", "a"), (1, 1), [False]),  # of one zone it is walked once
+        (("a", "b"), (1, 2), [False, False]),
+        (("a", "b", "a"), (1, 1, 3), [True, False, True]),
+    ],
+)
+def test_an_address_space_of_several_zones_is_known_to_be_one(
+    zones: tuple[str, ...], mms: tuple[int, ...], twice: list[bool]
+) -> None:
+    placed = [(member.task, member.zones) for member in members(*zones)]
+    plan = make_plan(placed, dict(enumerate(mms, start=1)), by_mm=False)
+    jobs = _jobs(plan.walks, [1] * len(plan.walks), plan.twice, None)
+    assert [bool(jobs[number].twice) for number in range(len(plan.walks))] == twice
