@@ -17,6 +17,7 @@ import sys
 import termios
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import redirect_stdout
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,7 +27,9 @@ from rich.cells import cell_len
 from tests.live.measure import Zone
 from zonerss.commands import main, share, watching
 from zonerss.evidence import Evidence
+from zonerss.history.keeper import Keeper
 from zonerss.plain import dataclass, replace
+from zonerss.records.kills import Kill, ToldBy
 from zonerss.snapshot import Session, Snapshot
 from zonerss.views.terminal import Style, Terminal
 
@@ -270,10 +273,27 @@ def test_no_line_about_a_zone_is_wider_than_the_terminal(verb: str, zones, draw:
 
 @pytest.fixture(scope="module")
 def recording(zones, tmp_path_factory) -> Path:
-    """Three looks at the zones, with the names that the recording keeps."""
+    """Three looks at the zones, with the names that the recording keeps, and a kill of which the kernel said much."""
     file = tmp_path_factory.mktemp("recording") / "x.zrec"
     words = ["record", "-o", str(file), "--interval", "0.3", "--for", "1s"]
     assert_fits(on_terminal(*words, columns=WIDTHS[0]), WIDTHS[0], redrawn=True)
+    name = zones["long"].name
+    said = f"oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg={name}\nMemory cgroup out of memory: Killed process 1"
+    with Keeper(file) as keeper:
+        keeper.add_kill(
+            Kill(
+                datetime.now(UTC),
+                os.getpid(),
+                "worker",
+                name,
+                name,
+                name,
+                30 << 20,
+                "CONSTRAINT_MEMCG",
+                ToldBy.TRACEPOINT,
+                said,
+            )
+        )
     return file
 
 
