@@ -17,7 +17,7 @@ PROJECT = Path(__file__).parents[3]
 UNITS = PROJECT / "packaging/systemd"
 PLACE = Path("/run/systemd/system")
 NAME = "zonerss-exporter"
-PATIENCE = 300  # seconds; no test depends on it but to fail
+PATIENCE = 600  # seconds; no test depends on it but to fail
 OURS = f"""
 [Service]
 # A checkout below /tmp is seen in spite of PrivateTmp=.
