@@ -7,9 +7,9 @@ look for new ones: kernel threads, and all that /proc holds that is no process w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from zonerss.errors import CannotServe
 from zonerss.kernel.cgroupfs import MemoryHierarchy
@@ -19,8 +19,9 @@ from zonerss.records import Cause, Gap
 
 if TYPE_CHECKING:
     from zonerss.kernel.events import ProcEvents
-    from zonerss.kernel.task_iterator import Later, TaskIterator
+    from zonerss.kernel.task_iterator import TaskIterator
 
+T = TypeVar("T")
 
 WORTH_ITERATING = 500
 """From so many processes on, kernel threads included, loading the iterator for a single listing is worth it."""
@@ -87,13 +88,13 @@ class Roster:
         """
         if self._seen and self._lasting:
             self._load_iterator(None)
-        if self._iterator and (listed := self._iterated(hierarchy, want_users)):
+        if listed := self._iterated(hierarchy, want_users):
             return listed
         among = self._candidates()
         if among is None:
             self._seen = pids(self._roots)
             self._load_iterator(len(self._seen))
-            if self._iterator and (listed := self._iterated(hierarchy, want_users)):
+            if listed := self._iterated(hierarchy, want_users):
                 return listed
             self.full_listings += 1
         listed = read_tasks(self._roots, hierarchy, want_users, among)
@@ -111,12 +112,8 @@ class Roster:
 
         :raises CannotServe: there is no /proc
         """
-        if self._iterator and self._iterator.serves(hierarchy):
-            try:
-                return self._iterator.again(hierarchy, want_users)
-            except OSError:
-                self._give_up_iterator()
-        return read_tasks(self._roots, hierarchy, want_users)
+        listed = self._told(hierarchy, lambda iterator: iterator.again(hierarchy, want_users))
+        return listed or read_tasks(self._roots, hierarchy, want_users)
 
     def changed(self, hierarchy: MemoryHierarchy, listed: TaskList, walked: Collection[int]) -> list[Gap]:
         """
@@ -129,7 +126,7 @@ class Roster:
         moved: Iterable[int] = ()
         began: Iterable[int] | None = None
         if not listed.handle:
-            later = self._later(hierarchy, listed, walked)
+            later = self._told(hierarchy, lambda iterator: iterator.later(hierarchy, listed, walked))
             if later:
                 moved, began = sorted(later.moved), later.began
             else:
@@ -159,29 +156,22 @@ class Roster:
         except CannotServe:
             self._iterate_from = None  # `zonerss check` tells why; not tried again at each snapshot
 
-    def _give_up_iterator(self) -> None:
-        if self._iterator:
-            self._iterator.close()
+    def _told(self, hierarchy: MemoryHierarchy, ask: Callable[[TaskIterator], T]) -> T | None:
+        """What the iterator tells; None: there is none, or it cannot, and will not be asked again."""
+        if self._iterator is None:
+            return None
+        if self._iterator.serves(hierarchy):
+            with suppress(OSError):
+                return ask(self._iterator)
+        self._iterator.close()
         self._iterator = self._iterate_from = None
-
-    def _iterated(self, hierarchy: MemoryHierarchy, want_users: bool) -> TaskList | None:
-        """What the iterator lists; None: it cannot, and will not be asked again."""
-        if self._iterator and self._iterator.serves(hierarchy):
-            try:
-                listed = self._iterator.read(hierarchy, want_users)
-                self._seen = self._iterator.known
-                return listed
-            except OSError:
-                pass
-        self._give_up_iterator()
         return None
 
-    def _later(self, hierarchy: MemoryHierarchy, listed: TaskList, walked: Collection[int]) -> Later | None:
-        try:
-            return self._iterator.later(hierarchy, listed, walked) if self._iterator else None
-        except OSError:
-            self._give_up_iterator()
-            return None
+    def _iterated(self, hierarchy: MemoryHierarchy, want_users: bool) -> TaskList | None:
+        listed = self._told(hierarchy, lambda iterator: iterator.read(hierarchy, want_users))
+        if listed and self._iterator:
+            self._seen = self._iterator.known
+        return listed
 
     def _candidates(self) -> frozenset[int] | None:
         heard = self._heard()
