@@ -220,15 +220,21 @@ def check_removed(reader: Zone, writer: Zone) -> None:
     assert cell.bytes >= 100 * MIB
 
 
+def billed_and_unmapped(writer: Zone, directory: Path, pages: int) -> Path:
+    """A file of so many pages that a process of the zone has written and maps no longer."""
+    path = directory / "file"
+    path.touch()
+    os.truncate(path, pages * PAGE)
+    mem = writer.spawn()
+    where = mem.map(f"file {path} {pages} shared write")
+    mem.unmap(where, 0, pages)
+    return path
+
+
 def test_a_zone_that_only_others_map(make_zone: Callable, tmpfs_directory):
     """What a zone pays for and only others map is a step of its own, named."""
     writer, reader = make_zone("writer"), make_zone("reader")
-    path = tmpfs_directory / "file"
-    path.touch()
-    os.truncate(path, 1009 * PAGE)
-    mem = writer.spawn()
-    where = mem.map(f"file {path} 1009 shared write")
-    mem.unmap(where, 0, 1009)
+    path = billed_and_unmapped(writer, tmpfs_directory, 1009)
     reader.spawn().map(f"file {path} 401 shared read")
     with stopped([writer.path, reader.path]):
         time.sleep(FLUSH_SECONDS)
@@ -241,12 +247,7 @@ def test_a_zone_that_only_others_map(make_zone: Callable, tmpfs_directory):
 
 def test_a_bill_for_what_only_others_map_stands_out(make_zone: Callable, tmpfs_directory):
     writer, reader = make_zone("writer"), make_zone("reader")
-    path = tmpfs_directory / "file"
-    path.touch()
-    os.truncate(path, 6007 * PAGE)
-    mem = writer.spawn()
-    where = mem.map(f"file {path} 6007 shared write")
-    mem.unmap(where, 0, 6007)
+    path = billed_and_unmapped(writer, tmpfs_directory, 6007)
     reader.spawn().map(f"file {path} 6007 shared read")
     time.sleep(FLUSH_SECONDS)
     with Session() as session:
