@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import zonerss
+from tests.benchmarks.builds import used_by
 from tests.benchmarks.workloads import started, zones_made
 from tests.live.cgroups import TestCgroups, move
 from tests.workloads.build import build
@@ -135,8 +136,7 @@ def run(words: Sequence[str]) -> str:
             [sys.executable, "-m", "zonerss", *words], stdout=out, stderr=subprocess.PIPE
         )
         said = process.stderr.read().decode(errors="replace").strip()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        usage = used_by(process)
         wall = time.perf_counter() - began
         length = os.fstat(out.fileno()).st_size
     failed = f"  status {process.returncode}: {said}" if process.returncode else ""

@@ -35,6 +35,7 @@ from tests.benchmarks.bench_snapshot import (
     median_cpu,
     median_wall,
 )
+from tests.benchmarks.builds import used_by
 from tests.benchmarks.workloads import crowd_running, postgres_running
 from tests.live.cgroups import TestCgroups
 from tests.workloads.build import build
@@ -45,7 +46,7 @@ from zonerss.snapshot import Session
 
 ZONERSS = Path(sys.executable).with_name("zonerss")
 OPENING = """
-import json, sys, time
+import time
 from zonerss.snapshot import Session
 began = time.perf_counter_ns()
 with Session("pagetable", follow=True) as session:
@@ -135,7 +136,7 @@ def sleepers(cgroups: TestCgroups, rounds: int) -> Iterator[Target]:
 def top(cgroups: TestCgroups, _: int) -> Iterator[Target]:
     """The share of a processor that top takes, and what of it the looks take."""
 
-    def share(running: Callable, *words: str) -> float:
+    def taken_by(running: Callable, *words: str) -> float:
         with running(*words) as pid:
             time.sleep(SETTLE_SECONDS)
             before, began = cpu_seconds(pid), time.monotonic()
@@ -143,7 +144,7 @@ def top(cgroups: TestCgroups, _: int) -> Iterator[Target]:
             return 100 * (cpu_seconds(pid) - before) / (time.monotonic() - began)
 
     with postgres_running(cgroups, 256, 20):
-        yield Target("top, 80x24, a look a second", share(running_on_a_terminal, "top", "-i", "1"), 2, "%")
+        yield Target("top, 80x24, a look a second", taken_by(running_on_a_terminal, "top", "-i", "1"), 2, "%")
         with Session("pagetable", follow=True) as session:
             session.take()
             costs = []
@@ -151,7 +152,7 @@ def top(cgroups: TestCgroups, _: int) -> Iterator[Target]:
                 time.sleep(1)
                 costs.append(cost_of(session.take))
         yield Target("of which the look", 100 * median_cpu(costs) / 1e9, 1, "%")
-        batch = share(running_in_a_pipe, "top", "--batch", "-i", "1")
+        batch = taken_by(running_in_a_pipe, "top", "--batch", "-i", "1")
         print(f"  (top --batch {batch:.1f} %)")
 
 
@@ -177,9 +178,7 @@ def share(cgroups: TestCgroups, rounds: int) -> Iterator[Target]:
 def peak_of(command: list[str | Path]) -> int:
     """The largest resident set of a program."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    return used.ru_maxrss << 10
+        return used_by(process).ru_maxrss << 10
 
 
 PARTS = {

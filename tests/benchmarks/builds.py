@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -46,6 +47,13 @@ class Build:
         return subprocess.run(
             self.command(*words), cwd="/", env=environment(), capture_output=True, text=True, check=False
         )
+
+
+def used_by(process: subprocess.Popen[Any]) -> resource.struct_rusage:
+    """Wait for a program's end: what it used."""
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return used
 
 
 def environment() -> dict[str, str]:

@@ -27,6 +27,7 @@ from tests.benchmarks.builds import (
     environment,
     interruptible,
     this_build,
+    used_by,
 )
 from tests.benchmarks.workloads import (
     crowd_running,
@@ -125,8 +126,7 @@ def cost_of_program(words: Sequence[Any]) -> Cost:
         try:
             assert process.stderr is not None
             said = process.stderr.read()
-            _, status, used = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
+            used = used_by(process)
         except BaseException:
             process.kill()
             raise
