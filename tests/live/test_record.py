@@ -163,9 +163,14 @@ def child(path: Path, *options: str) -> int:
 
 @pytest.mark.parametrize(("options", "part"), [(("--lean",), 1), ((), 4)], ids=["lean", "all"])
 def test_killed_at_a_random_moment_the_file_is_whole(options: tuple[str, ...], part: int, tmp_path: Path):
-    """Within about as long as three snapshots take here. With files and payers, which takes longer, less often."""
-    path, seen, seconds, kept = tmp_path / "x.zrec", [], None, 0
-    for _ in range(KILLS // part + 1):
+    """Within about as long as three snapshots take here. With files and payers, which takes longer, less often.
+
+    On a machine that has become busier no moment may be late enough for a snapshot: each time that keeps none is
+    followed by a longer one, and there are more of them until one has kept something.
+    """
+    path, seen, seconds, kept, killed = tmp_path / "x.zrec", [], None, 0, 0
+    while killed < KILLS // part + 1 or kept < 2:
+        killed += 1
         began, pid = time.monotonic(), child(path, *options)
         end = None if seconds is None else began + random.uniform(0.0, seconds)
         before = len(seen)
@@ -187,10 +192,9 @@ def test_killed_at_a_random_moment_the_file_is_whole(options: tuple[str, ...], p
         seconds *= 1.1 if len(times) == before else 0.9 if len(times) > before + 3 else 1.0
         seen = times
     print(
-        f"\n{KILLS // part} times killed within {seconds:.2f} s; {kept} kept something; "
+        f"\n{killed} times killed, at last within {seconds:.2f} s; {kept} kept something; "
         f"{len(seen)} snapshots, all whole"
     )
-    assert kept > 1
 
 
 def finished(path: Path) -> list:
