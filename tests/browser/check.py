@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from tests.browser.chromium import Tab, browser
+from tests.browser.chromium import Tab, browser, find
 from tests.browser.recordings import HOSTILE, ZONES, day, night
 from zonerss.commands import main as zonerss
 from zonerss.commands.report import read
@@ -266,6 +266,7 @@ def large(zones: int = 1000, snapshots: int = 240) -> None:
 
 def main() -> int:
     """See two pages, one of a night and one of two recordings; or how a large one does."""
+    find()  # before recordings are made, which takes minutes
     if sys.argv[1:2] == ["--large"]:
         large(*map(int, sys.argv[2:]))
         return 0
