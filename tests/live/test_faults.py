@@ -12,6 +12,7 @@ import pytest
 
 from tests.live import needs
 from tests.live.conftest import SOURCES, cannot_serve
+from tests.live.fault_questions import ACTED_ON
 from tests.workloads.build import build, build_mem
 from zonerss.kernel.namespaces import is_first_namespace
 from zonerss.kernel.roots import HOST
@@ -25,6 +26,14 @@ CALLS = {
     "incore": WALK,
     "holdings": WALK,
     "listing": {"read", "calloc", "realloc", "syscall"},
+    "slices": {"read", "calloc", "realloc"},
+    "cold": {"pread", "syscall"},
+    "clear_refs": {"mmap", "fork", "syscall", "poll", "write", "waitpid"},
+    "pageout": {"pread", "syscall", "poll"},
+    "frames": {"pread", "ioctl"},
+    "mapcount": {"pread", "calloc", "realloc", "mmap"},
+    "several": {"pread", "calloc", "realloc", "mmap"},
+    "sums": {"malloc", "calloc", "realloc", "mmap"},
 }
 """Some that each question makes."""
 
@@ -39,6 +48,7 @@ def library() -> Path:
     [
         *((source, question) for source in SOURCES for question in ("snapshot", "incore", "holdings")),
         ("pagetable", "listing"),  # of no source
+        *(("pagetable", question) for question in ACTED_ON),
     ],
 )
 def test_whatever_fails_no_figure_is_wrong(source: str, question: str, library: Path) -> None:
@@ -55,3 +65,44 @@ def test_whatever_fails_no_figure_is_wrong(source: str, question: str, library: 
     assert done.returncode == 0, (done.stderr, rows[-1:])
     assert [row for row in rows if row[-1]] == []
     assert {function for function, _, _, calls, _ in rows if calls} >= CALLS[question]
+
+
+WITHOUT_POLL = """
+import errno, os, sys
+from tests.live.every_fault import Faults
+from zonerss._core import ffi, lib
+
+faults, row = Faults(), ffi.new("struct cleared *")
+for function, how in (("poll", errno.ENOMEM), ("syscall", errno.EMFILE)):
+    for full in (True, False):
+        ours, theirs = os.pipe()
+        if full:
+            os.set_blocking(theirs, False)
+            try:
+                while os.write(theirs, bytes(1 << 16)):
+                    pass
+            except BlockingIOError:
+                os.set_blocking(theirs, True)
+        faults.arm(function, 0, how, True)
+        error = lib.clear_by_clear_refs(theirs, PATIENCE_MS * 1_000_000, row)
+        print(errno.errorcode.get(-error, error), faults.disarm())
+        os.close(ours)
+        os.close(theirs)
+"""
+PATIENCE_MS, START_MS = 200, 2000
+"""How long a child may take, and how long it may wait for a processor before (clear.c)."""
+
+
+def test_a_child_is_waited_for_where_nothing_tells_that_it_has_ended(library: Path) -> None:
+    """Without memory for poll(2), or a descriptor to poll: it looks once a millisecond, and does not spin."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_POLL.replace("PATIENCE_MS", str(PATIENCE_MS))],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "LD_PRELOAD": str(library)},
+        check=True,
+    )
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert [error for error, _ in rows] == ["ETIMEDOUT", "0", "ETIMEDOUT", "0"]
+    assert all(0 < int(calls) <= PATIENCE_MS + START_MS + 1 for _, calls in rows)

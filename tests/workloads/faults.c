@@ -16,22 +16,30 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define FUNCTIONS(each)                                                                                                \
 	each(open) each(openat) each(read) each(pread) each(ioctl) each(mmap) each(malloc) each(calloc) each(realloc)  \
 		each(aligned_alloc) each(statx) each(fstatat) each(fstatfs) each(pthread_create) each(eventfd)         \
 			each(poll) each(syscall) each(fcntl) each(fdopendir) each(readdir) each(mincore) each(madvise) \
-				each(getrandom) each(write)
+				each(getrandom) each(write) each(fork) each(waitpid)
 
 #define NUMBER(name) FAULT_##name,
 #define NAME(name) #name,
 enum function { FUNCTIONS(NUMBER) FAULTS };
 static const char *const names[] = { FUNCTIONS(NAME) NULL };
 
-static uintptr_t from, to;		   // the code in question
-static _Atomic int armed = -1, error, all; // which function, what it fails with (0: it does half), the later calls, too
-static _Atomic long wanted, calls, failed;
+#define ODD (-1) // an error: it does a part, which ends within a word
+
+// What is to fail. Children of ours have it, too.
+struct state {
+	_Atomic int armed, error, all; // which function, what it fails with (0: it does half), the later calls, too
+	_Atomic long wanted, calls, failed;
+};
+
+static uintptr_t from, to;  // the code in question
+static struct state *state; // NULL: none is known yet
 
 // ---- for the test ----
 
@@ -40,46 +48,53 @@ const char *fault_name(int function)
 	return names[function];
 }
 
-void fault_code(uintptr_t begin, uintptr_t end)
+// 0, or an errno.
+int fault_code(uintptr_t begin, uintptr_t end)
 {
+	void *shared = mmap(NULL, sizeof(*state), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		return errno;
 	from = begin;
 	to = end;
+	((struct state *)shared)->armed = -1;
+	state = shared;
+	return 0;
 }
 
 // number: from 0 on; -1: none, but they are counted. later: all later ones, too.
 void fault_arm(int function, long number, int with, int later)
 {
-	armed = -1;
-	wanted = number;
-	error = with;
-	all = later;
-	calls = failed = 0;
-	armed = function;
+	state->armed = -1;
+	state->wanted = number;
+	state->error = with;
+	state->all = later;
+	state->calls = state->failed = 0;
+	state->armed = function;
 }
 
 // Stop. How many calls have failed.
 long fault_disarm(void)
 {
-	armed = -1;
-	return failed;
+	state->armed = -1;
+	return state->failed;
 }
 
 long fault_calls(void)
 {
-	return calls;
+	return state->calls;
 }
 
 // ---- the calls ----
 
 static int fails(enum function function, void *caller)
 {
-	if (armed != (int)function || (uintptr_t)caller < from || (uintptr_t)caller >= to)
+	if (!state || state->armed != (int)function || (uintptr_t)caller < from || (uintptr_t)caller >= to)
 		return 0;
-	long number = atomic_fetch_add(&calls, 1);
-	if (wanted < 0 || number < wanted || (number > wanted && !all))
+	long number = atomic_fetch_add(&state->calls, 1);
+	if (state->wanted < 0 || number < state->wanted || (number > state->wanted && !state->all))
 		return 0;
-	atomic_fetch_add(&failed, 1);
-	errno = error;
+	atomic_fetch_add(&state->failed, 1);
+	errno = state->error;
 	return 1;
 }
 
@@ -137,7 +152,7 @@ int openat(int dir, const char *path, int flags, ...)
 ssize_t read(int fd, void *buffer, size_t bytes)
 {
 	if (FAILS(read)) {
-		if (error)
+		if (state->error)
 			return -1;
 		bytes = (bytes + 1) / 2;
 	}
@@ -146,12 +161,16 @@ ssize_t read(int fd, void *buffer, size_t bytes)
 
 ssize_t pread(int fd, void *buffer, size_t bytes, off_t at)
 {
-	if (FAILS(pread)) {
-		if (error)
-			return -1;
-		bytes = (bytes + 15) / 16 * 8; // whole words
-	}
-	return REAL(pread)(fd, buffer, bytes, at);
+	if (!FAILS(pread))
+		return REAL(pread)(fd, buffer, bytes, at);
+	if (state->error > 0)
+		return -1;
+	if (state->error != ODD)
+		return REAL(pread)(fd, buffer, (bytes + 15) / 16 * 8, at); // whole words
+	ssize_t got = REAL(pread)(fd, buffer, bytes, at), part = got > 0 ? got / 2 | 1 : got;
+	for (ssize_t i = part; i < got; i++)
+		((unsigned char *)buffer)[i] = 0xa5; // it has not been read
+	return part;
 }
 
 ssize_t write(int fd, const void *buffer, size_t bytes)
@@ -222,7 +241,7 @@ int fstatfs(int fd, struct statfs *found)
 
 int pthread_create(pthread_t *id, const pthread_attr_t *attributes, void *(*run)(void *), void *argument)
 {
-	return FAILS(pthread_create) ? error : REAL(pthread_create)(id, attributes, run, argument);
+	return FAILS(pthread_create) ? state->error : REAL(pthread_create)(id, attributes, run, argument);
 }
 
 int eventfd(unsigned initial, int flags)
@@ -248,4 +267,14 @@ struct dirent *readdir(DIR *directory)
 ssize_t getrandom(void *buffer, size_t bytes, unsigned flags)
 {
 	return FAILS(getrandom) ? -1 : REAL(getrandom)(buffer, bytes, flags);
+}
+
+pid_t fork(void)
+{
+	return FAILS(fork) ? -1 : REAL(fork)();
+}
+
+pid_t waitpid(pid_t pid, int *status, int options)
+{
+	return FAILS(waitpid) ? -1 : REAL(waitpid)(pid, status, options);
 }

@@ -22,6 +22,7 @@
 #define PAGE_SHIFT 12
 #define WORK_NS UINT64_C(1000000)
 #define MOST_PAUSE_NS UINT64_C(999999999)
+#define ATTEMPTS 100 // of a call that is interrupted
 
 #ifndef MADV_COLD
 #define MADV_COLD 20
@@ -92,7 +93,7 @@ static int await_lock(int pagemap_fd, const struct slice *slice)
 static int cold_slice(int pidfd, int pagemap_fd, const struct slice *slice, struct cleared *ret)
 {
 	struct iovec range = { (void *)slice->start, slice->end - slice->start };
-	for (;;) {
+	for (int attempts = 0;;) {
 		__atomic_store_n(&ret->since_ns, now_ns(), __ATOMIC_RELAXED);
 		int gone = await_lock(pagemap_fd, slice);
 		if (gone)
@@ -101,7 +102,7 @@ static int cold_slice(int pidfd, int pagemap_fd, const struct slice *slice, stru
 		long done = syscall(SYS_process_madvise, pidfd, &range, 1UL, MADV_COLD, 0U);
 		int error = done < 0 ? errno : 0;
 		note_call(ret, now_ns() - began);
-		if (error == EINTR || error == EAGAIN)
+		if ((error == EINTR || error == EAGAIN) && attempts++ < ATTEMPTS)
 			continue;
 		// EINVAL: locked, hugetlb or a device by now. ENOMEM: not mapped any more, or not all of it.
 		if (error && error != EINVAL && error != ENOMEM)
@@ -146,7 +147,8 @@ static void child(int clear_refs_fd, struct answer *answer)
 		setpriority(PRIO_PROCESS, 0, -20);
 	uint64_t began = now_ns();
 	__atomic_store_n(&answer->began_ns, began, __ATOMIC_RELEASE);
-	answer->error = write(clear_refs_fd, "1", 1) == 1 ? 0 : errno;
+	ssize_t written = write(clear_refs_fd, "1", 1);
+	answer->error = written == 1 ? 0 : written < 0 ? errno : EIO;
 	answer->took_ns = now_ns() - began;
 	__atomic_store_n(&answer->done, 1, __ATOMIC_RELEASE);
 	_exit(0);
@@ -160,17 +162,34 @@ static bool is_late(const struct answer *answer, uint64_t started, uint64_t pati
 	return began ? now - began > patience_ns : now - started > START_NS;
 }
 
+static bool is_done(const struct answer *answer)
+{
+	return __atomic_load_n(&answer->done, __ATOMIC_ACQUIRE);
+}
+
+// Waits for a millisecond, or until it has ended. Where nobody can tell when that is (there are no descriptors left, or no memory)
+// what it says is looked at each millisecond. Has it ended?
+static bool child_has_ended(int pidfd)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+	int got = pidfd < 0 ? -1 : poll(&ended, 1, 1);
+	if (got < 0)
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+	return got > 0;
+}
+
 // Wait for a child, and make an end of it where it is late.
 static void child_await(pid_t pid, const struct answer *answer, uint64_t patience_ns)
 {
 	uint64_t started = now_ns();
-	struct pollfd ended = { .fd = syscall(SYS_pidfd_open, pid, 0U), .events = POLLIN };
-	while (ended.fd >= 0 && poll(&ended, 1, 1) <= 0 && !is_late(answer, started, patience_ns))
+	int pidfd = syscall(SYS_pidfd_open, pid, 0U);
+	while (!child_has_ended(pidfd) && !is_done(answer) && !is_late(answer, started, patience_ns))
 		;
-	if (!__atomic_load_n(&answer->done, __ATOMIC_ACQUIRE))
+	if (!is_done(answer))
 		kill(pid, SIGKILL);
-	if (ended.fd >= 0)
-		close(ended.fd);
+	if (pidfd >= 0)
+		close(pidfd);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 }

@@ -83,6 +83,27 @@ static inline ssize_t foreign_read(struct worker *worker, int fd, void *to, size
 	return got;
 }
 
+// Words of a process's pagemap, from the at-th on. How many there are, at most count; fewer: its address space has been given up
+// meanwhile, or ends there. A read that was cut short is continued. Or -1 and errno; EIO, too, where one ends within a word.
+static inline int64_t foreign_words(struct worker *worker, int fd, uint64_t *words, uint64_t count, uint64_t at)
+{
+	uint64_t done = 0;
+	while (done < count) {
+		ssize_t got = foreign_pread(worker, fd, words + done, (count - done) * sizeof(*words),
+					    (at + done) * sizeof(*words));
+		if (got < 0)
+			return -1;
+		if (got % sizeof(*words)) {
+			errno = EIO;
+			return -1;
+		}
+		if (!got)
+			break;
+		done += got / sizeof(*words);
+	}
+	return done;
+}
+
 // What is known of a file without asking whoever serves its file system. path: "" for the open file dir itself.
 static inline int foreign_look(struct worker *worker, int dir, const char *path, struct statx *found)
 {

@@ -99,7 +99,7 @@ static inline int kind_by_flags(uint64_t flags, enum entry_says says)
 }
 
 // Words of a file that has one for each frame (/proc/kpageflags, /proc/kpagecount, /proc/kpagecgroup), from a frame on. How many
-// there are, at most count; or a negative errno.
+// there are, at most count; or a negative errno: -EIO, too, where a read ends within a word, which the kernel's files never do.
 static inline int64_t kpage_words(int fd, uint64_t pfn, uint64_t *words, size_t count)
 {
 	size_t done = 0;
@@ -109,7 +109,9 @@ static inline int64_t kpage_words(int fd, uint64_t pfn, uint64_t *words, size_t 
 			continue;
 		if (got < 0)
 			return errno == EINVAL && !done ? 0 : -errno; // EINVAL: far beyond the last frame
-		if (got < (ssize_t)sizeof(*words))
+		if (got % sizeof(*words))
+			return -EIO;
+		if (!got)
 			break;
 		done += got / sizeof(*words);
 	}

@@ -299,21 +299,13 @@ static int take_words(struct walker *w, struct row *row, const uint64_t *words, 
 
 // ---- reading ----
 
-// count words from an address on, into w->words. 0, or the cause of the gap: the address space has gone when
-// nothing comes back.
+// count words from an address on, into w->words. 0, or the cause of the gap: the address space has gone when fewer come back.
 static int read_words(struct walker *w, uint64_t address, uint64_t count)
 {
-	char *to = (char *)w->words;
-	uint64_t left = count * sizeof(*w->words), at = address / w->host->page_bytes * sizeof(*w->words);
-	while (left) {
-		ssize_t got = foreign_pread(&w->marking.worker, w->pagemap_fd, to, left, at);
-		if (got <= 0)
-			return got ? errno : WALK_EXITED;
-		to += got;
-		at += got;
-		left -= got;
-	}
-	return 0;
+	int64_t got = foreign_words(&w->marking.worker, w->pagemap_fd, w->words, count, address / w->host->page_bytes);
+	if (got < 0)
+		return errno;
+	return (uint64_t)got == count ? 0 : WALK_EXITED;
 }
 
 // Words of one row, beginning at address. 0 or an errno.

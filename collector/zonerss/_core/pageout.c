@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "foreign.h"
 #include "kinds.h"
 #include "pageflags.h"
 #include "slices.h"
@@ -46,14 +47,11 @@ static uint64_t pages_of(uint64_t start, uint64_t end)
 // The words of so many pages from an address on. 0 or a negative errno.
 static int words_read(int pagemap_fd, uint64_t address, uint64_t *words, size_t count)
 {
-	ssize_t got;
-	do
-		got = pread(pagemap_fd, words, count * sizeof(*words), (address >> PAGE_SHIFT) * sizeof(*words));
-	while (got < 0 && errno == EINTR);
+	int64_t got = foreign_words(NULL, pagemap_fd, words, count, address >> PAGE_SHIFT);
 	if (got < 0)
 		return -errno;
 	// Of an address space that has been given up there is nothing to read.
-	return (size_t)got == count * sizeof(*words) ? 0 : -ESRCH;
+	return (size_t)got == count ? 0 : -ESRCH;
 }
 
 // ---- what is to go ----
@@ -74,14 +72,16 @@ static void batch_add(struct batch *b, uint64_t address)
 }
 
 // Leaves out pages of large folios of which others are not to go, too: the kernel would split the folio, and that unmaps all of a
-// file's. words[from..to) are of consecutive frames; what is left out becomes 0.
-static void leave_out_parts(int kpageflags_fd, uint64_t *words, uint64_t from, uint64_t to, struct paged_out *ret)
+// file's. words[from..to) are of consecutive frames; what is left out becomes 0. 0 or a negative errno.
+static int leave_out_parts(int kpageflags_fd, uint64_t *words, uint64_t from, uint64_t to, struct paged_out *ret)
 {
 	uint64_t flags[PAGEOUT_PAGES + 1], pfn = words[from] & WORD_FRAME, count = to - from;
 	int64_t got = kpage_words(kpageflags_fd, pfn, flags, count + 1);
-	if (got < 0 || (uint64_t)got < count) {
+	if (got < 0)
+		return got;
+	if ((uint64_t)got < count) {
 		memset(words + from, 0, count * sizeof(*words));
-		return;
+		return 0;
 	}
 	if ((uint64_t)got == count)
 		flags[count] = 0; // the end of memory
@@ -96,6 +96,7 @@ static void leave_out_parts(int kpageflags_fd, uint64_t *words, uint64_t from, u
 	memset(words + from, 0, first * sizeof(*words));
 	memset(words + from + end, 0, (count - end) * sizeof(*words));
 	ret->large_pages += count - (end - first);
+	return 0;
 }
 
 // Pages of a slice from an address on. 0 or a negative errno.
@@ -108,12 +109,14 @@ static int batch_add_pages(struct batch *b, const struct page_files *files, cons
 		return error;
 	for (uint64_t i = 0; i < count; i++)
 		words[i] = is_to_go(words[i], slice->kind) ? words[i] & WORD_FRAME : 0;
-	for (uint64_t from = 0, to; from < count; from = to) {
+	for (uint64_t from = 0, to; !error && from < count; from = to) {
 		for (to = from + 1; to < count && words[from] && words[to] == words[from] + (to - from); to++)
 			;
 		if (words[from])
-			leave_out_parts(files->kpageflags_fd, words, from, to, ret);
+			error = leave_out_parts(files->kpageflags_fd, words, from, to, ret);
 	}
+	if (error)
+		return error;
 	for (uint64_t i = 0; i < count; i++)
 		fit += words[i] != 0;
 	for (uint64_t i = 0; i < count && (fit == count || !slice->huge); i++)
@@ -202,10 +205,15 @@ static int see_what_left(struct batch *b, int pagemap_fd, struct page_run *runs,
 	return 0;
 }
 
-static bool has_ended(int pidfd)
+// 0; -ESRCH: it has; or another negative errno: it is not known.
+static int has_ended(int pidfd)
 {
 	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
-	return poll(&ended, 1, 0) > 0;
+	int got;
+	do
+		got = poll(&ended, 1, 0);
+	while (got < 0 && errno == EINTR);
+	return got < 0 ? -errno : got ? -ESRCH : 0;
 }
 
 int page_out(const struct page_files *files, const struct slice *slices, size_t count, uint64_t cut,
@@ -221,8 +229,8 @@ int page_out(const struct page_files *files, const struct slice *slices, size_t 
 		return error;
 	ret->tried_pages = b.pages;
 	error = see_what_left(&b, files->pagemap_fd, runs, ret);
-	if (!error && has_ended(files->pidfd))
-		error = -ESRCH;
+	if (!error)
+		error = has_ended(files->pidfd);
 	if (error)
 		ret->left_pages = ret->runs = 0;
 	return error;

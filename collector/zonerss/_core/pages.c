@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdbool.h>
 
+#include "foreign.h"
 #include "maps.h"
 #include "pageflags.h"
 #include "scan.h"
@@ -66,12 +67,11 @@ static int take(struct pages *p, uint64_t start, uint64_t end, bool huge)
 	uint64_t words[WORDS], page = p->host->page_bytes;
 	while (start < end) {
 		uint64_t count = (end - start) / page < WORDS ? (end - start) / page : WORDS;
-		ssize_t got = pread(p->pagemap_fd, words, count * sizeof(*words), start / page * sizeof(*words));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return got ? -errno : -ESRCH;
-		count = got / sizeof(*words);
+		int64_t got = foreign_words(NULL, p->pagemap_fd, words, count, start / page);
+		if (got < 0)
+			return -errno;
+		if ((uint64_t)got < count)
+			return -ESRCH;
 		for (uint64_t i = 0; i < count; i++)
 			if (words[i] & WORD_PRESENT || word_is_swap(words[i]))
 				add(p, start + i * page, words[i], huge);
@@ -104,5 +104,6 @@ int64_t pages_read(int pagemap_fd, int kpagecount_fd, int averages, const struct
 			error = take(&p, regions[i].start, regions[i].end, regions[i].categories & SCAN_HUGE);
 	}
 	error = error ? error : -p.kpageflags.error;
+	error = error ? error : -p.kpagecount.error;
 	return error ? error : p.count;
 }

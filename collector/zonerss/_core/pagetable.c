@@ -545,11 +545,12 @@ static int fill_blocks(struct walker *w, const struct pagetable_copy *copy, uint
 		return 0;
 	if (w->pagemap_fd < 0 && (w->pagemap_fd = open_pagemap(w)) < 0)
 		return job_cause(-errno);
-	ssize_t got = foreign_pread(&w->worker, w->pagemap_fd, words, (end - first) * sizeof(*words),
-				    (page + first) * sizeof(*words));
+	int64_t got = foreign_words(&w->worker, w->pagemap_fd, words, end - first, page + first);
 	if (got < 0)
 		return errno;
-	for (uint32_t i = 0; i < got / sizeof(*words); i++)
+	if (got < end - first)
+		return WALK_EXITED;
+	for (uint32_t i = 0; i < end - first; i++)
 		if (!entries[first + i] && words[i] & WORD_PRESENT)
 			entries[first + i] =
 				(words[i] & WORD_PFN) << shape_page_shift(&w->shape) | ENTRY_PRESENT | ENTRY_ACCESSED;

@@ -375,11 +375,11 @@ static int take_words(struct walker *w, const struct vma *vma, int64_t file, uin
 	uint64_t page = w->host->page_bytes;
 	while (at < end) {
 		uint64_t count = (end - at) / page < WORDS ? (end - at) / page : WORDS;
-		ssize_t got = foreign_pread(&w->marking.worker, w->pagemap_fd, w->words, count * sizeof(*w->words),
-					    at / page * sizeof(*w->words));
-		if (got <= 0)
-			return got ? errno : WALK_EXITED;
-		count = got / sizeof(*w->words);
+		int64_t got = foreign_words(&w->marking.worker, w->pagemap_fd, w->words, count, at / page);
+		if (got < 0)
+			return errno;
+		if ((uint64_t)got < count)
+			return WALK_EXITED;
 		if (file == NOT_A_FILE)
 			take_frames(w, w->words, count);
 		for (uint64_t i = 0; file >= 0 && i < count; i++)
