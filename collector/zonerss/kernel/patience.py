@@ -149,6 +149,22 @@ class _Call(Generic[Result]):
             return True
 
 
+class _Descriptor:
+    """Closed where nobody takes it, as where the call that opened it was left behind."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def take(self) -> int:
+        """It is the caller's now."""
+        fd, self._fd = self._fd, -1
+        return fd
+
+    def __del__(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+
+
 class _Thread:
     """Makes calls, one after the other, until one of them is left behind. Exit does not wait for it."""
 
@@ -229,3 +245,19 @@ def patiently(
     if asked.error is not None:
         raise asked.error
     return asked.result  # type: ignore[return-value]
+
+
+def opened_patiently(path: str, flags: int, pid: int, seconds: float = PATIENCE_SECONDS) -> int:
+    """
+    A descriptor of what belongs to a process, to be closed by the caller.
+
+    O_PATH does not keep an open from waiting. What a link of /proc/PID/fd or map_files leads to is not opened by its
+    file system, but revalidated (fs/namei.c complete_walk(), d_weak_revalidate()): FUSE does not do that, 9p asks its
+    server, and so does NFS once the file has no name any more (fs/nfs/dir.c nfs_lookup_verify_inode() answers ESTALE,
+    and do_filp_open() tries again with LOOKUP_REVAL). An overlay does what lies below it does.
+
+    :raises Busy: it was not opened in time
+    :raises CannotServe: no thread can be started to open it
+    :raises OSError: as of open(2)
+    """
+    return patiently(lambda: _Descriptor(os.open(path, flags | os.O_CLOEXEC)), pid, seconds).take()

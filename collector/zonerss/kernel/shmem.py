@@ -20,7 +20,7 @@ from itertools import islice
 from zonerss.errors import KernelFormatError
 from zonerss.kernel.ipc import in_ipc_namespace
 from zonerss.kernel.mounts import Mount, parse_mountinfo
-from zonerss.kernel.patience import Busy, patiently
+from zonerss.kernel.patience import Busy, opened_patiently, patiently
 from zonerss.kernel.roots import Roots
 from zonerss.kernel.safely import reached
 from zonerss.records.shmem import Shmem, ShmemFound, ShmemKind
@@ -127,12 +127,15 @@ def _open_files(roots: Roots, pids: Iterable[int], mounts: _Mounts, unseen: list
     own = _own_mount(roots)
     found: dict[tuple[_Device, int], tuple[Shmem, list[int]]] = {}
     for pid in pids:
-        for number in _numbers(roots, pid, unseen):
-            thing = _open_file(roots, pid, number, mounts, own)
-            if thing is not None:
-                _, holders = found.setdefault((thing.device, thing.inode), (thing, []))
-                if holders[-1:] != [pid]:
-                    holders.append(pid)
+        try:
+            for number in _numbers(roots, pid, unseen):
+                thing = _open_file(roots, pid, number, mounts, own)
+                if thing is not None:
+                    _, holders = found.setdefault((thing.device, thing.inode), (thing, []))
+                    if holders[-1:] != [pid]:
+                        holders.append(pid)
+        except Busy as err:
+            unseen.append(f"descriptors of process {pid}: {err}")
     return [
         Shmem(thing.kind, thing.name, thing.device, thing.inode, bytes=thing.bytes, pids=tuple(holders))
         for thing, holders in found.values()
@@ -170,17 +173,17 @@ def _link(path: str) -> str:
 
 
 def _open_file(roots: Roots, pid: int, number: str, mounts: _Mounts, own: int | None) -> Shmem | None:
-    path = roots.proc / str(pid) / "fd" / number
+    path = str(roots.proc / str(pid) / "fd" / number)
     try:
-        # O_PATH asks no file system, and what it has opened stays the same file while it is looked at.
-        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        # What it has opened stays the same file while it is looked at.
+        fd = opened_patiently(path, os.O_PATH, pid)
     except OSError:
         return None
     try:
         mount = _mount_of(roots, fd)
         if mount is None or (mount != own and mount not in mounts.device_of):
             return None
-        status, name = os.fstat(fd), _link(str(path)).removesuffix(_DELETED)
+        status, name = os.fstat(fd), _link(path).removesuffix(_DELETED)
     finally:
         os.close(fd)
     device = (os.major(status.st_dev), os.minor(status.st_dev))

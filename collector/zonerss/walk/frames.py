@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from zonerss._core import ffi, lib
 from zonerss.errors import CannotServe, KernelFormatError
-from zonerss.kernel.patience import PATIENCE_SECONDS, explained_seconds, patiently
+from zonerss.kernel.patience import PATIENCE_SECONDS, explained_seconds, opened_patiently, patiently
 from zonerss.kernel.proc import living_thread, text_of
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.kernel.smaps import read_pfnmaps
@@ -101,7 +101,7 @@ def _opened(roots: Roots, pid: int, tid: int) -> Iterator[tuple[bytes, int, int]
     opened: list[int] = []
     try:
         try:
-            opened.append(patiently(lambda: os.open(directory / "pagemap", os.O_RDONLY), pid))
+            opened.append(opened_patiently(str(directory / "pagemap"), os.O_RDONLY, pid))
             maps = patiently((directory / "maps").read_bytes, pid)
         except FileNotFoundError as err:
             raise CannotServe(f"there is no process {pid}") from err

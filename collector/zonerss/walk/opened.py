@@ -1,8 +1,9 @@
 """How much of the files that processes hold open is in the page cache, whether or not anything maps it.
 
-A descriptor is opened once more by O_PATH, which asks no file system. Which sort it is of is told by its mount; what
-FUSE serves, and what is mounted where its process does not see it (sockets, pipes), is not asked anything. Whatever
-else may wait (a network file system, a lease) is asked with a deadline.
+A descriptor that has a path is opened once more by O_PATH, which does not ask FUSE, with a deadline: it may ask others
+(:func:`zonerss.kernel.patience.opened_patiently`). Which sort it is of is told by its mount; what FUSE serves, and what
+is mounted where its process does not see it, is not asked anything. Whatever else may wait (a network file system, a
+lease) is asked with a deadline, too.
 
 Source: proc_pid_fd(5), proc_pid_fdinfo(5) (mnt_id, Linux 3.15); cachestat(2) (Linux 6.5), else mincore(2), which also
 serves for files of an overlay, whose pages are those of the file below.
@@ -10,6 +11,7 @@ serves for files of an overlay, whose pages are those of the file below.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -19,7 +21,7 @@ from itertools import islice
 
 from zonerss._core import lib
 from zonerss.errors import EXHAUSTED, CannotServe
-from zonerss.kernel.patience import Busy, explained_seconds, patiently
+from zonerss.kernel.patience import Busy, explained_seconds, opened_patiently, patiently
 from zonerss.kernel.roots import Roots
 from zonerss.records.files import OpenFile, OpenFiles
 from zonerss.units import PAGE_BYTES, pages_to_bytes
@@ -117,20 +119,26 @@ class _Look:
                 self.unseen.append(f"open files of process {pid} beyond the first {MOST_FDS:,}")
 
     def _descriptor(self, pid: int, number: str, mounts: Mounts) -> None:
-        path = self._roots.proc / str(pid) / "fd" / number
+        path = str(self._roots.proc / str(pid) / "fd" / number)
         try:
-            there = os.open(path, os.O_PATH | os.O_CLOEXEC)
+            name = _name(path)
+            if not name.startswith("/"):
+                return  # a socket, a pipe
+            there = opened_patiently(path, os.O_PATH, pid, self._host.patience_seconds)
         except FileNotFoundError:
             return  # it was closed
+        except OSError as err:
+            if err.errno != errno.ESTALE:
+                raise
+            self.unseen.append(f"{name}, which process {pid} holds open: {err.strerror}")
+            return
         try:
             mount = _mount_of(self._roots, there)
             if mount is None:
                 return
             kind = lib.FS_TMPFS if mount == self._own_mount else mounts.kind_at(mount, (0, 0))
             if kind in _ASKED:
-                self._file(pid, there, os.readlink(path), kind)
-        except FileNotFoundError:
-            return
+                self._file(pid, there, name, kind)
         finally:
             os.close(there)
 
@@ -188,6 +196,16 @@ class _Look:
                 raise
             self.unseen.append(f"{name}, which process {pid} holds open: {err.strerror}")
             return None
+
+
+def _name(path: str) -> str:
+    """What a descriptor is of; the path of the descriptor itself where that is too long to be told."""
+    try:
+        return os.readlink(path)
+    except OSError as err:
+        if err.errno != errno.ENAMETOOLONG:
+            raise
+        return path
 
 
 def _open_again(there: int) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from tests.unit.threads import until
@@ -15,6 +17,7 @@ from zonerss.kernel.patience import (
     Busy,
     Pauses,
     explained_seconds,
+    opened_patiently,
     patiently,
 )
 
@@ -140,3 +143,20 @@ def test_the_end_of_a_call_is_noted_where_its_wait_was(pauses, monkeypatch: pyte
     ends(known)
     assert later.threads == 0
     assert uncaught == []
+
+
+def test_what_a_call_that_was_left_behind_has_opened_is_closed(
+    pauses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, _ = pauses
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)  # to open it waits for who writes to it
+    fd = opened_patiently(str(tmp_path), os.O_PATH, 7)
+    os.close(fd)
+    before = set(os.listdir("/proc/self/fd"))
+    with pytest.raises(Busy):
+        opened_patiently(str(pipe), os.O_RDONLY, 7, 0.01)
+    writing = os.open(pipe, os.O_WRONLY)
+    ends(known)
+    os.close(writing)
+    until(lambda: set(os.listdir("/proc/self/fd")) == before, "what it has opened is closed")

@@ -9,6 +9,7 @@ import pytest
 
 from zonerss.errors import KernelFormatError
 from zonerss.kernel import shmem
+from zonerss.kernel.patience import Busy
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.kernel.shmem import parse_segments, read_shmem
 from zonerss.records.shmem import Shmem, ShmemKind
@@ -101,3 +102,16 @@ def test_descriptors_beyond_the_bound_are_said(tmp_path: Path, monkeypatch: pyte
         (directory / str(number)).symlink_to("/memfd:x (deleted)")
     found = read_shmem(Roots(proc=tmp_path), [42])
     assert found.unseen == ("descriptors of process 42 beyond the first 2",)
+
+
+def test_a_descriptor_that_does_not_let_itself_be_opened_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(path: str, flags: int, pid: int) -> int:
+        raise Busy(f"process {pid} cannot be read")
+
+    monkeypatch.setattr(shmem, "opened_patiently", busy)
+    fd = os.memfd_create("zonerss unit test")
+    try:
+        found = read_shmem(HOST, [os.getpid()])
+    finally:
+        os.close(fd)
+    assert f"descriptors of process {os.getpid()}: process {os.getpid()} cannot be read" in found.unseen

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.unit import builders
+from tests.unit.threads import until
 
+from zonerss.kernel import patience
 from zonerss.kernel.patience import Pauses
 from zonerss.kernel.roots import HOST
+from zonerss.plain import replace
 from zonerss.records.files import OpenFile, OpenFiles
 from zonerss.units import PAGE_BYTES
 from zonerss.walk import opened
@@ -162,3 +168,66 @@ def test_a_look_has_an_end_which_is_said_once(
     monkeypatch.setattr(opened, name, most)
     found = opened.read_open_files(builders.host(HOST), [os.getpid(), os.getppid()])
     assert found.unseen == (said,)
+
+
+def opens(monkeypatch: pytest.MonkeyPatch, inode: int, does: Callable[[], object]) -> None:
+    """Does something before a descriptor of a file is opened by O_PATH, as the server of a file system may."""
+    really = os.open
+
+    def there(path: str, flags: int, *rest: object, **named: object) -> int:
+        if flags & os.O_PATH and str(path).startswith("/proc/") and os.stat(path).st_ino == inode:
+            does()
+        return really(path, flags, *rest, **named)
+
+    monkeypatch.setattr("zonerss.kernel.patience.os.open", there)
+
+
+def test_a_file_that_does_not_let_itself_be_opened_is_said(
+    log: Path, monkeypatch: pytest.MonkeyPatch, pauses: None
+):
+    let_go = threading.Event()
+    opens(monkeypatch, log.stat().st_ino, let_go.wait)
+    host = replace(builders.host(HOST), patience_seconds=0.05)
+    found = opened.read_open_files(host, [os.getpid()])
+    let_go.set()
+    assert any("cannot be read: the kernel did not answer within" in sentence for sentence in found.unseen)
+    until(lambda: not patience.PAUSES.threads, "the kernel answers")
+
+
+def test_what_its_server_does_not_know_any_more_hides_no_other_file(
+    log: Path, monkeypatch: pytest.MonkeyPatch, pauses: None
+):
+    def stale() -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    opens(monkeypatch, log.stat().st_ino, stale)
+    fd = os.memfd_create("zonerss-test")  # its number may be lower, and is not
+    try:
+        os.pwrite(fd, b"x", 0)
+        found = look()
+    finally:
+        os.close(fd)
+    assert f"{log}, which process {os.getpid()} holds open: Stale file handle" in found.unseen
+    assert [file for file in found.files if file.name.startswith("/memfd:zonerss-test")]
+
+
+def test_nor_does_a_name_that_is_too_long(log: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """A path of more than a page cannot be told by readlink(2)."""
+    top = os.open(tmp_path, os.O_RDONLY)
+    deep = top
+    for _ in range(20):
+        os.mkdir("d" * 250, dir_fd=deep)
+        inner = os.open("d" * 250, os.O_RDONLY, dir_fd=deep)
+        os.close(deep)
+        deep = inner
+    fd = os.open("file", os.O_RDWR | os.O_CREAT, dir_fd=deep)
+    try:
+        os.pwrite(fd, b"x", 0)
+        os.fsync(fd)
+        found = look()
+        assert [file for file in found.files if file.inode == os.fstat(fd).st_ino]
+        assert named(found, str(log))
+    finally:
+        os.close(fd)
+        os.close(deep)
+        shutil.rmtree(tmp_path)
