@@ -18,7 +18,7 @@ import secrets
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
 from zonerss.answers.tables import COMMON, TABLES, TEXT, Row, TableOf, Value
@@ -27,6 +27,7 @@ from zonerss.errors import CannotServe, UsageError
 from zonerss.history.moment import Moment
 from zonerss.history.recording import Recording
 from zonerss.history.schema import nanoseconds_of
+from zonerss.kernel.outputs import path_of, replaced
 from zonerss.views.text import printable
 
 _LABEL = r"[a-z_][a-z0-9_]{0,62}"
@@ -91,12 +92,12 @@ def run(args: argparse.Namespace) -> int:
         if args.to == "-":
             write_csv(sys.stdout, table, labels, rows, for_eyes=sys.stdout.isatty())
         else:
-            with _beside(args.to) as place:
+            with _in_place_of(args.to) as place:
                 if duckdb is None:
                     with open(place, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
                         write_csv(file, table, labels, rows)
                 else:
-                    write_parquet(duckdb, place, table, labels, rows)
+                    write_parquet(duckdb, place, os.path.dirname(args.to) or ".", table, labels, rows)
         for sentence in recording.damaged:
             print(f"zonerss: left out: {printable(sentence)}", file=sys.stderr)
     return 0
@@ -159,19 +160,21 @@ def _shown(value: Value) -> str | int | float | None:
 
 
 def write_parquet(
-    duckdb: Any, path: str, table: TableOf, labels: Mapping[str, str], rows: Iterable[Row]
+    duckdb: Any, path: str, room: str, table: TableOf, labels: Mapping[str, str], rows: Iterable[Row]
 ) -> None:
     """
     One Parquet file, deflated by zstd.
 
+    :param path: of a file that is there
+    :param room: a directory where there is room for the rows as text meanwhile
     :raises CannotServe: DuckDB cannot write it
     """
     types = {**COMMON, **dict.fromkeys(labels, TEXT), **table.columns}
     # A name may be anything that stands in the recording: this stands in none.
     null = f"\\N{secrets.token_hex(8)}"
     # Row by row DuckDB takes 200 times as long as it takes to read the same as text.
-    with tempfile.NamedTemporaryFile(
-        "w", suffix=".csv", dir=os.path.dirname(path), encoding="utf-8", errors="backslashreplace", newline=""
+    with tempfile.TemporaryFile(
+        "w", dir=room, encoding="utf-8", errors="backslashreplace", newline=""
     ) as text:
         write_csv(text, table, labels, rows, null)
         text.flush()
@@ -181,14 +184,15 @@ def write_parquet(
         )
         given = {name: TEXT if kind.endswith("[]") else kind for name, kind in types.items()}
         read = (
-            f"read_csv({_quoted(text.name)}, header = true, auto_detect = false, delim = ',', quote = '\"', "
-            f"escape = '\"', new_line = '\\r\\n', nullstr = {_quoted(null)}, columns = {given}, "
+            f"read_csv({_quoted(path_of(text.fileno()))}, header = true, auto_detect = false, delim = ',', "
+            f"quote = '\"', escape = '\"', new_line = '\\r\\n', nullstr = {_quoted(null)}, columns = {given}, "
             "max_line_size = 16777216, parallel = false)"
         )
         try:
             with duckdb.connect() as connection:
                 connection.execute(
-                    f"COPY (SELECT {columns} FROM {read}) TO {_quoted(path)} (FORMAT parquet, COMPRESSION zstd)"
+                    f"COPY (SELECT {columns} FROM {read}) TO {_quoted(path)} "
+                    "(FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)"
                 )
         except duckdb.Error as err:
             raise CannotServe(f"cannot write Parquet: {str(err).splitlines()[0]}") from err
@@ -209,20 +213,14 @@ def _duckdb() -> Any:
 
 
 @contextmanager
-def _beside(path: str) -> Iterator[str]:
+def _in_place_of(path: str) -> Iterator[str]:
     """A new file in the place of another, once it is whole; readable for its owner alone."""
-    try:
-        handle, place = tempfile.mkstemp(prefix=".zonerss-", dir=os.path.dirname(os.path.abspath(path)))
-    except OSError as err:
-        raise CannotServe(f"cannot write {path}: {err.strerror}") from err
-    os.close(handle)
-    try:
-        yield place
-        os.replace(place, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(place)
-        raise
+    with ExitStack() as stack:
+        try:
+            fd = stack.enter_context(replaced(path, private=True))
+        except OSError as err:
+            raise CannotServe(f"cannot write {path}: {err.strerror}") from err
+        yield path_of(fd)
 
 
 def _label(text: str) -> tuple[str, str]:

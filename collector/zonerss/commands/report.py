@@ -32,7 +32,7 @@ from zonerss.errors import CannotServe, NotKept, UsageError
 from zonerss.history.moment import GROUPINGS, Moment
 from zonerss.history.recording import Recording
 from zonerss.history.replay import PastSession
-from zonerss.kernel.keeping import demand_replaceable, put_in_place
+from zonerss.kernel.outputs import demand_replaceable, put_in_place
 from zonerss.records.files import Holding
 from zonerss.snapshot import Snapshot
 from zonerss.units import counted, format_size

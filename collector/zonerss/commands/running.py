@@ -21,6 +21,7 @@ from zonerss.history.moment import Moment, take_moment
 from zonerss.kernel.cgroup_namespace import go_back
 from zonerss.kernel.cgroupfs import find_memory_hierarchy
 from zonerss.kernel.child import CannotRun, Child, Ended, running
+from zonerss.kernel.outputs import written
 from zonerss.kernel.own_cgroup import OwnCgroup, own_cgroup
 from zonerss.kernel.roots import HOST
 from zonerss.records import Gap
@@ -41,13 +42,19 @@ def run_command(args: argparse.Namespace, keeper: Keeper | None) -> int:
     :raises UsageError: the place of the report cannot be written
     :raises CannotServe: there can be no cgroup for it, or nothing can be walked
     """
-    with _report(args.report) as report:
-        run = _looked_at(args, keeper)
-        try:
-            _say(run, args, report)
-        except OSError as err:
-            _drop(report)
-            _complain(f"cannot write the report: {err}")
+    run = None
+    try:
+        with _report(args.report) as report:
+            run = _looked_at(args, keeper)
+            try:
+                _say(run, args, report)
+            except OSError:
+                _drop(report)
+                raise
+    except OSError as err:
+        if run is None:
+            raise
+        _complain(f"cannot write the report: {err}")
     return run.status
 
 
@@ -151,12 +158,13 @@ def _report(path: str | None) -> Iterator[TextIO]:
     if path is None or path == "-":
         yield sys.stderr if path is None else sys.stdout
         return
-    try:
-        file = open(path, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
-    except (OSError, ValueError) as err:
-        raise UsageError(f"cannot write the report to {path}: {err}") from err
-    with file:
-        yield file
+    with ExitStack() as stack:
+        try:
+            fd = stack.enter_context(written(path))
+        except (OSError, ValueError) as err:
+            raise UsageError(f"cannot write the report to {path}: {err}") from err
+        with open(os.dup(fd), "w", encoding="utf-8", errors="backslashreplace") as file:
+            yield file
 
 
 def _drop(stream: TextIO) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -110,47 +109,6 @@ def _fill(fd: int, content: bytes, mode: int) -> None:
     os.fchmod(fd, mode)
     while content:
         content = content[os.write(fd, content) :]
-
-
-def demand_replaceable(path: str) -> None:
-    """
-    See whether :func:`put_in_place` has any prospect.
-
-    :raises Unfit: what is there is a link or no regular file
-    :raises OSError: its directory is not there
-    """
-    _demand_regular(path)
-    os.stat(os.path.dirname(os.path.abspath(path)))
-
-
-def put_in_place(path: str, content: bytes) -> None:
-    """
-    Write a file in the place of what is there, in any directory: one with a random name beside it, then a rename.
-
-    No link is followed, and whoever reads the path finds the one file or the other, and whole.
-
-    A new file gets the mode that the umask leaves, one that was there keeps its own.
-
-    :raises Unfit: what is there is a link or no regular file
-    :raises OSError: it cannot be written; then what was there is there still
-    """
-    _demand_regular(path)
-    try:
-        mode = os.lstat(path).st_mode & 0o777
-    except FileNotFoundError:
-        mode = 0o666 & ~_umask()
-    fd, beside = tempfile.mkstemp(prefix=".zonerss-", dir=os.path.dirname(os.path.abspath(path)))
-    with _removed_on_error(fd, beside):
-        _fill(fd, content, mode)
-        _demand_regular(path)
-        os.rename(beside, path)
-
-
-def _umask() -> int:
-    """It can only be asked for by setting it."""
-    found = os.umask(0o077)
-    os.umask(found)
-    return found
 
 
 def make_own_directory(path: str) -> None:

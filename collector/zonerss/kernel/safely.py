@@ -110,6 +110,12 @@ def _demand_theirs(fd: int, owners: Collection[int]) -> None:
     raise Unfit(f"{os.readlink(f'/proc/self/fd/{fd}')} {why}")
 
 
+def trusted_users() -> frozenset[int]:
+    """Whose files are what a user has named: root's, ours, and those of who called sudo(8)."""
+    caller = whole_number(os.fsencode(os.environ.get("SUDO_UID", "")))
+    return frozenset({0, os.geteuid()} | ({caller} if caller is not None else set()))
+
+
 def read_named(path: str, most_bytes: int) -> bytes:
     """
     A regular file that was named on the command line, if it is root's, ours, or that of the user who called sudo(8).
@@ -118,8 +124,7 @@ def read_named(path: str, most_bytes: int) -> bytes:
     :raises TooLong: it is longer than most_bytes
     :raises OSError: it cannot be read
     """
-    caller = whole_number(os.fsencode(os.environ.get("SUDO_UID", "")))
-    owners = {0, os.geteuid()} | ({caller} if caller is not None else set())
+    owners = trusted_users()
     with reached("/", os.path.join(os.getcwd(), path), owners) as fd:
         return read_regular(fd, owners, most_bytes)
 
@@ -208,7 +213,8 @@ def read_names(fd: int, owners: Collection[int], most: int | None) -> list[str]:
     return sorted(names)
 
 
-def _is_only_theirs(directory_fd: int, owners: Collection[int]) -> bool:
+def is_only_theirs(directory_fd: int, owners: Collection[int]) -> bool:
+    """Whether a directory is of one of these users, and nobody else can write to it."""
     found = os.fstat(directory_fd)
     return found.st_uid in owners and not found.st_mode & _OTHERS_WRITE
 
@@ -242,7 +248,7 @@ def _walk(
             trail.append(fd)
             continue
         links += 1
-        if links > _MOST_LINKS or not _is_only_theirs(trail[-1], owners):
+        if links > _MOST_LINKS or not is_only_theirs(trail[-1], owners):
             raise OSError(errno.ELOOP, "a symbolic link that is not to be followed", path)
         target = os.readlink("", dir_fd=fd)
         if target.startswith("/"):

@@ -427,7 +427,7 @@ def test_what_cannot_be_written_whole_leaves_what_was_there(
     def full(fd: int, content: bytes) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("zonerss.kernel.keeping.os.write", full)
+    monkeypatch.setattr("zonerss.kernel.outputs.os.write", full)
     status, said = refused(capsys, made, "--html", place)
     monkeypatch.undo()
     assert (status, place.read_text()) == (1, "old")

@@ -145,6 +145,33 @@ def test_a_report_on_a_full_disk_keeps_the_status(capfd: pytest.CaptureFixture[s
     assert "zonerss: cannot write the report: [Errno 28]" in capfd.readouterr().err
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a link of somebody else")
+def test_a_report_is_not_written_through_a_link_of_somebody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    victim, there, note = tmp_path / "victim", tmp_path / "there", tmp_path / "note"
+    victim.write_text("ours")
+    there.mkdir()
+    there.chmod(0o777)
+    (there / "report").symlink_to(victim)
+    os.chown(there / "report", 12345, -1, follow_symlinks=False)
+    assert run("--report", str(there / "report"), "--", "touch", str(note)) == 2
+    assert "somebody else can have put it there" in capfd.readouterr().err
+    assert victim.read_text() == "ours"
+    assert not note.exists()
+
+
+def test_a_report_that_cannot_be_put_in_place_keeps_the_status(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tmp_path.chmod(0o777)
+    report = tmp_path / "report"
+    assert run("--report", str(report), "--", "sh", "-c", f"mkdir {report}; exit 5") == 5
+    assert capfd.readouterr().err == f"zonerss: cannot write the report: {report} is no regular file\n"
+    assert os.listdir(tmp_path) == ["report"]
+
+
 @pytest.mark.parametrize(("words", "name"), [([], "stderr"), (["--report", "-"], "stdout")])
 def test_a_report_on_a_full_stream_keeps_the_status(
     words: list[str], name: str, monkeypatch: pytest.MonkeyPatch
