@@ -17,7 +17,7 @@ def run() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], may_fork=True))
 
 
 if __name__ == "__main__":

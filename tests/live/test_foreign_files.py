@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -177,6 +178,25 @@ def test_an_error_is_the_file_s(answer: int, foreign: ForeignFiles, below: Zone)
         assert OPEN in foreign.asked
     assert [usage.file_bytes for usage in snapshot.zones] == [before.file_bytes]
     assert [gap.cause for gap in snapshot.gaps if gap.pid in pids] == [Cause.UNREADABLE]
+
+
+@pytest.mark.parametrize("words", [["show", "--basis", "incore"], ["explain", "--numbers"]])
+@pytest.mark.parametrize("held", [OPEN, FLUSH])
+def test_exit_does_not_wait_for_it_either(
+    held: int, words: list[str], foreign: ForeignFiles, below: Zone
+) -> None:
+    """Nor do they who read what we print: who waits is left behind, and ends once it is answered."""
+    if words[0] == "explain":
+        words = [*words, below.name, "--by", "cgroup"]
+    foreign.answers[held] = HELD
+    command = [sys.executable, "-m", "zonerss", *words, "--json", "--patience", "0.5"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=FOR_EVER, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["schema"].startswith("zonerss.")
+    (left,) = re.findall(r"process (\d+) is left behind", done.stderr)
+    assert Path("/proc", left).exists()
+    foreign.let_go()
+    until(lambda: not Path("/proc", left).exists(), "who was left behind has ended")
 
 
 def test_who_is_never_answered_can_be_interrupted(foreign: ForeignFiles, below: Zone) -> None:

@@ -27,6 +27,7 @@ from zonerss.errors import (
     did_you_mean,
     nearest,
 )
+from zonerss.kernel import stand_in
 from zonerss.kernel.cgroup_namespace import enter_host
 from zonerss.views.text import ESCAPE, printable
 
@@ -85,6 +86,7 @@ LATE_IMPORTS = {
     ("zones.rules", "tomllib"): 4,
     ("kernel.engines", "tomllib"): 4,
     ("kernel.cgroup_namespace", "ctypes"): 3,
+    ("kernel.stand_in", "ctypes"): 3,
 }
 """
 The imports that stand in functions, as (module, what it imports), and the milliseconds of processor time that each
@@ -94,19 +96,26 @@ command needs. Beside these, the package's __init__ and main() below import only
 """
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], may_fork: bool = False) -> int:
     """
     Run one command.
 
+    :param may_fork: a command that may be left waiting for a file system works in a child of this process
     :return: 0 done; 1 could not, with one line on stderr; 2 wrong usage
     """
+    status = _main(arguments, may_fork)
+    stand_in.tell(status)
+    return status
+
+
+def _main(arguments: Sequence[str], may_fork: bool) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=ESCAPE)
     if sys.stdout is None:
         return _refuse("standard output is closed: there is nowhere to print to", 1)
     try:
-        return _run(list(arguments))
+        return _run(list(arguments), may_fork)
     except ZonerssError as err:
         return _refuse(_exhaustion(err.__cause__) or str(err), err.exit_status)
     except BrokenPipeError:
@@ -129,12 +138,24 @@ def main(arguments: Sequence[str]) -> int:
 
 def _interrupted() -> int:
     """End by the signal, so that a shell script around us ends, too."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.kill(os.getpid(), signal.SIGINT)
-    return 130
+    stand_in.tell(-signal.SIGINT)
+    return _killed(signal.SIGINT)
 
 
-def _run(words: list[str]) -> int:
+def _killed(number: int) -> int:
+    if number != signal.SIGKILL:
+        signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    return 128 + number
+
+
+def _may_be_left_waiting(verb: str, args: Namespace) -> bool:
+    """It opens files of overlays, below which FUSE may lie. What serves is a service; top has a child already."""
+    by_incore = getattr(args, "basis", "mapped") == "incore" or getattr(args, "numbers", False)
+    return by_incore and verb not in ("serve", "top")
+
+
+def _run(words: list[str], may_fork: bool) -> int:
     if words == ["--names"]:
         return int(import_module("zonerss.commands.names").run())
     verb, rest = split_verb(words)
@@ -146,6 +167,10 @@ def _run(words: list[str]) -> int:
     args = parse(verb, rest)
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as run() leaves it
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if may_fork and _may_be_left_waiting(verb, args):
+        status = stand_in.begin()
+        if status is not None:
+            return status if status >= 0 else _killed(-status)
     enter_host()  # while there is one thread
     try:
         status = int(args.run(args))
