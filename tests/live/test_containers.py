@@ -19,7 +19,7 @@ import pytest
 
 import zonerss
 from tests.live import needs
-from tests.live.cgroups import state_of
+from tests.live.cgroups import remove, state_of
 from tests.oracle import PAGE
 from tests.own import NAME
 from zonerss.plain import dataclass
@@ -91,16 +91,24 @@ def cgroup_leftovers() -> set[Path]:
     }
 
 
+@contextmanager
+def no_cgroup_leftovers() -> Iterator[None]:
+    """Remove what podman's containers leave; what somebody else's containers are in by now stays."""
+    before = cgroup_leftovers()
+    try:
+        yield
+    finally:
+        for path in sorted(cgroup_leftovers() - before, reverse=True):
+            with suppress(OSError):
+                remove(path)
+
+
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
     if not shutil.which("podman"):
         needs.skip("needs_container_engine", "podman is not installed")
-    before = cgroup_leftovers()
-    with ordinary_storage():
+    with no_cgroup_leftovers(), ordinary_storage():
         yield from prepared_engine()
-    for path in sorted(cgroup_leftovers() - before, reverse=True):
-        with suppress(OSError):  # Somebody else's containers are in it by now.
-            path.rmdir()
 
 
 @contextmanager

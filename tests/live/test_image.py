@@ -24,7 +24,7 @@ import pytest
 from tests.live import needs
 from tests.live.cgroups import move
 from tests.live.pods import Derived, Probe, derive, documents
-from tests.live.test_containers import Engine, cgroup_leftovers
+from tests.live.test_containers import Engine, no_cgroup_leftovers
 from tests.own import NAME
 from tests.workloads.mem import Mem
 from zonerss.plain import dataclass, field
@@ -98,10 +98,8 @@ def image() -> Iterator[Image]:
     name = os.environ.get("ZONERSS_IMAGE")
     if not name:
         needs.skip("needs_image")
-    before = cgroup_leftovers()
-    yield Image(name)
-    for path in sorted(cgroup_leftovers() - before, reverse=True):
-        path.rmdir()
+    with no_cgroup_leftovers():
+        yield Image(name)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The real systemd-oomd ends a service. A record tells of it whose journalctl was ended, and journald restarted.
 
-No test of every run, as that of earlyoom, and not yet run to its end. To run it:
+No test of every run, as that of earlyoom. To run it:
 
     tests/guest/systemd/fetch systemd-oomd
     vm/guest test --kernel 6.12 --systemd tests/guest/systemd/real_oomd.py
