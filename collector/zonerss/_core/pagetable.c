@@ -548,9 +548,8 @@ static int fill_blocks(struct walker *w, const struct pagetable_copy *copy, uint
 	int64_t got = foreign_words(&w->worker, w->pagemap_fd, words, end - first, page + first);
 	if (got < 0)
 		return errno;
-	if (got < end - first)
-		return WALK_EXITED;
-	for (uint32_t i = 0; i < end - first; i++)
+	// Of what lies beyond the end of the address space, as the last page of a 32-bit process's table does, there is no word.
+	for (uint32_t i = 0; i < got; i++)
 		if (!entries[first + i] && words[i] & WORD_PRESENT)
 			entries[first + i] =
 				(words[i] & WORD_PFN) << shape_page_shift(&w->shape) | ENTRY_PRESENT | ENTRY_ACCESSED;

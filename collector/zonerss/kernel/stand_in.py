@@ -22,6 +22,7 @@ _LOOK_MS = 200
 LAST_WAIT_MS = 2000
 """How long a child that has said how it ended is waited for: it gives back its memory, most often."""
 _HANDED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+_INTERRUPT = (signal.SIGINT,)
 _ENDED = b"Z"
 
 _told_by: int | None = None
@@ -44,13 +45,16 @@ def begin() -> int | None:
         reading, writing = os.pipe()
     except OSError:
         return None
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (*_HANDED_ON, *_INTERRUPT))
     try:
         pid = os.fork()
     except OSError:
         os.close(reading)
         os.close(writing)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return None
     if not pid:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(reading)
         _told_by = writing
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -65,12 +69,13 @@ def begin() -> int | None:
 
     for number in _HANDED_ON:
         signal.signal(number, hand_on)
-    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDED_ON)
     try:
         return _await(pid, reading)
     finally:
         os.close(reading)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
+        signal.sigtimedwait(_INTERRUPT, 0)  # the child has had it, too
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def tell(status: int) -> None:
@@ -115,7 +120,7 @@ def _await(pid: int, reading: int) -> int:
 
 def _hand_on_interrupt(pid: int) -> None:
     """What is typed at the terminal both of us get; not what a process sends, which si_code tells (sigaction(2))."""
-    found = signal.sigtimedwait((signal.SIGINT,), 0)
+    found = signal.sigtimedwait(_INTERRUPT, 0)
     if found is not None and found.si_code <= 0:
         os.kill(pid, signal.SIGINT)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -135,6 +137,33 @@ def test_signals_of_the_parent_are_the_childs(number: int) -> None:
     assert process.stdout.readline() == "ready\n"
     process.send_signal(number)
     assert ended(process) == ("parent 9\n", "")
+
+
+def test_what_is_typed_interrupts_the_child_once_and_its_parent_not_at_all() -> None:
+    """A child may end in order for it."""
+    lines = (
+        "def end(*_):\n    print('interrupted', flush=True)\n    os.read(0, 1)\n    stand_in.tell(4)\n    sys.exit(4)\n"
+        "signal.signal(2, end)\nprint('ready', flush=True)\nsignal.pause()\n"
+    )
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", LEAD + lines],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),
+    )
+    os.close(theirs)
+    try:
+        pid_of(process)
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        os.write(ours, b"\x03\n")
+        assert ended(process) == ("interrupted\nparent 4\n", "")
+    finally:
+        os.close(ours)
 
 
 def test_a_parent_that_is_killed_leaves_no_child() -> None:
