@@ -13,11 +13,16 @@ PLACES = ("collector/zonerss", "bpf", "tests/workloads", "tests/live", "tests/gu
 """tests/unit is not among them: its machines are made up, and say how large their pages are."""
 SUSPECTS = re.compile(
     r"\b(4096|4095|0x1000|0xfff|2097152|512|511|2048kB|2 ?<< ?20|2 ?\* ?(MIB|1024 ?\* ?1024))\b|(<<|>>) ?(12|21)\b"
+    r"|(?i:shift)\w*[ =]+(12|21)\b|\b0x20_?0000\b"
 )
 COUNTS = "so many of something, whatever their size"
 BUFFER = "room for text or for what is read at once"
 EXCEPTIONS = {
     ("collector/zonerss/_core/blocks.h", "BLOCK_FRAMES"): COUNTS,
+    (
+        "collector/zonerss/_core/entry.h",
+        "shape->page_shift == 12",
+    ): "entries that arm64 writes together, by its pages",
     ("collector/zonerss/_core/foreign.c", "array_reserve"): BUFFER,
     ("collector/zonerss/_core/known.h", "TABLE_ENTRIES"): "entries copied at once, a table or a part of one",
     ("collector/zonerss/_core/pageflags.h", "FLAGS_AT_ONCE"): COUNTS,

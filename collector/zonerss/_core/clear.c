@@ -17,9 +17,9 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "page_bytes.h"
 #include "slices.h"
 
-#define PAGE_SHIFT 12
 #define WORK_NS UINT64_C(1000000)
 #define MOST_PAUSE_NS UINT64_C(999999999)
 #define ATTEMPTS 100 // of a call that is interrupted
@@ -82,7 +82,7 @@ static int await_lock(int pagemap_fd, const struct slice *slice)
 	uint64_t word;
 	ssize_t got;
 	do
-		got = pread(pagemap_fd, &word, sizeof(word), (slice->start >> PAGE_SHIFT) * sizeof(word));
+		got = pread(pagemap_fd, &word, sizeof(word), slice->start / page_bytes() * sizeof(word));
 	while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return -errno;

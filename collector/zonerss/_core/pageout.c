@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "foreign.h"
 #include "kinds.h"
+#include "page_bytes.h"
 #include "pageflags.h"
 #include "slices.h"
 
@@ -20,7 +21,6 @@
 #define MADV_PAGEOUT 21
 #endif
 
-#define PAGE_SHIFT 12
 #define ATTEMPTS 100 // of a call that is interrupted
 
 // Words of /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst).
@@ -41,13 +41,13 @@ struct batch {
 
 static uint64_t pages_of(uint64_t start, uint64_t end)
 {
-	return (end - start) >> PAGE_SHIFT;
+	return (end - start) / page_bytes();
 }
 
 // The words of so many pages from an address on. 0 or a negative errno.
 static int words_read(int pagemap_fd, uint64_t address, uint64_t *words, size_t count)
 {
-	int64_t got = foreign_words(NULL, pagemap_fd, words, count, address >> PAGE_SHIFT);
+	int64_t got = foreign_words(NULL, pagemap_fd, words, count, address / page_bytes());
 	if (got < 0)
 		return -errno;
 	// Of an address space that has been given up there is nothing to read.
@@ -65,9 +65,9 @@ static void batch_add(struct batch *b, uint64_t address)
 {
 	struct iovec *last = &b->ranges[b->count - 1];
 	if (b->count && (uint64_t)last->iov_base + last->iov_len == address)
-		last->iov_len += UINT64_C(1) << PAGE_SHIFT;
+		last->iov_len += page_bytes();
 	else
-		b->ranges[b->count++] = (struct iovec){ (void *)address, UINT64_C(1) << PAGE_SHIFT };
+		b->ranges[b->count++] = (struct iovec){ (void *)address, page_bytes() };
 	b->pages++;
 }
 
@@ -121,7 +121,7 @@ static int batch_add_pages(struct batch *b, const struct page_files *files, cons
 		fit += words[i] != 0;
 	for (uint64_t i = 0; i < count && (fit == count || !slice->huge); i++)
 		if (words[i])
-			batch_add(b, start + (i << PAGE_SHIFT));
+			batch_add(b, start + i * page_bytes());
 	return 0;
 }
 
@@ -139,7 +139,7 @@ static int batch_fill(struct batch *b, const struct page_files *files, const str
 			break;
 		pages = pages < left ? pages : left;
 		error = batch_add_pages(b, files, slice, start, pages, ret);
-		cut = start + (pages << PAGE_SHIFT);
+		cut = start + pages * page_bytes();
 		ret->slices += cut == slice->end;
 		cut = cut == slice->end ? 0 : cut;
 	}
@@ -182,7 +182,7 @@ static bool has_left(uint64_t word, uint32_t kind)
 static void note_left(struct page_run *runs, struct paged_out *ret, uint64_t address)
 {
 	struct page_run *last = &runs[ret->runs - 1];
-	uint64_t end = address + (UINT64_C(1) << PAGE_SHIFT);
+	uint64_t end = address + page_bytes();
 	if (ret->runs && last->end == address)
 		last->end = end;
 	else
@@ -194,13 +194,13 @@ static void note_left(struct page_run *runs, struct paged_out *ret, uint64_t add
 static int see_what_left(struct batch *b, int pagemap_fd, struct page_run *runs, struct paged_out *ret)
 {
 	for (size_t i = 0; i < b->count; i++) {
-		uint64_t start = (uint64_t)b->ranges[i].iov_base, pages = b->ranges[i].iov_len >> PAGE_SHIFT;
+		uint64_t start = (uint64_t)b->ranges[i].iov_base, pages = b->ranges[i].iov_len / page_bytes();
 		int error = words_read(pagemap_fd, start, b->words, pages);
 		if (error)
 			return error;
 		for (uint64_t at = 0; at < pages; at++)
 			if (has_left(b->words[at], b->kind))
-				note_left(runs, ret, start + (at << PAGE_SHIFT));
+				note_left(runs, ret, start + at * page_bytes());
 	}
 	return 0;
 }

@@ -81,8 +81,8 @@ class RamPages:
     zero: int
     """The huge zero page."""
     kernel: int
-    """In use, and their flags do not say for what: vmalloc, stacks, per-cpu memory, drivers, and free pages that
-    processors hold ready."""
+    """Their flags do not say for what they are: vmalloc, stacks, per-cpu memory, drivers, free pages that processors
+    hold ready, and memory of which the kernel has not set up its records yet."""
     charges: tuple[RamCharge, ...] | None = None
     """Who is charged for ``zones``, ``others`` and ``bare``; None: not asked for, or the kernel does not tell."""
 
@@ -108,7 +108,7 @@ class Counters:
     present_pages: int
     """Frames of memory, without holes."""
     managed_pages: int
-    """Of them: the allocator's. MemTotal."""
+    """Of them: the allocator's. MemTotal, unless that counts memory, too, of which the kernel has no records yet."""
     batched_pages: int
     """Free pages that processors hold ready, which are not in MemFree."""
     compressed_pages: int

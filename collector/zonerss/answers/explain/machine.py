@@ -2,7 +2,7 @@
 
     RAM: frames of memory                                        /proc/zoneinfo, present
       - what the allocator never had                             present less managed
-      = MemTotal
+      = MemTotal                                                 managed, and what is to be
       - what zones map, by kind                                  the census
       - what processes map that were not walked                  /proc/kpagecount
       - page cache, tmpfs and anonymous memory that nobody maps  /proc/kpageflags
@@ -18,9 +18,10 @@ same in another way, both are compared.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from zonerss.census.kinds import Kind
-from zonerss.plain import dataclass
+from zonerss.plain import dataclass, replace
 from zonerss.records.machine import Counters, RamPages
 from zonerss.units import PAGE_BYTES, pages_to_bytes
 
@@ -86,9 +87,17 @@ def machine_chain(ram: RamPages, before: Counters, after: Counters) -> MachineCh
     :param before: read before the frames were looked at
     :param after: read after that
     """
-    managed, present = pages_to_bytes(after.managed_pages), pages_to_bytes(after.present_pages)
+    deferred = _deferred(ram, after)
+    ram = replace(ram, kernel=ram.kernel - deferred.frames)
+    managed, present = (
+        pages_to_bytes(after.managed_pages + deferred.free),
+        pages_to_bytes(after.present_pages),
+    )
     parts = [*_mapped(ram), *_cached(ram), *_hugetlb(ram, after), *_kernel(ram, after), *_given(ram)]
-    parts.append(Part("free", pages_to_bytes(ram.free), _FLAGS))
+    parts += [
+        Part("deferred", pages_to_bytes(deferred.free), "zoneinfo"),
+        Part("free", pages_to_bytes(ram.free), _FLAGS),
+    ]
     left = managed - sum(part.bytes for part in parts)
     offline = pages_to_bytes(ram.offline)
     if offline and abs(left + offline) < abs(left):
@@ -103,9 +112,32 @@ def machine_chain(ram: RamPages, before: Counters, after: Counters) -> MachineCh
         unaccounted_bound_bytes=_bound(
             before, after, lambda c: _counted(c) + pages_to_bytes(c.managed_pages)
         ),
-        checks=tuple(_checks(ram, before, after)),
+        checks=tuple(_checks(ram, deferred.free, before, after)),
         within=tuple(part for part in _within(ram, after) if part.bytes),
     )
+
+
+class _Deferred(NamedTuple):
+    """Frames of which the kernel has not set up its records yet. Until then they have no flag."""
+
+    frames: int
+    free: int
+    """Of them: the allocator's to be, in MemTotal and in MemFree already. The others will be reserved."""
+
+
+def _deferred(ram: RamPages, counters: Counters) -> _Deferred:
+    """
+    What MemTotal has beyond the managed pages, and the frames that are neither managed nor reserved.
+
+    Linux sets its records up before the first process runs (mm/mm_init.c, CONFIG_DEFERRED_STRUCT_PAGE_INIT). Kernels
+    of some virtual machines do so when the memory is needed (deferred_init=lazy).
+    """
+    free = counters.meminfo.get("MemTotal", 0) // PAGE_BYTES - counters.managed_pages
+    if free <= 0:
+        return _Deferred(0, 0)
+    frames = counters.present_pages - counters.managed_pages - ram.reserved - ram.zones_reserved
+    frames = min(max(frames, 0), ram.kernel)
+    return _Deferred(frames, min(free, frames))
 
 
 def _mapped(ram: RamPages) -> list[Part]:
@@ -196,8 +228,12 @@ def _within(ram: RamPages, counters: Counters) -> list[Part]:
     ]
 
 
-def _checks(ram: RamPages, before: Counters, after: Counters) -> list[Check]:
-    """Each counter of /proc/meminfo that counts what some classes of frames are."""
+def _checks(ram: RamPages, deferred: int, before: Counters, after: Counters) -> list[Check]:
+    """
+    Each counter of /proc/meminfo that counts what some classes of frames are.
+
+    :param deferred: free frames without records yet
+    """
 
     def all_of(kind: Kind) -> int:
         return ram.zones[kind] + ram.others[kind] + ram.bare[kind]
@@ -210,7 +246,7 @@ def _checks(ram: RamPages, before: Counters, after: Counters) -> list[Check]:
 
     mapped_anon = ram.zones[Kind.ANON] + ram.others[Kind.ANON]
     rows: list[tuple[str, Callable[[Counters], int], int]] = [
-        ("MemTotal", figure("MemTotal"), after.managed_pages),
+        ("MemTotal", figure("MemTotal"), after.managed_pages + deferred),
         ("AnonPages", figure("AnonPages"), mapped_anon),
         ("Cached + Buffers - Shmem", cache, all_of(Kind.FILE)),
         ("Shmem", figure("Shmem"), all_of(Kind.SHMEM)),
@@ -220,7 +256,7 @@ def _checks(ram: RamPages, before: Counters, after: Counters) -> list[Check]:
             ram.slab + _kmalloc_bytes(ram, after) // PAGE_BYTES,
         ),  # it may be more, not less
         ("PageTables", figure("PageTables"), ram.page_tables),
-        ("MemFree", figure("MemFree"), ram.free),
+        ("MemFree", figure("MemFree"), ram.free + deferred),
     ]
     if "Hugetlb" in after.meminfo:
         rows.append(("Hugetlb", figure("Hugetlb"), all_of(Kind.HUGETLB)))

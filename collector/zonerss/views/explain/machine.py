@@ -42,6 +42,7 @@ _SAYS = {
     "balloon": "given back to the hypervisor",
     "poisoned": "broken: taken out of use",
     "huge_zero_page": "the huge zero page",
+    "deferred": "free, and the kernel has not set up its records of these frames yet",
     "free": "free",
 }
 _WITHIN = {
