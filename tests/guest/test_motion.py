@@ -48,7 +48,7 @@ def test_a_process_that_maps_and_unmaps_for_ever(session, make_zone, start, quie
     zone = make_zone("flipper")
     moving = start(zone, "flip", "16")
     watch_walks(moving)
-    bounds = hold(session, moving, zone, quiet, SNAPSHOTS, margin=OWN_PAGES)
+    bounds = hold(session, moving, zone, quiet, SNAPSHOTS, margin=moving.own_pages())
     report("flip", bounds)
     assert max(bounds) > 0
 
