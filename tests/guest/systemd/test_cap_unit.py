@@ -142,9 +142,9 @@ def test_it_holds_a_service_under_its_cap_and_leaves_nothing(worker: str, capped
 
     zone = wait(is_under, "it to be under its cap")
     assert (zone["zone"], zone["cap_bytes"]) == (worker, capped)
-    # Less than that much where it has lost some of its own memory meanwhile.
-    assert MIB < zone["pout_bytes"] <= 12 * MIB + capped // 20 + MIB
-    # A machine that is too busy to run the worker makes its hot pages cold: they come back, and go at the next look.
+    # Less than that much where it has lost some of its own memory meanwhile. A machine that is too busy to run the
+    # worker makes its hot pages cold: they come back, within seconds or once it runs again, and go at the next look.
+    assert MIB < zone["pout_bytes"] <= 12 * MIB + capped // 20 + MIB + zone["refault_bytes"] + HOT
     wait(lambda: rss(worker) <= capped, "its memory to stay under its cap")
     run("systemctl", "stop", UNIT.name)
     assert (shown("Result"), shown("ExecMainStatus"), shown("NRestarts")) == ("success", "0", "0")
