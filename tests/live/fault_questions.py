@@ -74,17 +74,9 @@ class Scene:
             raise
 
     def _file(self) -> Range:
-        """Pages of a file that are read one by one, so that none is of a large folio."""
         path = Path(f"/var/tmp/{NAME}-fault-{os.getpid()}")
         try:
-            path.write_bytes(os.urandom(PAGES * PAGE))
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
-                for at in range(PAGES):
-                    os.pread(file.fileno(), PAGE, at * PAGE)
-            return self.mem.map(f"file {path} {PAGES} shared read")
+            return self.mem.map_file_of_single_pages(path, PAGES)
         finally:
             path.unlink(missing_ok=True)
 

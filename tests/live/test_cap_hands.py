@@ -106,16 +106,7 @@ def settled(mem: Mem, where: Range) -> Range:
 
 
 def a_file(mem: Mem, directory: Path, count: int, name: str = "file") -> Range:
-    """Pages of a file that are read one by one, so that none is of a large folio."""
-    path = directory / name
-    path.write_bytes(os.urandom(count * PAGE))
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
-        for at in range(count):
-            os.pread(file.fileno(), PAGE, at * PAGE)
-    return mem.map(f"file {path} {count} shared read")
+    return mem.map_file_of_single_pages(directory / name, count)
 
 
 def armed_and_touched(hands: Hands, zone: Zone, touch: Callable[[], object]) -> Look:

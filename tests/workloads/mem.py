@@ -94,6 +94,17 @@ class Mem:
     def read(self, where: Range, first: int, pages: int, pid: int | None = None) -> None:
         self._touch("read", where, first, pages, pid)
 
+    def map_file_of_single_pages(self, path: Path, pages: int) -> Range:
+        """Make a file and map it: its pages are read one by one, so that none is of a large folio."""
+        path.write_bytes(os.urandom(pages * PAGE))
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+            for at in range(pages):
+                os.pread(file.fileno(), PAGE, at * PAGE)
+        return self.map(f"file {path} {pages} shared read")
+
     def unmap(self, where: Range, first: int, pages: int, pid: int | None = None) -> None:
         self._touch("unmap", where, first, pages, pid)
 
