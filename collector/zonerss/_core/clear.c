@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "foreign.h"
 #include "page_bytes.h"
 #include "slices.h"
 
@@ -80,10 +81,7 @@ static void give_way(uint64_t *worked_ns, uint64_t ns, uint32_t rest, uint64_t *
 static int await_lock(int pagemap_fd, const struct slice *slice)
 {
 	uint64_t word;
-	ssize_t got;
-	do
-		got = pread(pagemap_fd, &word, sizeof(word), slice->start / page_bytes() * sizeof(word));
-	while (got < 0 && errno == EINTR);
+	int64_t got = foreign_words(NULL, pagemap_fd, &word, 1, slice->start / page_bytes());
 	if (got < 0)
 		return -errno;
 	return got ? 0 : -ESRCH; // of an address space that has been given up there is nothing to read

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "entry_shapes.h"
+#include "page_bytes.h"
 #include "pagetable_object.h"
 #include "../../../bpf/.output/pagetable.lskel.h"
 
@@ -82,7 +83,7 @@ static uint64_t frame_of(int pagemap_fd, const struct own_page *own)
 
 static int own_page_map(struct own_page *own)
 {
-	own->bytes = sysconf(_SC_PAGESIZE);
+	own->bytes = page_bytes();
 	void *memory = mmap(NULL, own->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
 	if (memory == MAP_FAILED)
 		return -ENOMEM;

@@ -89,10 +89,8 @@ def machine_chain(ram: RamPages, before: Counters, after: Counters) -> MachineCh
     """
     deferred = _deferred(ram, after)
     ram = replace(ram, kernel=ram.kernel - deferred.frames)
-    managed, present = (
-        pages_to_bytes(after.managed_pages + deferred.free),
-        pages_to_bytes(after.present_pages),
-    )
+    managed = pages_to_bytes(after.managed_pages + deferred.free)
+    present = pages_to_bytes(after.present_pages)
     parts = [*_mapped(ram), *_cached(ram), *_hugetlb(ram, after), *_kernel(ram, after), *_given(ram)]
     parts += [
         Part("deferred", pages_to_bytes(deferred.free), "zoneinfo"),
