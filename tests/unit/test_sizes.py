@@ -61,7 +61,6 @@ EXCEPTIONS = {
     ("tests/live/test_run.py", "os.read"): BUFFER,
     ("tests/live/test_foreign_mounts.py", "MS_BIND"): "a flag",
     ("tests/live/test_machine.py", "4096"): COUNTS,
-    ("tests/live/test_explain.py", "charged_bytes"): "how little is charged",
     ("tests/live/test_image.py", "ulimit"): COUNTS,
     ("tests/guest/test_architecture.py", "512"): COUNTS,
     ("tests/guest/systemd/test_cap_unit.py", "range(0, end"): "a step that meets every page, however large",
