@@ -12,6 +12,7 @@ ipc/shm.c sysvipc_shm_proc_show(), which tells of the reader's IPC namespace.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -152,12 +153,13 @@ def _own_mount(roots: Roots) -> int | None:
 
 
 def _numbers(roots: Roots, pid: int, unseen: list[str]) -> Iterator[str]:
-    """The descriptors of a process whose file has no name any more."""
+    """The descriptors of a process whose file may have no name any more."""
     directory = roots.proc / str(pid) / "fd"
     try:
         with os.scandir(directory) as entries:
             for entry in islice(entries, MOST_FDS):
-                if _link(entry.path).endswith(_DELETED):
+                name = _link(entry.path)
+                if name is None or name.endswith(_DELETED):
                     yield entry.name
             if next(entries, None) is not None:
                 unseen.append(f"descriptors of process {pid} beyond the first {MOST_FDS:,}")
@@ -165,11 +167,12 @@ def _numbers(roots: Roots, pid: int, unseen: list[str]) -> Iterator[str]:
         return  # it has left, or may not be read, which the walk has said
 
 
-def _link(path: str) -> str:
+def _link(path: str) -> str | None:
+    """What a descriptor is of; "": it is closed; None: its path is longer than the kernel tells (a page)."""
     try:
         return os.readlink(path)
-    except OSError:
-        return ""
+    except OSError as err:
+        return None if err.errno == errno.ENAMETOOLONG else ""
 
 
 def _open_file(roots: Roots, pid: int, number: str, mounts: _Mounts, own: int | None) -> Shmem | None:
@@ -183,12 +186,15 @@ def _open_file(roots: Roots, pid: int, number: str, mounts: _Mounts, own: int | 
         mount = _mount_of(roots, fd)
         if mount is None or (mount != own and mount not in mounts.device_of):
             return None
-        status, name = os.fstat(fd), _link(path).removesuffix(_DELETED)
+        status, name = os.fstat(fd), _link(path)
     finally:
         os.close(fd)
+    # The path of the descriptor leads to a file whose own path is too long to be told.
+    name = path if name is None else name.removesuffix(_DELETED)
     device = (os.major(status.st_dev), os.minor(status.st_dev))
     is_memfd = mount == own and name.startswith("/memfd:")
-    if not is_memfd and mounts.device_of.get(mount) != device:
+    # A file that has a name may be called "x (deleted)".
+    if status.st_nlink or (not is_memfd and mounts.device_of.get(mount) != device):
         return None
     return Shmem(
         ShmemKind.MEMFD if is_memfd else ShmemKind.DELETED,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,49 @@ def test_a_deleted_file_of_a_disk_is_no_shared_memory(tmp_path: Path) -> None:
         kinds = {thing.kind for thing in read_shmem(HOST, [os.getpid()]).things if thing.inode == inode}
     assert kinds <= {ShmemKind.DELETED}  # where the directory for temporary files is a tmpfs, it is
     assert ShmemKind.MEMFD not in kinds
+
+
+def long_directory(above: Path) -> int:
+    """A directory below whose path is longer than a page, and so longer than the kernel tells."""
+    fd = os.open(above, os.O_PATH)
+    for _ in range(20):
+        os.mkdir("d" * 250, dir_fd=fd)
+        below = os.open("d" * 250, os.O_PATH, dir_fd=fd)
+        os.close(fd)
+        fd = below
+    return fd
+
+
+@pytest.fixture
+def tmpfs() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="zonerss-test-", dir="/dev/shm") as directory:
+        yield Path(directory)
+
+
+def test_a_deleted_file_whose_path_is_too_long_to_be_told_is_found(tmpfs: Path) -> None:
+    directory = long_directory(tmpfs)
+    try:
+        fd = os.open("file", os.O_RDWR | os.O_CREAT, dir_fd=directory)
+        try:
+            os.write(fd, bytes(3 * 4096))
+            inode = os.fstat(fd).st_ino
+            named = [thing for thing in read_shmem(HOST, [os.getpid()]).things if thing.inode == inode]
+            os.unlink("file", dir_fd=directory)
+            found = [thing for thing in read_shmem(HOST, [os.getpid()]).things if thing.inode == inode]
+        finally:
+            os.close(fd)
+    finally:
+        os.close(directory)
+    assert named == []
+    (thing,) = found
+    assert (thing.kind, thing.bytes) == (ShmemKind.DELETED, 3 * 4096)
+    assert thing.name == f"/proc/{os.getpid()}/fd/{fd}"
+
+
+def test_a_file_is_not_deleted_because_its_name_says_so(tmpfs: Path) -> None:
+    with (tmpfs / "file (deleted)").open("wb") as file:
+        inode = os.fstat(file.fileno()).st_ino
+        assert not [thing for thing in read_shmem(HOST, [os.getpid()]).things if thing.inode == inode]
 
 
 def test_a_process_that_is_gone_shows_nothing(tmp_path: Path) -> None:
