@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from zonerss.closing import Closing
 from zonerss.errors import CannotServe, StoreFull, StoreTooLarge, TooManyKills, UsageError
@@ -32,7 +33,7 @@ from zonerss.history.schema import (
     nanoseconds_of,
     sql_text,
 )
-from zonerss.kernel.keeping import Taken, hold_file
+from zonerss.kernel.keeping import Taken, demand_opened, hold_file
 from zonerss.kernel.safely import Unfit
 from zonerss.records.kills import MEMCG, Kill
 
@@ -210,8 +211,16 @@ class Keeper(Closing):
             raise CannotServe(f"cannot record into {self._path}: {err.strerror}") from err
 
     def _opened(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=5, isolation_level=None, check_same_thread=False)
+        with self._sentences():
+            connection = sqlite3.connect(
+                f"file:{quote(self._path)}?mode=rw",  # it is there, and no other is made where it is not
+                uri=True,
+                timeout=5,
+                isolation_level=None,
+                check_same_thread=False,
+            )
         try:
+            demand_opened(self._lock, self._path)
             with self._sentences():
                 version = check_schema(connection, self._path)
                 if version == 0:
@@ -223,6 +232,10 @@ class Keeper(Closing):
                 connection.execute("PRAGMA trusted_schema = OFF")
                 if 0 < version < SCHEMA_VERSION:
                     _upgrade(connection, version)
+            demand_opened(self._lock, self._path, BESIDE)
+        except Unfit as err:
+            connection.close()
+            raise CannotServe(f"cannot record: {err}") from None
         except BaseException:
             connection.close()
             raise

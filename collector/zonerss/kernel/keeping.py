@@ -49,6 +49,32 @@ def hold_file(path: str, beside: tuple[str, ...] = ()) -> int:
     return fd
 
 
+def demand_opened(held: int, path: str, beside: tuple[str, ...] = ()) -> None:
+    """
+    See that who opened the path for us met the file that is held, and not what somebody put there in between.
+
+    :param held: by :func:`hold_file`
+    :param beside: as there; what was made there in between is to be ours and to have no other name
+    :raises Unfit: another file was opened, or what belongs to it is not ours
+    """
+    found = os.fstat(held)
+    if not any(_is_of(int(name), found) for name in os.listdir("/proc/self/fd") if int(name) != held):
+        raise Unfit(f"another file was put in place of {path} while it was opened")
+    for suffix in beside:
+        with suppress(FileNotFoundError):
+            status = os.lstat(path + suffix)
+            _demand_ours(status, path + suffix)
+            if status.st_nlink > 1:
+                raise Unfit(f"{path}{suffix} has another name, by a hard link")
+
+
+def _is_of(fd: int, file: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), file)
+    except OSError:
+        return False  # it has been closed, as that of the directory that is read
+
+
 def demand_regular(path: str, beside: tuple[str, ...] = ()) -> None:
     """
     Whose ever it is: that to read a file, and what belongs to it, waits for nobody.

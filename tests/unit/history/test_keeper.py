@@ -9,10 +9,12 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,6 +23,7 @@ from tests.unit import builders
 from tests.unit.history.moments import SECOND_NS, Host, drifting, moments, same
 
 from zonerss.errors import CannotServe, StoreFull, StoreTooLarge, UsageError
+from zonerss.history import keeper
 from zonerss.history.figures import pack_numbers
 from zonerss.history.identities import Found
 from zonerss.history.keeper import LEAST_BYTES, SEGMENT_SNAPSHOTS, Keeper
@@ -504,6 +507,59 @@ def test_links_and_what_others_can_write_to_are_refused(tmp_path: Path) -> None:
         Keeper(tmp_path / "new.zrec")
     with pytest.raises(CannotServe, match="No such file or directory"):
         Keeper(tmp_path / "nowhere" / "a.zrec")
+
+
+def opening(meanwhile: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who can write to the directory does so after the file was looked at, and before it is opened."""
+    connect = sqlite3.connect
+
+    def connect_later(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        meanwhile()
+        return connect(*args, **kwargs)
+
+    monkeypatch.setattr(keeper.sqlite3, "connect", connect_later)
+
+
+@pytest.mark.parametrize("other", ["empty", "link", "nothing", "link to nothing"])
+def test_another_file_in_its_place_is_not_written_to(
+    other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, victim = tmp_path / "a.zrec", tmp_path / "victim"
+    if other == "link":
+        victim.touch()
+
+    def put() -> None:
+        path.rename(tmp_path / "away")
+        if other.startswith("link"):
+            path.symlink_to(victim)
+        elif other == "empty":
+            path.touch()
+
+    opening(put, monkeypatch)
+    with pytest.raises(
+        CannotServe, match=r"cannot record: another file|cannot record into .*: unable to open"
+    ):
+        Keeper(path)
+    assert victim.exists() == (other == "link")
+    assert not victim.exists() or victim.stat().st_size == 0
+    assert not path.exists() or path.stat().st_size == 0
+
+
+def test_a_log_that_has_another_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, victim = tmp_path / "a.zrec", tmp_path / "victim"
+    victim.touch(0o600)
+    opening(lambda: os.link(victim, f"{path}-wal"), monkeypatch)
+    with pytest.raises(CannotServe, match=r"cannot record: .*-wal has another name, by a hard link"):
+        Keeper(path)
+
+
+def test_a_path_may_have_any_characters(tmp_path: Path) -> None:
+    path = tmp_path / "a?mode=ro&x=%41#é\x7f.zrec"
+    with Keeper(path) as writer:
+        writer.add(Host(2, 1).moment())
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+    with Recording(path) as recording:
+        assert len(list(recording.moments())) == 1
 
 
 def test_the_host_is_told(tmp_path: Path) -> None:
