@@ -86,7 +86,7 @@ LATE_IMPORTS = {
     ("zones.rules", "tomllib"): 4,
     ("kernel.engines", "tomllib"): 4,
     ("kernel.cgroup_namespace", "ctypes"): 3,
-    ("kernel.stand_in", "ctypes"): 3,
+    ("kernel.parent", "ctypes"): 3,
 }
 """
 The imports that stand in functions, as (module, what it imports), and the milliseconds of processor time that each

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import ctypes
 import os
 import signal
 import sys
@@ -35,6 +34,7 @@ from zonerss.commands.quantities import percent
 from zonerss.commands.watching import OwnCost, interval, ticks
 from zonerss.commands.zone import note_past, pages_of, renewed
 from zonerss.errors import CannotServe, UsageError
+from zonerss.kernel.parent import end_with
 from zonerss.records import Usage, Wanted
 from zonerss.snapshot import Observer, Session, Snapshot
 from zonerss.views.columns import CONTROLS_OF, RSS, Column
@@ -71,7 +71,6 @@ if TYPE_CHECKING:
     from zonerss.views.top_app import TopApp
     from zonerss.walk.arming import Armed
 
-_PR_SET_PDEATHSIG = 1
 _INTERVAL = 2.0
 _LAST_WAIT_SECONDS = 0.2
 DETAILS_SECONDS = 10.0
@@ -583,9 +582,7 @@ def guarded(run_screen: Callable[[_Leaving], int]) -> int:
         leaving = _Leaving(terminal, guard)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, leaving)
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != guard:
-            os._exit(1)
+        end_with(guard, signal.SIGTERM)
         return run_screen(leaving)
     for number in (signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)  # the child handles these

@@ -10,17 +10,17 @@ since; systemd src/oom/oomd-manager.c, since 248; "Marked" for "Killed" since 25
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import re
-import signal
 import subprocess
 import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
+from zonerss.kernel.parent import end_with
 from zonerss.plain import dataclass
 
 UNITS = ("earlyoom.service", "systemd-oomd.service")
@@ -41,7 +41,6 @@ _END_SECONDS = 2.0
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 1.0, 300.0
 """Before a journalctl that has ended is started again; each time twice as long."""
 _CURSOR = re.compile(r"[0-9a-z=;]{1,256}")
-_PR_SET_PDEATHSIG = 1
 _ASKED = re.compile(
     r'sending SIG(TERM|KILL) to process (\d{1,10}) uid \d{1,10} "(.{0,15})": (?:badness|oom_score) .{1,4096}',
     re.DOTALL,
@@ -104,7 +103,7 @@ class JournalKills:
             stderr=subprocess.DEVNULL,
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"},
             cwd="/",
-            preexec_fn=_end_with_us,
+            preexec_fn=partial(end_with, os.getpid()),  # it would follow the journal for nobody
         )
         assert child.stdout is not None
         os.set_blocking(child.stdout.fileno(), False)
@@ -206,8 +205,3 @@ def parse_entry(line: bytes) -> ProgramKill | None:
     if ended := _ENDED.fullmatch(text):
         return ProgramKill(at_us, "systemd-oomd", None, None, ended[1], text)
     return None
-
-
-def _end_with_us() -> None:
-    """It would follow the journal for nobody: prctl(2), PR_SET_PDEATHSIG."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

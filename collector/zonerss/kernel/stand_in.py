@@ -4,7 +4,7 @@ A thread that waits for an answer of a FUSE server cannot be ended by anybody, a
 (fs/fuse/dev.c, request_wait_answer()). So a command that may come to that works in a child, which is left behind where
 it does not end; it has nothing open then that somebody waits for.
 
-Source: fork(2); prctl(2), PR_SET_PDEATHSIG; proc_pid_stat(5), Z: the first thread has ended, others may not have.
+Source: fork(2); proc_pid_stat(5), Z: the first thread has ended, others may not have.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import struct
 import sys
 from contextlib import suppress
 
-_PR_SET_PDEATHSIG = 1
+from zonerss.kernel.parent import end_with
+
 _STATUS = struct.Struct("=i")
 _LOOK_MS = 200
 LAST_WAIT_MS = 2000
@@ -36,8 +37,6 @@ def begin() -> int | None:
 
     :return: for the parent, how the child has ended: its status, or less than 0: the signal
     """
-    import ctypes
-
     global _told_by
     parent = os.getpid()
     sys.stdout.flush()
@@ -57,9 +56,7 @@ def begin() -> int | None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(reading)
         _told_by = writing
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
+        end_with(parent)
         return None
     os.close(writing)
 
