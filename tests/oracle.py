@@ -18,6 +18,7 @@ Source: admin-guide/mm/pagemap.rst, include/uapi/linux/kernel-page-flags.h.
 from __future__ import annotations
 
 import os
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 PRESENT = 1 << 63
 SWAPPED = 1 << 62
 FILE_OR_SHARED = 1 << 61
+SOFT_DIRTY = 1 << 55
+"""Set in holes, too, where the kernel has it (CONFIG_MEM_SOFT_DIRTY): whatever comes there was written since."""
 PFN = (1 << 55) - 1
 SWAP_TYPE = (1 << 5) - 1
 # Swap areas are numbered below this. The types above are migration entries, poisoned pages and guard markers:
@@ -161,16 +164,16 @@ def read_file(path: str) -> bytes:
 
 
 def read_words(pagemap: int, vma: Vma) -> Iterator[tuple[int, int]]:
-    """(address, word) of every page of a mapping whose word is not 0."""
+    """(address, word) of every page of a mapping that is there, in memory or in swap."""
     step = 1 << 15
-    nothing = bytes(step * 8)
+    nothing = [word.to_bytes(8, sys.byteorder) * step for word in (0, SOFT_DIRTY)]
     for page in range(vma.start // PAGE, vma.end // PAGE, step):
         count = min(step, vma.end // PAGE - page)
         data = os.pread(pagemap, count * 8, page * 8)
-        if data == nothing[: len(data)]:
+        if data in (hole[: len(data)] for hole in nothing):
             continue
         for index, word in enumerate(memoryview(data).cast("Q")):
-            if word:
+            if word & (PRESENT | SWAPPED):
                 yield (page + index) * PAGE, word
 
 

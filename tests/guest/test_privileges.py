@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+LOOKS = 10
 LEAST = ("sys_admin", "dac_read_search", "sys_ptrace")
 NOBODY = 65534
 
@@ -41,9 +42,12 @@ def run_zonerss(source: str, capabilities: tuple[str, ...]) -> subprocess.Comple
 
 @pytest.mark.parametrize("source", ["pagemap", "pagetable"])
 def test_three_capabilities_are_enough(source: str, other: int):
-    told = run_zonerss(source, LEAST)
-    assert told.returncode == 0, told.stderr
-    snapshot = json.loads(told.stdout)
+    for _ in range(LOOKS):
+        told = run_zonerss(source, LEAST)
+        assert told.returncode == 0, told.stderr
+        snapshot = json.loads(told.stdout)
+        if not {gap["cause"] for gap in snapshot["gaps"]} & {"began", "exited", "exec", "moved", "reused"}:
+            break  # nobody began or ended meanwhile
     assert snapshot["source"] == source
     assert snapshot["gaps"] == []
     assert {zone["processes"] for zone in snapshot["zones"] if "nobody" in zone["zone"]} == {1}

@@ -130,7 +130,7 @@ def rss(zone: Zone) -> int:
 @pytest.fixture
 def mapped(disk_directory: Path, zone: Zone, mem: Mem) -> Range:
     """Pages of a file that one process maps; the first HOT of them are to be read."""
-    return map_file(mem, a_file(disk_directory, HOT + COLD), HOT + COLD)
+    return mem.map_file_of_single_pages(disk_directory / "mapped", HOT + COLD)
 
 
 # ---- a dry run, and an enforced one ----------------------------------------------------------------------

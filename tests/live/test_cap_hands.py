@@ -32,7 +32,9 @@ from zonerss.cap import hands as module
 from zonerss.cap.hands import Hands
 from zonerss.cap.records import ByKind, Classes, Look
 from zonerss.kernel import pageout
+from zonerss.kernel.clearers import running_damon
 from zonerss.kernel.patience import retire_threads
+from zonerss.kernel.roots import HOST
 from zonerss.plain import replace
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -655,7 +657,9 @@ def test_a_zone_comes_under_its_cap_and_nobody_feels_it(hands, disk_directory, m
         assert after.rss_bytes <= cap
         assert all(present(table.hot[0]) + present(table.hot[1]))
         assert all(present(table.theirs))
-        assert major_faults(table.mem.pid) - faults <= 3
+        # DAMON makes a page of each of its regions look as if nobody had used it, twice a second.
+        few = 64 if running_damon(HOST) else 3
+        assert major_faults(table.mem.pid) - faults <= few
         assert major_faults(table.neighbour.pid) == theirs
         assert cached(table.unmapped) == cache
-        assert hands.back(zone.name).back_bytes <= 3 * PAGE
+        assert hands.back(zone.name).back_bytes <= few * PAGE

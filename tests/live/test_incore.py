@@ -108,8 +108,10 @@ class Incore:
     Others may drop what is cached at any time: what the oracle found before must be what it finds afterwards.
     """
 
-    def __init__(self, zones: list[Zone]) -> None:
+    def __init__(self, zones: list[Zone], bring: Callable[[], object] = lambda: None) -> None:
+        """:param bring: puts into the page cache what is to be there"""
         for _ in range(TRIES):
+            bring()
             with stopped([zone.path for zone in zones]):
                 files = {zone.name: true_files(zone) for zone in zones}
                 self.snapshot = zonerss.take_snapshot(by=("cgroup",), basis="incore")
@@ -226,7 +228,7 @@ def test_what_was_copied_on_write_is_no_page_of_the_file(zone, mem, disk_directo
     before = Incore([zone])
     where = mem.map(f"file {path} 211 private none")
     mem.write(where, 7, 31)
-    after = Incore([zone])
+    after = Incore([zone], lambda: read_pages(path, 0, 211))
     there = after.cached(zone, key(path))
     assert len(there) > 100
     assert there.isdisjoint(range(7, 7 + 31))
@@ -240,8 +242,9 @@ def test_a_deleted_file(zone, mem, disk_directory, means):
     before = Incore([zone])
     mem.map(f"file {path} 307 private none")
     file = key(path)
-    path.unlink()
-    after = Incore([zone])
+    with path.open("rb", buffering=0) as held:
+        path.unlink()
+        after = Incore([zone], lambda: os.pread(held.fileno(), 307 * PAGE, 0))
     assert len(after.cached(zone, file)) > 200
     assert grown(before, after, zone, "file_bytes") == len(after.cached(zone, file))
 
@@ -343,14 +346,12 @@ def test_two_overlays_of_one_file_below(make_zone: Callable, lower, overlay, mea
     zones = [make_zone(name) for name in "ab"]
     mems = [zone.spawn() for zone in zones]
     views = [overlay(), overlay()]
-    read_pages(lower / "file", 0, 613)
-    read_pages(lower / "other", 0, 613)
     os.utime(lower / "other", ns=(0, os.stat(lower / "file").st_mtime_ns))  # alike, but not the same
     before = Incore(zones)
     for mem, view in zip(mems, views, strict=True):
         mem.map(f"file {view / 'file'} 613 private none")
     mems[1].map(f"file {views[1] / 'other'} 613 private none")
-    after = Incore(zones)
+    after = Incore(zones, lambda: [read_pages(lower / name, 0, 613) for name in ("file", "other")])
     same, other = (after.cached(zones[1], key(views[1] / name)) for name in ("file", "other"))
     assert len(same) > 500
     assert len(other) > 500
@@ -370,14 +371,17 @@ def test_an_overlay_and_the_file_below_are_one(make_zone: Callable, lower, overl
     view = overlay()
     zones = [make_zone(name) for name in "ab"]
     mems = [zone.spawn() for zone in zones]
-    read_pages(lower / "file", 0, 613)
-    read_pages(lower / "other", 100, 200)
+
+    def bring() -> None:
+        read_pages(lower / "file", 0, 613)
+        read_pages(lower / "other", 100, 200)
+
     before = Incore(zones)
     mems[0].map(f"file {lower / 'file'} 613 private none")
     mems[0].map(f"file {lower / 'other'} 613 private none")
     mems[1].map(f"file {view / 'file'} 613 private none")
     mems[1].map(f"file {view / 'other'} 613 shared none")
-    after = Incore(zones)
+    after = Incore(zones, bring)
     for zone, place in zip(zones, (lower, view), strict=True):
         there = sum(len(after.cached(zone, key(place / name))) for name in ("file", "other"))
         assert there > 600  # others may drop some of the 813 pages that were read
@@ -395,11 +399,10 @@ def test_an_overlay_that_has_only_the_times_of_a_file(make_zone: Callable, lower
     os.utime(view / "file", ns=(0, 0))
     zones = [make_zone(name) for name in "ab"]
     mems = [zone.spawn() for zone in zones]
-    read_pages(lower / "file", 0, 307)
     before = Incore(zones)
     mems[0].map(f"file {lower / 'file'} 307 private none")
     mems[1].map(f"file {view / 'file'} 307 private none")
-    after = Incore(zones)
+    after = Incore(zones, lambda: read_pages(lower / "file", 0, 307))
     for zone, place in zip(zones, (lower, view), strict=True):
         there = len(after.cached(zone, key(place / "file")))
         assert there > 200

@@ -26,6 +26,7 @@ from tests.live.conftest import SOURCES, cannot_serve
 from tests.live.measure import measure_zones
 from tests.live.test_races import RACES, figures, is_readable, moving
 from tests.oracle import PAGE
+from tests.unit.threads import Threads, threads
 from tests.workloads.build import build
 from zonerss.kernel import patience
 from zonerss.kernel.cmdline import MOST_BYTES, read_command_lines
@@ -85,17 +86,13 @@ def source(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def threads() -> int:
-    return len(os.listdir("/proc/self/task"))
-
-
-def settled(count: int) -> int:
-    """Threads, once those that are about to end have ended."""
+def settled(before: Threads, count: int) -> int:
+    """How many threads have begun since, once those that are about to end have ended."""
     for _ in range(FOR_EVER * 10):
-        if threads() <= count:
+        if len(threads() - before) <= count:
             break
         time.sleep(0.1)
-    return threads()
+    return len(threads() - before)
 
 
 def test_a_still_zone_is_exact_beside_it(source, make_zone, mem, zone, stuck):
@@ -214,11 +211,11 @@ def test_a_session_leaves_one_thread_a_process_behind(source, stuck, pauses):
         for _ in range(4):
             snapshot = session.take()
             assert [gap.cause for gap in snapshot.gaps if gap.pid == stuck.pid] == [Cause.BUSY]
-            assert settled(before + 1) == before + 1
+            assert settled(before, 1) == 1
         assert not pauses.is_asked(stuck.pid)
-    assert threads() == before + 1
+    assert len(threads() - before) == 1
     stuck.let_go()
-    assert settled(before) == before
+    assert settled(before, 0) == 0
 
 
 @pytest.mark.parametrize("source", ["pagetable"], indirect=True)
@@ -231,9 +228,9 @@ def test_a_process_that_is_divided_is_one_gap(source, make_zone, stuck, pauses, 
         for _ in range(2):
             snapshot = session.take("cgroup", zone=zone.name, alone=True)
             assert [gap.cause for gap in snapshot.gaps if gap.pid == stuck.pid] == [Cause.BUSY]
-            assert settled(before + 2) == before + 2
+            assert settled(before, 2) == 2
     stuck.let_go()
-    assert settled(before) == before
+    assert settled(before, 0) == 0
 
 
 def test_once_it_is_let_go_it_is_counted_again(tmp_path, source, make_zone, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from tests.oracle import (
     KINDS,
     NO_PAGE,
     PRESENT,
+    SOFT_DIRTY,
     SWAP_BACKED,
     SWAPPED,
     ZERO_PAGE,
@@ -88,14 +90,15 @@ def test_rows_of_maps():
     ]
 
 
-def test_words_that_are_not_zero_with_their_address(tmp_path):
+@pytest.mark.parametrize("hole", [0, SOFT_DIRTY])
+def test_words_of_pages_that_are_there_with_their_address(tmp_path, hole):
     file = tmp_path / "pagemap"
-    words = [0] * 70_001
-    words[3], words[40_000], words[70_000] = 11, 13, 17
+    words = [hole] * 170_001
+    words[3], words[40_000], words[170_000] = PRESENT | 11, SWAPPED | hole | 13, PRESENT | hole | 17
     file.write_bytes(b"".join(word.to_bytes(8, "little") for word in words))
     with file.open("rb") as pagemap:
-        found = list(read_words(pagemap.fileno(), Vma(0, 70_001 * 4096, b"")))
-    assert found == [(3 * 4096, 11), (40_000 * 4096, 13), (70_000 * 4096, 17)]
+        found = list(read_words(pagemap.fileno(), Vma(0, 170_001 * 4096, b"")))
+    assert found == [(page * 4096, words[page]) for page in (3, 40_000, 170_000)]
 
 
 class RecordedKernel(Kernel):

@@ -14,6 +14,8 @@ _first = threading.Thread()
 _first.start()
 _first.join()
 
+Threads = frozenset[str]
+
 
 def until(holds: Callable[[], object], what: str) -> None:
     """Wait for what a thread does by itself."""
@@ -24,9 +26,9 @@ def until(holds: Callable[[], object], what: str) -> None:
     pytest.fail(f"waited in vain: {what}")
 
 
-def threads() -> int:
-    """Of this process."""
-    return len(os.listdir("/proc/self/task"))
+def threads() -> Threads:
+    """Of this process, each by its number: one of an earlier test that is just ending is no new one."""
+    return frozenset(os.listdir("/proc/self/task"))
 
 
 def descriptors() -> int:

@@ -26,7 +26,7 @@ WorkingDirectory={PROJECT}
 ExecStart=
 ExecStart={sys.executable} -m zonerss serve --no-config --interval 1s --max-cpu 100%
 WatchdogSec=30
-TimeoutAbortSec=20
+TimeoutAbortSec=5
 """
 """This checkout in place of what is installed, and a watchdog that need not be waited for as long."""
 

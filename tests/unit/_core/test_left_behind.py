@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.unit.fake_proc import V2, FakeProc, stat
-from tests.unit.threads import descriptors, threads, until
+from tests.unit.threads import Threads, descriptors, threads, until
 from tests.unit.walking import Begin, Told, walking
 
 from zonerss._core import ffi, lib
@@ -25,12 +25,12 @@ pagemap = PagemapSource().begin
 
 
 @pytest.fixture(autouse=True)
-def threads_before() -> Iterator[int]:
-    """How many there are; in the end no more, and no more open files. One of an earlier test may just be ending."""
-    threads_then, files_then = threads(), descriptors()
-    yield threads_then
-    until(lambda: threads() <= threads_then, "all threads have ended")
-    until(lambda: descriptors() <= files_then, "all files are closed")
+def threads_before() -> Iterator[Threads]:
+    """Those that there are; in the end no others, and no more open files."""
+    before, files = threads(), descriptors()
+    yield before
+    until(lambda: threads() <= before, "all threads have ended")
+    until(lambda: descriptors() <= files, "all files are closed")
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_nobody_is_left_behind(proc: FakeProc) -> None:
         assert walk.marked() == {(0,): len(PFNS)}
 
 
-def leave(begin: Begin, proc: FakeProc, path: str, threads_before: int, ends_first: bool) -> Told:
+def leave(begin: Begin, proc: FakeProc, path: str, threads_before: Threads, ends_first: bool) -> Told:
     """
     Leave a walk behind where it reads a file.
 
@@ -96,7 +96,7 @@ def leave(begin: Begin, proc: FakeProc, path: str, threads_before: int, ends_fir
     ],
 )
 def test_pagemap(
-    path: str, step: int, pages: int, ends_first: bool, proc: FakeProc, threads_before: int
+    path: str, step: int, pages: int, ends_first: bool, proc: FakeProc, threads_before: Threads
 ) -> None:
     """What was counted until then is counted."""
     assert leave(pagemap, proc, path, threads_before, ends_first) == ((step, lib.WALK_LEFT), pages)
@@ -108,12 +108,12 @@ def test_pagemap(
     [(STAT, lib.STEP_OPEN), (f"{TASK}/pagemap", lib.STEP_OPEN), (f"{TASK}/maps", lib.STEP_MAPS)],
 )
 def test_ranges(
-    path: str, step: int, ends_first: bool, ranges: Begin, proc: FakeProc, threads_before: int
+    path: str, step: int, ends_first: bool, ranges: Begin, proc: FakeProc, threads_before: Threads
 ) -> None:
     assert leave(ranges, proc, path, threads_before, ends_first) == ((step, lib.WALK_LEFT), 0)
 
 
-def test_the_second_look_at_a_process_whose_memory_has_gone(proc: FakeProc, threads_before: int) -> None:
+def test_the_second_look_at_a_process_whose_memory_has_gone(proc: FakeProc, threads_before: Threads) -> None:
     """The pagemap ends early, so the walk asks whether the process is still there."""
     listed = read_tasks(proc.roots, V2)
     (proc.roots.proc / TASK / "pagemap").write_bytes(b"")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.unit.builders import members
 from tests.unit.fake_proc import V2, Blocked, FakeProc, stat
-from tests.unit.threads import descriptors, threads, until
+from tests.unit.threads import Threads, descriptors, threads, until
 
 from zonerss._core import lib
 from zonerss.census.census import Census
@@ -44,11 +44,12 @@ def proc(tmp_path: Path) -> FakeProc:
 
 
 @pytest.fixture
-def threads_before() -> Iterator[int]:
-    """How many there are; in the end as many, and as many open files."""
-    before = threads(), descriptors()
-    yield before[0]
-    until(lambda: (threads(), descriptors()) == before, "all threads have ended, all files are closed")
+def threads_before() -> Iterator[Threads]:
+    """Those that there are; in the end no others, and no more open files."""
+    before, files = threads(), descriptors()
+    yield before
+    until(lambda: threads() <= before, "all threads have ended")
+    until(lambda: descriptors() <= files, "all files are closed")
 
 
 def take(proc: FakeProc, census: Census, begin: Callable[[Any, Any], int]) -> tuple[list[Walked], list[Gap]]:
@@ -61,7 +62,7 @@ def pages(census: Census) -> dict[tuple[int, ...], int]:
     return {part.owners: sum(part.pages) for part in census.parts() if sum(part.pages)}
 
 
-def test_each_assignment_has_its_row(proc: FakeProc, threads_before: int) -> None:
+def test_each_assignment_has_its_row(proc: FakeProc, threads_before: Threads) -> None:
     census = Census(2)
     walked, gaps = take(proc, census, PagemapSource().begin)
     assert [row.rss_pages for row in walked] == [3, 2]
@@ -70,7 +71,7 @@ def test_each_assignment_has_its_row(proc: FakeProc, threads_before: int) -> Non
     assert pages(census) == {(0,): 2, (0, 1): 1, (1,): 1}
 
 
-def test_a_process_that_is_another_by_now_is_a_gap(proc: FakeProc, threads_before: int) -> None:
+def test_a_process_that_is_another_by_now_is_a_gap(proc: FakeProc, threads_before: Threads) -> None:
     def begin(request: Any, ret: Any) -> int:
         (proc.roots.proc / str(FIRST) / "stat").write_bytes(stat(FIRST, start=78))
         (proc.roots.proc / f"{SECOND}/task/{SECOND}/cgroup").write_text("0::/b\n")
@@ -81,7 +82,7 @@ def test_a_process_that_is_another_by_now_is_a_gap(proc: FakeProc, threads_befor
     assert gaps == [Gap(FIRST, "open", Cause.REUSED), Gap(SECOND, "cgroup", Cause.MOVED)]
 
 
-def test_a_walk_that_cannot_begin_is_an_error(proc: FakeProc, threads_before: int) -> None:
+def test_a_walk_that_cannot_begin_is_an_error(proc: FakeProc, threads_before: Threads) -> None:
     with pytest.raises(CannotServe, match="no thread"):
         take(proc, Census(2), lambda request, ret: -11)
 
@@ -99,7 +100,7 @@ def raised_by_signal() -> Iterator[None]:
 Begun = tuple[Callable[[Any, Any], int], list[Blocked]]
 
 
-def beginning(proc: FakeProc, threads_before: int, then: Callable[[], object]) -> Begun:
+def beginning(proc: FakeProc, threads_before: Threads, then: Callable[[], object]) -> Begun:
     """
     What begins a walk that waits for the first process, and the file that it waits at.
 
@@ -110,27 +111,29 @@ def beginning(proc: FakeProc, threads_before: int, then: Callable[[], object]) -
     def begin(request: Any, ret: Any) -> int:
         blocked.append(proc.block(f"{FIRST}/stat"))
         error = PagemapSource().begin(request, ret)
-        until(lambda: blocked[0].is_read() and threads() == threads_before + 1, "the other process is done")
+        until(
+            lambda: blocked[0].is_read() and len(threads() - threads_before) == 1, "the other process is done"
+        )
         then()
         return error
 
     return begin, blocked
 
 
-def check_nothing_is_left(census: Census, blocked: Blocked, threads_before: int) -> None:
+def check_nothing_is_left(census: Census, blocked: Blocked, threads_before: Threads) -> None:
     """The thread that waits has been left behind: let go, it marks nothing, and the census serves again."""
-    assert threads() == threads_before + 1
+    assert len(threads() - threads_before) == 1
     assert pages(census) == {(1,): 2}
     census.restart(1)
     blocked.let_go()
-    until(lambda: threads() == threads_before, "the thread has ended")
+    until(lambda: threads() <= threads_before, "the thread has ended")
     assert pages(census) == {}
     census.mark(0, [7], [0])
     assert pages(census) == {(0,): 1}
 
 
 def test_a_signal_handler_that_raises_leaves_no_walk_behind(
-    proc: FakeProc, raised_by_signal: None, threads_before: int
+    proc: FakeProc, raised_by_signal: None, threads_before: Threads
 ) -> None:
     begin, blocked = beginning(proc, threads_before, lambda: signal.setitimer(signal.ITIMER_REAL, 0.05))
     with pytest.raises(Interrupted):
@@ -139,7 +142,7 @@ def test_a_signal_handler_that_raises_leaves_no_walk_behind(
 
 
 def test_a_signal_as_soon_as_the_walk_has_begun_leaves_none_behind(
-    proc: FakeProc, raised_by_signal: None, threads_before: int
+    proc: FakeProc, raised_by_signal: None, threads_before: Threads
 ) -> None:
     def interrupt() -> None:
         signal.pthread_kill(threading.get_ident(), signal.SIGALRM)
@@ -151,7 +154,7 @@ def test_a_signal_as_soon_as_the_walk_has_begun_leaves_none_behind(
     check_nothing_is_left(census, blocked[0], threads_before)
 
 
-def test_a_signal_handler_that_returns_does_not_end_the_walk(proc: FakeProc, threads_before: int) -> None:
+def test_a_signal_handler_that_returns_does_not_end_the_walk(proc: FakeProc, threads_before: Threads) -> None:
     handled: list[Blocked] = []
 
     def let_go(number: int, frame: FrameType | None) -> None:
@@ -173,7 +176,7 @@ def test_a_signal_handler_that_returns_does_not_end_the_walk(proc: FakeProc, thr
 
 
 def test_who_says_that_it_is_large_is_not_waited_for_longer_than_the_machine_is(
-    proc: FakeProc, threads_before: int, monkeypatch: pytest.MonkeyPatch
+    proc: FakeProc, threads_before: Threads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One page that is mapped many times counts each time in RSS."""
     monkeypatch.setattr("zonerss.kernel.patience.EXPLAINED_PAGES", 1000)
