@@ -90,7 +90,8 @@ FEATURES = (
         name="PAGEMAP_SCAN",
         since=v(6, 7),
         used_for="skipping holes, huge pages in one step",
-        otherwise="pagemap is read word by word",
+        otherwise="pagemap is read word by word, large holes only "
+        "[within a bound](patience.md#mappings-that-are-nearly-all-holes)",
     ),
 )
 

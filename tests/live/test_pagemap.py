@@ -9,8 +9,11 @@ from collections.abc import Callable
 
 import pytest
 
+import zonerss
 from tests.live import needs
+from tests.live.cgroups import stopped
 from tests.live.measure import measure_zones
+from tests.oracle import PAGE
 from tests.workloads.mem import HUGE
 from zonerss.kernel.roots import HOST
 from zonerss.plain import replace
@@ -72,3 +75,21 @@ def test_many_small_mappings_that_are_read_together(measure: Callable, zone) -> 
 
 def test_the_huge_zero_page_and_the_zero_page(measure: Callable, zone) -> None:
     assert grown(measure, zone, ["hugezero 2", "zero 5003"]) == {}
+
+
+def test_64_tib_of_which_little_is_there(zone, mem, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the kernel has no PAGEMAP_SCAN it is not read word by word, which would take minutes."""
+    where = mem.map(f"reserve {64 << 10}")
+    mem.write(where, 100_003, 4999)
+    found = []
+    with stopped([zone.path]):
+        for can_scan in {find_host(HOST).can_scan, False}:
+            monkeypatch.setattr(
+                "zonerss.snapshot.find_host",
+                lambda *given, can_scan=can_scan: replace(find_host(*given), can_scan=can_scan),
+            )
+            snapshot = zonerss.take_snapshot(by=("cgroup",), source="pagemap", zone=zone.name)
+            assert not [gap for gap in snapshot.gaps if gap.pid == mem.pid]
+            found.append(snapshot.zones[0].rss_bytes)
+    assert found[0] > 4999 * PAGE
+    assert found == [found[0]] * len(found)

@@ -50,7 +50,6 @@ ELSEWHERE = {
     "kernel/roots.py": "tests/unit/zones/test_ways.py",
     "kernel/roster.py": "tests/unit/kernel/test_events.py",
     "walk/frames.py": "tests/live/test_laws.py",
-    "walk/pagemap.py": "tests/live/test_pagemap.py",
     "walk/arming.py": "tests/live/test_wss.py",
     "walk/cold.py": "tests/live/test_cap_hands.py",
     "walk/sources.py": "tests/unit/walk/test_pagetable.py",

@@ -49,6 +49,7 @@ SOURCES = (
         "clear.c",
         "pageout.c",
         "pagemap.c",
+        "present.c",
         "pages.c",
         "ranges.c",
         "incore.c",

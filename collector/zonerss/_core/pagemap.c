@@ -3,7 +3,8 @@
 // Each thread takes a job at a time: the rows of /proc/PID/maps, then for each row its pagemap words. Small rows
 // that lie close together are read in one go. In large rows holes and huge pages are found by PAGEMAP_SCAN, which
 // passes over a terabyte of nothing in microseconds but costs a third more where every page is there; so what the
-// last stretch was like decides how the next is read.
+// last stretch was like decides how the next is read. Where the kernel has no PAGEMAP_SCAN, and the mappings of a process are much
+// larger than what it has in them, smaps tells which of them to read, and how much of a hole is read is bounded.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include "marker.h"
 #include "pageflags.h"
 #include "pool.h"
+#include "present.h"
 #include "scan.h"
 #include "table.h"
 #include "vmas.h"
@@ -24,6 +26,9 @@
 #define NEAR_PAGES 64	 // rows no further apart are read together: 64 holes cost less than a system call
 #define SCAN_PAGES 4096	 // found pages of one PAGEMAP_SCAN
 #define REGIONS 512
+#define SPARSE_PAGES 2000000ull // of all large rows, beyond what is in them: from here on smaps is worth its cost
+#define HOLE_PAGES (1ull << 24) // of holes that a process may have us read, 0.2 s, and
+#define HOLES_OF_A_PAGE 8	// for each page that it has
 #define ATTEMPTS 3
 #define SECOND_LOOKS 1024 // words under migration that one job may look at again
 #define LEARN_PAGES 8	  // of one stretch, to find out what a file's pages are
@@ -52,7 +57,10 @@ struct walker {
 
 	struct walk_job *job;
 	int pagemap_fd;
-	uint64_t huge_zero; // frame of the huge zero page once it was met
+	bool sparse;		// its large rows are read as far as they are known to have anything
+	struct present present; // of a sparse one
+	uint64_t hole_pages;	// of it, read
+	uint64_t huge_zero;	// frame of the huge zero page once it was met
 	unsigned second_looks;
 	struct vmas vmas;
 	uint64_t *words;
@@ -446,6 +454,35 @@ static int walk_large(struct walker *w, struct row *row)
 	return 0;
 }
 
+// Pages that were met of what smaps tells.
+static uint64_t found_pages(const struct walk_job *job)
+{
+	return job->rss_pages + job->hugetlb_pages + job->swap_pages;
+}
+
+// A large row of a process whose rows are mostly holes: as far as all that it has was met. Without smaps that is all of it. Where the
+// holes are more than the process's size explains, it is a gap: it could have us read for minutes.
+static int walk_sparse(struct walker *w, struct row *row)
+{
+	uint64_t page = w->host->page_bytes, at = row->vma->start, end = row->vma->end, found = 0;
+	uint64_t there = present_bytes(&w->present, at, end) / page;
+	while (at < end && found < there) {
+		uint64_t count = (end - at) / page, before = found_pages(w->job);
+		if (count > WORDS)
+			count = WORDS;
+		int error = walk_plain(w, row, at, at + count * page);
+		if (error)
+			return error;
+		uint64_t more = found_pages(w->job) - before;
+		found += more;
+		w->hole_pages += count - more;
+		if (w->hole_pages > HOLE_PAGES + HOLES_OF_A_PAGE * found_pages(w->job))
+			return WALK_BUSY;
+		at += count * page;
+	}
+	return 0;
+}
+
 // Small rows that lie close together: one read, then each row's part of it.
 static int walk_near(struct walker *w, const struct vma *vmas, size_t count)
 {
@@ -489,14 +526,31 @@ static size_t near_rows(const struct walker *w, const struct vma *vmas, size_t c
 	return next;
 }
 
-static int walk_vmas(struct walker *w, size_t count)
+// Where holes cannot be passed over: are the large rows so large that most of them must be holes? Then smaps is read.
+static int find_sparse(struct walker *w, int dir, size_t count)
+{
+	uint64_t page = w->host->page_bytes, pages = 0;
+	w->hole_pages = 0;
+	for (size_t i = 0; i < count && (int64_t)w->vmas.rows[i].start >= 0; i++)
+		if (!vma_small(w, &w->vmas.rows[i]))
+			pages += (w->vmas.rows[i].end - w->vmas.rows[i].start) / page;
+	w->sparse = !w->host->can_scan && pages > SPARSE_PAGES + 4 * w->job->expected_pages;
+	if (!w->sparse)
+		return 0;
+	int error = present_read(&w->present, &w->marking.worker, dir, w->job->pid, LARGE_PAGES * page);
+	return error == -ENOMEM || error == -ECANCELED ? -error : 0;
+}
+
+static int walk_vmas(struct walker *w, int dir, size_t count)
 {
 	const struct vma *vmas = w->vmas.rows;
 	if (w->files)
 		count = keep_files(w, count);
+	int error = find_sparse(w, dir, count);
+	if (error)
+		return error;
 	// [vsyscall] is in the kernel's half.
 	for (size_t i = 0, rows; i < count && (int64_t)vmas[i].start >= 0; i += rows) {
-		int error;
 		rows = 1;
 		if (vma_small(w, &vmas[i])) {
 			rows = near_rows(w, &vmas[i], count - i);
@@ -504,7 +558,8 @@ static int walk_vmas(struct walker *w, size_t count)
 		} else {
 			struct row row;
 			error = -row_of(w, &vmas[i], &row);
-			error = error ? error : walk_large(w, &row);
+			if (!error)
+				error = w->sparse ? walk_sparse(w, &row) : walk_large(w, &row);
 		}
 		if (error)
 			return error;
@@ -536,7 +591,7 @@ static int walk_once(struct walker *w, int dir)
 		job->rss_pages = job->hugetlb_pages = job->swap_pages = job->zero_pages = 0;
 		job->vmas = rows;
 		job_step(&w->marking.worker, STEP_PAGEMAP);
-		error = walk_vmas(w, rows);
+		error = walk_vmas(w, dir, rows);
 	}
 	close(w->pagemap_fd);
 	return error;
@@ -590,6 +645,7 @@ static void walker_dispose(struct worker *worker)
 {
 	struct walker *w = (struct walker *)worker;
 	vmas_free(&w->vmas);
+	present_free(&w->present);
 	free(w->words);
 	free(w->kinds);
 	table_free(&w->kind_table);

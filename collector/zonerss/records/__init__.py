@@ -72,7 +72,8 @@ class Cause(StrEnum):
     REFUSED = "refused"
     """The kernel does not let us read it."""
     BUSY = "busy"
-    """It could not be read in time: its memory was locked, or its page tables kept changing under the reader."""
+    """It could not be read in time: its memory was locked, its page tables kept changing under the reader, or its
+    mappings are much larger than what is in them and the kernel has no PAGEMAP_SCAN."""
     OUTSIDE = "outside"
     """Page tables lead outside of the memory that /proc/iomem lists: to a DAX device, say."""
     UNREADABLE = "unreadable"

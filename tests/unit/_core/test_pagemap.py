@@ -15,7 +15,7 @@ _, lib = load(
     "pagemap_double.c",
     [
         *("census.c", "foreign.c", "jobs.c", "maps.c", "mapped_files.c", "mounts.c"),
-        *("parts.c", "pool.c", "queue.c", "tasks.c"),
+        *("parts.c", "pool.c", "present.c", "queue.c", "tasks.c"),
     ],
     ["-O1", "-pthread"],
     "int double_huge(uint64_t word, uint64_t count, int twice);",
