@@ -26,9 +26,10 @@
 #define NEAR_PAGES 64	 // rows no further apart are read together: 64 holes cost less than a system call
 #define SCAN_PAGES 4096	 // found pages of one PAGEMAP_SCAN
 #define REGIONS 512
-#define SPARSE_PAGES 2000000ull // of all large rows, beyond what is in them: from here on smaps is worth its cost
-#define HOLE_PAGES (1ull << 24) // of holes that a process may have us read, 0.2 s, and
-#define HOLES_OF_A_PAGE 8	// for each page that it has
+#define SPARSE_PAGES 2000000ull	 // of all large rows, beyond what is in them: from here on smaps is worth its cost
+#define SMAPS_PAGES (1ull << 20) // who has more would feel it: smaps keeps the mmap lock for a whole mapping
+#define HOLE_PAGES (1ull << 24)	 // of holes that a process may have us read, 0.2 s, and
+#define HOLES_OF_A_PAGE 8	 // for each page that it has
 #define ATTEMPTS 3
 #define SECOND_LOOKS 1024 // words under migration that one job may look at again
 #define LEARN_PAGES 8	  // of one stretch, to find out what a file's pages are
@@ -461,13 +462,17 @@ static uint64_t found_pages(const struct walk_job *job)
 }
 
 // A large row of a process whose rows are mostly holes: as far as all that it has was met. Without smaps that is all of it. Where the
-// holes are more than the process's size explains, it is a gap: it could have us read for minutes.
+// holes are more than the process's size explains, it is left, and a gap: it could have us read for minutes.
 static int walk_sparse(struct walker *w, struct row *row)
 {
 	uint64_t page = w->host->page_bytes, at = row->vma->start, end = row->vma->end, found = 0;
 	uint64_t there = present_bytes(&w->present, at, end) / page;
 	while (at < end && found < there) {
 		uint64_t count = (end - at) / page, before = found_pages(w->job);
+		if (w->hole_pages > HOLE_PAGES + HOLES_OF_A_PAGE * before) {
+			job_gap(&w->marking.worker, STEP_PAGEMAP, WALK_BUSY);
+			return 0;
+		}
 		if (count > WORDS)
 			count = WORDS;
 		int error = walk_plain(w, row, at, at + count * page);
@@ -476,8 +481,6 @@ static int walk_sparse(struct walker *w, struct row *row)
 		uint64_t more = found_pages(w->job) - before;
 		found += more;
 		w->hole_pages += count - more;
-		if (w->hole_pages > HOLE_PAGES + HOLES_OF_A_PAGE * found_pages(w->job))
-			return WALK_BUSY;
 		at += count * page;
 	}
 	return 0;
@@ -535,23 +538,28 @@ static int find_sparse(struct walker *w, int dir, size_t count)
 		if (!vma_small(w, &w->vmas.rows[i]))
 			pages += (w->vmas.rows[i].end - w->vmas.rows[i].start) / page;
 	w->sparse = !w->host->can_scan && pages > SPARSE_PAGES + 4 * w->job->expected_pages;
-	if (!w->sparse)
+	w->present.count = 0;
+	if (!w->sparse || w->job->expected_pages > SMAPS_PAGES)
 		return 0;
 	int error = present_read(&w->present, &w->marking.worker, dir, w->job->pid, LARGE_PAGES * page);
 	return error == -ENOMEM || error == -ECANCELED ? -error : 0;
 }
 
-static int walk_vmas(struct walker *w, int dir, size_t count)
+// Is this a row of which a process may not have us read all?
+static bool vma_giant(const struct walker *w, const struct vma *vma)
+{
+	return w->sparse && vma->end - vma->start > HOLE_PAGES * w->host->page_bytes;
+}
+
+static int walk_rows(struct walker *w, size_t count, bool giant)
 {
 	const struct vma *vmas = w->vmas.rows;
-	if (w->files)
-		count = keep_files(w, count);
-	int error = find_sparse(w, dir, count);
-	if (error)
-		return error;
+	int error = 0;
 	// [vsyscall] is in the kernel's half.
 	for (size_t i = 0, rows; i < count && (int64_t)vmas[i].start >= 0; i += rows) {
 		rows = 1;
+		if (vma_giant(w, &vmas[i]) != giant)
+			continue;
 		if (vma_small(w, &vmas[i])) {
 			rows = near_rows(w, &vmas[i], count - i);
 			error = walk_near(w, &vmas[i], rows);
@@ -565,6 +573,17 @@ static int walk_vmas(struct walker *w, int dir, size_t count)
 			return error;
 	}
 	return -w->marking.marker.error;
+}
+
+static int walk_vmas(struct walker *w, int dir, size_t count)
+{
+	if (w->files)
+		count = keep_files(w, count);
+	int error = find_sparse(w, dir, count);
+	if (!error)
+		error = walk_rows(w, count, false);
+	// Last: they may have to be left.
+	return error || !w->sparse ? error : walk_rows(w, count, true);
 }
 
 // ---- a job ----

@@ -30,17 +30,21 @@ def proc(tmp_path: Path) -> FakeProc:
     return made
 
 
-def map_pages(proc: FakeProc, pages: int, there: Mapping[int, int], rss_kilobytes: int | None) -> None:
-    """One mapping of so many pages, some of which are in these frames; and smaps, if it says anything."""
+def map_pages(
+    proc: FakeProc, pages: int, there: Mapping[int, int], rss_kilobytes: int | None, more: int = 0
+) -> None:
+    """A mapping of so many pages, and smaps, if it says anything of it; some pages behind it; those that are there."""
     task = proc.roots.proc / str(PID) / "task" / str(PID)
-    row = f"00000000-{pages * PAGE_BYTES:08x} rw-p 00000000 00:00 0 \n"
-    (task / "maps").write_text(row)
+    end = pages * PAGE_BYTES
+    row = f"00000000-{end:08x} rw-p 00000000 00:00 0 \n"
+    behind = f"{end:08x}-{end + more * PAGE_BYTES:08x} r--p 00000000 00:00 0 \n" if more else ""
+    (task / "maps").write_text(row + behind)
     if rss_kilobytes is not None:
         (task / "smaps").write_text(f"{row}Size: 1 kB\nRss: {rss_kilobytes} kB\nSwap: 0 kB\n")
     with (task / "pagemap").open("wb") as file:
         for page, pfn in there.items():
             os.pwrite(file.fileno(), struct.pack("=Q", PRESENT | pfn), page * 8)
-        os.ftruncate(file.fileno(), pages * 8)
+        os.ftruncate(file.fileno(), (pages + more) * 8)
 
 
 def look(proc: FakeProc, rss_pages: int = 1) -> tuple[Walked, list[Gap]]:
@@ -72,6 +76,21 @@ def test_what_would_be_read_for_minutes_is_a_gap(proc: FakeProc, rss_kilobytes: 
     assert gaps == [Gap(PID, "pagemap", Cause.BUSY)]
     assert walked.rss_pages == 1
     assert HOLES < walked.entries <= HOLES + 2 * AT_ONCE
+
+
+@pytest.mark.parametrize("more", [7, 5003])
+def test_what_is_mapped_behind_such_a_mapping_counts(proc: FakeProc, more: int) -> None:
+    map_pages(proc, TIB, {3: 101} | {TIB + page: 200 + page for page in range(more)}, None, more)
+    walked, gaps = look(proc)
+    assert gaps == [Gap(PID, "pagemap", Cause.BUSY)]
+    assert walked.rss_pages == 1 + more
+
+
+def test_who_has_much_is_not_asked_for_smaps(proc: FakeProc) -> None:
+    """The kernel would keep its mmap lock meanwhile."""
+    map_pages(proc, TIB, {3: 101}, 0)
+    walked, gaps = look(proc, (1 << 20) + 1)
+    assert (walked.rss_pages, gaps) == (1, [Gap(PID, "pagemap", Cause.BUSY)])
 
 
 @pytest.mark.parametrize("words", ["", "Rss: lots kB\n"])
