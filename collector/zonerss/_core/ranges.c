@@ -24,7 +24,9 @@
 
 #define WORDS 8192
 #define REGIONS 256
-#define LARGE_PAGES 4096 // private rows from here on are worth a PAGEMAP_SCAN
+#define LARGE_PAGES 4096	 // private rows from here on are worth a PAGEMAP_SCAN
+#define PLAIN_PAGES (1ull << 24) // of such rows that a process may have us read word by word, 0.2 s, and
+#define PLAIN_OF_A_PAGE 8	 // for each page that it has
 #define TMPFS_MAGIC_ 0x01021994
 
 // A row of maps that names a file: which one it is, noted for the other rows of the same process.
@@ -55,6 +57,7 @@ struct walker {
 	struct vmas vmas;
 	struct note *notes;
 	size_t note_count, note_room;
+	uint64_t plain_pages;  // of large rows that are read word by word
 	struct mounts *mounts; // of the job's process
 	bool knows_mounts;     // they were read
 	struct scan_region regions[REGIONS];
@@ -411,9 +414,17 @@ static int take_scanned(struct walker *w, const struct vma *vma, int64_t file, u
 
 static int take_row(struct walker *w, const struct vma *vma, int64_t file)
 {
-	uint64_t from = vma->start;
+	uint64_t from = vma->start, pages = (vma->end - vma->start) / w->host->page_bytes;
 	bool all = file >= 0 && vma->flags & VMA_SHARED; // no page of it is private
-	bool scans = w->host->can_scan && (vma->end - vma->start) / w->host->page_bytes >= LARGE_PAGES;
+	bool scans = w->host->can_scan && pages >= LARGE_PAGES;
+	if (!all && !scans && pages >= LARGE_PAGES) {
+		// Any user can map 128 TiB, and each word of it would be read.
+		if (w->plain_pages + pages > PLAIN_PAGES + PLAIN_OF_A_PAGE * w->job->expected_pages) {
+			job_gap(&w->marking.worker, STEP_PAGEMAP, WALK_BUSY);
+			return 0;
+		}
+		w->plain_pages += pages;
+	}
 	int error = all	  ? 0 :
 		    scans ? take_scanned(w, vma, file, &from) :
 			    take_words(w, vma, file, vma->start, vma->end, &from);
@@ -445,6 +456,7 @@ static int collect(struct walker *w)
 {
 	marker_owner(&w->marking.marker, w->job->owner);
 	w->note_count = 0;
+	w->plain_pages = 0;
 	w->knows_mounts = false;
 	w->kpageflags = (struct kpages){ .fd = w->host->kpageflags_fd };
 	job_step(&w->marking.worker, STEP_MAPS);

@@ -8,13 +8,17 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from tests.unit.fake_proc import V2, FakeProc, stat
 from tests.unit.threads import until
+from tests.unit.walking import walking
 
 from zonerss._core import ffi, lib
 from zonerss.census.kinds import Kind
 from zonerss.kernel.patience import Pauses
+from zonerss.kernel.proc import read_tasks
 from zonerss.records import Cause
 from zonerss.units import PAGE_BYTES
 from zonerss.walk import incore
@@ -160,3 +164,30 @@ def test_a_range_is_laid_out_as_the_core_writes_it():
     assert struct.calcsize(incore._RANGE_STRUCT) == ffi.sizeof("struct file_range")
     row = ffi.new("struct file_range *", {"file": 2, "owner": 3, "first": 5, "pages": 7, "shared": 1})
     assert struct.unpack(incore._RANGE_STRUCT, ffi.buffer(row)) == (2, 3, 5, 7, 1)
+
+
+@pytest.mark.parametrize(
+    ("pages", "gap"), [(1 << 20, (lib.STEP_NONE, 0)), (1 << 30, (lib.STEP_PAGEMAP, lib.WALK_BUSY))]
+)
+def test_a_mapping_that_would_be_read_for_minutes_is_a_gap(
+    tmp_path: Path, pages: int, gap: tuple[int, int]
+) -> None:
+    """Any user can map 128 TiB, and here the kernel has no PAGEMAP_SCAN."""
+    proc = FakeProc(tmp_path)
+    proc.process(42, stat())
+    task = tmp_path / "42" / "task" / "42"
+    (task / "maps").write_text(f"00000000-{pages * PAGE_BYTES:08x} r--p 00000000 00:00 0 /of_no_file\n")
+    (task / "pagemap").touch()
+    os.truncate(task / "pagemap", pages * 8)
+    collected = ffi.new("struct ranges **")
+    assert lib.ranges_create(collected) == 0
+
+    def begin(request: object, ret: object) -> int:
+        return lib.ranges_walk(collected[0], request, ret)
+
+    try:
+        with walking(begin, read_tasks(proc.roots, V2), proc.host()) as walk:
+            until(walk.wait, "the walk is done")
+            assert walk.told(0) == (gap, 0)
+    finally:
+        lib.ranges_destroy(collected[0])
