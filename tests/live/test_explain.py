@@ -177,11 +177,11 @@ def test_tmpfs_that_one_zone_wrote_and_another_maps(
             account = explain(reader)
         steps = steps_of(account)
         assert account.chain.rss_bytes >= 100 * MIB
-        assert account.chain.rss_bytes < 110 * MIB  # the program's own pages besides
+        assert account.chain.rss_bytes < 103 * MIB
         assert account.chain.process_rss_bytes > 200 * MIB
         assert steps[("billed_to_others", writer.name)] == -100 * MIB
         # Its own pages, the kernel's for it, and what each processor has charged ahead.
-        assert account.chain.charged_bytes < 10 * MIB
+        assert account.chain.charged_bytes < 3 * MIB + account.chain.residual_bound_bytes
         assert account.chain.holds
 
     check()

@@ -111,8 +111,8 @@ class Incore:
     def __init__(self, zones: list[Zone], bring: Callable[[], object] = lambda: None) -> None:
         """:param bring: puts into the page cache what is to be there"""
         for _ in range(TRIES):
-            bring()
             with stopped([zone.path for zone in zones]):
+                bring()
                 files = {zone.name: true_files(zone) for zone in zones}
                 self.snapshot = zonerss.take_snapshot(by=("cgroup",), basis="incore")
                 mapped = zonerss.take_snapshot(by=("cgroup",))

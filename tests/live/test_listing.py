@@ -55,14 +55,17 @@ def ours(listed: TaskList, among: set[int] | None) -> dict[int, tuple[Task, int]
 
 
 def both(iterator: TaskIterator, hierarchy: MemoryHierarchy, among: set[int] | None = None):
-    """Both listings of one moment: /proc says the same before and after. Who came and went meanwhile is told by one."""
+    """Both listings of one moment: /proc says the same before and after.
+
+    Of all who are there, somebody may have come and gone in between.
+    """
     quiet = None
     for _ in range(LOOKS):
         before = ours(read_tasks(HOST, hierarchy, True), among)
         told = ours(iterator.read(hierarchy, True), among)
         if ours(read_tasks(HOST, hierarchy, True), among) == before:
             quiet = before, told
-            if told == before:
+            if told == before or among is not None:
                 break
     if quiet is None:
         needs.skip("needs_quiet", "processes came and went in each look")

@@ -237,7 +237,8 @@ def test_a_zone_whose_processes_migrate(session, make_zone, start, quiet, watch_
     moving = start(here, "migrate", f"{here.path}/cgroup.procs", f"{there.path}/cgroup.procs")
     moving.born = 1
     said = moving.say()
-    while moving.say() == said:  # it has been round once, so that all that it executes is mapped
+    while moving.say() == said:  # until it has been round once, so that all that it executes is mapped
+        assert moving.process.poll() is None, "the workload ended"
         time.sleep(0.001)
     # Not from status: before Linux 6.2 what a thread has not handed over yet is missing there.
     rollup = Path(f"/proc/{moving.process.pid}/smaps_rollup").read_text()

@@ -26,10 +26,12 @@
 #define NEAR_PAGES 64	 // rows no further apart are read together: 64 holes cost less than a system call
 #define SCAN_PAGES 4096	 // found pages of one PAGEMAP_SCAN
 #define REGIONS 512
-#define SPARSE_PAGES 2000000ull	 // of all large rows, beyond what is in them: from here on smaps is worth its cost
-#define SMAPS_PAGES (1ull << 20) // who has more would feel it: smaps keeps the mmap lock for a whole mapping
-#define HOLE_PAGES (1ull << 24)	 // of holes that a process may have us read, 0.2 s, and
-#define HOLES_OF_A_PAGE 8	 // for each page that it has
+#define SPARSE_PAGES 2000000ull	   // of all large rows, beyond what is in them: from here on smaps is worth its cost
+#define SMAPS_PAGES (1ull << 20)   // who has more would feel it: smaps keeps the mmap lock for a whole mapping
+#define SMAPS_NS 200000000ull	   // of processor time, and
+#define SMAPS_HUGETLB (1ull << 28) // pages of mappings that may be of hugetlb: 10 ms at the most, in one call
+#define HOLE_PAGES (1ull << 24)	   // of holes that a process may have us read, 0.2 s, and
+#define HOLES_OF_A_PAGE 8	   // for each page that it has
 #define ATTEMPTS 3
 #define SECOND_LOOKS 1024 // words under migration that one job may look at again
 #define LEARN_PAGES 8	  // of one stretch, to find out what a file's pages are
@@ -461,15 +463,23 @@ static uint64_t found_pages(const struct walk_job *job)
 	return job->rss_pages + job->hugetlb_pages + job->swap_pages;
 }
 
-// A large row of a process whose rows are mostly holes: as far as all that it has was met. Without smaps that is all of it. Where the
-// holes are more than the process's size explains, it is left, and a gap: it could have us read for minutes.
+// Is what is left of a row, as far as smaps knows, mostly there?
+static bool rest_is_dense(uint64_t rest, uint64_t there, uint64_t found)
+{
+	return there >= found && there - found >= rest / 2 && there - found <= rest;
+}
+
+// A large row of a process whose rows are mostly holes: as far as all that it has was met. Without smaps that is all of it, and where
+// more than that was met, smaps is of another moment. Where the holes are more than the process's size explains, the rest is left, and
+// a gap: it could have us read for minutes.
 static int walk_sparse(struct walker *w, struct row *row)
 {
 	uint64_t page = w->host->page_bytes, at = row->vma->start, end = row->vma->end, found = 0;
 	uint64_t there = present_bytes(&w->present, at, end) / page;
-	while (at < end && found < there) {
+	while (at < end && found != there) {
 		uint64_t count = (end - at) / page, before = found_pages(w->job);
-		if (w->hole_pages > HOLE_PAGES + HOLES_OF_A_PAGE * before) {
+		if (w->hole_pages > HOLE_PAGES + HOLES_OF_A_PAGE * w->job->expected_pages &&
+		    !rest_is_dense(count, there, found)) {
 			job_gap(&w->marking.worker, STEP_PAGEMAP, WALK_BUSY);
 			return 0;
 		}
@@ -532,23 +542,28 @@ static size_t near_rows(const struct walker *w, const struct vma *vmas, size_t c
 // Where holes cannot be passed over: are the large rows so large that most of them must be holes? Then smaps is read.
 static int find_sparse(struct walker *w, int dir, size_t count)
 {
-	uint64_t page = w->host->page_bytes, pages = 0;
+	uint64_t page = w->host->page_bytes, pages = 0, hugetlb = 0;
 	w->hole_pages = 0;
-	for (size_t i = 0; i < count && (int64_t)w->vmas.rows[i].start >= 0; i++)
-		if (!vma_small(w, &w->vmas.rows[i]))
-			pages += (w->vmas.rows[i].end - w->vmas.rows[i].start) / page;
+	for (size_t i = 0; i < count && (int64_t)w->vmas.rows[i].start >= 0; i++) {
+		const struct vma *vma = &w->vmas.rows[i];
+		uint64_t more = vma_small(w, vma) ? 0 : (vma->end - vma->start) / page;
+		pages += more;
+		hugetlb += row_may_be_hugetlb(w, vma) ? more : 0;
+	}
 	w->sparse = !w->host->can_scan && pages > SPARSE_PAGES + 4 * w->job->expected_pages;
 	w->present.count = 0;
-	if (!w->sparse || w->job->expected_pages > SMAPS_PAGES)
+	if (!w->sparse || w->job->expected_pages > SMAPS_PAGES || hugetlb > SMAPS_HUGETLB)
 		return 0;
-	int error = present_read(&w->present, &w->marking.worker, dir, w->job->pid, LARGE_PAGES * page);
+	int error = present_read(&w->present, &w->marking.worker, dir, w->job->pid, LARGE_PAGES * page, SMAPS_NS);
 	return error == -ENOMEM || error == -ECANCELED ? -error : 0;
 }
 
-// Is this a row of which a process may not have us read all?
+// Is this a row that is mostly holes, as far as that is known? It may have to be left.
 static bool vma_giant(const struct walker *w, const struct vma *vma)
 {
-	return w->sparse && vma->end - vma->start > HOLE_PAGES * w->host->page_bytes;
+	uint64_t bytes = vma->end - vma->start,
+		 there = w->sparse ? present_bytes(&w->present, vma->start, vma->end) : bytes;
+	return there == UINT64_MAX ? bytes > SPARSE_PAGES * w->host->page_bytes : bytes / 4 > there;
 }
 
 static int walk_rows(struct walker *w, size_t count, bool giant)
@@ -608,6 +623,7 @@ static int walk_once(struct walker *w, int dir)
 		job_gap(&w->marking.worker, STEP_MAPS, job_cause(rows));
 	} else {
 		job->rss_pages = job->hugetlb_pages = job->swap_pages = job->zero_pages = 0;
+		job->step = job->error = 0; // of an attempt before
 		job->vmas = rows;
 		job_step(&w->marking.worker, STEP_PAGEMAP);
 		error = walk_vmas(w, dir, rows);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "array.h"
+#include "clock.h"
 #include "cursor.h"
 #include "foreign.h"
 
@@ -84,16 +85,22 @@ static int take_text(struct reading *r, const char *text, size_t length)
 	return 0;
 }
 
-int present_read(struct present *present, struct worker *worker, int dir, int tid, uint64_t least_bytes)
+int present_read(struct present *present, struct worker *worker, int dir, int tid, uint64_t least_bytes,
+		 uint64_t most_ns)
 {
 	char path[64], *text = malloc(CHUNK);
 	struct reading reading = { .present = present, .least_bytes = least_bytes };
+	uint64_t began_ns = thread_ns();
 	present->count = 0;
 	if (!text)
 		return -ENOMEM;
 	snprintf(path, sizeof(path), "task/%d/smaps", tid);
 	int fd = foreign_openat(worker, dir, path, O_RDONLY), error = fd < 0 ? -errno : 0;
 	for (ssize_t got = 1; !error && got > 0;) {
+		if (thread_ns() - began_ns > most_ns) {
+			present->count -= present->count && reading.wanted; // its figures may not all have come
+			break;
+		}
 		got = foreign_read(worker, fd, text, CHUNK);
 		error = got < 0 ? -errno : take_text(&reading, text, got);
 	}

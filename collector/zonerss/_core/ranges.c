@@ -417,7 +417,7 @@ static int take_row(struct walker *w, const struct vma *vma, int64_t file)
 	uint64_t from = vma->start, pages = (vma->end - vma->start) / w->host->page_bytes;
 	bool all = file >= 0 && vma->flags & VMA_SHARED; // no page of it is private
 	bool scans = w->host->can_scan && pages >= LARGE_PAGES;
-	if (!all && !scans && pages >= LARGE_PAGES) {
+	if (!all && !scans) {
 		// Any user can map 128 TiB, and each word of it would be read.
 		if (w->plain_pages + pages > PLAIN_PAGES + PLAIN_OF_A_PAGE * w->job->expected_pages) {
 			job_gap(&w->marking.worker, STEP_PAGEMAP, WALK_BUSY);

@@ -6,10 +6,11 @@ to be forgotten goes by whole segments, together with the identities that no lat
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -33,7 +34,7 @@ from zonerss.history.schema import (
     nanoseconds_of,
     sql_text,
 )
-from zonerss.kernel.keeping import Taken, demand_opened, hold_file
+from zonerss.kernel.keeping import Taken, descriptors_of, hold_file, occupied
 from zonerss.kernel.safely import Unfit
 from zonerss.records.kills import MEMCG, Kill
 
@@ -211,31 +212,40 @@ class Keeper(Closing):
             raise CannotServe(f"cannot record into {self._path}: {err.strerror}") from err
 
     def _opened(self) -> sqlite3.Connection:
+        try:
+            with occupied(self._path, BESIDE):
+                if not any(os.pread(self._lock, PAGE_SIZE, 0)):
+                    _fill(self._lock)
+                return self._connected()
+        except Unfit as err:
+            raise CannotServe(f"cannot record: {err}") from None
+        except OSError as err:
+            refused = StoreFull if err.errno == errno.ENOSPC else CannotServe
+            raise refused(f"cannot record into {self._path}: {err.strerror}") from err
+
+    def _connected(self) -> sqlite3.Connection:
+        """:raises Unfit: it is not the file that we hold that SQLite has opened"""
+        ours = descriptors_of(self._lock)
         with self._sentences():
             connection = sqlite3.connect(
-                f"file:{quote(self._path)}?mode=rw",  # it is there, and no other is made where it is not
+                f"file://{quote(os.fsencode(self._path))}?mode=rw",
                 uri=True,
                 timeout=5,
                 isolation_level=None,
                 check_same_thread=False,
             )
         try:
-            demand_opened(self._lock, self._path)
+            if not descriptors_of(self._lock) - ours:
+                raise Unfit(f"another file was put in place of {self._path} while it was opened")
             with self._sentences():
                 version = check_schema(connection, self._path)
-                if version == 0:
-                    _create(connection)
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA wal_autocheckpoint = 0")
                 connection.execute(f"PRAGMA journal_size_limit = {self._wal_bytes}")
                 connection.execute("PRAGMA trusted_schema = OFF")
-                if 0 < version < SCHEMA_VERSION:
+                if version < SCHEMA_VERSION:
                     _upgrade(connection, version)
-            demand_opened(self._lock, self._path, BESIDE)
-        except Unfit as err:
-            connection.close()
-            raise CannotServe(f"cannot record: {err}") from None
         except BaseException:
             connection.close()
             raise
@@ -512,16 +522,28 @@ class Keeper(Closing):
             self._write_back()
 
 
-def _create(connection: sqlite3.Connection) -> None:
-    connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("BEGIN IMMEDIATE")
-    for statement in SCHEMA.values():
-        connection.execute(statement)
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    connection.execute("COMMIT")
+def _fill(fd: int) -> None:
+    """
+    Make an empty recording of an empty file, without SQLite opening anything beside it for that.
+
+    What is begun and not finished has no first page, and is begun anew.
+
+    :raises OSError: it cannot be written
+    """
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        for statement in SCHEMA.values():
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        image = bytearray(connection.serialize())
+    image[18:20] = b"\2\2"  # in WAL mode (SQLite's file format, 1.3.3)
+    os.ftruncate(fd, 0)
+    for first, end in ((PAGE_SIZE, len(image)), (0, PAGE_SIZE)):
+        while first < end:
+            first += os.pwrite(fd, image[first:end], first)
+        os.fsync(fd)
 
 
 def _upgrade(connection: sqlite3.Connection, version: int) -> None:

@@ -425,7 +425,7 @@ class Recording(Closing):
         self._is_still = not self._has_log()
         how = "mode=ro&immutable=1" if self._is_still else "mode=ro"
         connection = sqlite3.connect(
-            f"file:{quote(self._path)}?{how}",
+            f"file://{quote(os.fsencode(self._path))}?{how}",
             uri=True,
             timeout=5,
             isolation_level=None,

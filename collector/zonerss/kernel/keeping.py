@@ -49,23 +49,10 @@ def hold_file(path: str, beside: tuple[str, ...] = ()) -> int:
     return fd
 
 
-def demand_opened(held: int, path: str, beside: tuple[str, ...] = ()) -> None:
-    """
-    See that who opened the path for us met the file that is held, and not what somebody put there in between.
-
-    :param held: by :func:`hold_file`
-    :param beside: as there; what was made there in between is to be ours and to have no other name
-    :raises Unfit: another file was opened, or what belongs to it is not ours
-    """
-    found = os.fstat(held)
-    if not any(_is_of(int(name), found) for name in os.listdir("/proc/self/fd") if int(name) != held):
-        raise Unfit(f"another file was put in place of {path} while it was opened")
-    for suffix in beside:
-        with suppress(FileNotFoundError):
-            status = os.lstat(path + suffix)
-            _demand_ours(status, path + suffix)
-            if status.st_nlink > 1:
-                raise Unfit(f"{path}{suffix} has another name, by a hard link")
+def descriptors_of(held: int) -> frozenset[int]:
+    """The descriptors of this process, but that one, that are of the file that is held."""
+    file = os.fstat(held)
+    return frozenset(fd for fd in map(int, os.listdir("/proc/self/fd")) if fd != held and _is_of(fd, file))
 
 
 def _is_of(fd: int, file: os.stat_result) -> bool:
@@ -73,6 +60,42 @@ def _is_of(fd: int, file: os.stat_result) -> bool:
         return os.path.samestat(os.fstat(fd), file)
     except OSError:
         return False  # it has been closed, as that of the directory that is read
+
+
+@contextmanager
+def occupied(path: str, beside: tuple[str, ...]) -> Iterator[None]:
+    """
+    Where everybody can make files beside a file that is held, as in /tmp: make those that belong to it, empty, before
+    somebody else does. Those that are there are ours. At the end what is empty still goes.
+
+    The directory is sticky: only their owner and the directory's can take them away, or put others in their place.
+
+    :raises Unfit: everybody can do that, or what is there is not ours
+    :raises OSError: they cannot be made
+    """
+    directory = os.path.dirname(path)
+    mode = os.stat(directory).st_mode
+    if not mode & stat.S_IWOTH:
+        yield
+        return
+    if not mode & stat.S_ISVTX:
+        raise Unfit(f"everybody can put another file in place of {path}: {directory} is not sticky")
+    made = []
+    try:
+        for name in (path + suffix for suffix in beside):
+            try:
+                os.close(
+                    os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+                )
+                made.append(name)
+            except FileExistsError:
+                _demand_ours(os.lstat(name), name)
+        yield
+    finally:
+        for name in made:
+            with suppress(FileNotFoundError):
+                if not os.lstat(name).st_size:
+                    os.unlink(name)
 
 
 def demand_regular(path: str, beside: tuple[str, ...] = ()) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from zonerss.kernel.parent import end_with
+from zonerss.kernel.parent import before_fork, end_with
 from zonerss.plain import dataclass
 
 UNITS = ("earlyoom.service", "systemd-oomd.service")
@@ -96,6 +96,7 @@ class JournalKills:
 
     def _started(self) -> subprocess.Popen[bytes]:
         """:raises OSError: it cannot be started"""
+        before_fork()
         child = subprocess.Popen(
             [*self._command, self._from, *(f"_SYSTEMD_UNIT={unit}" for unit in UNITS)],
             stdin=subprocess.DEVNULL,

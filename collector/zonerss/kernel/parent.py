@@ -8,8 +8,22 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import cache
+from typing import Any
 
 _PR_SET_PDEATHSIG = 1
+
+
+@cache
+def _libc() -> Any:
+    import ctypes  # late: whoever only lists zones forks nothing
+
+    return ctypes.CDLL(None)
+
+
+def before_fork() -> None:
+    """To be called where other threads run: a new process cannot import what one of them is importing."""
+    _libc()
 
 
 def end_with(parent: int, number: int = signal.SIGKILL) -> None:
@@ -19,8 +33,6 @@ def end_with(parent: int, number: int = signal.SIGKILL) -> None:
     :param parent: the pid of the process that started us, as it was told before fork(2)
     :param number: the signal
     """
-    import ctypes  # late: whoever only lists zones forks nothing
-
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+    _libc().prctl(_PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:
         os._exit(1)

@@ -4,10 +4,10 @@
 
 // Reads dir/task/1/smaps. How many mappings of so many bytes there are, of which at most room are written as (start, end, bytes); or a
 // negative errno.
-int64_t double_present(int dir, uint64_t least_bytes, uint64_t *rows, size_t room)
+int64_t double_present(int dir, uint64_t least_bytes, uint64_t most_ns, uint64_t *rows, size_t room)
 {
 	struct present present = { 0 };
-	int64_t count = present_read(&present, NULL, dir, 1, least_bytes);
+	int64_t count = present_read(&present, NULL, dir, 1, least_bytes, most_ns);
 	if (!count)
 		count = present.count;
 	for (size_t i = 0; i < present.count && i < room; i++)

@@ -103,6 +103,16 @@ def test_pagemap(
 
 
 @pytest.mark.parametrize("ends_first", [False, True])
+def test_smaps(ends_first: bool, proc: FakeProc, threads_before: Threads) -> None:
+    """Of a process whose mappings are mostly holes, where the kernel has no PAGEMAP_SCAN."""
+    task = proc.roots.proc / TASK
+    (task / "maps").write_text("00000000-10000000000 rw-p 00000000 00:00 0 \n")
+    (task / "smaps").touch()
+    expected = ((lib.STEP_PAGEMAP, lib.WALK_LEFT), 0)
+    assert leave(pagemap, proc, f"{TASK}/smaps", threads_before, ends_first) == expected
+
+
+@pytest.mark.parametrize("ends_first", [False, True])
 @pytest.mark.parametrize(
     ("path", "step"),
     [(STAT, lib.STEP_OPEN), (f"{TASK}/pagemap", lib.STEP_OPEN), (f"{TASK}/maps", lib.STEP_MAPS)],

@@ -16,7 +16,7 @@ ffi, lib = load(
     "present_double.c",
     [],
     ["-O1", "-pthread"],
-    "int64_t double_present(int dir, uint64_t least_bytes, uint64_t *rows, size_t room);",
+    "int64_t double_present(int dir, uint64_t least_bytes, uint64_t most_ns, uint64_t *rows, size_t room);",
     ["present.c"],
 )
 
@@ -55,11 +55,11 @@ def smaps(tmp_path: Path) -> Path:
     return path
 
 
-def read(smaps: Path, least: int = LEAST) -> list[tuple[int, int, int]]:
+def read(smaps: Path, least: int = LEAST, most_ns: int = 1 << 60) -> list[tuple[int, int, int]]:
     rows = ffi.new("uint64_t[]", 3 * 64)
     directory = os.open(smaps.parents[2], os.O_PATH)
     try:
-        count = lib.double_present(directory, least, rows, 64)
+        count = lib.double_present(directory, least, most_ns, rows, 64)
     finally:
         os.close(directory)
     if count < 0:
@@ -98,6 +98,11 @@ def test_a_figure_that_is_none_is_an_error(smaps: Path, bad: str) -> None:
     smaps.write_text(mapping(0, LEAST, rss=4) + bad)
     with pytest.raises(OSError, match=os.strerror(errno.EINVAL)):
         read(smaps)
+
+
+def test_after_too_much_time_no_more_is_known(smaps: Path) -> None:
+    smaps.write_text(mapping(0, LEAST, rss=4))
+    assert read(smaps, most_ns=0) == []
 
 
 def test_without_smaps_it_is_an_error(smaps: Path) -> None:

@@ -29,7 +29,7 @@ from zonerss.history.identities import Found
 from zonerss.history.keeper import LEAST_BYTES, SEGMENT_SNAPSHOTS, Keeper
 from zonerss.history.moment import Moment
 from zonerss.history.recording import Recording
-from zonerss.history.schema import BESIDE, IDENTITIES
+from zonerss.history.schema import BESIDE, IDENTITIES, PAGE_SIZE
 from zonerss.kernel.boot import Uptime
 from zonerss.plain import replace
 
@@ -513,9 +513,10 @@ def opening(meanwhile: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> N
     """Who can write to the directory does so after the file was looked at, and before it is opened."""
     connect = sqlite3.connect
 
-    def connect_later(*args: Any, **kwargs: Any) -> sqlite3.Connection:
-        meanwhile()
-        return connect(*args, **kwargs)
+    def connect_later(name: str, **kwargs: Any) -> sqlite3.Connection:
+        if name.startswith("file:"):
+            meanwhile()
+        return connect(name, **kwargs)
 
     monkeypatch.setattr(keeper.sqlite3, "connect", connect_later)
 
@@ -545,19 +546,73 @@ def test_another_file_in_its_place_is_not_written_to(
     assert not path.exists() or path.stat().st_size == 0
 
 
-def test_a_log_that_has_another_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, victim = tmp_path / "a.zrec", tmp_path / "victim"
-    victim.touch(0o600)
-    opening(lambda: os.link(victim, f"{path}-wal"), monkeypatch)
-    with pytest.raises(CannotServe, match=r"cannot record: .*-wal has another name, by a hard link"):
-        Keeper(path)
+@pytest.mark.parametrize("there", [False, True])
+def test_where_everybody_can_make_files_nobody_puts_a_log_beside_it(
+    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in /tmp. A journal names a file that SQLite deletes, a log has pages in place of the recording's."""
+    tmp_path.chmod(0o1777)
+    path, met = tmp_path / "a.zrec", []
+    if there:
+        with Keeper(path) as writer:
+            writer.add(Host(2, 1).moment())
 
+    def put() -> None:
+        for suffix in BESIDE:
+            with suppress(FileExistsError):
+                os.close(os.open(f"{path}{suffix}", os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+                met.append(suffix)
 
-def test_a_path_may_have_any_characters(tmp_path: Path) -> None:
-    path = tmp_path / "a?mode=ro&x=%41#é\x7f.zrec"
+    opening(put, monkeypatch)
     with Keeper(path) as writer:
         writer.add(Host(2, 1).moment())
+        assert met == []
+        assert not os.path.exists(f"{path}-journal")
+    monkeypatch.undo()
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+    with Recording(path) as recording:
+        assert len(list(recording.moments())) == 1 + there
+
+
+def test_where_everybody_can_replace_it_nothing_is_recorded(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(
+        CannotServe, match=r"cannot record: everybody can put another file in place of .*a\.zrec"
+    ):
+        Keeper(tmp_path / "a.zrec")
+
+
+@pytest.mark.parametrize("suffix", BESIDE)
+def test_what_others_have_put_beside_it_is_refused(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.zrec"
+    beside = Path(f"{path}{suffix}")
+    beside.write_bytes(b"x")
+    os.chown(beside, 65534, 65534)
+    with pytest.raises(CannotServe, match=r"belongs to the user 65534"):
+        Keeper(path)
+    assert beside.read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("size", [1, PAGE_SIZE, 10 * PAGE_SIZE])
+def test_what_was_begun_and_not_finished_is_begun_anew(size: int, tmp_path: Path) -> None:
+    path = tmp_path / "a.zrec"
+    path.write_bytes(bytes(min(size, PAGE_SIZE)) + b"x" * (size - PAGE_SIZE))
+    with Keeper(path) as writer:
+        writer.add(Host(2, 1).moment())
+    with Recording(path) as recording:
+        assert len(list(recording.moments())) == 1
+
+
+@pytest.mark.parametrize("name", [b"a?mode=ro&x=%41#\xc3\xa9\x7f.zrec", b"\xff\xfe.zrec", b"../../x/a.zrec"])
+def test_a_path_may_have_any_characters(name: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    path = (
+        f"/{tmp_path}/x/y/{os.fsdecode(name)}"
+        if name.startswith(b".")
+        else f"/{tmp_path}/{os.fsdecode(name)}"
+    )
+    with Keeper(path) as writer:
+        writer.add(Host(2, 1).moment())
     with Recording(path) as recording:
         assert len(list(recording.moments())) == 1
 

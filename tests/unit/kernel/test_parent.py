@@ -37,15 +37,21 @@ def test_it_is_told_of_its_parents_end() -> None:
 def test_it_ends_if_its_parent_has_ended(number: int) -> None:
     pid = os.fork()
     if not pid:
-        end_with(os.getpid(), number)  # not its parent
-        os._exit(0)
+        try:
+            end_with(os.getpid(), number)  # not its parent
+        finally:
+            os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
 
 
 def test_it_goes_on_while_its_parent_lives() -> None:
     parent = os.getpid()
     pid = os.fork()
+    status = 0
     if not pid:
-        end_with(parent)
-        os._exit(7)
+        try:
+            end_with(parent)
+            status = 7
+        finally:
+            os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
