@@ -174,6 +174,7 @@ class walk_host:
     hugetlb_major: CData
     hugetlb_minor: CData
     hugetlb_count: int
+    hugetlb_pool: int
     def __getitem__(self, index: int) -> walk_host: ...
 
 class walk_request:

@@ -30,6 +30,7 @@
 #define SMAPS_PAGES (1ull << 20)   // who has more would feel it: smaps keeps the mmap lock for a whole mapping
 #define SMAPS_NS 200000000ull	   // of processor time, and
 #define SMAPS_HUGETLB (1ull << 28) // pages of mappings that may be of hugetlb: 10 ms at the most, in one call
+#define HUGETLB_STEPS 2000000ull   // pages of hugetlb that may be looked at, 0.1 s, besides two for each that there is
 #define HOLE_PAGES (1ull << 24)	   // of holes that a process may have us read, 0.2 s, and
 #define HOLES_OF_A_PAGE 8	   // for each page that it has
 #define ATTEMPTS 3
@@ -63,6 +64,7 @@ struct walker {
 	bool sparse;		// its large rows are read as far as they are known to have anything
 	struct present present; // of a sparse one
 	uint64_t hole_pages;	// of it, read
+	uint64_t hugetlb_steps; // of the job
 	uint64_t huge_zero;	// frame of the huge zero page once it was met
 	unsigned second_looks;
 	struct vmas vmas;
@@ -543,7 +545,7 @@ static size_t near_rows(const struct walker *w, const struct vma *vmas, size_t c
 static int find_sparse(struct walker *w, int dir, size_t count)
 {
 	uint64_t page = w->host->page_bytes, pages = 0, hugetlb = 0;
-	w->hole_pages = 0;
+	w->hole_pages = w->hugetlb_steps = 0;
 	for (size_t i = 0; i < count && (int64_t)w->vmas.rows[i].start >= 0; i++) {
 		const struct vma *vma = &w->vmas.rows[i];
 		uint64_t more = vma_small(w, vma) ? 0 : (vma->end - vma->start) / page;
@@ -566,6 +568,30 @@ static bool vma_giant(const struct walker *w, const struct vma *vma)
 	return there == UINT64_MAX ? bytes > SPARSE_PAGES * w->host->page_bytes : bytes / 4 > there;
 }
 
+static bool vma_is_hugetlb(const struct walker *w, const struct vma *vma)
+{
+	const struct walk_host *host = w->host;
+	for (uint32_t i = 0; i < host->hugetlb_count; i++)
+		if (vma->inode && vma->major == host->hugetlb_major[i] && vma->minor == host->hugetlb_minor[i])
+			return true;
+	return false;
+}
+
+// Any user can map 128 TiB of hugetlb where there is none, or little, and the kernel looks at each page that could be. False: nothing can
+// be there, or so much of it would have to be looked at that it is a gap.
+static bool hugetlb_is_read(struct walker *w, const struct vma *vma)
+{
+	const struct walk_host *host = w->host;
+	uint64_t step = host->hugetlb_pages ? host->hugetlb_pages : 1, pool = host->hugetlb_pool;
+	if (pool == 0)
+		return false;
+	w->hugetlb_steps += (vma->end - vma->start) / host->page_bytes / step;
+	if (w->hugetlb_steps <= HUGETLB_STEPS || w->hugetlb_steps - HUGETLB_STEPS <= pool / step * 2)
+		return true;
+	job_gap(&w->marking.worker, STEP_PAGEMAP, WALK_BUSY);
+	return false;
+}
+
 static int walk_rows(struct walker *w, size_t count, bool giant)
 {
 	const struct vma *vmas = w->vmas.rows;
@@ -573,7 +599,7 @@ static int walk_rows(struct walker *w, size_t count, bool giant)
 	// [vsyscall] is in the kernel's half.
 	for (size_t i = 0, rows; i < count && (int64_t)vmas[i].start >= 0; i += rows) {
 		rows = 1;
-		if (vma_giant(w, &vmas[i]) != giant)
+		if (vma_giant(w, &vmas[i]) != giant || (vma_is_hugetlb(w, &vmas[i]) && !hugetlb_is_read(w, &vmas[i])))
 			continue;
 		if (vma_small(w, &vmas[i])) {
 			rows = near_rows(w, &vmas[i], count - i);

@@ -73,6 +73,7 @@ struct walk_host {
 	uint32_t hugetlb_major[8]; // those of its own hugetlbfs, one for each size of pages
 	uint32_t hugetlb_minor[8];
 	uint32_t hugetlb_count;
+	uint64_t hugetlb_pool; // base pages of all hugetlb pages that there are; UINT64_MAX: not known
 };
 
 struct walk_request {

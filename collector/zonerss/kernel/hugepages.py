@@ -42,3 +42,20 @@ def hugetlb_sizes(roots: Roots = HOST) -> tuple[int, ...]:
     except OSError:
         return ()
     return tuple(sorted(int(found[1]) * 1024 for name in names if (found := _SIZE.fullmatch(name))))
+
+
+def hugetlb_pool_pages(roots: Roots = HOST) -> int | None:
+    """
+    Base pages of all hugetlb pages that the kernel has now, free or not, surplus ones included; None: it does not tell.
+
+    Source: mm/hugetlb.c, nr_hugepages_show_common(): struct hstate, nr_huge_pages.
+    """
+    try:
+        return sum(_pool_pages(roots, size) for size in hugetlb_sizes(roots))
+    except (OSError, ValueError):
+        return None
+
+
+def _pool_pages(roots: Roots, size: int) -> int:
+    directory = roots.sys / "kernel" / "mm" / "hugepages" / f"hugepages-{size // 1024}kB"
+    return int((directory / "nr_hugepages").read_bytes()) * (size // PAGE_BYTES)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from zonerss._core import ffi, lib
 from zonerss.errors import CannotServe, FramesHidden
 from zonerss.kernel.cgroup_namespace import cgroup_namespace_caveats
-from zonerss.kernel.hugepages import hugetlb_sizes, pmd_pages
+from zonerss.kernel.hugepages import hugetlb_pool_pages, hugetlb_sizes, pmd_pages
 from zonerss.kernel.namespaces import namespace_caveats, shows_our_pids
 from zonerss.kernel.patience import PATIENCE_SECONDS
 from zonerss.kernel.roots import Roots
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _PFN_MASK = (1 << 55) - 1
 _PRESENT = 1 << 63
 _MOST_HUGETLB_SIZES = 8  # struct walk_host
+_UNKNOWN = (1 << 64) - 1  # of struct walk_host, hugetlb_pool
 _MFD_HUGE_SHIFT = 26  # include/uapi/linux/memfd.h
 MOST_THREADS = 64
 _FEW_THREADS = 8
@@ -85,6 +86,8 @@ class Host:
             row.hugetlb_count = min(len(self.hugetlb_devices), _MOST_HUGETLB_SIZES)
             for at, (major, minor) in enumerate(self.hugetlb_devices[: row.hugetlb_count]):
                 row.hugetlb_major[at], row.hugetlb_minor[at] = major, minor
+            pool = hugetlb_pool_pages(self.roots)  # it may have grown since this was found
+            row.hugetlb_pool = _UNKNOWN if pool is None else pool
             yield row
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from zonerss.errors import KernelFormatError
-from zonerss.kernel.hugepages import hugetlb_sizes, pmd_pages
+from zonerss.kernel.hugepages import hugetlb_pool_pages, hugetlb_sizes, pmd_pages
 from zonerss.kernel.roots import Roots
 from zonerss.units import PAGE_BYTES
 
@@ -51,3 +51,25 @@ def test_hugetlb_pages_from_the_smallest_on(tmp_path: Path) -> None:
     )
     roots = tree(tmp_path, None, *names)
     assert hugetlb_sizes(roots) == (64 * KIB, 2 * MIB, 32 * MIB, GIB)
+
+
+@pytest.mark.parametrize(
+    ("counts", "pages"),
+    [
+        ({}, 0),
+        ({2 * MIB: "0\n", GIB: "0\n"}, 0),
+        ({2 * MIB: "7\n", GIB: "2\n"}, (7 * 2 * MIB + 2 * GIB) // PAGE_BYTES),
+        ({2 * MIB: "7\n", GIB: None}, None),
+        ({2 * MIB: "many\n"}, None),
+    ],
+)
+def test_hugetlb_pages_that_there_are(
+    tmp_path: Path, counts: dict[int, str | None], pages: int | None
+) -> None:
+    roots = tree(tmp_path, None, *(f"hugepages-{size // KIB}kB" for size in counts))
+    for size, text in counts.items():
+        if text is not None:
+            (tmp_path / "kernel/mm/hugepages" / f"hugepages-{size // KIB}kB" / "nr_hugepages").write_text(
+                text
+            )
+    assert hugetlb_pool_pages(roots) == pages

@@ -6,12 +6,14 @@ import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.fake_proc import PRESENT, V2, FakeProc, stat
 
 from zonerss.census.census import Census
 from zonerss.kernel.proc import read_tasks
+from zonerss.kernel.roots import Roots
 from zonerss.plain import replace
 from zonerss.records import Cause, Gap
 from zonerss.units import PAGE_BYTES
@@ -55,11 +57,13 @@ def map_rows(proc: FakeProc, rows: list[tuple[int, int | None]], there: Mapping[
         os.ftruncate(file.fileno(), at * 8)
 
 
-def look(proc: FakeProc, rss_pages: int = 1) -> tuple[Walked, list[Gap]]:
+def look(proc: FakeProc, rss_pages: int = 1, **fields: Any) -> tuple[Walked, list[Gap]]:
+    """:param fields: of the host"""
     listed = read_tasks(proc.roots, V2)
     (task,) = listed.tasks
     assigned = [(replace(task, rss_pages=rss_pages), 0)]
-    (walked,), gaps = walk(PagemapSource().begin, Census(1), listed, assigned, proc.host())
+    host = replace(proc.host(), **fields)
+    (walked,), gaps = walk(PagemapSource().begin, Census(1), listed, assigned, host)
     return walked, gaps
 
 
@@ -140,3 +144,35 @@ def test_a_process_that_may_have_that_much_is_read_whole(proc: FakeProc, pages: 
     map_rows(proc, [(pages, 0)], {3: 101, pages - 1: 103})
     walked, gaps = look(proc, rss_pages)
     assert (walked.rss_pages, walked.entries, gaps) == (2, pages, [])
+
+
+# ---- hugetlb, of which the kernel looks at each page that could be, also by PAGEMAP_SCAN ----------------------
+
+HUGE_BYTES = 1 << 21
+
+
+@pytest.mark.parametrize(
+    ("pool", "huge_pages", "read", "busy"),
+    [
+        (0, 1, False, False),  # there is none that could be mapped
+        (0, 1 << 25, False, False),
+        (1, 7, True, False),
+        (1, 2_000_003, False, True),
+        (1_000, 2_000_003, True, False),
+    ],
+)
+def test_hugetlb_is_read_as_far_as_there_is_any(
+    proc: FakeProc, tmp_path: Path, pool: int, huge_pages: int, read: bool, busy: bool
+) -> None:
+    sizes = tmp_path / "sys/kernel/mm/hugepages" / f"hugepages-{HUGE_BYTES // 1024}kB"
+    sizes.mkdir(parents=True)
+    (sizes / "nr_hugepages").write_text(f"{pool}\n")
+    proc.roots = Roots(proc=proc.roots.proc, sys=tmp_path / "sys")
+    pages = huge_pages * HUGE_BYTES // PAGE_BYTES
+    map_rows(proc, [(pages, None)], {3: 101})
+    maps = proc.roots.proc / str(PID) / "task" / str(PID) / "maps"
+    maps.write_text(maps.read_text().replace("00:00 0 ", "00:0f 7 /anon_hugepage (deleted)"))
+    walked, gaps = look(proc, hugetlb_devices=((0, 15),), hugetlb_pages=HUGE_BYTES // PAGE_BYTES)
+    assert bool(walked.entries) == read
+    # Here no PAGEMAP_SCAN passes over what is not there.
+    assert gaps == (BUSY if busy or (read and pages > HOLES) else [])
