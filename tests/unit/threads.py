@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -29,6 +30,15 @@ def until(holds: Callable[[], object], what: str) -> None:
 def threads() -> Threads:
     """Of this process, each by its number: one of an earlier test that is just ending is no new one."""
     return frozenset(os.listdir("/proc/self/task"))
+
+
+@contextmanager
+def all_end() -> Iterator[Threads]:
+    """The threads that there are; in the end there are no others, and no more open files."""
+    before, files = threads(), descriptors()
+    yield before
+    until(lambda: threads() <= before, "all threads have ended")
+    until(lambda: descriptors() <= files, "all files are closed")
 
 
 def descriptors() -> int:

@@ -47,6 +47,15 @@ bool job_still_there(struct worker *worker, int dir);
 // After the walk: note a gap if the process has changed its cgroup since it was listed.
 void job_check_moved(struct worker *worker, int dir);
 
+// Is this the device of one of the kernel's own hugetlbfs?
+static inline bool host_owns_hugetlb(const struct walk_host *host, uint32_t major, uint32_t minor)
+{
+	for (uint32_t i = 0; i < host->hugetlb_count; i++)
+		if (major == host->hugetlb_major[i] && minor == host->hugetlb_minor[i])
+			return true;
+	return false;
+}
+
 // A worker that marks frames for one owner at a time; what a walker of that sort begins with.
 struct marking {
 	struct worker worker;

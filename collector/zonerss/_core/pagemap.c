@@ -563,18 +563,15 @@ static int find_sparse(struct walker *w, int dir, size_t count)
 // Is this a row that is mostly holes, as far as that is known? It may have to be left.
 static bool vma_giant(const struct walker *w, const struct vma *vma)
 {
-	uint64_t bytes = vma->end - vma->start,
-		 there = w->sparse ? present_bytes(&w->present, vma->start, vma->end) : bytes;
+	if (!w->sparse)
+		return false;
+	uint64_t bytes = vma->end - vma->start, there = present_bytes(&w->present, vma->start, vma->end);
 	return there == UINT64_MAX ? bytes > SPARSE_PAGES * w->host->page_bytes : bytes / 4 > there;
 }
 
 static bool vma_is_hugetlb(const struct walker *w, const struct vma *vma)
 {
-	const struct walk_host *host = w->host;
-	for (uint32_t i = 0; i < host->hugetlb_count; i++)
-		if (vma->inode && vma->major == host->hugetlb_major[i] && vma->minor == host->hugetlb_minor[i])
-			return true;
-	return false;
+	return vma->inode && host_owns_hugetlb(w->host, vma->major, vma->minor);
 }
 
 // Any user can map 128 TiB of hugetlb where there is none, or little, and the kernel looks at each page that could be. False: nothing can

@@ -136,10 +136,7 @@ static enum fs_kind own_kind(const struct walk_host *host, const struct statx *f
 {
 	if (found->stx_dev_major == host->shm_major && found->stx_dev_minor == host->shm_minor)
 		return FS_TMPFS;
-	for (uint32_t i = 0; i < host->hugetlb_count; i++)
-		if (found->stx_dev_major == host->hugetlb_major[i] && found->stx_dev_minor == host->hugetlb_minor[i])
-			return FS_HUGETLBFS;
-	return FS_UNKNOWN;
+	return host_owns_hugetlb(host, found->stx_dev_major, found->stx_dev_minor) ? FS_HUGETLBFS : FS_UNKNOWN;
 }
 
 static enum fs_kind find_mount(const struct walker *w, const struct statx *found)

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote
 
 from zonerss.closing import Closing
 from zonerss.errors import CannotServe, StoreFull, StoreTooLarge, TooManyKills, UsageError
@@ -31,6 +30,7 @@ from zonerss.history.schema import (
     SECTIONS,
     SINCE_2,
     check_schema,
+    connect,
     nanoseconds_of,
     sql_text,
 )
@@ -227,13 +227,7 @@ class Keeper(Closing):
         """:raises Unfit: it is not the file that we hold that SQLite has opened"""
         ours = descriptors_of(self._lock)
         with self._sentences():
-            connection = sqlite3.connect(
-                f"file://{quote(os.fsencode(self._path))}?mode=rw",
-                uri=True,
-                timeout=5,
-                isolation_level=None,
-                check_same_thread=False,
-            )
+            connection = connect(self._path, "mode=rw")
         try:
             if not descriptors_of(self._lock) - ours:
                 raise Unfit(f"another file was put in place of {self._path} while it was opened")

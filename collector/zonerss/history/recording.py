@@ -10,7 +10,6 @@ from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 from zonerss.closing import Closing
 from zonerss.errors import CannotServe, Damaged
@@ -19,7 +18,7 @@ from zonerss.history.content import LEAST_TABLES, SHAPES, Frame, moment_of
 from zonerss.history.figures import Budget, Malformed, Table, uncollected, unpack
 from zonerss.history.identities import Found, text_or_none
 from zonerss.history.moment import GROUPINGS, REPORTED_STATS, Moment
-from zonerss.history.schema import BESIDE, SECTIONS, check_schema, nanoseconds_of, time_of
+from zonerss.history.schema import BESIDE, SECTIONS, check_schema, connect, nanoseconds_of, time_of
 from zonerss.kernel.boot import Uptime
 from zonerss.kernel.keeping import demand_regular
 from zonerss.plain import replace
@@ -423,14 +422,7 @@ class Recording(Closing):
             raise CannotServe(f"cannot read {self._path}: {err.strerror or err}") from err
         # Without a log nobody writes to it, and nothing is made beside it.
         self._is_still = not self._has_log()
-        how = "mode=ro&immutable=1" if self._is_still else "mode=ro"
-        connection = sqlite3.connect(
-            f"file://{quote(os.fsencode(self._path))}?{how}",
-            uri=True,
-            timeout=5,
-            isolation_level=None,
-            check_same_thread=False,
-        )
+        connection = connect(self._path, "mode=ro&immutable=1" if self._is_still else "mode=ro")
         try:
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_FIELD_BYTES)
             for pragma in (

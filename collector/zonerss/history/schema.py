@@ -6,9 +6,11 @@ it must be exactly these tables: a view or a trigger in their place would run wh
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from urllib.parse import quote
 
 from zonerss.errors import CannotServe
 
@@ -55,6 +57,23 @@ _IN_THE_FILE = {
 """Rows of sqlite_master: SQLite itself makes the last one, for AUTOINCREMENT."""
 _OF_VERSION = {1: {row for row in _IN_THE_FILE if row[1] not in SINCE_2}, 2: _IN_THE_FILE, 3: _IN_THE_FILE}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def connect(path: str, how: str) -> sqlite3.Connection:
+    """
+    A connection that makes no file, and that any thread may use.
+
+    :param path: absolute; of any bytes
+    :param how: parameters of SQLite's URI, as in mode=ro
+    :raises sqlite3.Error: there is no such file, or it cannot be opened
+    """
+    return sqlite3.connect(
+        f"file://{quote(os.fsencode(path))}?{how}",
+        uri=True,
+        timeout=5,
+        isolation_level=None,
+        check_same_thread=False,
+    )
 
 
 def check_schema(connection: sqlite3.Connection, path: str) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.unit.fake_proc import V2, FakeProc, stat
-from tests.unit.threads import Threads, descriptors, threads, until
+from tests.unit.threads import Threads, all_end, threads, until
 from tests.unit.walking import Begin, Told, walking
 
 from zonerss._core import ffi, lib
@@ -26,11 +26,8 @@ pagemap = PagemapSource().begin
 
 @pytest.fixture(autouse=True)
 def threads_before() -> Iterator[Threads]:
-    """Those that there are; in the end no others, and no more open files."""
-    before, files = threads(), descriptors()
-    yield before
-    until(lambda: threads() <= before, "all threads have ended")
-    until(lambda: descriptors() <= files, "all files are closed")
+    with all_end() as before:
+        yield before
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 from tests.unit._core.doubles import CORE, HERE, declarations, load
-from tests.unit.threads import descriptors, threads, until
+from tests.unit.threads import all_end, descriptors, until
 
 ffi, lib = load(
     "pool_double.c",
@@ -117,11 +117,9 @@ class Double:
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
     """Each test gives back what it took."""
-    before, files = threads(), descriptors()
-    yield
-    Double.end_of_all()
-    until(lambda: threads() <= before, "all threads ended")
-    until(lambda: descriptors() <= files, "all files are closed")
+    with all_end():
+        yield
+        Double.end_of_all()
 
 
 class Pipes:

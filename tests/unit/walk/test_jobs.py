@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.unit.builders import members
 from tests.unit.fake_proc import V2, Blocked, FakeProc, stat
-from tests.unit.threads import Threads, descriptors, threads, until
+from tests.unit.threads import Threads, all_end, threads, until
 
 from zonerss._core import lib
 from zonerss.census.census import Census
@@ -45,11 +45,8 @@ def proc(tmp_path: Path) -> FakeProc:
 
 @pytest.fixture
 def threads_before() -> Iterator[Threads]:
-    """Those that there are; in the end no others, and no more open files."""
-    before, files = threads(), descriptors()
-    yield before
-    until(lambda: threads() <= before, "all threads have ended")
-    until(lambda: descriptors() <= files, "all files are closed")
+    with all_end() as before:
+        yield before
 
 
 def take(proc: FakeProc, census: Census, begin: Callable[[Any, Any], int]) -> tuple[list[Walked], list[Gap]]:
