@@ -19,7 +19,7 @@ import zonerss
 from tests.live import needs
 from tests.live.cgroups import stopped
 from tests.live.measure import Zone
-from tests.oracle import PAGE, RSS_KINDS, Kernel, pages_of, processes, read_file
+from tests.oracle import PAGE, RSS_KINDS, Kernel, living_thread, pages_of, processes, read_file
 from zonerss.census.kinds import Kind
 from zonerss.plain import fields
 from zonerss.records import Cause
@@ -182,7 +182,8 @@ def private_bytes(kernel: dict[str, int]) -> int:
 
 def sum_of_pss(among: Iterable[int] | None = None) -> int:
     """
-    Of one process of each address space: who has vforked shares his with the child until that has exec'd.
+    Of one process of each address space: who has vforked shares his with the child until that has exec'd. Where the
+    first thread has ended, the kernel tells of the address space by the others only.
 
     Without what only this very process has, which a snapshot makes grow for as long as it takes.
     """
@@ -190,12 +191,13 @@ def sum_of_pss(among: Iterable[int] | None = None) -> int:
     met: dict[tuple[bytes, bytes], list[int]] = defaultdict(list)
     for pid in processes() if among is None else among:
         try:
-            fields = read_file(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+            tid = living_thread(pid)
+            fields = read_file(f"/proc/{tid}/stat").rpartition(b")")[2].split()
             alike = met[fields[20], fields[25]]  # size, begin of the stack
-            if any(share_memory(pid, other) for other in alike):
+            if any(share_memory(tid, other) for other in alike):
                 continue
-            alike.append(pid)
-            total += rollup(pid).get("Pss", 0)
+            alike.append(tid)
+            total += rollup(tid).get("Pss", 0)
         except (OSError, ValueError):
             continue
     return total
@@ -217,6 +219,16 @@ def test_who_has_vforked_is_in_the_sum_once(mem):
         mem.tell("return")
 
 
+def test_whose_first_thread_has_ended_is_in_the_sum(make_zone):
+    """Each of the two, though their first threads are alike to kcmp(2)."""
+    zone = make_zone("leaderless")
+    mems = [zone.spawn() for _ in range(2)]
+    for mem in mems:
+        mem.map("anon 10007")
+        mem.tell("deadleader")
+    assert sum_of_pss([mem.pid for mem in mems]) >= 2 * 10007 * PAGE
+
+
 def who_is_there() -> tuple[int, set[int]]:
     """How many threads have begun since boot, and which processes there are."""
     stat = os.fsdecode(read_file("/proc/stat"))
@@ -228,7 +240,8 @@ def test_distinct_frames_are_the_sum_of_proportional_set_sizes(make_zone, source
     """Pss divides each page by its mappings, so over all processes it adds up to every frame once.
 
     Others run on. Who ends or begins in between is in one of the figures only: a look counts if nobody has begun or
-    ended meanwhile, nobody was left out because he made us wait, and the sum has hardly changed.
+    ended meanwhile, nobody was left out because he made us wait, and the sum has hardly changed. What somebody gave
+    back and got again in between is seen by nothing of that, so a few looks prove nothing against the law.
     """
     zone = make_zone("steady")
     mems = [zone.spawn() for _ in range(3)]
@@ -236,7 +249,7 @@ def test_distinct_frames_are_the_sum_of_proportional_set_sizes(make_zone, source
     for mem in mems[1:]:
         mem.map(f"file {memory.path} 15013 shared read")
         mem.map("anon 10007")
-    looks = []
+    looks, law_holds = [], False
     for _ in range(30):
         there, before = who_is_there(), sum_of_pss()
         snapshot = zonerss.take_snapshot(by=("cgroup",), source=source, processes=True)
@@ -251,16 +264,16 @@ def test_distinct_frames_are_the_sum_of_proportional_set_sizes(make_zone, source
         if is_whole and now_there == there[1] and begun - there[0] <= MOST_THREADS and drift < 0.002 * before:
             low, high = min(before, after) * 0.995 - drift, max(before, after) * 1.005 + drift
             looks.append((low, distinct, high))
-            if low <= distinct <= high:
-                break
-        if len(looks) == 10:
+            law_holds = low <= distinct <= high
+        if law_holds or len(looks) == 10:
             break
         time.sleep(0.05)
-    if not looks:
-        needs.skip("needs_quiet", "processes began, ended or made us wait in each of 30 looks")
-    low, distinct, high = looks[-1]
     assert before > 35000 * PAGE
-    assert low <= distinct <= high, looks
+    if len(looks) < 3 and not law_holds:
+        needs.skip(
+            "needs_quiet", f"in all but {len(looks)} of 30 looks processes began, ended or made us wait"
+        )
+    assert law_holds, looks
 
 
 def test_distinct_frames_of_stopped_processes_are_the_sum_of_their_shares(make_zone, source):

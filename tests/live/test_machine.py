@@ -17,6 +17,7 @@ import pytest
 
 from tests.live import needs
 from tests.live.cgroups import move
+from tests.live.conftest import MACHINE_LOCK
 from tests.oracle import PAGE
 from tests.workloads import mem
 from zonerss.answers.explain.account import explain_machine, explain_shmem
@@ -134,6 +135,12 @@ def test_what_zones_map_is_what_the_census_says(zone, mem) -> None:
     assert 20000 * PAGE <= made["zones_anon"] <= total.anon_bytes
     assert made["zones_shmem"] <= total.shmem_bytes
     assert made["zones_file"] + made["zones_kernel"] <= total.file_bytes
+
+
+def test_settings_are_changed_by_one_run_at_a_time(only_one: None) -> None:
+    """By none in a container, with a mount of proc of its own, while we do."""
+    other = ("unshare", "--pid", "--fork", "--mount-proc", "flock", "--nonblock", MACHINE_LOCK, "true")
+    assert subprocess.run(other, check=False).returncode == 1
 
 
 def test_hugetlb_in_use_promised_and_free(setting, zone) -> None:
