@@ -125,6 +125,35 @@ def test_a_unit_is_exposed_little(name: str) -> None:
     assert told.returncode == 0
 
 
+def test_the_exporters_filter_lets_the_core_call_what_it_calls() -> None:
+    """But for process_madvise(2), which the capper alone calls; systemd has it in @system-service by now."""
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd is not installed here, so systemd-analyze cannot tell")
+    unit = (UNITS / "zonerss-exporter.service").read_text("utf-8")
+    (words,) = re.findall(r"^SystemCallFilter=(.*)$", unit, re.MULTILINE)
+    allowed = {word for word in words.split() if not word.startswith("@")}
+    for group in [word for word in words.split() if word.startswith("@")]:
+        allowed |= calls_of(group)
+    core = (PROJECT / "collector/zonerss/_core").glob("*.c")
+    called = {name for path in core for name in re.findall(r"\bSYS_(\w+)", path.read_text("utf-8"))}
+    assert len(called) >= 5
+    assert called - allowed <= {"process_madvise"}
+
+
+def calls_of(group: str) -> set[str]:
+    """The system calls of a group of systemd's, and of the groups in it."""
+    command = ["systemd-analyze", "syscall-filter", "--no-pager", group]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = set[str]()
+    for word in told.split("\n")[1:]:
+        name = word.strip()
+        if name.startswith("@"):
+            found |= calls_of(name)
+        elif name and not name.startswith("#"):
+            found.add(name)
+    return found
+
+
 def test_nothing_of_the_boot_is_removed_with_a_package() -> None:
     """Another capper may hold the lock that is there."""
     for script in (DEB / "debian").glob("*.postrm"):

@@ -75,6 +75,11 @@ def test_where_all_agree_nothing_is_said(release, project: Path) -> None:
     [
         ("CHANGELOG.md", "## [1.2.2] - 2026-11-01\n", "the newest section of CHANGELOG.md is 1.2.2"),
         ("CHANGELOG.md", "## [1.2.3] - unreleased\n", "CHANGELOG.md says that 1.2.3 is unreleased"),
+        (
+            "CHANGELOG.md",
+            "## [Unreleased]\n\n### Fixed\n\n- all\n\n## [1.2.3] - 2026-11-01\n",
+            "CHANGELOG.md has changes that are Unreleased: they belong to 1.2.3",
+        ),
         ("CHANGELOG.md", "nothing\n", "the newest section of CHANGELOG.md is missing"),
         ("docs/install.md", "\n\nzonerss_1.2.2_amd64.deb\n", "docs/install.md:3 names version 1.2.2"),
         ("packaging/kubernetes/kustomization.yaml", "newTag: 1.2.4\n", "names version 1.2.4"),
