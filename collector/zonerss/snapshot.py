@@ -31,6 +31,7 @@ from zonerss.evidence import Evidence, Live
 from zonerss.kernel.cgroupfs import MemoryHierarchy, cgroup_caveats, charged_bytes, find_memory_hierarchy
 from zonerss.kernel.clearing import STALL_SECONDS
 from zonerss.kernel.controls import Controls, any_killed
+from zonerss.kernel.kills_below import KillsBelow
 from zonerss.kernel.meminfo import read_machine
 from zonerss.kernel.names import host_names, unread_sentence
 from zonerss.kernel.patience import PATIENCE_SECONDS
@@ -249,6 +250,7 @@ class Session(Observer, Closing):
         self._source, self._rules, self._roots = source, rules, roots
         self._host = find_host(roots, threads, patience)
         self._censuses = CensusPool()
+        self._kills_below = KillsBelow()
         with ExitStack() as stack:
             self._sources = Sources(self._host, lasting)
             stack.callback(self._sources.close)
@@ -402,7 +404,7 @@ class Session(Observer, Closing):
         changed = _new_gaps(self._roster.changed(hierarchy, listed, walked_pids), walked.gaps)
 
         tell = self._windows.tell if self._windows and asked.basis == "mapped" else None
-        controls = _controls(hierarchy, asked.controls, self._roots)
+        controls = _controls(hierarchy, asked.controls, self._roots, self._kills_below)
         groupings, totals = [], []
         for position, way in enumerate(asked.ways):
             below = nested({member.zones[position] for member in members})
@@ -413,7 +415,9 @@ class Session(Observer, Closing):
                 usages, total = tell(usages, total, position, placed)
             if controls:
                 inner = {zone.cgroup: paths for zone, paths in below.items()}
-                usages = tuple(controls.tell(usage, inner.get(usage.cgroup, ())) for usage in usages)
+                usages = tuple(
+                    controls.tell(usage, inner.get(usage.cgroup, ()), str(way)) for usage in usages
+                )
             if asked.alone:
                 usages, total = tuple(map(without_others, usages)), without_others(total)
             groupings.append(Grouping(str(way), usages))
@@ -547,10 +551,12 @@ def _new_gaps(changed: Iterable[Gap], walked: Iterable[Gap]) -> tuple[Gap, ...]:
     return tuple(gap for gap in changed if gap.pid not in told)
 
 
-def _controls(hierarchy: MemoryHierarchy, wanted: Wanted | None, roots: Roots) -> Controls | None:
+def _controls(
+    hierarchy: MemoryHierarchy, wanted: Wanted | None, roots: Roots, kills_below: KillsBelow
+) -> Controls | None:
     if wanted is None:
         return None
-    return Controls(hierarchy, wanted, "oom_kills" in wanted.fields and any_killed(roots))
+    return Controls(hierarchy, wanted, "oom_kills" in wanted.fields and any_killed(roots), kills_below)
 
 
 def _warnings(host: Host, hierarchy: MemoryHierarchy, called: Names) -> tuple[Caveat, ...]:

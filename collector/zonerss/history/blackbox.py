@@ -23,7 +23,10 @@ from zonerss.errors import CannotServe, StoreFull, StoreTooLarge
 from zonerss.history.keeper import MACHINE_KILLS, ZONE_KILLS, Keeper
 from zonerss.history.moment import Moment, take_moment
 from zonerss.history.ring import Ring, RingTooSmall
+from zonerss.kernel.cgroupfs import find_memory_hierarchy
+from zonerss.kernel.controls import Controls
 from zonerss.kernel.killers import JournalKills, ProgramKill
+from zonerss.kernel.kills_below import KillsBelow
 from zonerss.kernel.oom import KernelLog, KillReader, LoggedKill
 from zonerss.kernel.roots import HOST, Roots
 from zonerss.plain import replace
@@ -77,7 +80,9 @@ class Kills:
             pass  # there is nothing to tell of
         except OSError as err:
             self.missing.append(f"kills by earlyoom and systemd-oomd are not told: {err.strerror or err}")
+        self._roots, self._kills_below = roots, KillsBelow()
         self._counts: dict[str, int] = {}
+        """Of kills, by cgroup, at the last time."""
         self._last_ns = time.monotonic_ns()
 
     def close(self) -> None:
@@ -130,6 +135,7 @@ class Kills:
         """By the counts of kills of its cgroups: those that have risen since the look before."""
         zones = {usage.cgroup: usage for usage in latest.snapshot.groupings[-1].zones if usage.cgroup}
         counts = {path: usage.oom_kills for path, usage in zones.items() if usage.oom_kills is not None}
+        counts |= self._of_the_emptied(counts)
         more = risen(self._counts, counts)
         self._counts = counts
         at, found = latest.snapshot.ended, []
@@ -137,6 +143,18 @@ class Kills:
             kill = Kill(at, None, None, None, path, None, None, None, ToldBy.COUNTER)
             found += [_placed(kill, latest)] * kills
         return found
+
+    def _of_the_emptied(self, counts: Mapping[str, int]) -> dict[str, int]:
+        """Of cgroups that are there and have no process any more: who was killed may have been the last one."""
+        emptied = self._counts.keys() - counts.keys()
+        if not emptied:
+            return {}
+        controls = Controls(find_memory_hierarchy(self._roots), kills_below=self._kills_below)
+        found = {
+            path: controls.own_kills(path, [other for other in counts if other.startswith(f"{path}/")])
+            for path in emptied
+        }
+        return {path: kills for path, kills in found.items() if kills is not None}
 
 
 def shared_out(kills: Sequence[Kill]) -> list[Kill]:
@@ -159,17 +177,8 @@ def of_program(kill: ProgramKill) -> Kill:
 
 
 def risen(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
-    """
-    By how much the counts of kills of cgroups have risen that were there before. Pure.
-
-    On version 2 a cgroup counts those below it as well, and those that have processes are taken off. Those of one that
-    has none any more are the upper one's again, and have been told.
-    """
+    """By how much the counts of kills of cgroups have risen that were there before. Pure."""
     more = {path: count - before.get(path, count) for path, count in now.items()}
-    for path in before.keys() - now.keys():
-        upper = max((one for one in now if PurePosixPath(path).is_relative_to(one)), key=len, default=None)
-        if upper is not None:
-            more[upper] -= before[path]
     return {path: kills for path, kills in more.items() if kills > 0}
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from zonerss.errors import KernelFormatError
 from zonerss.kernel.cgroupfs import MemoryHierarchy, children, directory, read_cgroup_file
+from zonerss.kernel.kills_below import KillsBelow
 from zonerss.kernel.memcg import parse_stat
 from zonerss.kernel.numbers import whole_number
 from zonerss.kernel.pressure import Pressure, parse_pressure
@@ -37,20 +38,29 @@ _CACHE = {
 class Controls:
     """Reads the files of cgroups for one snapshot; a cgroup that several zones lie in is read once."""
 
-    def __init__(self, hierarchy: MemoryHierarchy, wanted: Wanted | None = None, killed: bool = True) -> None:
+    def __init__(
+        self,
+        hierarchy: MemoryHierarchy,
+        wanted: Wanted | None = None,
+        killed: bool = True,
+        kills_below: KillsBelow | None = None,
+    ) -> None:
         """
         :param wanted: what is worth reading; None: all
         :param killed: whether any process may have been killed; else no cgroup is asked
+        :param kills_below: what earlier snapshots of a session remember; None: nothing
         """
         self._hierarchy, self._wanted, self._killed = hierarchy, wanted or Wanted(), killed
+        self._kills_below = kills_below or KillsBelow()
         self._stats: dict[tuple[str, str], dict[str, int]] = {}
         self._limits: dict[tuple[str, str], int | None] = {}
 
-    def tell(self, usage: Usage, without: Collection[str] = ()) -> Usage:
+    def tell(self, usage: Usage, without: Collection[str] = (), way: str = "") -> Usage:
         """
         The usage with what its cgroup's files say; as it is where there is no cgroup or no memory controller.
 
         :param without: cgroups below it that are zones of their own: their kills and their cache are taken off
+        :param way: the grouping that these zones are of
         :raises KernelFormatError: a file is not of the form that we know
         """
         path, version = usage.cgroup, self._hierarchy.version
@@ -71,9 +81,7 @@ class Controls:
         if version == 2 and (self._wants("pressure_some") or self._wants("pressure_full")):
             found["pressure_some"], found["pressure_full"] = self._pressure(path)
         if self._wants("oom_kills"):
-            # Version 1 tells a cgroup of kills in itself only, and so does version 2 where it is mounted for it.
-            below = () if version == 1 or self._hierarchy.local_events else without
-            found["oom_kills"] = _less(self._kills, path, below) if self._killed else 0
+            found["oom_kills"] = self.own_kills(path, without, way) if self._killed else 0
         return replace(usage, **found) if found else usage
 
     def _wants(self, field: str, possible_bytes: int | None = None) -> bool:
@@ -133,6 +141,16 @@ class Controls:
 
     def _pressure(self, path: str) -> Pressure:
         return parse_pressure(self._read(path, "memory.pressure"), f"{path}: memory.pressure")
+
+    def own_kills(self, path: str, without: Collection[str] = (), way: str = "") -> int | None:
+        """
+        How many kills a cgroup counts in itself, and below in what is no zone of its own; None: it is not there.
+
+        :param without: as of :meth:`tell`
+        """
+        # Version 1 tells a cgroup of kills in itself only, and so does version 2 where it is mounted for it.
+        is_local = self._hierarchy.version == 1 or self._hierarchy.local_events
+        return self._kills_below.own(way, path, () if is_local else without, self._kills)
 
     def _kills(self, path: str) -> int | None:
         name = "memory.events" if self._hierarchy.version == 2 else "memory.oom_control"

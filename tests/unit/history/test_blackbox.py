@@ -21,13 +21,13 @@ from zonerss.history.blackbox import (
     kill_sentence,
     of_program,
     opening_sentences,
-    risen,
     shared_out,
 )
 from zonerss.history.keeper import Keeper
 from zonerss.history.moment import Moment
 from zonerss.history.recording import Recording
 from zonerss.history.ring import Ring
+from zonerss.kernel.cgroupfs import MemoryHierarchy
 from zonerss.kernel.killers import ProgramKill
 from zonerss.kernel.oom import LoggedKill, LogLine
 from zonerss.motion.victims import Victim
@@ -160,24 +160,10 @@ def test_without_both_a_cgroups_counter_tells(monkeypatch: pytest.MonkeyPatch) -
     assert kills.since_last(counted(4, 9)) == ([], 0)
 
 
-@pytest.mark.parametrize(
-    ("before", "now", "more"),
-    [
-        ({"/a": 1, "/a/b": 2}, {"/a": 2, "/a/b": 2}, {"/a": 1}),
-        ({"/a": 1, "/a/b": 2}, {"/a": 3}, {}),  # all processes of the lower one have ended
-        ({"/a": 1, "/a/b": 2}, {"/a": 4}, {"/a": 1}),
-        ({"/": 0, "/a": 1, "/a/b/c": 2, "/ab": 5}, {"/": 5, "/a": 3}, {}),
-        ({"/a": 3}, {"/a": 1, "/a/b": 2}, {}),  # it has processes again
-    ],
-)
-def test_a_kill_below_a_cgroup_is_told_once(
-    before: dict[str, int], now: dict[str, int], more: dict[str, int]
+def test_a_kill_of_the_last_process_of_a_cgroup_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    assert risen(before, now) == more
-
-
-def test_a_kill_of_a_cgroup_that_then_ends_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cgroup above has its count from then on."""
+    """It has none any more at the next look, and is asked for all that; once it is removed it is not."""
 
     def moment(second: int, counts: dict[str, int]) -> Moment:
         found = counted(second, 0)
@@ -188,11 +174,18 @@ def test_a_kill_of_a_cgroup_that_then_ends_is_told_once(monkeypatch: pytest.Monk
         return replace(found, snapshot=replace(found.snapshot, groupings=groupings))
 
     kills = bare(monkeypatch)
-    told = [
-        [kill.cgroup for kill in kills.since_last(moment(n, counts))[0]]
-        for n, counts in enumerate([{"/a": 0, "/a/b": 0}, {"/a": 0, "/a/b": 1}, {"/a": 1}, {"/a": 1}])
-    ]
-    assert told == [[], ["/a/b"], [], []]
+    monkeypatch.setattr(blackbox, "find_memory_hierarchy", lambda _: MemoryHierarchy(2, tmp_path, "/"))
+    inner = tmp_path / "a" / "b" / "memory.events"
+    inner.parent.mkdir(parents=True)
+    inner.write_text("oom_kill 1\n")
+    both, upper = {"/a": 0, "/a/b": 0}, {"/a": 0}
+    told = [[kill.cgroup for kill in kills.since_last(moment(n, both))[0]] for n in range(2)]
+    told += [[kill.cgroup for kill in kills.since_last(moment(n, upper))[0]] for n in range(2, 4)]
+    inner.write_text("oom_kill 2\n")
+    told += [[kill.cgroup for kill in kills.since_last(moment(4, {**both, "/a/b": 2}))[0]]]
+    inner.unlink()
+    told += [[kill.cgroup for kill in kills.since_last(moment(n, upper))[0]] for n in range(5, 7)]
+    assert told == [[], [], ["/a/b"], [], ["/a/b"], [], []]
 
 
 def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
