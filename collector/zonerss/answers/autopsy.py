@@ -167,13 +167,13 @@ def grown_processes(first: Sequence[ProcessUsage], last: Sequence[ProcessUsage])
 
 def choose(kills: Sequence[Kill], at: datetime | None, seconds: float) -> tuple[Kill, ...]:
     """
-    The last kill, and those in the time before it.
+    The last kill, and those in the time before it. Where the clock was set between two kills, that is not known.
 
     :param kills: in the order of time
     :param at: the last one by then; None: of all
     """
     there = [kill for kill in kills if at is None or kill.time <= at]
-    return tuple(kill for kill in there if (there[-1].time - kill.time).total_seconds() <= seconds)
+    return tuple(kill for kill in there if abs((there[-1].time - kill.time).total_seconds()) <= seconds)
 
 
 def _ended(snapshot: Snapshot, holdings: Holdings) -> tuple[tuple[str, WhatIf], ...]:

@@ -7,9 +7,10 @@ zones fits into memory.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -42,6 +43,7 @@ _PROCESS = ("look", "rss", *_KINDS, "exclusive")
 _SIZES = tuple(f"{kind}_bytes" for kind in _KINDS)
 _of_zone = attrgetter("rss_bytes", *_SIZES, "proportional_bytes", "charged_bytes", "cache_unmapped_bytes")
 _of_process = attrgetter("rss_bytes", *_SIZES, "exclusive_bytes")
+_EPOCH, _MICROSECOND = datetime.fromtimestamp(0, UTC), timedelta(microseconds=1)
 _NONE = -1
 """Stands for unknown in an array."""
 _BATCH_BYTES = pages_to_bytes(64)
@@ -165,6 +167,25 @@ class Report:
     """Likewise."""
     damaged: Sequence[str] = ()
     """Sentences about what was left out: snapshots that could not be read."""
+    clock_jumps: int = 0
+    """How often the time of day was set meanwhile."""
+
+    @property
+    def span_seconds(self) -> float:
+        """From the first look to the last one."""
+        return self.seconds[-1] - self.seconds[0]
+
+    def time_of(self, seconds: float) -> datetime:
+        """When it was so many seconds after the first look, by the clock of then."""
+        look = max(bisect_right(self.seconds, seconds) - 1, 0)
+        return self.looks[look].began + timedelta(seconds=seconds - self.seconds[look])
+
+    def timeline(self) -> list[datetime]:
+        """A time of each look, in order: where the clock was set, all are counted back from the last look."""
+        times = [look.began for look in self.looks]
+        if self.clock_jumps or any(after < before for before, after in pairwise(times)):
+            return [times[-1] - timedelta(seconds=self.seconds[-1] - seconds) for seconds in self.seconds]
+        return times
 
 
 @dataclass(slots=True)
@@ -209,7 +230,8 @@ class Reporter:
         self._processes: dict[ProcessKey, Rows] = {}
         self._process_usages: dict[ProcessKey, ProcessUsage] = {}
         self._opened: dict[str, dict[tuple[object, ...], _Cached]] = {}
-        self._began: datetime | None = None
+        self._first_ns: int | None = None
+        """When the first look was taken, by the clock that :meth:`add` is given."""
         self._first_opened: int | None = None
         self._zone_peaks: dict[str, Point] = {}
         self._process_peaks: dict[ProcessKey, Point] = {}
@@ -220,17 +242,20 @@ class Reporter:
         boot_id: str = "",
         bill: Callable[[str], Bill | None] = lambda cgroup: None,
         zones: Collection[str] | None = None,
+        at_ns: int | None = None,
     ) -> None:
         """
         A look, with processes and the files of the memory controller.
 
         :param bill: of a cgroup
         :param zones: only these; None: all
+        :param at_ns: when, by a clock that does not go back; None: by the snapshot's
         """
         look = len(self._looks)
-        self._began = self._began or snapshot.began
+        when = (snapshot.began - _EPOCH) // _MICROSECOND * 1000 if at_ns is None else at_ns
+        self._first_ns = when if self._first_ns is None else self._first_ns
         self._looks.append(MachineLook(snapshot.began, snapshot.machine, snapshot.total, len(snapshot.gaps)))
-        self._seconds.append((snapshot.began - self._began).total_seconds())
+        self._seconds.append((when - self._first_ns) / 1e9)
         for usage in snapshot.zones:
             if zones is None or usage.zone in zones:
                 found = None if usage.cgroup is None else bill(usage.cgroup)
@@ -241,11 +266,9 @@ class Reporter:
                 key = boot_id, process.pid, start_of.get(process.pid, 0)
                 self._add_process(look, key, process)
 
-    def passed_over(
-        self, began: datetime, zones: Mapping[str, int], processes: Mapping[ProcessKey, int]
-    ) -> None:
+    def passed_over(self, at_ns: int, zones: Mapping[str, int], processes: Mapping[ProcessKey, int]) -> None:
         """A snapshot that is no look: of it only the RSS counts, in bytes, for those that are in some look before."""
-        seconds = (began - (self._began or began)).total_seconds()
+        seconds = 0.0 if self._first_ns is None else (at_ns - self._first_ns) / 1e9
         _raise(self._zone_peaks, zones, self._zones, seconds)
         _raise(self._process_peaks, processes, self._processes, seconds)
 
@@ -303,6 +326,7 @@ class Reporter:
         files: Callable[[str], tuple[Sequence[FileUsage], Sequence[FileUsage]]] | None = None,
         damaged: Sequence[str] = (),
         peak_snapshots: int | None = None,
+        clock_jumps: int = 0,
     ) -> Report:
         """
         The report.
@@ -310,6 +334,7 @@ class Reporter:
         :param snapshots: how many the range has
         :param peak_snapshots: how many were looked at or passed over; None: all were looked at
         :param files: the files of a zone at the first and at the last look; None: not kept
+        :param clock_jumps: how often the time of day was set in the range
         """
         of_zone = self._keys()
         zones = [self._zone(name, of_zone.get(name, ()), files) for name in self._zones]
@@ -326,6 +351,7 @@ class Reporter:
             sorted(zones, key=lambda zone: (*_order(zone), zone.usage.zone)),
             sorted(processes, key=lambda process: (*_order(process), process.usage.pid)),
             damaged,
+            clock_jumps,
         )
 
     def zone(

@@ -101,7 +101,8 @@ def _autopsies(recording: Recording, kills: Sequence[Kill], seconds: float) -> l
         there = last if last is not None and last.snapshot.began >= since else None
         found.append(autopsy(kill, [look for look in looks if look.began >= since], there))
 
-    for moment in recording.moments(kills[0].time - before, kills[-1].time):
+    times = [kill.time for kill in kills]
+    for moment in recording.moments(min(times) - before, max(times)):
         while len(found) < len(kills) and kills[len(found)].time < moment.snapshot.ended:
             tell(kills[len(found)])
         if len(found) == len(kills):

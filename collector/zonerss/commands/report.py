@@ -30,7 +30,7 @@ from zonerss.commands.quantities import moment_of
 from zonerss.commands.record import DIRECTORY, SUFFIX, own_file
 from zonerss.errors import CannotServe, NotKept, UsageError
 from zonerss.history.moment import GROUPINGS, Moment
-from zonerss.history.recording import Recording
+from zonerss.history.recording import Recording, Timed
 from zonerss.history.replay import PastSession
 from zonerss.kernel.outputs import demand_replaceable, put_in_place
 from zonerss.records.files import Holding
@@ -138,17 +138,16 @@ def read(file: str, by: str, since: datetime | None = None, until: datetime | No
 class _Peak(NamedTuple):
     size: int
     number: int
-    began: datetime
 
 
 class _Reading:
     """One range of a recording: snapshots that are looked at, and others of which only the largest sizes count."""
 
-    def __init__(
-        self, recording: Recording, file: str, by: str, times: Sequence[tuple[int, datetime]]
-    ) -> None:
+    def __init__(self, recording: Recording, file: str, by: str, times: Sequence[Timed]) -> None:
         self._recording, self._file, self._by = recording, file, by
-        self._numbers = [number for number, _ in times]
+        self._numbers = [timed.number for timed in times]
+        self._ages_ns = {timed.number: timed.age_ns for timed in times}
+        self._clock_jumps = sum(timed.clock_was_set for timed in times[1:])
         self._damaged: list[str] = []
         self._chosen = {*_thinned(times)}
         self._peaks: dict[str, _Peak] = {}
@@ -169,7 +168,7 @@ class _Reading:
                 self._damaged.append(str(err))
                 continue
             reporter = reporter or Reporter(self._by, moment.processors)
-            reporter.add(snapshot, moment.boot_id, moment.bills.get)
+            reporter.add(snapshot, moment.boot_id, moment.bills.get, at_ns=self._ages_ns[number])
             zone_of = {process.pid: process.zone for process in snapshot.processes or ()}
             if moment.open_files is not None:
                 held = moment.open_files
@@ -186,6 +185,7 @@ class _Reading:
             files.of,
             self._left_out(),
             len(self._passed_over.union(looked)),
+            self._clock_jumps,
         )
 
     def _look(self, number: int) -> tuple[Moment, Snapshot]:
@@ -199,14 +199,14 @@ class _Reading:
     def _choose_more(self) -> None:
         """Find where each zone was largest, and look there, too, at those that came and went between the looks."""
         seen = set[str]()
-        for number, began, zones in self._recording.zone_sizes(self._numbers, self._by):
+        for number, zones in self._recording.zone_sizes(self._numbers, self._by):
             if number in self._chosen:
                 seen.update(zones)
                 continue
             self._passed_over.add(number)
             for zone, size in zones.items():
                 if zone not in self._peaks or size > self._peaks[zone].size:
-                    self._peaks[zone] = _Peak(size, number, began)
+                    self._peaks[zone] = _Peak(size, number)
         unseen = sorted((peak for zone, peak in self._peaks.items() if zone not in seen), reverse=True)
         self._chosen.update(list(dict.fromkeys(peak.number for peak in unseen))[:MOST_MORE])
         if left := sum(peak.number not in self._chosen for peak in unseen):
@@ -216,11 +216,11 @@ class _Reading:
 
     def _pass_over(self, reporter: Reporter) -> None:
         for zone, peak in self._peaks.items():
-            reporter.passed_over(peak.began, {zone: peak.size}, {})
+            reporter.passed_over(self._ages_ns[peak.number], {zone: peak.size}, {})
         if self._peaks:
             rest = (number for number in self._numbers if number not in self._chosen)
-            for _, began, processes in self._recording.process_sizes(rest):
-                reporter.passed_over(began, {}, processes)
+            for number, processes in self._recording.process_sizes(rest):
+                reporter.passed_over(self._ages_ns[number], {}, processes)
 
     def _left_out(self) -> list[str]:
         found = list(dict.fromkeys((*self._damaged, *self._recording.damaged)))
@@ -232,11 +232,12 @@ class _Reading:
         )
 
 
-def _thinned(numbers: Sequence[tuple[int, datetime]]) -> list[int]:
+def _thinned(times: Sequence[Timed]) -> list[int]:
     """No more than MOST_LOOKS, at even distances in time: a black box may have made many at once."""
-    if len(numbers) <= MOST_LOOKS:
-        return [number for number, _ in numbers]
-    return [numbers[place][0] for place in evenly([when.timestamp() for _, when in numbers], MOST_LOOKS)]
+    if len(times) <= MOST_LOOKS:
+        return [timed.number for timed in times]
+    seconds = [timed.age_ns / 1e9 for timed in times]
+    return [times[place].number for place in evenly(seconds, MOST_LOOKS)]
 
 
 class _Held:
@@ -346,7 +347,7 @@ def _last(report: Report, limit: int | None) -> Closeup | None:
     try:
         with Recording(report.file) as recording:
             near = recording.times_between(began - _TICK, began + _TICK)
-            numbers = [number for number, when in near if when == began]
+            numbers = [timed.number for timed in near if timed.began == began]
             if not numbers:
                 return None
             past = PastSession(recording, file=report.file, number=numbers[-1])

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from zonerss.closing import Closing
 from zonerss.errors import CannotServe, Damaged
@@ -46,6 +46,11 @@ _TIMED = "typeof(began_ns) = 'integer'"
 """A column of SQLite may hold anything. 64 bits of nanoseconds are a time, whatever they are."""
 _LAST = "age_ns DESC, id DESC"
 """Snapshots of a black box are kept later than they were taken."""
+_SET_BACK = (
+    f"SELECT began_ns < (SELECT max(began_ns) FROM snapshots WHERE {_TIMED}) FROM snapshots WHERE {_TIMED} "
+    f"ORDER BY {_LAST} LIMIT 1"
+)
+"""Whether the snapshot that was taken last is earlier than another one by the time of day."""
 _MOST_NAME, _MOST_WORDS = 4096, 1 << 15
 """Read of a name, and of the kernel's words: characters, or bytes of what is no text."""
 
@@ -58,6 +63,20 @@ _NAMES = ", ".join(_cut(name, _MOST_NAME) for name in ("command", "zone", "cgrou
 _KILL = f"time_ns, pid, {_NAMES}, limit_bytes, reason, told_by, {_cut('words', _MOST_WORDS)}"
 MOST_KILLS = 10_000
 """Read of one recording."""
+
+
+class Timed(NamedTuple):
+    """When a snapshot was taken."""
+
+    number: int
+    began: datetime
+    """By the clock of then, which may have been set since the one before."""
+    age_ns: int
+    """By clocks that nobody sets, since some moment before the first of the recording."""
+    clock_was_set: bool
+    """Since the one before."""
+
+
 _Tables = Mapping[str, Sequence[Table] | None]
 _T = TypeVar("_T")
 
@@ -159,14 +178,17 @@ class Recording(Closing):
         )
         return [number for (number,) in rows]
 
-    def times_between(self, start: datetime | None, end: datetime | None) -> Sequence[tuple[int, datetime]]:
-        """The same with the time of each."""
+    def times_between(self, start: datetime | None, end: datetime | None) -> Sequence[Timed]:
+        """The same with the time of each, in the order in which they were taken, whatever the clock said."""
         rows = self._rows(
-            f"SELECT id, began_ns FROM snapshots WHERE {_TIMED} AND began_ns >= ? AND began_ns <= ? "
-            "ORDER BY began_ns, id",
+            f"SELECT id, began_ns, age_ns, clock_step_ns FROM snapshots WHERE {_TIMED} AND began_ns >= ? AND "
+            "began_ns <= ? ORDER BY age_ns, id",
             _range(start, end),
         )
-        return [(number, time_of(began)) for number, began in rows]
+        return [
+            Timed(number, time_of(began), _whole(age), bool(_whole(step)))
+            for number, began, age, step in rows
+        ]
 
     def numbered(self, number: int, lean: bool = False) -> Moment:
         """
@@ -186,11 +208,9 @@ class Recording(Closing):
         """
         return self._numbered(number, _Extent.FIGURES)
 
-    def zone_sizes(
-        self, numbers: Iterable[int], grouping: str
-    ) -> Iterator[tuple[int, datetime, dict[str, int]]]:
+    def zone_sizes(self, numbers: Iterable[int], grouping: str) -> Iterator[tuple[int, dict[str, int]]]:
         """
-        The RSS of the zones of some moments, in bytes, with the number and the time of each. A fortieth of the time.
+        The RSS of the zones of some moments, in bytes, with the number of each. A fortieth of the time.
 
         Those that are damaged are left out, and :attr:`damaged` has a sentence about each.
         """
@@ -201,9 +221,7 @@ class Recording(Closing):
             lambda tables, other, things: sizes.zone_sizes(tables["zones"] or (), position, things),
         )
 
-    def process_sizes(
-        self, numbers: Iterable[int]
-    ) -> Iterator[tuple[int, datetime, dict[tuple[str, int, int], int]]]:
+    def process_sizes(self, numbers: Iterable[int]) -> Iterator[tuple[int, dict[tuple[str, int, int], int]]]:
         """The same of processes, by boot id, pid and start ticks."""
         yield from self._sizes(
             numbers,
@@ -213,10 +231,10 @@ class Recording(Closing):
 
     def _sizes(
         self, numbers: Iterable[int], extent: _Extent, sizes_in: Callable[[_Tables, bytes, Found], _T]
-    ) -> Iterator[tuple[int, datetime, _T]]:
+    ) -> Iterator[tuple[int, _T]]:
         for number in numbers:
             for row in self._rows(f"SELECT {_FRAME} FROM snapshots WHERE {_TIMED} AND id = ?", (number,)):
-                _, segment, began, *_, other = row
+                _, segment, *_, other = row
 
                 def ask(connection: sqlite3.Connection) -> _T:
                     tables = self._sections(connection, number, segment, extent)  # noqa: B023  at once
@@ -228,7 +246,7 @@ class Recording(Closing):
                 except (Malformed, CannotServe) as err:
                     self.damaged.append(self._sentence(row, err))
                 else:
-                    yield number, time_of(began), found
+                    yield number, found
 
     def _numbered(self, number: int, extent: _Extent) -> Moment:
         for row in self._rows(f"SELECT {_FRAME} FROM snapshots WHERE {_TIMED} AND id = ?", (number,)):
@@ -260,14 +278,15 @@ class Recording(Closing):
         """
         Processes that were killed for want of memory, in the order of time; the last 10,000 of them.
 
+        Where the clock was set back it is the order in which they were kept.
+
         Those that are damaged are left out, and :attr:`damaged` has a sentence about each.
         """
         if self._version < 2:
             return ()
         found = []
-        for row in self._rows(
-            f"SELECT {_KILL} FROM kills ORDER BY time_ns DESC, id DESC LIMIT ?", (MOST_KILLS,)
-        ):
+        order = "id DESC" if self._rows(_SET_BACK) == [(1,)] else "time_ns DESC, id DESC"
+        for row in self._rows(f"SELECT {_KILL} FROM kills ORDER BY {order} LIMIT ?", (MOST_KILLS,)):
             try:
                 found.append(_kill(row))
             except (Malformed, ValueError, OverflowError) as err:
@@ -479,3 +498,8 @@ def _told(moment: Moment, step_ns: int) -> Any:
 
 def _spelled(when: datetime) -> str:
     return when.isoformat(sep=" ", timespec="seconds")
+
+
+def _whole(value: object) -> int:
+    """A column of SQLite may hold anything."""
+    return value if isinstance(value, int) else 0

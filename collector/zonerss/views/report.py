@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from zonerss.answers.conditions import Held
@@ -124,9 +124,14 @@ def remarks(report: Report) -> list[str]:
     )
     lines = [
         f"{counted(report.snapshots, 'snapshot')} of {printable(report.host_name)} from {local_time(began)} to "
-        f"{local_time(ended)} ({seconds_text((ended - began).total_seconds())}){read}.",
+        f"{local_time(ended)} ({seconds_text(report.span_seconds)}){read}.",
         "GROWTH is the robust slope a minute; =: not sure to grow; (in parentheses): of the bill alone.",
     ]
+    if report.clock_jumps:
+        lines.append(
+            f"The clock was set {counted(report.clock_jumps, 'time')} meanwhile: times are by the clock of then, "
+            "growth by one that nobody sets."
+        )
     return [*lines, *(f"Left out: {printable(sentence)}." for sentence in report.damaged)]
 
 
@@ -220,20 +225,19 @@ def document(
     limit: int | None = None,
 ) -> dict[str, Any]:
     """``zonerss.report/1`` (docs/report.md)."""
-    began = report.looks[0].began
     return Listing(
         {
             "schema": "zonerss.report/1",
             "file": encodable(report.file),
             "host_name": encodable(report.host_name),
             "by": report.by,
-            "began": time_text(began),
+            "began": time_text(report.looks[0].began),
             "ended": time_text(report.looks[-1].began),
             "snapshots": report.snapshots,
             "snapshots_read": len(report.looks),
             "peak_snapshots": report.peak_snapshots,
-            "zones": [_zone_fields(zone, began) for zone in report.zones[:limit]],
-            "processes": [_process_fields(process, began) for process in report.processes[:limit]],
+            "zones": [_zone_fields(zone, report.time_of) for zone in report.zones[:limit]],
+            "processes": [_process_fields(process, report.time_of) for process in report.processes[:limit]],
             "damaged": [encodable(sentence) for sentence in report.damaged],
             "compared_with": None if before is None else encodable(before.file),
             "compared": None if rows is None else [_compared_fields(row) for row in rows[:limit]],
@@ -249,11 +253,11 @@ def document(
     )
 
 
-def _zone_fields(zone: ZoneReport, began: datetime) -> dict[str, Any]:
+def _zone_fields(zone: ZoneReport, time_of: Callable[[float], datetime]) -> dict[str, Any]:
     return {
         "zone": encodable(zone.usage.zone),
         "cgroup": None if zone.usage.cgroup is None else encodable(zone.usage.cgroup),
-        **_course_fields(zone, began),
+        **_course_fields(zone, time_of),
         **culprit_fields(zone.verdict),
         "charged_bytes": zone.usage.charged_bytes,
         "limit_bytes": zone.usage.limit_bytes,
@@ -270,19 +274,19 @@ def culprit_fields(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _process_fields(process: ProcessReport, began: datetime) -> dict[str, Any]:
+def _process_fields(process: ProcessReport, time_of: Callable[[float], datetime]) -> dict[str, Any]:
     return {
         "pid": process.usage.pid,
         "command": encodable(process.usage.command),
         "zone": encodable(process.usage.zone),
-        **_course_fields(process, began),
+        **_course_fields(process, time_of),
         "meets": met_fields(process.verdict.meets),
     }
 
 
-def _course_fields(course: Course, began: datetime) -> dict[str, Any]:
+def _course_fields(course: Course, time_of: Callable[[float], datetime]) -> dict[str, Any]:
     def when(seconds: float) -> str:
-        return time_text(began + timedelta(seconds=seconds))
+        return time_text(time_of(seconds))
 
     return {
         "snapshots": course.looks,

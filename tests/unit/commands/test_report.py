@@ -19,8 +19,9 @@ from zonerss.answers.files import files_usage
 from zonerss.census.usage import zone_names
 from zonerss.commands import main, report
 from zonerss.history.keeper import Keeper
-from zonerss.history.recording import Recording
+from zonerss.history.recording import Recording, Timed
 from zonerss.history.replay import PastSession
+from zonerss.plain import replace
 
 NAMES = ["leaking", "other", "still"]
 LOOKS = 24
@@ -183,20 +184,49 @@ def test_of_damaged_snapshots_among_many_the_others_count(
     assert "2026-11-22T12:01:50.000250Z" in {zone["peak_time"] for zone in found["zones"]}
 
 
+def timed(number: int, seconds: float) -> Timed:
+    began = datetime(2026, 11, 22, tzinfo=UTC) + timedelta(seconds=seconds)
+    return Timed(number, began, round(seconds * 1e9), False)
+
+
 def test_looks_that_are_close_together_are_thinned_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "MOST_LOOKS", 11)
-    began = datetime(2026, 11, 22, tzinfo=UTC)
     seconds = sorted([*range(0, 1001, 50), *(500 + n / 10 for n in range(1, 100))])
-    chosen = report._thinned([(n, began + timedelta(seconds=at)) for n, at in enumerate(seconds)])
+    chosen = report._thinned([timed(n, at) for n, at in enumerate(seconds)])
     assert [seconds[n] for n in chosen] == list(range(0, 1001, 100))
 
 
 def test_after_a_gap_snapshots_are_as_far_apart_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "MOST_LOOKS", 11)
-    began = datetime(2026, 11, 22, tzinfo=UTC)
     seconds = [0, *range(800, 1001)]
-    chosen = report._thinned([(n, began + timedelta(seconds=at)) for n, at in enumerate(seconds)])
+    chosen = report._thinned([timed(n, at) for n, at in enumerate(seconds)])
     assert [seconds[n] for n in chosen] == [0, 800, 875, 1000]
+
+
+@pytest.mark.parametrize("hours", [-2, 24, 5 * 365 * 24])
+def test_a_clock_that_is_set_changes_no_verdict(
+    hours: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is said; first and last are by a clock that nobody sets, times by that of then."""
+    host = Host(3, 2, names=NAMES, processes=2)
+    with Keeper(tmp_path / "a.zrec") as keeper:
+        for number in range(LOOKS):
+            moment, step = host.moment(10 * number), timedelta(hours=hours if number > LOOKS // 2 else 0)
+            shown = replace(
+                moment.snapshot, began=moment.snapshot.began + step, ended=moment.snapshot.ended + step
+            )
+            keeper.add(replace(moment, snapshot=shown))
+            host.grow(0, 256)
+    found = told(capsys, tmp_path / "a.zrec")
+    words = {zone["zone"]: zone["verdict"] for zone in found["zones"]}
+    assert words == {"leaking": "grows", "other": "steady", "still": "steady"}
+    leaking = found["zones"][0]
+    assert leaking["growth_bytes_per_second"] == pytest.approx(256 * 4096 / 10, rel=0.01)
+    assert leaking["last_bytes"] - leaking["first_bytes"] == (LOOKS - 1) * 256 * 4096
+    assert leaking["peak_time"] == leaking["last_time"] == found["ended"]
+    assert main(["report", "--no-config", str(tmp_path / "a.zrec")]) == 0
+    assert "(3 m 50 s).\n" in (out := capsys.readouterr().out)
+    assert "The clock was set 1 time meanwhile" in out
 
 
 def test_two_are_compared(made: Path, still: Path, capsys: pytest.CaptureFixture[str]) -> None:

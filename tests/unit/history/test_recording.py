@@ -526,6 +526,20 @@ def test_kills_are_kept_and_read_in_the_order_of_time(tmp_path: Path) -> None:
     assert recording.damaged == []
 
 
+def test_where_the_clock_was_set_back_the_kill_that_was_kept_last_is_the_last(tmp_path: Path) -> None:
+    path, host = tmp_path / "a.zrec", Host(2, 2)
+    with Keeper(path) as keeper:
+        for seconds, one in ((0, kill(5)), (10, kill(-3595))):
+            moment, step = host.moment(seconds), timedelta(hours=-1 if seconds else 0)
+            shown = replace(
+                moment.snapshot, began=moment.snapshot.began + step, ended=moment.snapshot.ended + step
+            )
+            keeper.add(replace(moment, snapshot=shown))
+            keeper.add_kill(one)
+    with Recording(path) as recording:
+        assert recording.kills() == [kill(5), kill(-3595)]
+
+
 def test_kills_go_with_the_snapshots_of_their_time(tmp_path: Path) -> None:
     path, host = tmp_path / "a.zrec", Host(2, 2)
     with Keeper(path, keep_seconds=60) as keeper:

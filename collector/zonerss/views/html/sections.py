@@ -79,7 +79,7 @@ def chart(what: str, words: str, number: int | None = None) -> Markup:
 def heading(report: Report) -> Markup:
     """What it is about: of which host, from when to when."""
     began, ended = report.looks[0].began, report.looks[-1].began
-    span = f"{local_time(began)} to {local_time(ended)} ({seconds_text((ended - began).total_seconds())})"
+    span = f"{local_time(began)} to {local_time(ended)} ({seconds_text(report.span_seconds)})"
     return tag(
         "div",
         tag("h1", text("zonerss report "), name(report.host_name)),

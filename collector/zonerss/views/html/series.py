@@ -38,9 +38,10 @@ def charts(report: Report, closeup: Closeup | None, zones: Sequence[ZoneReport])
     :param zones: those that have a section, in its order
     """
     looks, chosen = report.looks, looks_of_zones(report, len(zones))
+    times = report.timeline()
     return {
-        "times": packed([round(look.began.timestamp()) for look in looks], 1),
-        "offsets": offsets([look.began for look in looks]),
+        "times": packed([round(when.timestamp()) for when in times], 1),
+        "offsets": offsets(times),
         "holes": holes(report.seconds),
         "machine": _machine(looks),
         "layers": _layers(report),
@@ -219,5 +220,5 @@ def _name(zone: str) -> str:
 
 def hole_times(report: Report) -> list[tuple[datetime, datetime]]:
     """From which snapshot until which one there is none."""
-    ends = list(pairwise(look.began for look in report.looks))
+    ends = list(pairwise(report.timeline()))
     return [ends[number] for number in holes(report.seconds)]

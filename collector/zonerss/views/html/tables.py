@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from zonerss.answers.closeup import Closeup
 from zonerss.answers.explain.numbers import Number
@@ -31,7 +30,7 @@ MOST_PROCESSES = 100
 
 def when(report: Report, seconds: float) -> str:
     """A time of the recording, as people read it."""
-    return local_time(report.looks[0].began + timedelta(seconds=seconds))
+    return local_time(report.time_of(seconds))
 
 
 # ---- zones -----------------------------------------------------------------------------------------------
