@@ -296,8 +296,9 @@ class Session(Observer, Closing):
 
         :raises UsageError: an unknown by
         """
-        listed = self._roster.read(find_memory_hierarchy(self._roots))
-        return listed, place_tasks(listed.tasks, [zoner(parse_by(by), host_names(self._roots), self._rules)])
+        way = parse_by(by)
+        listed = self._roster.read(find_memory_hierarchy(self._roots), way.needs_uids)
+        return listed, place_tasks(listed.tasks, [zoner(way, host_names(self._roots), self._rules)])
 
     def movement(self, by: str) -> Callable[[Task], bool]:
         """

@@ -232,6 +232,19 @@ def test_the_studys_table(make_zone: Callable, disk_directory: Path) -> None:
         assert cached(table.unmapped) == cache
 
 
+@pytest.mark.parametrize("way", ["user", "euser", "zone/user", "euser/zone"])
+def test_zones_of_users_have_caps(way: str) -> None:
+    words = ["cap", "*=1000G", "--by", way, "--once", "--cold", "0s", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "zonerss", *words], cwd=PROJECT, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    contract.check(document)
+    with Session("pagetable") as session:
+        assert {one["zone"] for one in document["zones"]} & {u.zone for u in session.take(way).zones}
+
+
 # ---- one that lasts --------------------------------------------------------------------------------------
 
 
