@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     """Tell of the last kill."""
     if args.at is not None and args.at > datetime.now(UTC):
         raise UsageError(f"--at {args.at:%Y-%m-%d %H:%M:%S} UTC is still to come")
-    file = args.file or own_file()
+    file = own_file() if args.file is None else args.file
     with Recording(file) as recording:
         kills = recording.kills()
         chosen = choose(kills, args.at, args.before)

@@ -130,6 +130,8 @@ def run(args: argparse.Namespace) -> int:
     """Record until told to stop, or run a command and look at it."""
     if args.basis != "mapped":
         raise UsageError("record counts what page tables map: it takes no --basis but mapped")
+    if args.output == "":
+        raise UsageError("the name of the recording is empty: name a file")
     if args.command is not None:
         return _run_command(args)
     if args.report is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from zonerss.closing import Closing
-from zonerss.errors import CannotServe, Damaged
+from zonerss.errors import CannotServe, Damaged, UsageError
 from zonerss.history import sizes
 from zonerss.history.content import LEAST_TABLES, SHAPES, Frame, moment_of
 from zonerss.history.figures import Budget, Malformed, Table, uncollected, unpack
@@ -86,8 +87,11 @@ class Recording(Closing):
 
     def __init__(self, path: str | Path) -> None:
         """
-        :raises CannotServe: it is not there, no recording, of a newer zonerss, or damaged
+        :raises UsageError: its name is empty
+        :raises CannotServe: it is not there, may not be read, is no recording, of a newer zonerss, or damaged
         """
+        if not str(path):
+            raise UsageError("the name of the recording is empty: name a file")
         self._path = os.path.abspath(path)
         self._connection: sqlite3.Connection | None = None
         self._is_still = False
@@ -407,7 +411,16 @@ class Recording(Closing):
             UnicodeDecodeError,
         ) as err:  # the latter: an error whose text quotes damaged text
             self.close()
+            if getattr(err, "sqlite_errorcode", None) == sqlite3.SQLITE_CANTOPEN:
+                raise CannotServe(self._unopened(err)) from err
             raise CannotServe(f"{self._path} is no recording of zonerss, or is damaged: {err}") from err
+
+    def _unopened(self, err: Exception) -> str:
+        """Which of the files may not be read: SQLite only says that one of them cannot be opened."""
+        for path in (self._path, *(self._path + suffix for suffix in BESIDE)):
+            if os.path.lexists(path) and not os.access(path, os.R_OK, effective_ids=True):
+                return f"cannot read {path}: {os.strerror(errno.EACCES)}"
+        return f"cannot read {self._path}: {err}"
 
     def _is_as_opened(self) -> bool:
         """Whether what was read since it was opened is of one file, and not of pages that were written meanwhile."""

@@ -232,3 +232,14 @@ def test_an_interrupt_that_was_ignored_stays_ignored() -> None:
     command = ["sh", "-c", 'trap "" INT; exec "$0" -c "$1"', sys.executable, script]
     done = subprocess.run(command, capture_output=True, check=False, cwd=PROJECT)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"cleaned up\n", b"")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["show", "--from"], ["report"], ["export"], ["autopsy"], ["record", "-o"], ["cap", "a=1M", "--from"]],
+)
+def test_the_empty_name_of_a_recording_is_refused(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, ""]) == 2
+    assert capsys.readouterr().err == "zonerss: the name of the recording is empty: name a file\n"

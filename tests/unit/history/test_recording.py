@@ -7,9 +7,10 @@ import os
 import random
 import shutil
 import sqlite3
+import tempfile
 import zlib
-from collections.abc import Callable
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import pytest
 from tests.unit import builders
 from tests.unit.history.moments import SECOND_NS, Host, same
 
-from zonerss.errors import CannotServe, Damaged, TooManyKills
+from zonerss.errors import CannotServe, Damaged, TooManyKills, UsageError
 from zonerss.history import content
 from zonerss.history.content import SHAPES
 from zonerss.history.figures import MOST_BYTES, Table, pack, pack_numbers
@@ -236,6 +237,47 @@ def test_what_is_no_recording(tmp_path: Path) -> None:
     ):
         with pytest.raises(CannotServe, match=why):
             Recording(path)
+
+
+def test_an_empty_name_is_refused_as_such() -> None:
+    with pytest.raises(UsageError, match="the name of the recording is empty"):
+        Recording("")
+
+
+@pytest.fixture
+def left() -> Iterator[Path]:
+    """A recording as a recorder has it open, in a directory that everybody can list."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        with Keeper(directory / "open.zrec") as keeper:
+            keeper.add(Host(2, 1).moment(0))
+            for suffix in ("", "-wal", "-shm"):
+                shutil.copy(directory / f"open.zrec{suffix}", directory / f"a.zrec{suffix}")
+                (directory / f"a.zrec{suffix}").chmod(0o644)
+        yield directory / "a.zrec"
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Root may read what its mode forbids: it is another user meanwhile, as with setpriv(1)."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+def test_which_file_may_not_be_read(left: Path, suffix: str) -> None:
+    with unprivileged(), Recording(left) as recording:
+        assert len(recording.times()) == 1
+    os.chmod(f"{left}{suffix}", 0)
+    with unprivileged(), pytest.raises(CannotServe) as caught:
+        Recording(left)
+    assert str(caught.value) == f"cannot read {left}{suffix}: Permission denied"
 
 
 def test_a_log_that_is_a_pipe_is_not_waited_for(copied: Path) -> None:
