@@ -56,9 +56,12 @@ def _together(snapshot: Snapshot, size: Callable[[int | None], str], shown: Sequ
     what = f"{_zones(snapshot)}, {counted(total.processes, 'process', 'processes')}"
     processes = {row.pid: row.rss_bytes for row in shown if isinstance(row, ProcessUsage)}
     if processes and len(processes) != total.processes:
-        owners = {member.owner for member in snapshot.members if member.task.pid in processes}
-        rss, apart = pages_to_bytes(rss_of(snapshot.parts.together(owners).mapped)), sum(processes.values())
+        apart = sum(processes.values())
         what = f"{len(processes)} of {counted(total.processes, 'process', 'processes')}"
+        if snapshot.past is not None:  # its owners are no address spaces: other processes are in them, too
+            return f"{what}: ps adds up to {size(apart)}."
+        owners = {member.owner for member in snapshot.members if member.task.pid in processes}
+        rss = pages_to_bytes(rss_of(snapshot.parts.together(owners).mapped))
     return f"{what}: {size(rss)}, each page once (ps adds up to {size(apart)})."
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from tests.unit.builders import KIB, members, process, snapshot
 
 from zonerss.census.parts import Parts
+from zonerss.plain import replace
 from zonerss.records import Mapcounts
+from zonerss.snapshot import Past
 from zonerss.views.columns import process_columns
 from zonerss.views.ps import document, render
 from zonerss.views.terminal import Terminal, printing_to
@@ -40,6 +42,16 @@ def test_the_last_line_is_about_the_processes_that_are_shown() -> None:
     assert render(whole, rows[:2], COLUMNS)[-1] == (
         "2 of 3 processes: 28K, each page once (ps adds up to 48K). 0.017 s"
     )
+
+
+def test_of_a_recording_only_the_sum_of_some_processes_is_known() -> None:
+    """Its owners are a zone and a cgroup, in which processes are that are not shown."""
+    parts = Parts.of(2, {(0,): (999, 0, 0, 0, 0), (1,): (64, 0, 0, 0, 0)})
+    three = replace(members("web", "web", "db")[1], owner=0), *members("web", "web", "db")[::2]
+    whole = snapshot(parts=parts, members=three, total=snapshot().zones[0], past=Past("f.zrec", "vm"))
+    rows = [process(1, rss_bytes=28 * KIB), process(2, rss_bytes=20 * KIB), process(3)]
+    assert render(whole, rows[:2], COLUMNS)[-2] == "2 of 3 processes: ps adds up to 48K. 0.017 s"
+    assert render(whole, rows, COLUMNS)[-2].startswith("1 zone, 3 processes: 61K, each page once")
 
 
 def test_a_narrow_terminal_says_what_it_has_no_room_for() -> None:
