@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from zonerss.census.tree import TreeNode
+from zonerss.records.machine import Machine
 from zonerss.snapshot import Snapshot
-from zonerss.views.columns import ZONE_COLUMNS, Column, cell, shown, sizes
+from zonerss.views.columns import ZONE_COLUMNS, Column, cell, of_machine, shown, sizes
 from zonerss.views.document import Listing, gap_list, header, usage_fields
 from zonerss.views.footer import footer
 from zonerss.views.table import render_rows
@@ -27,7 +28,8 @@ def render(
     names: Mapping[str, str] | None = None,
 ) -> list[str]:
     """The tree, and the last lines; parameters as for :func:`render_tree`."""
-    return [*render_tree(nodes, sort, limit, in_bytes, names), "", *footer(snapshot, in_bytes)]
+    tree = render_tree(nodes, sort, limit, in_bytes, names, snapshot.machine)
+    return [*tree, "", *footer(snapshot, in_bytes)]
 
 
 def render_tree(
@@ -36,6 +38,7 @@ def render_tree(
     limit: int | None = None,
     in_bytes: bool = False,
     names: Mapping[str, str] | None = None,
+    machine: Machine | None = None,
 ) -> list[str]:
     """
     One row for each cgroup, its children below it, largest first.
@@ -43,8 +46,9 @@ def render_tree(
     :param nodes: parents first
     :param limit: at most so many children of each cgroup; a row of its own counts the others
     :param names: what people call the containers, by cgroup
+    :param machine: of whose memory MEMORY is a share; None: it is unknown
     """
-    columns = shown(ZONE_COLUMNS, [node.usage for node in nodes])
+    columns = of_machine(shown(ZONE_COLUMNS, [node.usage for node in nodes]), machine)
     size = sizes(in_bytes)
     rows = []
     for depth, node, left_out in _ordered(nodes, sort, limit):

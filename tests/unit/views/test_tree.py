@@ -5,9 +5,10 @@ from __future__ import annotations
 from tests.unit import builders
 
 from zonerss.census.tree import TreeNode
+from zonerss.plain import replace
 from zonerss.views.columns import RSS
 from zonerss.views.terminal import Terminal, printing_to
-from zonerss.views.tree import document, render_tree
+from zonerss.views.tree import document, render, render_tree
 
 KIB = 1024
 
@@ -40,6 +41,12 @@ def test_children_below_their_parent_largest_first() -> None:
         ("20K", "    d"),
         ("10K", "  a\\x1b[2J"),
     ]
+
+
+def test_memory_is_a_share_of_the_machines() -> None:
+    machine = replace(builders.MACHINE, memory_bytes=1000 * KIB)
+    header, root, *_ = render(builders.snapshot(machine=machine), NODES, RSS)
+    assert root.split()[header.split().index("MEMORY")] == "10%"
 
 
 def test_so_many_children_of_each() -> None:
