@@ -133,7 +133,9 @@ def test_hints():
     assert why("/web") == "its own"
     assert why("/db") == "db touched these first, and pays"
     assert why("/gone") == "no process is left in it: the charge outlives them"
-    assert why("/above") == "5.0M of it by removed cgroups below: charges outlive them"
+    assert why("/above") == (
+        "5.0M of all that it pays for was charged by removed cgroups below: charges outlive them"
+    )
     assert why("/") == "the root cgroup: on no limit"
     assert why(None) == "in no bill: touched before there was one, or since freed"
 

@@ -36,7 +36,8 @@ def hint(payment: Payment, payers: Sequence[Payer], in_bytes: bool = False) -> s
 
 
 def _outlives(payer: Payer, in_bytes: bool) -> str:
-    return f"{sizes(in_bytes)(payer.removed_bytes)} of it by removed cgroups below: charges outlive them"
+    size = sizes(in_bytes)(payer.removed_bytes)
+    return f"{size} of all that it pays for was charged by removed cgroups below: charges outlive them"
 
 
 def render(matrix: Matrix, zone: str | None, in_bytes: bool = False) -> list[str]:
