@@ -19,9 +19,11 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from typing import Any, Protocol
 
 from zonerss.answers.tables import COMMON, TABLES, TEXT, Row, TableOf, Value
+from zonerss.commands.past import none_readable, times_in
 from zonerss.commands.quantities import duration_within, moment_of
 from zonerss.errors import CannotServe, UsageError
 from zonerss.history.moment import Moment
@@ -88,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--to takes a file whose name ends with .parquet or .csv, or -, not {args.to!r}")
     duckdb = _duckdb() if kind == "parquet" else None
     with Recording(args.file) as recording:
-        rows = rows_of(thinned(recording.moments(args.since, args.until), args.every), table, labels)
+        rows = rows_of(thinned(_moments(recording, args), args.every), table, labels)
         if args.to == "-":
             write_csv(sys.stdout, table, labels, rows, for_eyes=sys.stdout.isatty())
         else:
@@ -101,6 +103,20 @@ def run(args: argparse.Namespace) -> int:
         for sentence in recording.damaged:
             print(f"zonerss: left out: {printable(sentence)}", file=sys.stderr)
     return 0
+
+
+def _moments(recording: Recording, args: argparse.Namespace) -> Iterator[Moment]:
+    """
+    Those of the range, one at the least: it is read before anything is written.
+
+    :raises CannotServe: there is none, or all of them are damaged
+    """
+    times_in(recording, args.file, args.since, args.until)
+    moments = recording.moments(args.since, args.until)
+    first = next(moments, None)
+    if first is None:
+        raise none_readable(args.file, recording.damaged)
+    return chain((first,), moments)
 
 
 def thinned(moments: Iterable[Moment], seconds: float) -> Iterator[Moment]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -90,6 +90,34 @@ def earlier(args: argparse.Namespace, now: PastSession, since: float | datetime)
             f"{args.recording} has no other snapshot from {_spelled(when)} to {_spelled(end)}: name an earlier --since"
         )
     yield before
+
+
+def times_in(
+    recording: Recording, file: str, since: datetime | None, until: datetime | None
+) -> Sequence[tuple[int, datetime]]:
+    """
+    The numbers and times of the snapshots of a range; one at the least.
+
+    :param file: what the recording is called
+    :raises CannotServe: there is none; says what there is
+    """
+    times = recording.times_between(since, until)
+    if not times:
+        first, last = recording.span()
+        raise CannotServe(
+            f"{file} has no snapshot in this range: it goes from {first:%Y-%m-%d %H:%M:%S} to {_spelled(last)}"
+        )
+    return times
+
+
+def none_readable(file: str, damaged: Sequence[str]) -> CannotServe:
+    """
+    All snapshots of a range are damaged.
+
+    :param damaged: a sentence about each; none: they went while it was read
+    """
+    why = damaged[0] if damaged else "they are not kept any more"
+    return CannotServe(f"of {file} no snapshot of this range can be read: {why}")
 
 
 def _spelled(when: datetime) -> str:

@@ -26,6 +26,7 @@ from zonerss.answers.report import Compared, Report, Reporter, compared
 from zonerss.answers.trend import evenly
 from zonerss.census.usage import zone_names
 from zonerss.commands.options import count
+from zonerss.commands.past import none_readable, times_in
 from zonerss.commands.quantities import moment_of
 from zonerss.commands.record import DIRECTORY, SUFFIX, own_file
 from zonerss.errors import CannotServe, NotKept, UsageError
@@ -125,14 +126,7 @@ def read(file: str, by: str, since: datetime | None = None, until: datetime | No
     :raises CannotServe: it is no recording, or has nothing of that time
     """
     with Recording(file) as recording:
-        times = recording.times_between(since, until)
-        if not times:
-            first, last = recording.span()
-            raise CannotServe(
-                f"{file} has no snapshot in this range: it goes from {first:%Y-%m-%d %H:%M:%S} to "
-                f"{last:%Y-%m-%d %H:%M:%S} UTC"
-            )
-        return _Reading(recording, file, by, times).report()
+        return _Reading(recording, file, by, times_in(recording, file, since, until)).report()
 
 
 class _Peak(NamedTuple):
@@ -175,7 +169,7 @@ class _Reading:
                 reporter.opened((zone_of[file.pid], file) for file in held if file.pid in zone_of)
             looked.append(number)
         if reporter is None:
-            raise CannotServe(f"of {self._file} no snapshot of this range can be read: {self._damaged[0]}")
+            raise none_readable(self._file, self._damaged)
         self._pass_over(reporter)
         files = _Files(self._recording, self._by, looked[0], looked[-1])
         return reporter.report(

@@ -191,6 +191,29 @@ def test_what_is_damaged_is_left_out_and_said(tmp_path: Path, capsys: pytest.Cap
     assert len({line.partition(",")[0] for line in told.out.splitlines()[1:]}) == 2
 
 
+def test_where_all_is_damaged_or_none_is_in_the_range_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, target = tmp_path / "a.zrec", tmp_path / "a.csv"
+    with Keeper(path) as keeper:
+        keeper.add(Host(2, 1).moment(0))
+    target.write_text("the one of yesterday")
+    for words in (["--since", "2099-01-01"], ["--until", "2001-01-01", "--to", str(target)]):
+        assert export(path, *words) == 1
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert "has no snapshot in this range: it goes from 2026-11-22 12:00:00 to" in err
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE snapshots SET parts = x'00'")
+    connection.close()
+    for to in ("-", str(target)):
+        assert export(path, "--to", to) == 1
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert "no snapshot of this range can be read: the snapshot of 2026-11-22 12:00:00" in err
+    assert target.read_text() == "the one of yesterday"
+
+
 def test_where_nothing_can_be_written(
     recorded: tuple[Path, list[Moment]], tmp_path: Path, capsys: Any
 ) -> None:
