@@ -3,7 +3,7 @@
 A recording has each zone's memory by kind and by who shares it, the sum of its processes' RSS, and the machine's swap.
 It does not have which pages were cold, which of a zone's own pages several of its processes map, nor when the machine
 reclaimed. So what is only the zone's counts as mapped once, a share of it that whoever asks names counts as cold, and
-nothing keeps the cap from acting: what comes out is what it would have taken at most.
+nothing keeps the cap from acting: where all of it is, what comes out is what it would have taken at most.
 """
 
 from __future__ import annotations

@@ -130,11 +130,12 @@ def over_seconds(found: Simulated, zone: str, with_cap: bool) -> float:
 
 
 def _remarks(found: Replayed) -> list[str]:
-    share = f"{100 * found.cold_share:.0f} %"
+    share = f"{100 * found.cold_share:g} %"
+    most = " So it is the most that would have been paged out." if found.cold_share == 1 else ""
     return [
         f"From {counted(found.snapshots, 'snapshot')} of {printable(found.host_name)}. No recording tells which pages "
         f"are cold, or mapped by several processes of one zone: this is how it would have been if {share} of what only "
-        "the zone maps had been cold, and all of it mapped once. So it is the most that would have been paged out.",
+        f"the zone maps had been cold, and all of it mapped once.{most}",
         f"{RSS} RSS  {TAKEN} what it had besides, without the cap",
     ]
 

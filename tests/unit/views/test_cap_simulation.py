@@ -57,6 +57,15 @@ def test_what_is_told() -> None:
     assert any("paged out" in line for line in lines)
     assert any(line.startswith("ZONE") and "OVER WITHOUT" in line for line in lines)
     assert "100 % of what only the zone maps had been cold" in lines[-2]
+    assert lines[-2].endswith("So it is the most that would have been paged out.")
+
+
+def test_it_is_the_most_only_where_all_was_taken_to_be_cold() -> None:
+    for share, text in ((0.0, "0"), (0.6, "60"), (0.9999, "99.99")):
+        found = replay(recorded.growing(2), lambda _: {}, cold_share=share)
+        (remark,) = [line for line in render(found) if "had been cold" in line]
+        assert f"if {text} % of what only" in remark
+        assert remark.endswith("and all of it mapped once.")
 
 
 def test_no_line_of_the_picture_is_wider_than_the_terminal() -> None:
