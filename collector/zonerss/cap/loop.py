@@ -119,7 +119,8 @@ class LiveCaps:
         Each rule of the command line is for a zone that is there. One of a file that is for none is a warning:
         when the machine starts, its zone may come later.
 
-        :raises UsageError: it is not; says which
+        :raises UnknownZone: it is not; says which
+        :raises UsageError: its name can mean several
         """
         self.caps.demand_arguments(known)
 

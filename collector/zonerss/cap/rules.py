@@ -30,10 +30,10 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from zonerss.cap.records import MAY, Cap
-from zonerss.errors import UnknownZone, UsageError, did_you_mean, nearest
+from zonerss.errors import UnknownZone, UsageError, ZonerssError, did_you_mean, nearest
 from zonerss.kernel.safely import read_kept
 from zonerss.plain import dataclass, replace
-from zonerss.zones.labels import find_names, is_short_for, raw_name
+from zonerss.zones.labels import ZONES_OF_NOW, find_names, is_short_for, raw_name
 from zonerss.zones.rules import Position, error_at, find_key, parse_toml
 
 CAPS = "/etc/zonerss/caps.toml"
@@ -104,11 +104,17 @@ class Rule:
     def _where(self) -> str:
         return "" if self.is_argument else f"{self.origin}: "
 
-    def no_zone(self, known: Collection[str]) -> UsageError:
-        """The sentence for a rule that is for no zone that is there."""
-        hint = did_you_mean(nearest(self.pattern, known)) or "zonerss show lists the zones"
-        may = "" if self.is_argument else "; optional = true lets it be missing"
-        return UsageError(f"{self._where}no zone is called {self.pattern!r}; {hint}{may}")
+    def no_zone(self, known: Collection[str], otherwise: str = ZONES_OF_NOW) -> ZonerssError:
+        """
+        The sentence for a rule that is for no zone that is there. In a file it is an error of the file.
+
+        :param otherwise: what it says where no zone has a name that is spelled nearly so
+        """
+        close = nearest(self.pattern, known)
+        sentence = f"{self._where}no zone is called {self.pattern!r}; {did_you_mean(close) or otherwise}"
+        if self.is_argument:
+            return UnknownZone(sentence, self.pattern, close)
+        return UsageError(f"{sentence}; optional = true lets it be missing")
 
 
 def _as_it_is(name: str) -> tuple[str, ...]:
@@ -130,19 +136,23 @@ class Caps:
     cold_seconds: float | None = None
     """How long a page must not have been touched to be cold; None: it was not said."""
 
-    def of(self, known: Collection[str], must_match: bool = False) -> dict[str, Cap]:
+    def of(
+        self, known: Collection[str], must_match: bool = False, otherwise: str = ZONES_OF_NOW
+    ) -> dict[str, Cap]:
         """
         The cap of each zone that has one; the first rule that is for it decides.
 
         :param known: the names of all zones
         :param must_match: a rule that is for no zone is an error, unless it is optional
-        :raises UsageError: that, or a name that can mean several zones; says where
+        :param otherwise: as of :meth:`Rule.no_zone`
+        :raises UnknownZone: a rule of the command line is for no zone
+        :raises UsageError: one of a file is, or a name can mean several zones; says where
         """
         found: dict[str, Cap | None] = {}
         for rule in self.rules:
             zones = rule.zones(known)
             if must_match and not zones and not rule.optional:
-                raise rule.no_zone(known)
+                raise rule.no_zone(known, otherwise)
             for zone in zones:
                 found.setdefault(zone, rule.cap and replace(rule.cap, zone=zone))
         return {zone: cap for zone, cap in found.items() if cap is not None}
@@ -174,7 +184,8 @@ class Caps:
         """
         Each rule of the command line is for a zone that is there.
 
-        :raises UsageError: it is for none, or its name can mean several
+        :raises UnknownZone: it is for none
+        :raises UsageError: its name can mean several
         """
         Caps(tuple(rule for rule in self.rules if rule.is_argument)).of(known, must_match=True)
 

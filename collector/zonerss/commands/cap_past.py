@@ -72,13 +72,15 @@ def simulate(args: argparse.Namespace, caps: Caps, settings: Settings) -> int:
 
     :param settings: --cold and --threshold
     :raises CannotServe: there is no such recording, or nothing in it of that time
-    :raises UsageError: a grouping that was not recorded, a zone that was not there
+    :raises UnknownZone: a zone that was not there
+    :raises UsageError: a grouping that was not recorded, a name that can mean several zones
     """
+    otherwise = f"zonerss report {args.recording} lists the zones"
     cold_share = 1.0 if args.assume_cold is None else args.assume_cold
     with Recording(args.recording) as recording:
         found = replay(
             recording.moments(args.since, args.until),
-            lambda zones: caps.of(zones, must_match=True),
+            lambda zones: caps.of(zones, must_match=True, otherwise=otherwise),
             one_way(args),
             settings,
             cold_share,

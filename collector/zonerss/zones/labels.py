@@ -11,6 +11,8 @@ from zonerss.plain import replace
 from zonerss.records import Zone
 from zonerss.zones.schemes import SHORT_ID
 
+ZONES_OF_NOW = "zonerss show lists the zones"
+"""What is said of a name that no zone has, nor nearly."""
 _MOST_NAMED = 5
 _UNIT_TYPE = re.compile(r"\.(?:service|scope|slice|socket|mount|swap)\Z")
 _INSTANCE = re.compile(r"(?<=[^/])@[^/]*\Z")
@@ -85,7 +87,7 @@ def _find_name(wanted: str, known: Collection[str]) -> str:
             wanted,
         )
     close = _close_names(wanted, known)
-    hint = did_you_mean(close) or "zonerss show lists the zones"
+    hint = did_you_mean(close) or ZONES_OF_NOW
     raise UnknownZone(f"no process of this host is in a zone {wanted!r}; {hint}", wanted, close)
 
 

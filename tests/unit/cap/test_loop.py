@@ -12,7 +12,7 @@ from zonerss.cap.loop import Capper, LiveCaps, settings_of
 from zonerss.cap.records import Armed, Back, Bound, ByKind, Cap, Classes, Look, Machine, Settings, Step
 from zonerss.cap.rules import Caps, Rule
 from zonerss.cap.status import ZoneStatus
-from zonerss.errors import CannotServe, UsageError
+from zonerss.errors import CannotServe, UnknownZone, UsageError
 from zonerss.plain import dataclass, field, replace
 
 MIB = 1 << 20
@@ -385,7 +385,7 @@ def test_wrong_caps_at_the_start() -> None:
 
     with pytest.raises(UsageError):
         LiveCaps(read)
-    with pytest.raises(UsageError, match="no zone is called 'web'"):
+    with pytest.raises(UnknownZone, match="no zone is called 'web'"):
         LiveCaps(lambda: caps(web=1)).check(["db"])
 
 

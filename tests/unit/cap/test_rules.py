@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from zonerss.cap.records import MAY
 from zonerss.cap.rules import Caps, Spelling, caps_of_words, parse_caps, read_caps, share
 from zonerss.commands.quantities import duration, size
-from zonerss.errors import UsageError
+from zonerss.errors import UnknownZone, UsageError
 from zonerss.records import Zone
 from zonerss.zones.labels import label
 
@@ -217,8 +217,12 @@ def test_only_a_rule_of_the_command_line_has_to_be_for_a_zone_at_the_start() -> 
     known = ("db.service", "user@7.service/db", "web.service")
     file = parsed(AMBIGUOUS)
     file.below(caps_of_words(["web=1M"], size)).demand_arguments(known)
-    for word, said in (("wob=1M", "no zone is called 'wob'"), ("db=1M", "'db' can mean")):
-        with pytest.raises(UsageError, match=said):
+    for word, kind, said in (
+        ("wob=1M", UnknownZone, "no zone is called 'wob'"),
+        ("nosuch=1M", UnknownZone, "no zone is called 'nosuch'; zonerss show lists the zones"),
+        ("db=1M", UsageError, "'db' can mean"),
+    ):
+        with pytest.raises(kind, match=said):
             file.below(caps_of_words([word], size)).demand_arguments(known)
 
 

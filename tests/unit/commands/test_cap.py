@@ -170,7 +170,6 @@ def test_caps_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     ("words", "said"),
     [
         (["web"], "'web' is no cap: say ZONE=SIZE"),
-        (["wob=400M"], "no zone is called 'wob'"),
         (["web=400M", "web=1G"], "'web' has two caps"),
         (["web=400M", "--cold", "0s", "--enforce"], "--cold is 1s at least"),
         (["web=400M", "--threshold", "200%"], "no share of memory"),
@@ -185,6 +184,12 @@ def test_wrong_usage(words: list[str], said: str, capsys: pytest.CaptureFixture[
     out, err = capsys.readouterr()
     assert out == ""
     assert said in err
+
+
+def test_a_zone_that_is_not_there_is_status_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cap", "nosuch=400M", "--once"]) == 1
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "zonerss: no zone is called 'nosuch'; zonerss show lists the zones\n")
 
 
 def test_a_file_that_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -241,9 +246,10 @@ def test_what_it_would_have_done(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert [zone["zone"] for zone in document["zones"]] == ["web"]
     assert main(["cap", "web=400M", "--from", file]) == 0
     assert "cap 400M" in capsys.readouterr().out
+    assert main(["cap", "nosuch=400M", "--from", file]) == 1
+    assert f"'nosuch'; zonerss report {file} lists the zones" in capsys.readouterr().err
     for words, said in (
         (["web=400M", "--from", file, "--enforce"], "takes no --enforce"),
-        (["wob=400M", "--from", file], "no zone is called 'wob'"),
         (["web=400M", "--assume-cold", "50%"], "--assume-cold is about a recording"),
     ):
         assert main(["cap", *words]) == 2

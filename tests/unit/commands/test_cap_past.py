@@ -13,7 +13,7 @@ from zonerss.cap.records import Settings
 from zonerss.cap.rules import caps_of_words
 from zonerss.commands.cap_past import add_past_options, check_past, simulate
 from zonerss.commands.quantities import size
-from zonerss.errors import CannotServe, UsageError
+from zonerss.errors import CannotServe, UnknownZone, UsageError
 from zonerss.history.keeper import Keeper
 
 USUAL = {"by": None, "basis": "mapped", "verb": "cap", "json": False, "watch": None, "bytes": False}
@@ -60,7 +60,7 @@ def test_a_document_and_a_span(file: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_what_is_wrong_is_said(file: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="nowhere"):
+    with pytest.raises(UnknownZone, match=r"'nowhere'; zonerss report .*host.zrec lists the zones"):
         run(arguments("--from", file), "nowhere=1M")
     with pytest.raises(CannotServe, match="there is no"):
         run(arguments("--from", tmp_path / "none.zrec"), "web=1M")
