@@ -196,7 +196,7 @@ def add_output_options(parser: argparse.ArgumentParser, tsv: bool = False) -> No
         choices=COLOURS,
         default="auto",
         metavar="WHEN",
-        help="auto (default: on a terminal, unless NO_COLOR is set), always or never",
+        help="auto (default: on a terminal, unless NO_COLOR is set or TERM is dumb), always or never",
     )
     parser.add_argument("--bytes", action="store_true", help="whole bytes instead of K, M and G")
     forms = parser.add_mutually_exclusive_group() if tsv else parser

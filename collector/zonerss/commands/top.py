@@ -108,7 +108,7 @@ def prepare(parser: argparse.ArgumentParser) -> None:
         choices=COLOURS,
         default="auto",
         metavar="WHEN",
-        help="auto (default: unless NO_COLOR is set), always or never",
+        help="auto (default: unless NO_COLOR is set or TERM is dumb), always or never",
     )
     parser.add_argument("--limit", type=count, metavar="N", help="in tables: only the first N zones")
     parser.add_argument("--bytes", action="store_true", help="in tables: whole bytes instead of K, M and G")

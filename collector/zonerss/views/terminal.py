@@ -81,7 +81,7 @@ def find_terminal(
     """
     What a stream, standard output by default, is.
 
-    :param colour: as --color takes it; auto: on a terminal that has colours and where NO_COLOR does not forbid them
+    :param colour: as --color takes it; auto: on a terminal, unless NO_COLOR is set or TERM is dumb
     """
     stream = sys.stdout if stream is None else stream
     on_terminal = stream.isatty()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from zonerss.commands import VERBS, main
+from zonerss.commands.parser import verb_parser
 from zonerss.views.glossary import WORDS
 
 
@@ -46,6 +47,13 @@ def test_each_verb_has_one_line(capsys: pytest.CaptureFixture[str], monkeypatch:
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if len(line) > 79] == []
     assert all(f"  {verb:<9} {summary}" in lines for verb, summary in VERBS.items())
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_what_keeps_colours_away_is_said_wherever_they_are(verb: str) -> None:
+    for action in verb_parser(verb)._actions:
+        if "--color" in action.option_strings:
+            assert "unless NO_COLOR is set or TERM is dumb" in (action.help or "")
 
 
 @pytest.mark.parametrize("verb", VERBS)
