@@ -100,6 +100,10 @@ def run(args: argparse.Namespace) -> int:
         )
     if len(args.by or ()) > 1:
         raise UsageError("explain takes one --by")
+    if args.recording is not None:
+        from zonerss.commands.past import check_past
+
+        check_past(args)
     if args.pid is not None:
         return _run_process(args)
     if args.zone is None and (args.numbers or args.private_shared):

@@ -75,7 +75,12 @@ def _add_collectives(parser: argparse.ArgumentParser) -> None:
         ("-t", "user", "users: --by user"),
     ):
         group.add_argument(option, dest="by", action="append_const", const=way, help=help)
-    group.add_argument("-a", dest="processes", action="store_true", help="processes, and users below them")
+    group.add_argument(
+        "-a",
+        dest="processes",
+        action="store_true",
+        help="processes, and users below them (--from: without users)",
+    )
     group.add_argument(
         "--collectives",
         dest="by",

@@ -22,7 +22,7 @@ from zonerss.plain import dataclass, field, replace
 from zonerss.records import CONTROLS, Gap, Grouping, Names, ProcessUsage, Task, Usage, Zone
 from zonerss.records.files import OpenFiles
 from zonerss.snapshot import Asked, Observer, Past, Snapshot
-from zonerss.zones.labels import find_names
+from zonerss.zones.labels import ZONES_OF_NOW, find_names
 from zonerss.zones.paths import ancestors, nested
 from zonerss.zones.plan import place_tasks
 from zonerss.zones.ways import By, zoner
@@ -148,6 +148,9 @@ class PastSession(Observer):
             then = f"{self.moment.snapshot.began:%Y-%m-%d %H:%M:%S} UTC"
             sentence = str(err).replace(
                 "no process of this host is in", f"at {then} no process of {self.moment.host_name} was in"
+            )
+            sentence = sentence.replace(
+                ZONES_OF_NOW, "zonerss show, with the same --from and --at, lists the zones"
             )
             raise UnknownZone(sentence, err.zone, err.close) from err
         told = self._told.get(str(way), {})

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _PROCESSES = 15  # that -a shows without --limit, as prstat
 _LEAST_ROWS = 3
+_NO_USERS = "Users: a recording keeps what the processes of each zone and cgroup map together, not those of each user."
 _STYLES = {"! ": "alarm", "* ": "warning"}
 _BY_HEADERS = {"user": "USERNAME", "euser": "USERNAME", "command": "PROCESS", "cgroup": "CGROUP"}
 
@@ -67,6 +68,8 @@ def render(
         columns = shown(process_columns({} if users is None else users), rows)
         lines += [*render_table(columns, rows, in_bytes), ""]
     last = _last_lines(snapshot, marks, in_bytes, every, terminal)
+    if snapshot.processes is not None and not groupings:
+        last += [terminal.style.paint(line, "dim") for line in fit([_NO_USERS], terminal.width)]
     if terminal.width is None:
         for _, grouping in groupings:
             lines += [*render_zones(snapshot, grouping, sort, limit, in_bytes, growth), ""]

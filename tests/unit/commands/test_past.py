@@ -192,10 +192,13 @@ def test_a_time_may_begin_with_a_minus(capsys: pytest.CaptureFixture[str]) -> No
         (["show", "--from", "none"], 1, "there is no none"),
         (["show", "--at", "20:55"], 2, "--at needs --from FILE"),
         (["zone", "wbe", "--from", "f.zrec"], 1, "no process of vm was in a zone 'wbe'; did you mean web"),
+        (["zone", "qqq", "--from", "f.zrec"], 1, "'qqq'; zonerss show, with the same --from and --at, lists"),
         (["ps", "99", "--from", "f.zrec"], 1, "process 99 is not among those"),
         (["ps", "--mapcounts", "--from", "f.zrec"], 2, "how often pages are mapped"),
         (["explain", "--from", "f.zrec"], 2, "explain --from needs a ZONE"),
-        (["explain", "--tmpfs", "--from", "f.zrec"], 2, "explain --from needs a ZONE"),
+        (["explain", "--tmpfs", "--from", "f.zrec"], 2, "--from takes no --tmpfs: a recording does not keep"),
+        (["explain", "web", "--tmpfs", "--from", "f.zrec"], 2, "--from takes no --tmpfs: a recording does"),
+        (["explain", "--private-shared", "--from", "f.zrec"], 2, "--from takes no --private-shared: a rec"),
         (["explain", "web", "--private-shared", "--from", "f.zrec"], 2, "how much address space"),
         (["explain", "--pid", "11", "--from", "f.zrec"], 2, "the page tables of each process"),
     ],
@@ -208,6 +211,14 @@ def test_what_makes_no_sense(
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert sentence in err
+
+
+def test_users_are_not_kept_and_a_line_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    said = "Users: a recording keeps what the processes of each zone and cgroup map together"
+    assert main(["show", "-a", "--from", "f.zrec"]) == 0
+    assert said in capsys.readouterr().out
+    assert main(["show", "-a", "-Z", "--from", "f.zrec"]) == 0  # in which nobody asked for users
+    assert said not in capsys.readouterr().out
 
 
 def test_images_are_not_known_of_what_an_older_zonerss_recorded(

@@ -116,8 +116,8 @@ NOT_KEPT_OF_DERIVED = (
     *("cache_unmapped_bytes", "dead_cgroups_bytes", "dying_cgroups", "uncertainty_bytes"),
 )
 """What the machine's controller says besides: it is kept of zones and cgroups, not of slices and the like."""
-NOT_KEPT_OTHERWISE = ("largest_files", "bytes", "open_files")
-"""Of a lean recording, of getvmusage among explain's numbers, and of zonerss.difference/1."""
+NOT_KEPT_OTHERWISE = ("largest_files", "bytes", "open_files", "groupings")
+"""Of a lean recording, of getvmusage among explain's numbers, of zonerss.difference/1, and of users."""
 
 
 def forget(value: Any, keys: Collection[str]) -> Any:
