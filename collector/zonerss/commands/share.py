@@ -1,8 +1,8 @@
 """Who shares what with whom.
 
 Two tables: how much memory each pair of zones has in common, and the largest parts (a set of zones, and what exactly
-these zones map). On a terminal the pairs are a heat map. Elsewhere, with NO_COLOR set or in a narrow terminal, they are
-a list.
+these zones map). On a terminal the pairs are a heat map. Elsewhere, with NO_COLOR set, TERM dumb or in a narrow
+terminal, they are a list.
 
 A page shared by A, B and C is listed once as the set {A,B,C}, and again in the pairs AB, AC and BC. Sets add up; pairs
 do not. What is less than 1 % of all that is shared, and the vdso, which every process maps, is one line.
