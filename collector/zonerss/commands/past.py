@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from zonerss.answers.growth import LOOKS, Growth
 from zonerss.answers.trend import LEAST_POINTS
 from zonerss.errors import CannotServe, Damaged, UsageError
-from zonerss.history.recording import Recording
+from zonerss.history.recording import Recording, Timed
 from zonerss.history.replay import PastSession
 from zonerss.kernel.patience import PATIENCE_SECONDS
 
@@ -94,7 +94,7 @@ def earlier(args: argparse.Namespace, now: PastSession, since: float | datetime)
 
 def times_in(
     recording: Recording, file: str, since: datetime | None, until: datetime | None
-) -> Sequence[tuple[int, datetime]]:
+) -> Sequence[Timed]:
     """
     The numbers and times of the snapshots of a range; one at the least.
 
