@@ -36,6 +36,8 @@ class Flight(Generic[T]):
         self._changed = threading.Condition()
         self._running: _Run[T] | None = None
         self._latest: _Run[T] | None = None
+        self._oldest_wanted = 0.0
+        """The greatest max_age that was asked for."""
 
     @property
     def idle(self) -> bool:
@@ -53,6 +55,7 @@ class Flight(Generic[T]):
         """
         oldest = self._clock() - max_age
         with self._changed:
+            self._oldest_wanted = max(self._oldest_wanted, max_age)
             while True:
                 if self._latest and self._latest.began >= oldest:
                     return self._latest.result  # type: ignore[return-value]
@@ -68,6 +71,12 @@ class Flight(Generic[T]):
                     raise run.error
             run = self._running = _Run(self._clock())
         return self._lead(run, call)
+
+    def forget_old(self) -> None:
+        """Let go of a result that is older than whoever has asked here wants."""
+        with self._changed:
+            if self._latest and self._latest.began < self._clock() - self._oldest_wanted:
+                self._latest = None
 
     def _lead(self, run: _Run[T], call: Callable[[], T]) -> T:
         try:
@@ -108,6 +117,9 @@ class Flights(Generic[T]):
             idle = [old for old, other in self._flights.items() if other is not flight and other.idle]
             for old in idle[: max(len(self._flights) - self._keep, 0)]:
                 del self._flights[old]
+            others = [other for other in self._flights.values() if other is not flight]
+        for other in others:
+            other.forget_old()
         return flight.get(call, max_age)
 
 

@@ -250,6 +250,7 @@ class Session(Observer, Closing):
         self._source, self._rules, self._roots = source, rules, roots
         self._host = find_host(roots, threads, patience)
         self._censuses = CensusPool()
+        self._is_closed = False
         self._kills_below = KillsBelow()
         with ExitStack() as stack:
             self._sources = Sources(self._host, lasting)
@@ -260,15 +261,21 @@ class Session(Observer, Closing):
             self._open = stack.pop_all()
 
     def close(self) -> None:
-        """Give back what is held."""
+        """Give back what is held; it can be asked for nothing more."""
+        self._is_closed = True
         self._open.close()
+
+    def _demand_open(self) -> None:
+        if self._is_closed:
+            raise CannotServe("this session is closed: open another one")
 
     def load(self) -> None:
         """
         Load now what the first walk of many would load.
 
-        :raises CannotServe: a source that was named cannot serve here
+        :raises CannotServe: a source that was named cannot serve here, or the session is closed
         """
+        self._demand_open()
         self._sources.choose(self._source, 0)
 
     def go_on(self, uncertainty: bool = False) -> None:
@@ -296,6 +303,7 @@ class Session(Observer, Closing):
 
         :raises UsageError: an unknown by
         """
+        self._demand_open()
         way = parse_by(by)
         listed = self._roster.read(find_memory_hierarchy(self._roots), way.needs_uids)
         return listed, place_tasks(listed.tasks, [zoner(way, host_names(self._roots), self._rules)])
@@ -375,6 +383,7 @@ class Session(Observer, Closing):
         )
 
     def _look(self, asked: Asked) -> Snapshot:
+        self._demand_open()
         began = datetime.now(UTC)
         hierarchy = find_memory_hierarchy(self._roots)
         listed = self._roster.read(hierarchy, asked.want_users)
@@ -382,6 +391,7 @@ class Session(Observer, Closing):
         zoners = [zoner(way, called, self._rules) for way in asked.ways]
         placed = place_tasks(listed.tasks, zoners)
         names = find_names(asked.names, {zones[0].name for _, zones in placed})
+        everywhere = placed
         if asked.alone and names:
             placed = [one for one in placed if one[1][0].name in names]
         plan = make_plan(
@@ -408,7 +418,8 @@ class Session(Observer, Closing):
         controls = _controls(hierarchy, asked.controls, self._roots, self._kills_below)
         groupings, totals = [], []
         for position, way in enumerate(asked.ways):
-            below = nested({member.zones[position] for member in members})
+            # Of all zones: what is charged to one below is not this one's, whether or not it is shown, or was walked.
+            below = nested({zones[position] for _, zones in everywhere})
             charge = _charger(hierarchy, below)
             chosen = names if position == 0 else ()
             usages, total = zones_usage(parts, members, position, charge, chosen)

@@ -23,6 +23,8 @@ from tests.live import needs
 from tests.live.measure import Zone
 from tests.oracle import PAGE
 from tests.own import NAME
+from zonerss.errors import CannotServe
+from zonerss.snapshot import Session
 
 PROJECT = Path(__file__).parents[2]
 ZONERSS = (sys.executable, "-m", "zonerss")
@@ -488,3 +490,16 @@ def test_control_c(mem, delay):
     assert process.returncode in (0, 130, -signal.SIGINT)
     if stdout:
         json.loads(stdout)  # all of it, though it was about to end
+
+
+@pytest.mark.parametrize(
+    "ask", [Session.take, lambda session: session.place("zone"), Session.load], ids=["take", "place", "load"]
+)
+def test_a_closed_session_says_so(ask) -> None:
+    session = Session()
+    session.close()
+    session.close()
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(CannotServe, match="^this session is closed"):
+        ask(session)
+    assert os.listdir("/proc/self/fd") == before

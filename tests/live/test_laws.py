@@ -17,7 +17,7 @@ import pytest
 
 import zonerss
 from tests.live import needs
-from tests.live.cgroups import stopped
+from tests.live.cgroups import move, stopped
 from tests.live.measure import Zone
 from tests.oracle import PAGE, RSS_KINDS, Kernel, living_thread, pages_of, processes, read_file
 from zonerss.census.kinds import Kind
@@ -429,6 +429,28 @@ def test_the_charge_is_what_the_kernel_bills(make_zone, source):
         after = int(file.read_text())
     assert min(before, after) <= usage.charged_bytes <= max(before, after)
     assert usage.charged_bytes > 10007 * PAGE
+
+
+def test_the_charge_of_a_zone_alone_is_what_it_is_among_all(make_zone, source):
+    """What is charged to a zone below is not its own, whether or not that is walked."""
+    upper = make_zone("upper")
+    upper.spawn().map("anon 5003")
+    inner, below = upper.spawn(), upper.path / "below"
+    below.mkdir()
+    try:
+        move(inner.pid, below)
+        inner.map("anon 10007")
+        with stopped([upper.path, below]):
+            snapshots = [
+                zonerss.take_snapshot(by="cgroup", source=source, zone=upper.name, alone=alone)
+                for alone in (False, True)
+            ]
+    finally:
+        inner.end()
+        below.rmdir()
+    among_all, alone = (snapshot.zones[0].charged_bytes for snapshot in snapshots)
+    assert among_all > 5003 * PAGE
+    assert abs(among_all - alone) < 1000 * PAGE
 
 
 # ---- what cannot be read -----------------------------------------------------------------------------

@@ -152,3 +152,18 @@ def test_ways_of_asking_are_apart_and_the_oldest_forgotten() -> None:
 def test_an_age_is_no_less_than_0(age: float) -> None:
     with pytest.raises(UsageError, match="from 0 on"):
         Flights[int]().get("a", lambda: 1, age)
+
+
+def test_a_result_that_nobody_wants_any_more_is_let_go_of() -> None:
+    flights: Flights[list[int]] = Flights()
+    clock = Clock()
+    for key in ("a", "b"):
+        flights._flights[key] = Flight(clock)
+    flights.get("a", lambda: [1], 5.0)
+    clock.now += 4
+    flights.get("b", lambda: [2], 5.0)
+    assert flights.get("a", lambda: [3], 5.0) == [1]
+    clock.now += 2
+    flights.get("b", lambda: [4], 5.0)
+    assert flights._flights["a"]._latest is None
+    assert flights._flights["b"]._latest is not None

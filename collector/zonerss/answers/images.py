@@ -6,7 +6,7 @@ is 1 or more, apart they would take k * p, and share p where k is 2 or more. So 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from zonerss.answers.share import SharedPart, held_together
 from zonerss.plain import dataclass
@@ -55,24 +55,33 @@ class ImageSharing:
     gaps: tuple[Gap, ...]
 
 
-def group_by_image(image_of: Mapping[str, Image | None]) -> dict[Image, tuple[str, ...]]:
+def group_by_image(
+    image_of: Mapping[str, Image | None], of_users: Collection[str] = ()
+) -> dict[Image, tuple[str, ...]]:
     """
     The containers of each image. An image has one name, the first of those that its containers know.
 
     :param image_of: the image of each container; None: unknown
+    :param of_users: containers of which a user's own engine tells: what it calls an image counts only where the
+        system's tells of no container of it
     """
     found: dict[str, list[Image]] = {}
+    told_by_system: dict[str, list[Image]] = {}
     containers: dict[str, list[str]] = {}
     for zone, image in image_of.items():
         if image is not None:
             found.setdefault(image.key, []).append(image)
+            if zone not in of_users:
+                told_by_system.setdefault(image.key, []).append(image)
             containers.setdefault(image.key, []).append(zone)
     return {
-        Image(same[0].id, min((image.name for image in same if image.name), default=None)): tuple(
-            sorted(containers[key])
-        )
+        Image(same[0].id, _name_of(told_by_system.get(key, same))): tuple(sorted(containers[key]))
         for key, same in found.items()
     }
+
+
+def _name_of(images: Sequence[Image]) -> str | None:
+    return min((image.name for image in images if image.name), default=None)
 
 
 def images_usage(

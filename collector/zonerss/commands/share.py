@@ -272,8 +272,9 @@ def measure_images(session: Observer, surely: int = _SHOWN) -> ImageSharing:
         for usage in snapshot.zones
         if usage.id and is_of_image(usage.kind, usage.id)
     }
+    of_users = {usage.zone for usage in snapshot.zones if user_of(usage.cgroup or "") is not None}
     unknown = tuple(sorted(zone for zone, image in image_of.items() if image is None))
-    found, total = images_usage(parts, group_by_image(image_of), unknown)
+    found, total = images_usage(parts, group_by_image(image_of, of_users), unknown)
     by_number = {part.number: part for part in parts}
     order = list(dict.fromkeys(number for usage in found for number in usage.numbers))
     certain = len({number for usage in found[:surely] for number in usage.numbers})

@@ -22,7 +22,7 @@ from zonerss.kernel.roots import Roots
 from zonerss.plain import dataclass
 from zonerss.records import Caveat
 
-_DELETED = b" (deleted)"
+_DELETED = " (deleted)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,8 @@ def cgroup_path(text: bytes, hierarchy: MemoryHierarchy) -> str:
 
     A path is relative to the root of the reader's cgroup namespace; of a process outside of it the path
     begins with "/..", and stays so. A version 2 cgroup that was removed while a process is in it (a zombie)
-    loses the kernel's " (deleted)"; on version 1 the kernel says "/" of a process that is exiting. Colons in
-    names are kept; the kernel allows no newline in one.
+    loses the kernel's " (deleted)", unless there is one of that name; on version 1 the kernel says "/" of a
+    process that is exiting. Colons in names are kept; the kernel allows no newline in one.
 
     :param text: the content of /proc/PID/cgroup
     :raises KernelFormatError: a line is not of the form ID:CONTROLLERS:PATH, or none is of this hierarchy;
@@ -114,11 +114,19 @@ def cgroup_path(text: bytes, hierarchy: MemoryHierarchy) -> str:
             )
         if hierarchy.version == 2:
             if number == b"0" and not controllers:
-                return path.removesuffix(_DELETED).decode("utf-8", "surrogateescape")
+                return _without_mark(hierarchy, path.decode("utf-8", "surrogateescape"))
         elif number != b"0" and hierarchy.controller.encode() in controllers.split(b","):
             return path.decode("utf-8", "surrogateescape")
     wanted = "0::" if hierarchy.version == 2 else hierarchy.controller
     raise KernelFormatError(f"/proc/PID/cgroup: no line of the hierarchy {wanted!r}: {text!r}")
+
+
+def _without_mark(hierarchy: MemoryHierarchy, path: str) -> str:
+    """Without the kernel's mark of a removed cgroup; one that is there may be called so."""
+    if not path.endswith(_DELETED):
+        return path
+    there = _directory(hierarchy, path)
+    return path if there is not None and os.path.isdir(there) else path.removesuffix(_DELETED)
 
 
 def memory_domain(hierarchy: MemoryHierarchy, path: str) -> str:

@@ -150,7 +150,12 @@ class Controls:
         """
         # Version 1 tells a cgroup of kills in itself only, and so does version 2 where it is mounted for it.
         is_local = self._hierarchy.version == 1 or self._hierarchy.local_events
-        return self._kills_below.own(way, path, () if is_local else without, self._kills)
+        below = () if is_local else without
+        return self._kills_below.own(way, path, below, self._kills, self._local_kills)
+
+    def _local_kills(self, path: str) -> int | None:
+        """Version 2, since Linux 5.2 (commit 1e577f970f66)."""
+        return self._stat(path, "memory.events.local").get("oom_kill")
 
     def _kills(self, path: str) -> int | None:
         name = "memory.events" if self._hierarchy.version == 2 else "memory.oom_control"

@@ -9,7 +9,6 @@ directories, containerd internal/cri/annotations, systemd src/machine/machine.c,
 
 from __future__ import annotations
 
-import pwd
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 from zonerss.kernel.engines import Engines, Host, Once, OnDemand, Place, fit, passwd
 from zonerss.kernel.roots import Roots
+from zonerss.kernel.users import NAME_SERVICE
 from zonerss.records import Names
 
 _CONTAINER_LOG = re.compile(
@@ -134,9 +134,4 @@ def _read_users(host: Host) -> dict[int, str]:
 
 def _ask_nss(host: Host, uid: int) -> str | None:
     # users of a directory service; of a recorded tree only its own files count
-    if host.top != Path("/"):
-        return None
-    try:
-        return pwd.getpwuid(uid).pw_name or None
-    except (KeyError, OverflowError):
-        return None
+    return NAME_SERVICE.name(uid) if host.top == Path("/") else None

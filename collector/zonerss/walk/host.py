@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from zonerss._core import ffi, lib
-from zonerss.errors import CannotServe, FramesHidden
+from zonerss.errors import CannotServe, FramesHidden, UsageError
 from zonerss.kernel.cgroup_namespace import cgroup_namespace_caveats
 from zonerss.kernel.hugepages import hugetlb_pool_pages, hugetlb_sizes, pmd_pages
 from zonerss.kernel.namespaces import namespace_caveats, shows_our_pids
@@ -98,9 +98,12 @@ def find_host(roots: Roots, threads: int | None = None, patience_seconds: float 
     :param threads: how many processes to walk side by side; None: one for each processor that we may use, at most 64,
         and more than 8 only where there is much to walk
     :param patience_seconds: how long a process may make us wait
+    :raises UsageError: threads is less than 1
     :raises CannotServe: not root, or the kernel lacks the files
     :raises FramesHidden: frame numbers read as 0
     """
+    if threads is not None and threads < 1:
+        raise UsageError(f"a walk takes one thread at the least, not {threads}")
     if os.geteuid() != 0:
         raise CannotServe("page tables can be read by root only: run zonerss with sudo")
     with ExitStack() as stack:
@@ -110,7 +113,7 @@ def find_host(roots: Roots, threads: int | None = None, patience_seconds: float 
     return Host(
         roots=roots,
         patience_seconds=patience_seconds,
-        threads=threads or min(len(os.sched_getaffinity(0)), MOST_THREADS),
+        threads=min(threads or len(os.sched_getaffinity(0)), MOST_THREADS),
         threads_named=threads is not None,
         zero_pfn=zero_pfn,
         huge_pages=pmd_pages(roots),

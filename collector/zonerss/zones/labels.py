@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from zonerss.errors import AmbiguousZone, UnknownZone, did_you_mean, nearest
 from zonerss.plain import replace
 from zonerss.records import Zone
-from zonerss.zones.schemes import SHORT_ID
+from zonerss.zones.schemes import SHORT_ID, user_of
 
 ZONES_OF_NOW = "zonerss show lists the zones"
 """What is said of a name that no zone has, nor nearly."""
@@ -24,18 +24,44 @@ def label(zones: Iterable[Zone]) -> tuple[Zone, ...]:
     The same zones in the same order, renamed where two different ones have one name.
 
     Zones of one name get "@" and their short id, or where that is not enough the full id, then the cgroup. A zone that
-    has none of these keeps its name. The result depends only on which zones there are, not on their order.
+    has none of these keeps its name. Below a user's slice the user chooses names, those of other zones and their marks
+    among them: such zones change no name of a zone elsewhere, and are numbered where no mark is enough. The result
+    depends only on which zones there are, not on their order.
     """
     zones = tuple(zones)
+    users = {zone for zone in zones if user_of(zone.cgroup or "") is not None}
     names = {zone: zone.name for zone in zones}
     for tell_apart in (_short_id, _full_id, _cgroup, _everything):
         taken = Counter(names.values())
         if len(taken) == len(names):
             break
+        elsewhere = Counter(name for zone, name in names.items() if zone not in users)
         for zone, name in names.items():
-            if taken[name] > 1 and (mark := tell_apart(zone)):
+            count = taken[name] if zone in users else elsewhere[name]
+            if count > 1 and (mark := tell_apart(zone)):
                 names[zone] = f"{zone.name}@{mark}"
-    return tuple(zone if names[zone] == zone.name else replace(zone, name=names[zone]) for zone in zones)
+    found = _numbered(names, users)
+    return tuple(zone if found[zone] == zone.name else replace(zone, name=found[zone]) for zone in zones)
+
+
+def _numbered(names: Mapping[Zone, str], users: Collection[Zone]) -> Mapping[Zone, str]:
+    """The same names where they are unique; else all but the first of each, those of users last, get a number."""
+    taken = set(names.values())
+    if len(taken) == len(names):
+        return names
+    found, given = dict(names), set[str]()
+    for zone in sorted(names, key=lambda zone: (zone in users, _key(zone))):
+        name, number = names[zone], 1
+        while name in given or (number > 1 and name in taken):
+            number += 1
+            name = f"{names[zone]}@{number}"
+        given.add(name)
+        found[zone] = name
+    return found
+
+
+def _key(zone: Zone) -> tuple[str, ...]:
+    return zone.name, zone.kind, zone.id or "", zone.cgroup or ""
 
 
 def raw_name(name: str) -> str:

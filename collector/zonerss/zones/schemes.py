@@ -62,7 +62,7 @@ def find_container(path: str, names: Names) -> Zone | None:
             continue
         if found := _find_engine(part, before, here, names, pod) or _find_lxc(part, before, here):
             return found
-        if pod is None and (found := _find_machine(part, here, names)):
+        if pod is None and (found := _find_machine(part, before, here, names)):
             return found
     return pod
 
@@ -73,12 +73,17 @@ def is_of_image(kind: str, id: str) -> bool:
 
 
 def user_of(path: str) -> int | None:
-    """The user below whose slice a cgroup is: whose own engines run a container there. None: the system's do."""
+    """
+    The user below whose slice a cgroup is: whose own engines run a container there. None: the system's do.
+
+    What is below root's is the system's. Of several slices it is the first: a user may call his own cgroups like them.
+    """
     return _user_of(path.split("/"))
 
 
 def _user_of(parts: Sequence[str]) -> int | None:
-    return next((int(match["uid"]) for part in parts if (match := _USER_SLICE.fullmatch(part))), None)
+    uid = next((int(match["uid"]) for part in parts if (match := _USER_SLICE.fullmatch(part))), 0)
+    return uid or None
 
 
 def find_unit(path: str, names: Names) -> Zone | None:
@@ -93,7 +98,9 @@ def find_unit(path: str, names: Names) -> Zone | None:
     parts = path.split("/")[1:]
     for index, part in enumerate(parts):
         here = "/" + "/".join(parts[: index + 1])
-        if match := _USER_SLICE.fullmatch(part):
+        if (
+            match := _USER_SLICE.fullmatch(part)
+        ) and not user:  # below the first one, names are the user's choice
             uid = match["uid"]
             user = (names.users.get(int(uid)) or uid) + "/"
         elif _USER_MANAGER.fullmatch(part) and manager is None:
@@ -133,7 +140,9 @@ def _find_pod(part: str, before: Sequence[str], here: str, names: Names) -> Zone
         uid = part
     else:
         return None
-    return Zone(names.pods.get(uid) or f"pod-{_short(uid)}", here, uid, "pod")
+    # Below a user's slice he chooses names: none of the system's pods is there.
+    name = names.pods.get(uid) if _user_of(before) is None else None
+    return Zone(name or f"pod-{_short(uid)}", here, uid, "pod")
 
 
 def _find_engine(part: str, before: Sequence[str], here: str, names: Names, pod: Zone | None) -> Zone | None:
@@ -165,11 +174,12 @@ def _find_lxc(part: str, before: Sequence[str], here: str) -> Zone | None:
     return Zone(f"{name}/monitor", here, None, "monitor") if is_monitor else Zone(name, here, None, "lxc")
 
 
-def _find_machine(part: str, here: str, names: Names) -> Zone | None:
+def _find_machine(part: str, before: Sequence[str], here: str, names: Names) -> Zone | None:
     match = _MACHINE.fullmatch(part) or _NSPAWN.fullmatch(part) or _LIBVIRT.fullmatch(part)
     if match is None:
         return None
-    name = names.machines.get(part) or systemd_unescape(match["name"])
+    name = names.machines.get(part) if _user_of(before) is None else None
+    name = name or systemd_unescape(match["name"])
     domain = _DOMAIN.fullmatch(name)
     if domain is None:
         return Zone(name, here, None, "machine")
@@ -178,7 +188,9 @@ def _find_machine(part: str, here: str, names: Names) -> Zone | None:
 
 def _container_name(id: str, before: Sequence[str], names: Names) -> str | None:
     uid = _user_of(before)
-    return names.containers.get(id) if uid is None else names.rootless.get(uid, {}).get(id)
+    if uid is not None:
+        return names.rootless.get(uid, {}).get(id)
+    return names.containers.get(id) or names.rootless.get(0, {}).get(id)
 
 
 def _unnamed(id: str, pod: Zone | None) -> str:

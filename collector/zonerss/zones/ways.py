@@ -121,10 +121,15 @@ def _both_zoner(first: Callable[[Task], Zone], second: Callable[[Task], Zone]) -
     def zone_of(task: Task) -> Zone:
         a, b = first(task), second(task)
         # The id distinguishes zones of equal names: two users, or two zones, may have one name.
-        ids = f"{a.id or a.cgroup or a.name}/{b.id or b.cgroup or b.name}"
+        ids = f"{a.id or a.cgroup or _one_part(a.name)}/{b.id or b.cgroup or _one_part(b.name)}"
         return Zone(name=f"{a.name}/{b.name}", id=ids, kind=b.kind)
 
     return zone_of
+
+
+def _one_part(name: str) -> str:
+    """A name that is no path without slashes: a command may have some, and it is to be seen where the other begins."""
+    return name.replace("\\", r"\x5c").replace("/", r"\x2f")
 
 
 def _by_zone(path: str, names: Names, rules: Sequence[Rule]) -> Zone:

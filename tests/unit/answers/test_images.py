@@ -62,6 +62,14 @@ def test_one_image_by_its_id_whatever_it_is_called() -> None:
     assert found == {Image("aa" * 32, "web:1"): ("a", "b", "c"), Image(None, "web:1"): ("d",)}
 
 
+def test_a_user_does_not_name_an_image_of_the_systems_containers() -> None:
+    image_of = {"a": Image("aa" * 32, "web:1"), "b": Image("aa" * 32, "AAA"), "c": Image("bb" * 32, "AAA")}
+    found = group_by_image(image_of, of_users=("b", "c"))
+    assert found == {Image("aa" * 32, "web:1"): ("a", "b"), Image("bb" * 32, "AAA"): ("c",)}
+    unnamed = group_by_image({**image_of, "a": Image("aa" * 32, None)}, of_users=("b", "c"))
+    assert Image("aa" * 32, None) in unnamed
+
+
 sets = st.sets(st.sampled_from(list(NAMES)), min_size=1).map(lambda zones: tuple(sorted(zones)))
 
 

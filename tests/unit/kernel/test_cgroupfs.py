@@ -130,6 +130,14 @@ def test_path_in_version_2(text: bytes, path: str) -> None:
     assert cgroup_path(text, V2) == path
 
 
+def test_a_cgroup_that_is_called_like_a_removed_one_is_none(tmp_path: Path) -> None:
+    """It would be taken for its neighbour."""
+    there = MemoryHierarchy(2, tmp_path, "/")
+    (tmp_path / "a (deleted)").mkdir()
+    assert cgroup_path(b"0::/a (deleted)\n", there) == "/a (deleted)"
+    assert cgroup_path(b"0::/b (deleted)\n", there) == "/b"
+
+
 @pytest.mark.parametrize(
     ("text", "path"),
     [

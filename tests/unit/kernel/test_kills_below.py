@@ -36,7 +36,7 @@ def test_who_is_removed_leaves_them_to_nobody() -> None:
             ({"/a": 4, "/a/b": 1}, ("/a/b",)),
             ({"/a": 5}, ()),
         ]
-    ) == [1, 1, 1, 1, 2]
+    ) == [1, 1, 1, 1, 1]
 
 
 def test_who_is_made_anew_between_two_looks_has_had_them() -> None:
@@ -58,6 +58,19 @@ def test_below_each_other_they_count_once() -> None:
             ({"/a": 5, "/a/b": 3}, ("/a/b",)),
         ]
     ) == [3, 2, 2, 2]
+
+
+def test_who_was_killed_in_it_before_it_was_removed_is_not_the_upper_ones() -> None:
+    assert told([({"/a": 0, "/a/b": 0}, ("/a/b",)), ({"/a": 1}, ()), ({"/a": 2}, ())]) == [0, 0, 1]
+    # Made anew meanwhile, as an engine does when it starts a container again.
+    assert told([({"/a": 1, "/a/b": 1}, ("/a/b",)), ({"/a": 2, "/a/b": 0}, ("/a/b",))]) == [0, 0]
+
+
+def test_what_the_upper_one_counts_in_itself_is_its_own() -> None:
+    memory = KillsBelow()
+    looks = [({"/a": 0, "/a/b": 0}, 0), ({"/a": 3}, 2)]
+    own = [memory.own("zone", "/a", ("/a/b",), counts.get, lambda _, n=n: n) for counts, n in looks]
+    assert own == [0, 2]
 
 
 def test_groupings_are_apart_and_who_is_not_there_is_not_known() -> None:

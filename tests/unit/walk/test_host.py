@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 from tests.unit.builders import host
 
+from zonerss.errors import UsageError
+from zonerss.kernel.roots import HOST
 from zonerss.plain import replace
+from zonerss.walk.host import find_host
 
 LARGE = host(threads=48, threads_named=False)
 
@@ -23,3 +26,9 @@ def test_few_processors_are_all_used() -> None:
 
 def test_so_many_as_were_named() -> None:
     assert replace(LARGE, threads_named=True).threads_for(0) == 48
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_no_thread_is_too_few(threads: int) -> None:
+    with pytest.raises(UsageError, match=f"not {threads}$"):
+        find_host(HOST, threads)

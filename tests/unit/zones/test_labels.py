@@ -54,6 +54,33 @@ def test_label_of_a_name_that_another_label_would_take() -> None:
     assert len({found.name for found in label(zones)}) == 3
 
 
+USERS = "/user.slice/user-1000.slice/"
+
+
+def test_a_users_container_takes_no_name_from_another_one() -> None:
+    """He can choose each name that marks could give; the system's container keeps the one that it has without him."""
+    system = Zone(name="web", cgroup="/docker/x", id=ID, kind="docker")
+    forged = ["web", f"web@{ID[:12]}", f"web@{ID}", "web@/docker/x", f"web@docker:{ID}:/docker/x", "web@2"]
+    zones = [system, *(Zone(name, f"{USERS}{n}", OTHER[:-1] + str(n)) for n, name in enumerate(forged))]
+    found = [zone.name for zone in label(zones)]
+    assert found[0] == "web"
+    assert len(set(found)) == len(zones)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(["web", "web@1", "web@1@2", "web@/c", "web@docker:1:/c", "web@2", ""]), max_size=9
+    )
+)
+def test_whatever_names_users_choose_all_are_apart(names: list[str]) -> None:
+    system = [Zone("web", "/c", "1", "docker"), Zone("web", "/d", "1", "docker")]
+    zones = [*system, *(Zone(name, f"{USERS}{n}", "1", "podman") for n, name in enumerate(names))]
+    found = [zone.name for zone in label(zones)]
+    assert len(set(found)) == len(zones)
+    assert found[:2] == [zone.name for zone in label(system)]
+
+
 some_text = st.sampled_from(["a", "b", "a@x", "a@/c", ""])
 some_zones = st.builds(
     Zone,

@@ -257,3 +257,11 @@ def test_rules_come_first_and_own_what_is_below() -> None:
     )
     assert zone_of(task("/batch/ads/other")).cgroup == "/batch"
     assert zoner(parse_by("cgroup"), Names(), rules)(task("/batch/ads/job-17")).kind == "cgroup"
+
+
+def test_two_zones_of_two_ways_are_two_whatever_a_process_calls_itself() -> None:
+    zone_of = zoner(parse_by("cgroup/command"), Names())
+    pairs = [("/a", "b/c"), ("/a/b", "c"), ("/a", r"b\x2fc"), ("/a\\", "b"), ("/a", r"\b")]
+    found = {zone_of(task(cgroup, command=command)) for cgroup, command in pairs}
+    assert len(found) == len(pairs)
+    assert len({one.id for one in found}) == len(pairs)
