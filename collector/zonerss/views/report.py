@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -21,7 +22,10 @@ _PROCESSES = 5
 """That grow, and are shown below the zones."""
 _UNSAFE_IN_MARKDOWN = "\\`*_{}[]<>()#+!|~"
 _ZERO_WIDTH = "&#8203;"
-"""Behind @ and #: forges look for names and numbers after the marks of Markdown are gone."""
+"""Behind @ and #: forges look for names, addresses and numbers after the marks of Markdown are gone."""
+_LINKED = r"(?i)(?<=:)(?=//)|(?<=www)(?=\.)"
+"""The places within :// and www. at which they are broken: GFM makes a link of what begins so, even where a zero-width
+character follows, which browsers leave out of the name of a host."""
 Size = Callable[[int | None], str]
 
 
@@ -199,8 +203,8 @@ def markdown_compared(
 
 
 def escaped(text: str) -> str:
-    """Text for Markdown: what would be a mark of it is none, and what would mention somebody mentions nobody."""
-    return "".join(map(_plain, printable(text)))
+    """Text for Markdown: what would be a mark of it or a link is none, and nobody is mentioned."""
+    return re.sub(_LINKED, _ZERO_WIDTH, "".join(map(_plain, printable(text))))
 
 
 def _plain(char: str) -> str:

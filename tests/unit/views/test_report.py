@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.unit.answers.reports import MIB, recorded
 from tests.unit.documents import ODD, watched
 
@@ -74,6 +75,21 @@ def test_marks_of_markdown_are_text() -> None:
         "| a\\|b | 9.0M | 68M | 68M | \\+60M/min | grows |",
     ]
     assert lines[4].startswith("- **a\\|b grows**: \\+59M in 59 s: 59M of it anon of pid 101 \\(httpd\\)")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("https://evil.example/x", "https:&#8203;//evil.example/x"),
+        ("x/FTP://evil.example", "x/FTP:&#8203;//evil.example"),
+        ("www.evil.example", "www&#8203;.evil.example"),
+        ("_WWW.evil.example (www.b.c)", "\\_WWW&#8203;.evil.example \\(www&#8203;.b.c\\)"),
+        ("mailto:a@evil.example", "mailto:a@&#8203;evil.example"),
+        ("xmpp:a@evil.example/b", "xmpp:a@&#8203;evil.example/b"),
+    ],
+)
+def test_no_name_is_a_link(name: str, text: str) -> None:
+    assert escaped(name) == text
 
 
 def test_two_recordings_stand_side_by_side() -> None:
