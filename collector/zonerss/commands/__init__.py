@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
 LATE_IMPORTS = {
+    ("__main__", "commands"): 30,  # of every command: a signal is to end it there, too
     ("commands.watching", "commands.past"): 9,
     ("commands.top", "commands.past"): 9,
     ("commands.explain", "commands.past"): 9,
@@ -109,6 +110,7 @@ def main(arguments: Sequence[str], may_fork: bool = False) -> int:
 
 
 def _main(arguments: Sequence[str], may_fork: bool) -> int:
+    _replace_closed_files()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=ESCAPE)
@@ -134,6 +136,21 @@ def _main(arguments: Sequence[str], may_fork: bool) -> int:
         if not isinstance(err.__cause__, KeyboardInterrupt):
             raise
         return _interrupted()
+
+
+def _replace_closed_files() -> None:
+    """
+    Open /dev/null for standard files that are closed: no file of ours is to get their numbers.
+
+    Messages go there, too: Python has no standard error then, and print() without one writes to standard output.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _interrupted() -> int:
@@ -254,8 +271,7 @@ def _exhaustion(err: BaseException | None) -> str | None:
 
 
 def _refuse(sentence: str, status: int) -> int:
-    if sys.stderr is not None:
-        print(f"zonerss: {printable(sentence)}", file=sys.stderr)
+    print(f"zonerss: {printable(sentence)}", file=sys.stderr)
     return status
 
 

@@ -227,6 +227,45 @@ def test_an_interrupt_ends_it_by_the_signal_without_a_word(prepared: str, runs: 
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, printed, b"")
 
 
+def test_an_interrupt_of_the_first_import_ends_it_without_a_word() -> None:
+    script = """
+import os, signal, sys
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "zonerss.commands":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+from zonerss.__main__ import run
+run()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False, cwd=PROJECT)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
+
+
+_PRINTS = """
+import os, sys, types
+import zonerss.commands
+
+def run(args):
+    with open("/dev/null") as file:
+        print(file.fileno() > 2, sys.stderr.isatty())
+    print("a message", file=sys.stderr)
+    return 0
+
+zonerss.commands.import_module = lambda name: types.SimpleNamespace(__doc__="", prepare=lambda parser: None, run=run)
+sys.exit(zonerss.commands.main([]))
+"""
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- 2>&-", "<&-"])
+def test_with_closed_files_messages_are_not_among_the_data(closed: str) -> None:
+    command = ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, _PRINTS]
+    done = subprocess.run(command, capture_output=True, check=False, cwd=PROJECT)
+    assert (done.returncode, done.stdout) == (0, b"True False\n")
+
+
 def test_an_interrupt_that_was_ignored_stays_ignored() -> None:
     script = _INTERRUPTED.format(while_it_is_prepared="interrupt()", while_it_runs="interrupt(); return 0")
     command = ["sh", "-c", 'trap "" INT; exec "$0" -c "$1"', sys.executable, script]
