@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from zonerss.answers.recording import ClockWatch, Pace, Recorded, Refusals
 from zonerss.commands.ending import Ending, Leave
-from zonerss.commands.options import add_walk_options, add_zones, read_rules
+from zonerss.commands.options import add_walk_options, add_zones, given, read_rules
 from zonerss.commands.quantities import black_box, duration_within, moment_of, size
 from zonerss.commands.running import run_command
 from zonerss.commands.watching import interval
@@ -39,6 +39,7 @@ from zonerss.views.document import render_json
 from zonerss.views.record import closing_lines, document, event_line, first_line, jump_text, live_line
 from zonerss.views.terminal import find_terminal, printing_to
 from zonerss.views.text import fit
+from zonerss.zones.labels import find_names
 
 if TYPE_CHECKING:
     from zonerss.commands.parser import Parser
@@ -93,7 +94,6 @@ def prepare(parser: Parser) -> None:
     parser.add_argument(
         "--max-size",
         type=size,
-        default=size(_MOST_BYTES),
         metavar="SIZE",
         help=f"forget the oldest snapshots so that the file is not larger (default {_MOST_BYTES})",
     )
@@ -134,8 +134,9 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("the name of the recording is empty: name a file")
     if args.command is not None:
         return _run_command(args)
-    if args.report is not None:
-        raise UsageError("--report needs a command: zonerss record --report FILE -- COMMAND")
+    for option, spelled in (("report", "--report FILE"), ("bytes", "--bytes")):
+        if given(args, option):
+            raise UsageError(f"--{option} needs a command: zonerss record {spelled} -- COMMAND")
     path = args.output or default_file()
     demand_this_host(path)
     rules = read_rules(args.rules)
@@ -146,22 +147,36 @@ def run(args: argparse.Namespace) -> int:
                 session = stack.enter_context(
                     Session(args.source, rules, threads=args.threads, patience=args.patience, follow=True)
                 )
-            keeper = stack.enter_context(Keeper(path, args.keep, args.max_size))
+                _demand_zones(session, args.zone or ())
+            keeper = stack.enter_context(Keeper(path, args.keep, _most_bytes(args)))
         except Leave:
             return 0
         progress = Progress(args.json)
         box = _black_box(args, keeper, progress, stack)
         recorder = Recorder(session, keeper, progress, args, path, box=box)
-        try:
-            recorder.record(ending)
-        except UnknownZone as err:
-            if isinstance(err, AmbiguousZone):
-                raise
-            raise UnknownZone(
-                f"{err}; a command stands after --: zonerss record -- COMMAND", err.zone
-            ) from err
+        recorder.record(ending)
     recorder.tell()
     return 0
+
+
+def _demand_zones(session: Session, names: Sequence[str]) -> None:
+    """
+    See that the zones are there, before a file is made for them.
+
+    :raises UnknownZone: one of them is not
+    """
+    if not names:
+        return
+    try:
+        find_names(names, {zones[0].name for _, zones in session.place()[1]})
+    except AmbiguousZone:
+        raise
+    except UnknownZone as err:
+        raise UnknownZone(f"{err}; a command stands after --: zonerss record -- COMMAND", err.zone) from err
+
+
+def _most_bytes(args: argparse.Namespace) -> int:
+    return size(_MOST_BYTES) if args.max_size is None else int(args.max_size)
 
 
 def _black_box(
@@ -181,13 +196,18 @@ def _run_command(args: argparse.Namespace) -> int:
     if not args.command:
         raise UsageError("there is no command after --: zonerss record -- COMMAND")
     for option in ("span", "until", "zone", "black_box"):
-        if getattr(args, option):
+        if given(args, option):
             name = {"span": "--for", "zone": "a ZONE"}.get(option, f"--{option.replace('_', '-')}")
             raise UsageError(f"{name} is not for a command: it is looked at until it ends, with all zones")
     if args.output is None:
+        for option in ("keep", "max_size", "lean"):
+            if given(args, option):
+                raise UsageError(
+                    f"--{option.replace('_', '-')} needs -o FILE: without it nothing is kept of a command"
+                )
         return run_command(args, None)
     demand_this_host(args.output)
-    with Keeper(args.output, args.keep, args.max_size) as keeper:
+    with Keeper(args.output, args.keep, _most_bytes(args)) as keeper:
         return run_command(args, keeper)
 
 

@@ -20,6 +20,7 @@ from zonerss.commands.ending import Ending
 from zonerss.commands.record import Progress, Recorder, default_file
 from zonerss.errors import CannotServe, StoreFull, StoreTooLarge, UnknownZone
 from zonerss.plain import dataclass, replace
+from zonerss.records import Zone
 from zonerss.records.kills import BoxTally
 from zonerss.snapshot import Snapshot
 
@@ -382,7 +383,14 @@ def test_json_is_alone_on_standard_output(capsys: pytest.CaptureFixture[str]) ->
         (["--for", "1h", "--until", "20:55"], "not allowed with"),
         (["--max-size", "1X"], "'1X' is no size"),
         (["--basis", "incore"], "takes no --basis but mapped"),
-        (["--report", "x"], "--report needs a command"),
+        (["--report", "x"], "--report needs a command: zonerss record --report FILE -- COMMAND"),
+        (
+            ["--bytes", "--for", "0.1s", "-o", "/dev/null"],
+            "--bytes needs a command: zonerss record --bytes -- COMMAND",
+        ),
+        (["--keep", "1d", "--", "true"], "--keep needs -o FILE"),
+        (["--max-size", "1M", "--", "true"], "--max-size needs -o FILE"),
+        (["--lean", "--", "true"], "--lean needs -o FILE"),
         (["--"], "there is no command after --"),
         (["--for", "1h", "--", "true"], "--for is not for a command"),
         (["--zone", "a", "--", "true"], "a ZONE is not for a command"),
@@ -398,6 +406,45 @@ def test_wrong_usage_is_one_sentence(
     assert out == ""
     assert sentence in err
     assert len(err.splitlines()) == 1
+
+
+def test_what_is_configured_for_another_way_of_recording_does_not_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[object] = []
+    monkeypatch.setattr(record, "run_command", lambda args, keeper: ran.append(keeper) or 0)
+    file = tmp_path / "zonerss.toml"
+    file.write_text("[record]\nfor = '1h'\nzone = 'web'\nkeep = '1d'\nmax-size = '1M'\nlean = true\n")
+    assert main(["record", "--config", str(file), "--", "true"]) == 0
+    assert ran == [None]
+
+
+class Crowd:
+    """A session that knows one zone."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def __enter__(self) -> Crowd:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def place(self) -> tuple[object, list[tuple[object, tuple[Zone]]]]:
+        return None, [(None, (Zone(name="web", kind="unit"),))]
+
+    def take(self, *_: object, zone: Sequence[str] = (), **__: object) -> Snapshot:
+        raise UnknownZone(f"there is no {zone[0]}", zone[0])
+
+
+def test_no_file_is_made_for_zones_that_are_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(record, "Session", Crowd)
+    assert main(["record", "--no-config", "moon", "-o", str(tmp_path / "d.zrec"), "--for", "1s"]) == 1
+    assert "a command stands after --: zonerss record -- COMMAND" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_all_that_follows_two_dashes_is_the_command() -> None:
