@@ -42,6 +42,7 @@ from zonerss.plain import dataclass, field, replace
 from zonerss.records import Caveat, Gap, Grouping, Names, ProcessUsage, Task, Usage, Wanted, Zone
 from zonerss.records.machine import Machine
 from zonerss.units import PAGE_BYTES
+from zonerss.walk.choices import demand_basis
 from zonerss.walk.host import Host, find_host
 from zonerss.walk.jobs import Walked, walk
 from zonerss.walk.sources import Sources
@@ -55,8 +56,6 @@ if TYPE_CHECKING:
     from zonerss.motion.window import Windows
     from zonerss.walk.arming import Armed
     from zonerss.walk.cold import ColdRanges
-
-BASES = ("mapped", "incore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +192,7 @@ class Observer:
         ways = tuple(parse_by(text) for text in ((by,) if isinstance(by, str) else by))
         if not ways:
             raise UsageError(f"group by what? say one of {', '.join(WAYS)}")
-        if basis not in BASES:
-            raise UsageError(f"there is no basis {basis!r}; say {' or '.join(BASES)}")
+        demand_basis(basis)
         names = (zone,) if isinstance(zone, str) else tuple(zone or ())
         wanted = (Wanted() if controls else None) if isinstance(controls, bool) else controls
         return self.look(Asked(ways, basis, names, alone, processes, wanted, armed))

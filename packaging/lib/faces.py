@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from zonerss.commands import VERBS
 from zonerss.commands.parser import Help, verb_parser
 from zonerss.schemas import names as schema_names
-from zonerss.snapshot import BASES
 from zonerss.views.glossary import WORDS
-from zonerss.walk.sources import SOURCES
+from zonerss.walk.choices import BASES, SOURCES
 from zonerss.zones.ways import WAYS
 
 _WIDE = 1 << 20

@@ -78,6 +78,7 @@ LATE_IMPORTS = {
     ("commands.names", "commands.configuration"): 68,
     ("commands.names", "commands.options"): 67,
     ("commands.zone", "commands.past"): 9,
+    ("commands.configuration", "commands.past"): 9,
     ("commands.zone", "cap.status"): 8,
     ("commands.zone", "cap.foretold"): 12,
     ("views.zone", "views.cap"): 9,
@@ -196,6 +197,12 @@ def _run(words: list[str], may_fork: bool) -> int:
         if is_verb or isinstance(err, AmbiguousZone) or getattr(args, "recording", None):
             raise
         raise _neither(err) from err
+    except UsageError as err:
+        options = getattr(args, "configured", {}).values()
+        option = next((option for option in options if option.is_told_in(str(err))), None)
+        if option is None:
+            raise
+        raise option.error(str(err)) from err.__cause__
     sys.stdout.flush()
     return status
 

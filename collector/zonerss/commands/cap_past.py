@@ -8,10 +8,11 @@ import sys
 from zonerss.cap.playback import replay
 from zonerss.cap.records import Settings
 from zonerss.cap.rules import Caps, share
-from zonerss.commands.options import given, one_way
+from zonerss.commands.options import given, one_way, set_aside
 from zonerss.commands.quantities import moment_of
 from zonerss.commands.watching import put
 from zonerss.errors import UsageError
+from zonerss.history.moment import GROUPINGS
 from zonerss.history.recording import Recording
 from zonerss.views.cap_simulation import document, render
 from zonerss.views.text import printable
@@ -75,6 +76,8 @@ def simulate(args: argparse.Namespace, caps: Caps, settings: Settings) -> int:
     :raises UnknownZone: a zone that was not there
     :raises UsageError: a grouping that was not recorded, a name that can mean several zones
     """
+    if not set(args.by or ()) <= set(GROUPINGS):
+        set_aside(args, by=None)
     otherwise = f"zonerss report {args.recording} lists the zones"
     cold_share = 1.0 if args.assume_cold is None else args.assume_cold
     with Recording(args.recording) as recording:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -52,6 +52,14 @@ class Option:
     def error(self, what: str) -> UsageError:
         """The sentence for what is wrong with it."""
         return UsageError(f"{self.file}:{self.line}:{self.column}: {what}")
+
+    def is_told_in(self, sentence: str) -> bool:
+        """Whether a sentence is about it: names the option, or quotes what it is set to."""
+        values = self.value if isinstance(self.value, list) else [self.value]
+        words = [word.lstrip("+-") for value in values for word in str(value).split(",")]
+        return any(repr(word) in sentence for word in words if word) or bool(
+            re.search(rf"--{re.escape(self.name)}(?![\w-])", sentence)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,16 +216,36 @@ class Defaults:
     """The values that a configuration gives a verb's arguments, where the command line has none."""
 
     def __init__(self, parser: argparse.ArgumentParser, verb: str, configuration: Configuration) -> None:
-        """:raises UsageError: an option that the verb does not have, or a value that it does not take; says where"""
+        """
+        :raises UsageError: an option that the verb does not have, a value that it does not take, or two that exclude
+            each other; says where
+        """
         self.values: dict[str, Any] = {}
+        self._options: dict[str, Option] = {}
+        """By what it sets, as the values."""
         self._rules = configuration.rules
+        self._groups = [group._group_actions for group in parser._mutually_exclusive_groups]
+        """Of options that exclude each other."""
         for option in configuration.of(verb).values():
             action = parser._option_string_actions.get(f"--{option.name}")
             if action is not None and option.name not in _NEVER:
-                self.values |= _values(action, option)
+                found = _values(action, option)
+                self.values |= found
+                self._options |= dict.fromkeys(found, option)
             elif option.verb is not None:
                 known = [name[2:] for name in parser._option_string_actions if name.startswith("--")]
                 raise option.error(_no_such("option", option.name, [n for n in known if n not in _NEVER]))
+        for group in self._groups:
+            self._choose_one([action.dest for action in group if action.dest in self.values])
+
+    def _choose_one(self, dests: Sequence[str]) -> None:
+        """Of several that exclude each other; one of the verb's table goes before a common one."""
+        first, *others = sorted(dests, key=lambda dest: self._options[dest].verb is None) or [""]
+        for dest in others:
+            option, kept = self._options[dest], self._options[first]
+            if option.verb == kept.verb:
+                raise option.error(f"{option.name} and {kept.name} exclude each other: take one of them out")
+            del self.values[dest], self._options[dest]
 
     def begin(self) -> argparse.Namespace:
         """What the words of the command line are to be added to."""
@@ -227,16 +255,35 @@ class Defaults:
         )
 
     def complete(self, args: argparse.Namespace) -> argparse.Namespace:
-        """Set what the words did not; ``configured`` has the names of that."""
-        args.configured = frozenset(d for d in self.values if getattr(args, d) in (_UNSAID, None, []))
+        """Set what the words did not, as far as it goes with them; ``configured`` has the options of that."""
+        excluded = [
+            action for group in self._groups if any(_is_said(args, one) for one in group) for action in group
+        ]
+        for action in excluded:
+            if getattr(args, action.dest) is _UNSAID:
+                setattr(args, action.dest, action.default)
+                del self.values[action.dest]
+        args.configured = {
+            d: self._options[d] for d in self.values if getattr(args, d) in (_UNSAID, None, [])
+        }
         for dest in args.configured:
             setattr(args, dest, self.values[dest])
+        if getattr(args, "recording", None) is not None:
+            from zonerss.commands.past import set_aside_what_is_of_now
+
+            set_aside_what_is_of_now(args)
         if self._rules and hasattr(args, "rules"):
             args.rules = RuleFiles(args.rules, self._rules)
         return args
 
 
 _UNSAID = object()
+
+
+def _is_said(args: argparse.Namespace, action: argparse.Action) -> bool:
+    """Whether the words of the command line have set it."""
+    value = getattr(args, action.dest)
+    return value is not _UNSAID and value != action.default
 
 
 def _values(action: argparse.Action, option: Option) -> dict[str, Any]:
@@ -263,7 +310,7 @@ def _value(action: argparse.Action, option: Option, value: Any) -> Any:
     text = str(value)
     try:
         found = action.type(text) if callable(action.type) else text
-    except (argparse.ArgumentTypeError, ValueError) as err:
+    except (argparse.ArgumentTypeError, ValueError, UsageError) as err:
         raise option.error(f"{option.name}: {err}") from err
     if action.choices is not None and found not in action.choices:
         raise option.error(f"{option.name} is one of {', '.join(map(str, action.choices))}, not {value!r}")

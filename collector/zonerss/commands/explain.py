@@ -32,7 +32,14 @@ from zonerss.answers.explain.process import three_ways
 from zonerss.answers.explain.records import Account
 from zonerss.answers.frames import count_kinds
 from zonerss.census.usage import one_of_each_mm
-from zonerss.commands.options import add_output_options, add_past_options, add_walk_options, process_id
+from zonerss.commands.options import (
+    add_output_options,
+    add_past_options,
+    add_walk_options,
+    process_id,
+    set_aside,
+    single_way,
+)
 from zonerss.commands.quantities import since
 from zonerss.commands.watching import add_watch_options, put, rounds, turns, wait_for
 from zonerss.errors import CannotServe, UnknownZone, UsageError
@@ -94,12 +101,12 @@ def prepare(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Explain a zone, who is charged for what all zones map, or a process."""
+    set_aside(args, basis="mapped")
     if args.basis != "mapped":
         raise UsageError(
             "explain counts what page tables map: it takes no --basis; --numbers shows incore, too"
         )
-    if len(args.by or ()) > 1:
-        raise UsageError("explain takes one --by")
+    by = single_way(args)
     if args.recording is not None:
         from zonerss.commands.past import check_past
 
@@ -112,7 +119,6 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(
             "explain --from needs a ZONE: a recording does not keep what the rest of the machine had"
         )
-    by = args.by[0] if args.by else "zone"
     if args.zone is not None and args.tmpfs:
         raise UsageError("explain --tmpfs is about the whole machine: it takes no zone")
     _check_since(args)

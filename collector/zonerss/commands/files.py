@@ -30,7 +30,7 @@ def prepare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("zone", nargs="?", metavar="ZONE", help="the files of this zone (default: of all)")
     add_walk_options(parser)
     add_past_options(parser)
-    add_table_options(parser, file_columns(None), MORE_FILE_COLUMNS)
+    add_table_options(parser, (*file_columns(None), *file_columns("")), MORE_FILE_COLUMNS)
     add_watch_options(parser, uncertainty=False)
 
 

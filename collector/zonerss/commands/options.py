@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from zonerss.commands.quantities import duration_within, moment_of, refused
 from zonerss.errors import UsageError
@@ -13,8 +13,10 @@ from zonerss.plain import dataclass
 from zonerss.views.columns import Column, choose, sort_column
 from zonerss.views.rows import Layout
 from zonerss.views.terminal import COLOURS
+from zonerss.walk.choices import demand_basis, demand_source
 from zonerss.walk.host import MOST_THREADS
 from zonerss.zones.rules import Rule, parse_rules
+from zonerss.zones.ways import parse_by
 
 if TYPE_CHECKING:
     import argparse
@@ -48,18 +50,24 @@ def add_walk_options(parser: argparse.ArgumentParser, by: bool = True) -> None:
         parser.add_argument(
             "--by",
             action="append",
+            type=unrefused(parse_by),
             metavar="WAY",
             help="how to group processes into zones: zone (default), cgroup, depth=N, slice, session, user, euser, "
             "command, or two of them as in zone/user; may be repeated: all groupings come from one walk",
         )
     parser.add_argument(
         "--source",
+        type=unrefused(demand_source),
         default="auto",
         metavar="SOURCE",
         help="where frames come from: auto (default), pagetable or pagemap",
     )
     parser.add_argument(
-        "--basis", default="mapped", metavar="BASIS", help="what counts: mapped (default) or incore"
+        "--basis",
+        type=unrefused(demand_basis),
+        default="mapped",
+        metavar="BASIS",
+        help="what counts: mapped (default) or incore",
     )
     parser.add_argument("--rules", metavar="FILE", help="a TOML file with names for cgroups (docs/zones.md)")
     parser.add_argument(
@@ -96,18 +104,45 @@ def add_past_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def unrefused(check: Callable[[str], object]) -> Callable[[str], str]:
+    """
+    A ``type`` of argparse, and of the configuration: a text as it was spelled, unless a function refuses it.
+
+    :param check: raises UsageError
+    """
+
+    def parse(text: str) -> str:
+        check(text)
+        return text
+
+    return parse
+
+
+def single_way(args: argparse.Namespace) -> str:
+    """
+    The one --by of a verb that takes only one.
+
+    :raises UsageError: several were given
+    """
+    if len(args.by or ()) > 1:
+        set_aside(args, by=None)
+    ways = args.by or ["zone"]
+    if len(ways) > 1:
+        raise UsageError(f"{args.verb} takes one --by only")
+    return str(ways[0])
+
+
 def one_way(args: argparse.Namespace) -> str:
     """
     The one --by of a verb that takes only one, and only mapped memory.
 
-    :raises UsageError: there are several, or another basis
+    :raises UsageError: several were given, or another basis
     """
-    ways = args.by or ["zone"]
-    if len(ways) > 1:
-        raise UsageError(f"{args.verb} takes one --by only")
+    way = single_way(args)
+    set_aside(args, basis="mapped")
     if args.basis != "mapped":
         raise UsageError(f"{args.verb} counts what page tables map: it takes no --basis but mapped")
-    return str(ways[0])
+    return way
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +198,12 @@ def add_table_options(
     :param more: further columns that may be asked for
     :param limit_help: what --limit does
     """
-    names = ", ".join(dict.fromkeys(column.name for column in (*columns, *more)))
+    every = (*columns, *more)
+    names = ", ".join(dict.fromkeys(column.name for column in every))
     parser.add_argument(
         "-o",
         "--columns",
+        type=unrefused(lambda names: choose(names, columns, every)),
         metavar="COLUMNS",
         help="show these columns, in this order, as in -o rss,excl; with + before the first, add them to the "
         f"others. The columns are {names}",
@@ -176,6 +213,7 @@ def add_table_options(
     )
     parser.add_argument(
         "--sort",
+        type=unrefused(lambda name: sort_column(name, every)),
         metavar="COLUMN",
         help="sort by a column, shown or not: numbers largest first, text from A on; with - before it the other "
         "way round",
@@ -214,6 +252,18 @@ def given(args: argparse.Namespace, *options: str) -> bool:
     """Whether any of these options was given on the command line; one of the configuration does not count."""
     configured = getattr(args, "configured", ())
     return any(getattr(args, option) and option not in configured for option in options)
+
+
+def set_aside(args: argparse.Namespace, **defaults: Any) -> None:
+    """
+    Leave out options that the configuration has and that do not go with what else was asked; what was typed stays.
+
+    :param defaults: by option: what it is without
+    """
+    configured = getattr(args, "configured", {})
+    for option in configured.keys() & defaults.keys():
+        del configured[option]
+        setattr(args, option, defaults[option])
 
 
 def layout_of(

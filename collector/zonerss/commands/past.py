@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 from zonerss.answers.growth import LOOKS, Growth
 from zonerss.answers.trend import LEAST_POINTS
+from zonerss.commands.options import set_aside
 from zonerss.errors import CannotServe, Damaged, UsageError
 from zonerss.history.recording import Recording, Timed
-from zonerss.history.replay import PastSession
+from zonerss.history.replay import PastSession, can_group
 from zonerss.kernel.patience import PATIENCE_SECONDS
 
 _OF_NOW = "it is about looking at the machine as it is now"
@@ -49,6 +50,13 @@ def check_past(args: argparse.Namespace) -> None:
         raise UsageError("--from takes no --basis: a recording keeps what page tables map")
     if args.at is not None and args.at > datetime.now(UTC):
         raise UsageError(f"--at {_spelled(args.at)} is still to come")
+
+
+def set_aside_what_is_of_now(args: argparse.Namespace) -> None:
+    """Leave out what the configuration has and a recording does not tell: another basis, groupings not kept."""
+    set_aside(args, basis="mapped")
+    if not all(can_group(way) for way in args.by or ()):
+        set_aside(args, by=None)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from zonerss.answers.recording import ClockWatch, Pace, Recorded, Refusals
 from zonerss.commands.ending import Ending, Leave
-from zonerss.commands.options import add_walk_options, add_zones, given, read_rules
+from zonerss.commands.options import add_walk_options, add_zones, given, read_rules, set_aside
 from zonerss.commands.quantities import black_box, duration_within, moment_of, size
 from zonerss.commands.running import run_command
 from zonerss.commands.watching import interval
@@ -128,6 +128,7 @@ def prepare(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Record until told to stop, or run a command and look at it."""
+    set_aside(args, basis="mapped")
     if args.basis != "mapped":
         raise UsageError("record counts what page tables map: it takes no --basis but mapped")
     if args.output == "":

@@ -25,14 +25,14 @@ from zonerss.answers.files import FileUsage, files_usage
 from zonerss.answers.report import Compared, Report, Reporter, compared
 from zonerss.answers.trend import evenly
 from zonerss.census.usage import zone_names
-from zonerss.commands.options import count
+from zonerss.commands.options import count, set_aside, single_way, unrefused
 from zonerss.commands.past import none_readable, times_in
 from zonerss.commands.quantities import moment_of
 from zonerss.commands.record import DIRECTORY, SUFFIX, own_file
 from zonerss.errors import CannotServe, NotKept, UsageError
 from zonerss.history.moment import GROUPINGS, Moment
 from zonerss.history.recording import Recording, Timed
-from zonerss.history.replay import PastSession
+from zonerss.history.replay import PastSession, can_group
 from zonerss.kernel.outputs import demand_replaceable, put_in_place
 from zonerss.records.files import Holding
 from zonerss.snapshot import Snapshot
@@ -49,6 +49,7 @@ from zonerss.views.report import (
 )
 from zonerss.views.terminal import find_terminal, printing_to
 from zonerss.views.text import fit, printable
+from zonerss.zones.ways import parse_by
 
 MOST_LOOKS = 240
 """Of a longer range so many snapshots are looked at, at even distances."""
@@ -69,7 +70,11 @@ def prepare(parser: argparse.ArgumentParser) -> None:
         help=f"a recording (default: {DIRECTORY}/HOST{SUFFIX}); two: the second is compared with the first",
     )
     parser.add_argument(
-        "--by", metavar="WAY", help="how to group processes: zone (default), cgroup, depth=N, slice, session"
+        "--by",
+        action="append",
+        type=unrefused(parse_by),
+        metavar="WAY",
+        help="how to group processes: zone (default), cgroup, depth=N, slice, session",
     )
     parser.add_argument(
         "--since", type=moment_of, metavar="TIME", help="only snapshots from then on: 20:55, -1d, 2026-05-31"
@@ -105,7 +110,10 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--since is later than --until")
     if args.html is not None:
         _check_place(args.html, files)
-    reports = [read(file, args.by or "zone", args.since, args.until) for file in files]
+    if not all(map(can_group, args.by or ())):
+        set_aside(args, by=None)
+    way = single_way(args)
+    reports = [read(file, way, args.since, args.until) for file in files]
     report, before = reports[-1], reports[0] if len(reports) == 2 else None
     found = _tested(conditions, report)
     rows = None if before is None else compared(before, report)

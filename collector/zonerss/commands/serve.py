@@ -13,15 +13,13 @@ import os
 import signal
 from typing import TYPE_CHECKING, NoReturn
 
-from zonerss.commands.options import add_walk_options, read_rules
+from zonerss.commands.options import add_walk_options, read_rules, set_aside, single_way
 from zonerss.commands.quantities import black_box, duration, duration_within, percent, size
 from zonerss.errors import CannotServe, UsageError
 from zonerss.kernel.privileges import close_files_but
 from zonerss.serve.addresses import DEFAULT, parse_address
 from zonerss.serve.sockets import passed_count
-from zonerss.snapshot import BASES
 from zonerss.views.text import printable
-from zonerss.zones.ways import parse_by
 
 if TYPE_CHECKING:
     from zonerss.serve.server import Settings
@@ -119,7 +117,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _settings(args: argparse.Namespace) -> Settings:
-    way = _way(args)
+    if args.record is not None:
+        set_aside(args, by=None, basis="mapped")
+    way = single_way(args)
     if args.record is not None and (way != "zone" or args.basis != "mapped"):
         raise UsageError(
             "--record keeps what is mapped by zones and cgroups: it takes no --by and no --basis"
@@ -154,21 +154,6 @@ def _settings(args: argparse.Namespace) -> Settings:
         max_bytes=args.max_size,
         black_box=args.black_box,
     )
-
-
-def _way(args: argparse.Namespace) -> str:
-    """
-    The one grouping.
-
-    :raises UsageError: there are several, or there is no such grouping or basis
-    """
-    if args.basis not in BASES:
-        raise UsageError(f"there is no basis {args.basis!r}; say {' or '.join(BASES)}")
-    if len(args.by or ()) > 1:
-        raise UsageError("serve takes one --by only")
-    way = str((args.by or ["zone"])[0])
-    parse_by(way)
-    return way
 
 
 def _leave(*_: object) -> NoReturn:

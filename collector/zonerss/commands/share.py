@@ -43,6 +43,7 @@ from zonerss.commands.options import (
     given,
     layout_of,
     one_way,
+    set_aside,
 )
 from zonerss.commands.watching import RowPrinter, add_watch_options, put, rounds
 from zonerss.errors import NotKept, UsageError
@@ -101,9 +102,9 @@ def prepare(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Take a snapshot, name its largest parts, print them."""
-    way = one_way(args)
     if args.by_image:
-        return _run_by_image(args, way)
+        return _run_by_image(args)
+    way = one_way(args)
     _layout(args, {})  # is wrong before the walk, if it is
     if not args.json and (args.parts or given(args, "columns", "sort", "no_header", "tsv")):
         return _run_table(args, way)
@@ -130,7 +131,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _run_by_image(args: argparse.Namespace, way: str) -> int:
+def _run_by_image(args: argparse.Namespace) -> int:
+    set_aside(args, by=None, zone=None, parts=False)
+    way = one_way(args)
     if way != "zone" or args.zone or args.parts:
         raise UsageError(
             "share --by-image looks at all containers: it takes no ZONE, no --parts, and no --by but zone"

@@ -20,6 +20,7 @@ from zonerss.commands.options import (
     add_zones,
     given,
     layout_of,
+    set_aside,
 )
 from zonerss.commands.watching import RowPrinter, add_watch_options, growth_of, put, snapshots
 from zonerss.errors import CannotServe, UsageError
@@ -94,6 +95,10 @@ def _add_collectives(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Take a snapshot and print it."""
     layout = layout_of(args, _COLUMNS, RSS, MORE_ZONE_COLUMNS)
+    if args.tree:
+        set_aside(args, by=None, zone=None, alone=False)
+    elif len(args.by or ()) > 1 and given(args, "columns", "no_header", "tsv"):
+        set_aside(args, by=None)
     if args.alone and not args.zone:
         raise UsageError("--alone needs a zone: it walks only the processes of the zones that are named")
     if args.tree and (args.by or args.zone or args.processes):

@@ -29,7 +29,15 @@ from zonerss.answers.wss import ZoneTouched, working_sets
 from zonerss.answers.zone import Page, shared_with
 from zonerss.cap.status import ZoneStatus, caps_of
 from zonerss.census.tree import tree_usage
-from zonerss.commands.options import add_past_options, add_walk_options, count, one_way, read_rules
+from zonerss.commands.options import (
+    add_past_options,
+    add_walk_options,
+    count,
+    given,
+    one_way,
+    read_rules,
+    unrefused,
+)
 from zonerss.commands.quantities import percent
 from zonerss.commands.watching import OwnCost, interval, ticks
 from zonerss.commands.zone import note_past, pages_of, renewed
@@ -63,7 +71,6 @@ from zonerss.views.top import (
 )
 from zonerss.views.zone import render as render_zone
 from zonerss.zones.rules import Rule
-from zonerss.zones.ways import parse_by
 
 if TYPE_CHECKING:
     from zonerss.history.recording import Recording
@@ -93,12 +100,14 @@ def prepare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o",
         "--columns",
+        type=unrefused(lambda names: find_columns(names, SHOWN)),
         metavar="COLUMNS",
         help="show these columns, in this order, as in -o zone,rss,kinds; with + before the first, add them to the "
         f"others. The columns are {names}; kinds and trend are pictures",
     )
     parser.add_argument(
         "--sort",
+        type=unrefused(find_order),
         metavar="COLUMN",
         default=RSS.name,
         help="sort by any column: numbers largest first, text from A on; with - before it the other way round",
@@ -147,10 +156,9 @@ def run(args: argparse.Namespace) -> int:
     columns = None if args.columns is None else find_columns(args.columns, SHOWN)
     first = () if args.columns is None else named_first(args.columns)
     way = one_way(args)
-    parse_by(way)
     if args.recording is not None:
         return _past(args, way, _Order(sort, columns, first))
-    if args.at is not None:
+    if given(args, "at"):
         raise UsageError("--at needs --from FILE: it says at which moment of a recording to begin")
     seconds, times = args.every or args.interval or _INTERVAL, args.times or args.count
     rules = read_rules(args.rules)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zonerss.answers.paces import stretched
-from zonerss.commands.options import count, read_rules
+from zonerss.commands.options import count, given, read_rules
 from zonerss.commands.quantities import duration_within
 from zonerss.errors import UnknownZone, UsageError
 from zonerss.plain import replace
@@ -100,7 +100,7 @@ def turns(args: argparse.Namespace) -> Iterator[int]:
     """
     if args.watch is not None:
         return ticks(args.watch, args.count)
-    if args.count:
+    if given(args, "count"):
         raise UsageError("--count needs --watch DURATION")
     return iter((0,))
 
@@ -108,7 +108,7 @@ def turns(args: argparse.Namespace) -> Iterator[int]:
 def _past(args: argparse.Namespace) -> AbstractContextManager[Observer] | None:
     """What looks at a recording, where --from names one."""
     if args.recording is None:
-        if args.at is not None:
+        if given(args, "at"):
             raise UsageError("--at needs --from FILE: it says at which moment of a recording to look")
         return None
     from zonerss.commands import past

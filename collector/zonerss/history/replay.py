@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from zonerss.census.parts import Parts
 from zonerss.census.usage import Member, zones_usage
 from zonerss.errors import AmbiguousZone, NotKept, UnknownZone, UsageError
-from zonerss.history.moment import MOST_FILES, MUCH_BYTES, Moment
+from zonerss.history.moment import GROUPINGS, MOST_FILES, MUCH_BYTES, Moment
 from zonerss.history.recording import Recording
 from zonerss.history.regroup import Regrouped
 from zonerss.kernel.patience import PATIENCE_SECONDS
@@ -25,7 +25,7 @@ from zonerss.snapshot import Asked, Observer, Past, Snapshot
 from zonerss.zones.labels import ZONES_OF_NOW, find_names
 from zonerss.zones.paths import ancestors, nested
 from zonerss.zones.plan import place_tasks
-from zonerss.zones.ways import By, zoner
+from zonerss.zones.ways import By, parse_by, zoner
 
 if TYPE_CHECKING:
     from zonerss.census.mapcounts import CountedParts
@@ -37,6 +37,16 @@ if TYPE_CHECKING:
 
 DERIVED = ("depth", "slice", "session")
 """Ways of grouping that follow from a process's cgroup. Those of a moment itself are kept as they were."""
+
+
+def can_group(by: str) -> bool:
+    """
+    Whether a recording can be grouped so.
+
+    :raises UsageError: it is no grouping
+    """
+    way = parse_by(by)
+    return str(way) in GROUPINGS or way.way in DERIVED
 
 
 class PastSession(Observer):

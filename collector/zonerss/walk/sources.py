@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from zonerss.errors import CannotServe, UsageError
+from zonerss.errors import CannotServe
+from zonerss.walk.choices import demand_source
 from zonerss.walk.host import Host
 from zonerss.walk.jobs import Source
 from zonerss.walk.pagemap import PagemapSource
 from zonerss.walk.pagetable import PageTableSource, worth_loading
-
-SOURCES = ("auto", "pagetable", "pagemap")
 
 
 class Sources:
@@ -25,13 +24,13 @@ class Sources:
         """
         The source of a name, ready to walk.
 
-        :param name: one of SOURCES; auto takes what should be done soonest of those that can serve here
+        :param name: one of :data:`zonerss.walk.choices.SOURCES`; auto takes what should be done soonest of those that
+            can serve here
         :param expected_pages: how many pages are about to be walked
         :raises UsageError: an unknown name
         :raises CannotServe: a source that was named cannot serve here
         """
-        if name not in SOURCES:
-            raise UsageError(f"there is no source {name!r}; say one of {', '.join(SOURCES)}")
+        demand_source(name)
         if name == "pagetable":
             return self._loaded()
         resident = self._lasting or self._pagetable is not None

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+import re
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +17,9 @@ from zonerss.commands import VERBS, configuration_file, main, parse
 from zonerss.commands.configuration import COMMON, probe, read_configuration
 from zonerss.commands.options import RuleFiles, read_rules
 from zonerss.commands.parser import verb_parser
-from zonerss.errors import UsageError
+from zonerss.commands.serve import _settings
+from zonerss.commands.watching import turns
+from zonerss.errors import CannotServe, UsageError
 from zonerss.kernel.roots import Roots
 
 RULE = "[[rule]]\nmatch = '/a'\nname = 'A'\n"
@@ -71,14 +78,14 @@ def test_a_table_for_the_verb_and_common_options(file: Path) -> None:
     assert (show["by"], show["patience"], show["bytes"], show["json"]) == (["zone", "user"], 5.0, True, False)
     assert (ps["by"], ps["sort"], ps["args"], ps["columns"]) == (["user"], "-pid", True, "pid,rss")
     assert top["every"] == 3.0
-    assert show["configured"] == {"by", "patience", "bytes"}
+    assert set(show["configured"]) == {"by", "patience", "bytes"}
 
 
 def test_the_command_line_wins(file: Path) -> None:
     file.write_text("by = 'user'\npatience = 5\nbytes = true\n[show]\nsort = 'swap'\nzone = 'db'\n")
     show = told("show", "--by", "slice", "--patience", "2", "--sort", "rss", "--bytes", "web")
     assert (show["by"], show["patience"], show["sort"], show["zone"]) == (["slice"], 2.0, "rss", ["web"])
-    assert show["configured"] == frozenset()
+    assert show["configured"] == {}
     assert told("show", "-t")["by"] == ["user"]
     assert told("show", "--no-config")["by"] is None
     assert told("show")["zone"] == ["db"]
@@ -94,6 +101,138 @@ def test_options_of_a_configuration_do_not_forbid_those_of_the_command_line(
     assert len(taken) == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "words", "json", "other"),
+    [
+        ("json = true\n", ["show", "--tsv"], False, ("tsv", True)),
+        ("json = true\n", ["ps", "--tsv"], False, ("tsv", True)),
+        ("json = true\n", ["report", "--markdown"], False, ("markdown", True)),
+        ("json = true\n", ["report", "--html", "x"], False, ("html", "x")),
+        ("[show]\ntsv = true\n", ["show", "--json"], True, ("tsv", False)),
+        ("json = true\n[show]\ntsv = true\n", ["show"], False, ("tsv", True)),
+        ("json = true\n[show]\ntsv = true\njson = false\n", ["show"], False, ("tsv", True)),
+        ("json = true\n", ["report"], True, ("markdown", False)),
+    ],
+)
+def test_of_options_that_exclude_each_other_the_nearest_holds(
+    file: Path, text: str, words: list[str], json: bool, other: tuple[str, object]
+) -> None:
+    file.write_text(text)
+    found = told(*words)
+    assert (found["json"], found[other[0]]) == (json, other[1])
+    assert ("json" in found["configured"]) == (json and "--json" not in words)
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "by", "basis"),
+    [
+        ("by = 'user'\n", ["show", "--tree"], ("cgroup",), "mapped"),
+        ("[show]\nzone = 'db'\n", ["show", "--tree"], ("cgroup",), "mapped"),
+        ("by = ['zone', 'user']\n", ["show", "--tsv"], ("zone",), "mapped"),
+        ("by = 'user'\n", ["show", "--tsv"], ("user",), "mapped"),
+        ("by = 'user'\nbasis = 'incore'\n", ["show", "--from", "R"], ("zone",), "mapped"),
+        ("by = 'depth=2'\n", ["show", "--from", "R"], ("depth=2",), "mapped"),
+        ("basis = 'incore'\n", ["show"], ("zone",), "incore"),
+        ("[show]\ncount = 3\nat = '-1m'\n", ["show"], ("zone",), "mapped"),
+    ],
+)
+def test_what_does_not_go_with_the_command_line_is_left_out(
+    file: Path,
+    text: str,
+    words: list[str],
+    by: tuple[str, ...],
+    basis: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def snapshots(args: argparse.Namespace, ways: Sequence[str], show: object, **_: object) -> None:
+        asked.append((tuple(ways), args.basis, list(args.zone or ())))
+        list(turns(args))
+
+    asked: list[object] = []
+    file.write_text(text)
+    monkeypatch.setattr("zonerss.commands.show.snapshots", snapshots)
+    monkeypatch.setattr("zonerss.commands.show.growth_of", lambda args, way: None)
+    assert main(words) == 0
+    assert asked == [(by, basis, [])]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["share"],
+        ["share", "--by-image"],
+        ["files"],
+        ["wss"],
+        ["explain"],
+        ["explain", "--tmpfs"],
+        ["whatif", "web"],
+        ["web"],
+    ],
+)
+def test_common_options_make_no_verb_unusable(
+    file: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one of them takes only one of, or not at all."""
+    asked: list[str] = []
+    file.write_text("by = ['user', 'slice']\nbasis = 'incore'\n")
+    verb = words[0] if words[0] in VERBS else "zone"
+    monkeypatch.setattr(
+        f"zonerss.commands.{verb}.rounds", lambda args, *_: asked.append(args.basis), raising=True
+    )
+    assert main(words) == 0
+    assert asked == ["mapped"]
+
+
+@pytest.mark.parametrize(
+    ("where", "what", "words"),
+    [("report", "read", ["report", "R"]), ("cap_past", "replay", ["cap", "a=1G", "--from", "R"])],
+)
+@pytest.mark.parametrize("ways", ["'user'", "['zone', 'slice']"])
+def test_recordings_are_grouped_as_they_can_be(
+    file: Path,
+    where: str,
+    what: str,
+    words: list[str],
+    ways: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def read(one: object, other: object, *by: object) -> None:
+        raise CannotServe(f"by {by[0] if by[0] == 'zone' else other}")
+
+    recording = SimpleNamespace(moments=lambda *_: ())
+    file.write_text(f"by = {ways}\nbasis = 'incore'\n")
+    monkeypatch.setattr("zonerss.commands.cap_past.Recording", lambda file: nullcontext(recording))
+    monkeypatch.setattr(f"zonerss.commands.{where}.{what}", read)
+    assert main(words) == 1
+    assert capsys.readouterr().err == "zonerss: by zone\n"
+
+
+def test_what_is_recorded_is_what_zones_map(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text("by = 'user'\nbasis = 'incore'\n")
+    settings = _settings(parse("serve", ["--record", "R"]))
+    assert (settings.way, settings.basis) == ("zone", "mapped")
+    settings = _settings(parse("serve", []))
+    assert (settings.way, settings.basis) == ("user", "incore")
+    monkeypatch.setattr("zonerss.commands.record.run_command", lambda args, keeper: 0)
+    assert main(["record", "--", "true"]) == 0
+
+
+def test_what_was_typed_is_refused_all_the_same(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text("by = 'user'\nbasis = 'incore'\n")
+    for words, sentence in (
+        (["show", "--tree", "--by", "user"], "--tree shows all cgroups"),
+        (["share", "--by-image", "--by", "user"], "no --by but zone"),
+        (["explain", "--basis", "incore"], "it takes no --basis"),
+        (["show", "--from", "R", "--basis", "incore"], "--from takes no --basis"),
+        (["show", "--count", "3"], "--count needs --watch"),
+    ):
+        assert main(words) == 2
+        err = capsys.readouterr().err
+        assert sentence in err
+        assert str(file) not in err
+
+
 def test_rules_beside_it_come_after_those_that_are_named(file: Path, tmp_path: Path) -> None:
     (tmp_path / "rules.d").mkdir()
     (tmp_path / "rules.d" / "20.toml").write_text(RULE.replace("A", "20"))
@@ -106,6 +245,12 @@ def test_rules_beside_it_come_after_those_that_are_named(file: Path, tmp_path: P
     assert [rule.name for rule in read_rules(found)] == ["A", "10", "20"]
     file.write_text(f"rules = '{tmp_path / 'named'}'\n")
     assert [rule.name for rule in read_rules(told("top")["rules"])] == ["A", "10", "20"]
+
+
+def test_the_document_names_each_common_option() -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs" / "configuration.md").read_text("utf-8")
+    listed = text.partition("Before the first table there may be ")[2].partition(":")[0]
+    assert tuple(re.findall("`(.+?)`", listed)) == COMMON
 
 
 def test_each_common_option_is_one_of_several_verbs() -> None:
@@ -136,6 +281,14 @@ def test_each_common_option_is_one_of_several_verbs() -> None:
         ("show.limit = 0\n", "1:6", "limit: '0' is not a whole number"),
         ("show = {limit = 0}\n", "1:9", "limit: '0' is not a whole number"),
         ("show = 1\n", "1:1", "there is no common option 'show'"),
+        ("by = 'bogus'\n", "1:1", "by: cannot group by 'bogus'; --by takes one of zone,"),
+        ("by = ['user', 'depth=x']\n", "1:1", "by: --by depth=N takes a whole number"),
+        ("source = 'x'\n", "1:1", "source: there is no source 'x'; say one of auto, pagetable, pagemap"),
+        ("basis = 'x'\n", "1:1", "basis: there is no basis 'x'; say mapped or incore"),
+        ("[show]\nsort = 'x'\n", "2:1", "sort: there is no column 'x'"),
+        ("[show]\ncolumns = ['zone', 1]\n", "2:1", "columns: there is no column '1'"),
+        ("[show]\njson = true\ntsv = true\n", "3:1", "tsv and json exclude each other"),
+        ("[show]\nalone = true\n", "2:1", "--alone needs a zone"),
     ],
 )
 def test_an_error_is_one_line_with_file_line_and_column(
@@ -264,7 +417,20 @@ def test_check_says_what_is_in_force_and_from_where(file: Path, tmp_path: Path) 
     ]
 
 
-@pytest.mark.parametrize("text", ["[top]\ninterval = 0\n", "patience = 0\n", "[ps]\nnonsense = 1\n", "x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[top]\ninterval = 0\n",
+        "patience = 0\n",
+        "[ps]\nnonsense = 1\n",
+        "x",
+        "by = 'bogus'\n",
+        "[files]\nsource = 'x'\n",
+        "[top]\nsort = 'x'\n",
+        "[report]\nby = 'bogus'\n",
+        "[ps]\njson = true\ntsv = true\n",
+    ],
+)
 def test_check_finds_what_is_wrong_for_any_verb(file: Path, text: str) -> None:
     file.write_text(text)
     found = probe((str(file), True), VERBS, verb_parser)
