@@ -796,7 +796,18 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "recording-black-box": lambda: printed(
         record.document(
             recorded(
-                box=BoxTally(300.0, 2.0, 31, 0.25, 16 << 20, 217_000, kills=2, kills_lost=1, looks_kept=29)
+                box=BoxTally(
+                    300.0,
+                    2.0,
+                    31,
+                    0.25,
+                    16 << 20,
+                    217_000,
+                    kills=2,
+                    kills_lost=1,
+                    looks_kept=29,
+                    keeping_seconds=0.5,
+                )
             )
         )
     ),

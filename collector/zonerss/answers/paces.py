@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zonerss.plain import dataclass
+
 LONGEST_PAUSE_SECONDS = 86_400.0
 
 
@@ -17,3 +19,24 @@ def stretched(interval_seconds: float, cost_seconds: float, share: float | None)
     if share is None:
         return interval_seconds
     return max(interval_seconds, min(cost_seconds / share, LONGEST_PAUSE_SECONDS))
+
+
+@dataclass(slots=True)
+class Allowance:
+    """Processor time that may be spent at once without a pause behind it. It comes back slowly."""
+
+    most_seconds: float
+    """That it holds, at the beginning, too."""
+    share: float
+    """What comes back, as a part of the time that passes."""
+    since: float
+    """When it was last taken from, by a clock that does not go back."""
+    spent_seconds: float = 0.0
+
+    def take(self, seconds: float, now: float) -> float:
+        """So much was spent; how much of it is within the allowance."""
+        self.spent_seconds = max(self.spent_seconds - (now - self.since) * self.share, 0.0)
+        self.since = now
+        within = min(seconds, self.most_seconds - self.spent_seconds)
+        self.spent_seconds += within
+        return within

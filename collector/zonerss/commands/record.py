@@ -153,7 +153,7 @@ def run(args: argparse.Namespace) -> int:
         except Leave:
             return 0
         progress = Progress(args.json)
-        box = _black_box(args, keeper, progress, stack)
+        box = _black_box(args, keeper, progress, stack, ending)
         recorder = Recorder(session, keeper, progress, args, path, box=box)
         recorder.record(ending)
     recorder.tell()
@@ -181,7 +181,7 @@ def _most_bytes(args: argparse.Namespace) -> int:
 
 
 def _black_box(
-    args: argparse.Namespace, keeper: Keeper, progress: Progress, stack: ExitStack
+    args: argparse.Namespace, keeper: Keeper, progress: Progress, stack: ExitStack, ending: Ending
 ) -> BlackBox | None:
     if args.black_box is None:
         return None
@@ -190,7 +190,7 @@ def _black_box(
     stack.callback(kills.close)
     for sentence in opening_sentences(ring, kills):
         progress.say(sentence)
-    return BlackBox(keeper, ring, kills, interval, progress.say)
+    return BlackBox(keeper, ring, kills, interval, progress.say, lambda: ending.signal is not None)
 
 
 def _run_command(args: argparse.Namespace) -> int:

@@ -2,11 +2,12 @@
 
     every 2 s, say                          look, lean, into the ring              BlackBox.look()
     whom did the kernel kill meanwhile?     tracepoint, log, or counters           Kills.since_last()
-    if anybody                              the ring and the kernel's words        Keeper.add(), Keeper.add_kill()
-                                            into the recording
+    if anybody                              the kernel's words, then the ring,     Keeper.add_kill(), Keeper.add()
+                                            newest first, into the recording
 
-A kill that follows while another one is being kept is found by the next asking: the tracepoint remembers 256, the log
-as much as it holds.
+Kills are kept first: what ends the recorder while the looks are written, which may take seconds, costs looks only. A
+kill that follows while another one is being kept is found by the next asking: the tracepoint remembers 256, the log as
+much as it holds.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ MOST_KILLS = 256
 """Kept at once: the rest is counted."""
 _LOG_LAGS_SECONDS = 0.05
 """The log has a victim's last line a little after the tracepoint."""
+_LOOKS_AT_ONCE = 16
+"""Kept with one wait for the disk."""
+_LAST_SECONDS = 0.3
+"""For looks, once the recorder is to end."""
 
 
 class _Tracer(Protocol):
@@ -254,16 +259,26 @@ class BlackBox:
     """Looks, asks whom the kernel has killed, and keeps what was before; use it as a context manager."""
 
     def __init__(
-        self, keeper: Keeper, ring: Ring, kills: Kills, interval_seconds: float, say: Callable[[str], None]
+        self,
+        keeper: Keeper,
+        ring: Ring,
+        kills: Kills,
+        interval_seconds: float,
+        say: Callable[[str], None],
+        is_ending: Callable[[], bool] = lambda: False,
     ) -> None:
         """
         :param keeper: of the recording that looks go to at a kill
         :param kills: tells whom the kernel has killed
         :param interval_seconds: from one look to the next, as it was asked for
         :param say: takes a sentence
+        :param is_ending: whether the recorder is to end: then looks are kept for a moment longer only
         """
         self._keeper, self._ring, self._kills, self._say = keeper, ring, kills, say
+        self._is_ending = is_ending
         self._latest: Moment | None = None
+        self._owes_looks = False
+        """A kill was kept, and what was before it not yet."""
         self._refused: Collection[str] = ()
         self.tally = BoxTally(ring.span_seconds, interval_seconds, ring_bytes=ring.size_bytes)
 
@@ -280,7 +295,7 @@ class BlackBox:
         :param while_looking: around the look alone: what may end it must not end the keeping of what was before
         :raises CannotServe: nothing can be walked, or the recording cannot be written for another reason than room
         """
-        before = clock()
+        before, kept = clock(), self.tally.keeping_seconds
         with while_looking():
             moment = take_moment(session, lean=True)
         self.seen(moment)
@@ -290,7 +305,7 @@ class BlackBox:
             self._say(str(err))
         self.tally.looks += 1
         self.tally.used_bytes = self._ring.used_bytes
-        self.tally.processor_seconds += clock() - before
+        self.tally.processor_seconds += clock() - before - (self.tally.keeping_seconds - kept)
 
     def seen(self, moment: Moment) -> None:
         """
@@ -303,48 +318,65 @@ class BlackBox:
 
     def keep_kills(self) -> None:
         """
-        Keep the ring if anything was killed since the last time.
+        If anything was killed since the last time, keep that, and then the ring.
 
         :raises CannotServe: the recording cannot be written for another reason than room
         """
+        began = time.thread_time()
         kills, lost = self._kills.since_last(self._latest)
         self.tally.kills_lost += lost
         if trouble := self._kills.trouble():
             self._say(trouble)
-        if not kills:
+        if not kills and not self._owes_looks:
             return
-        left_out = self._keep_looks()
-        refused = {} if left_out is None else {str(left_out): None}
-        named = set[str | None]()
-        for kill in kills:
-            try:
-                self._keeper.add_kill(kill)
-            except StoreFull as err:
-                self.tally.kills_lost += 1
-                refused[str(err)] = None
-                if kill.cgroup not in named:  # a storm of kills in one cgroup is one sentence
-                    named.add(kill.cgroup)
-                    self._say(kill_sentence(kill))
-                continue
-            self.tally.kills += 1
-            self._say(kill_sentence(kill))
+        try:
+            refused = self._keep(kills)
+            left_out = self._keep_looks()
+        finally:
+            self.tally.keeping_seconds += time.thread_time() - began
+        if left_out is not None:
+            refused[str(left_out)] = None
         for sentence in refused:
-            if sentence not in self._refused:  # and so is a storm that goes on
+            if sentence not in self._refused:  # a storm that goes on is said once
                 self._say(f"a kill is not kept, or not all that was before it: {sentence}")
         self._refused = refused.keys()
 
+    def _keep(self, kills: Sequence[Kill]) -> dict[str, None]:
+        """Why some could not be kept, in sentences."""
+        refused, named = dict[str, None](), set[str | None]()
+        with self._keeper.together():
+            for kill in kills:
+                try:
+                    self._keeper.add_kill(kill)
+                except StoreFull as err:
+                    self.tally.kills_lost += 1
+                    refused[str(err)] = None
+                    if kill.cgroup in named:  # a storm of kills in one cgroup is one sentence
+                        continue
+                    named.add(kill.cgroup)
+                else:
+                    self.tally.kills += 1
+                self._say(kill_sentence(kill))
+        return refused
+
     def _keep_looks(self) -> StoreFull | None:
-        """What is in the ring; why not all of it, if so."""
-        refused = None
-        for moment in self._ring.not_kept():
-            try:
-                self._keeper.add(moment)
-            except StoreTooLarge as err:
-                refused = err
-                continue
-            except StoreFull as err:
-                return err
-            self.tally.looks_kept += 1
+        """Keep what is in the ring, newest first; why not all of it, if so, but for an end that is asked for."""
+        self._owes_looks, refused, began = False, None, time.monotonic()
+        with self._keeper.together():
+            for count, moment in enumerate(self._ring.not_kept(), 1):
+                if self._is_ending() and time.monotonic() - began >= _LAST_SECONDS:
+                    self._owes_looks = True
+                    break
+                try:
+                    self._keeper.add(moment, beside_kills=True)
+                except StoreTooLarge as err:
+                    refused = err
+                    continue
+                except StoreFull as err:
+                    return err
+                self.tally.looks_kept += 1
+                if count % _LOOKS_AT_ONCE == 0:
+                    self._keeper.sync()
         return refused
 
 

@@ -34,7 +34,7 @@ from zonerss.history.schema import (
     nanoseconds_of,
     sql_text,
 )
-from zonerss.kernel.keeping import Taken, descriptors_of, hold_file, occupied
+from zonerss.kernel.keeping import Taken, descriptors_of, hold_file, occupied, sync_file
 from zonerss.kernel.safely import Unfit
 from zonerss.records.kills import MEMCG, Kill
 
@@ -102,6 +102,8 @@ class Keeper(Closing):
         self._wal_bytes = _WAL_BYTES if max_bytes is None else min(_WAL_BYTES, max_bytes // 3)
         self._steady_since_ns: int | None = None
         """Since when by CLOCK_BOOTTIME nobody has set the time of day, as far as was seen."""
+        self._kill_segment: int | None = None
+        """Of the kill that was kept last."""
         self._lock = self._held()
         try:
             self._connection = self._opened()
@@ -114,10 +116,11 @@ class Keeper(Closing):
             self.close()
             raise
 
-    def add(self, moment: Moment) -> int:
+    def add(self, moment: Moment, beside_kills: bool = False) -> int:
         """
         Keep a moment. It is on the disk when this returns. It may be older than the last one, if both are of one boot.
 
+        :param beside_kills: forget neither the kill that was kept last nor what was kept since to make room for it
         :return: how many bytes it took, those of names and of other identities that are new included
         :raises StoreFull: there is no room; what was kept is whole, and the next may fit
         :raises StoreTooLarge: it is larger than what is read again, or than what --max-size leaves for one
@@ -126,13 +129,45 @@ class Keeper(Closing):
         self._given.begin()
         try:
             with self._sentences(), uncollected():
-                size = self._add_readable(moment)
+                size = self._add_readable(moment, beside_kills)
         except BaseException:
             self._forget_state()
             raise
         with suppress(StoreFull), self._sentences():  # it is kept in the log, and the next one tells
             self._write_back()
         return size
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """
+        What is added within is on the disk at the next :meth:`sync`, or when this ends: one wait for all of it.
+
+        Each is still a transaction. What ends the process meanwhile leaves a whole file that has all of them; what ends
+        the machine leaves a whole file that may lack the last ones.
+
+        :raises CannotServe: the file cannot be written
+        """
+        with self._sentences():
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            self._connection.execute("PRAGMA synchronous = FULL")
+        self.sync()
+
+    def sync(self) -> None:
+        """
+        Wait until what was added is on the disk.
+
+        :raises CannotServe: the file cannot be written
+        """
+        try:
+            sync_file(f"{self._path}-wal")
+        except FileNotFoundError:
+            pass  # it was written back, and with that it is there
+        except OSError as err:
+            refused = StoreFull if err.errno == errno.ENOSPC else CannotServe
+            raise refused(f"cannot record into {self._path}: {err.strerror}") from err
 
     def add_kill(self, kill: Kill) -> None:
         """
@@ -153,13 +188,13 @@ class Keeper(Closing):
         names = "time_ns, pid, command, zone, cgroup, limit_cgroup, limit_bytes, reason, told_by, words"
         size = _ROW_BYTES + sum(_bytes_of(value) for value in row)
         with self._sentences():
-            self._demand_few_kills(self._segment or self._last_segment(), kill)
+            self._demand_few_kills(self._segment_of_kills(), kill)
         try:
             with self._sentences():
                 self._shorten_log(size)
                 with self._transaction():
-                    segment = self._segment or self._last_segment()
-                    self._make_room(size, segment)
+                    segment = self._segment_of_kills()
+                    self._make_room(size, segment, segment)
                     self._connection.execute(
                         f"INSERT INTO kills (segment, {names}) VALUES (?, {', '.join('?' * len(row))})",
                         (segment, *row),
@@ -168,6 +203,7 @@ class Keeper(Closing):
         except BaseException:
             self._forget_state()
             raise
+        self._kill_segment = segment
         self._segment_bytes += size
 
     def _demand_few_kills(self, segment: int, kill: Kill) -> None:
@@ -289,15 +325,15 @@ class Keeper(Closing):
 
     # ---- adding ------------------------------------------------------------------------------------------
 
-    def _add_readable(self, moment: Moment) -> int:
+    def _add_readable(self, moment: Moment, beside_kills: bool) -> int:
         try:
-            return self._add(moment)
+            return self._add(moment, beside_kills)
         except Malformed as err:
             raise StoreTooLarge(
                 f"cannot record into {self._path}: the snapshot is too large to be read again ({err})"
             ) from None
 
-    def _add(self, moment: Moment) -> int:
+    def _add(self, moment: Moment, beside_kills: bool) -> int:
         sections = sections_of(moment, self._given)
         age_ns, step_ns = self._clocks(moment)
         now = self._now(moment, age_ns, step_ns)
@@ -306,13 +342,16 @@ class Keeper(Closing):
         size = len(other) + sum(len(blob) for blob in blobs if blob)
         number = self._next_snapshot()
         segment = number if is_key else self._segment
+        kept_from = segment
+        if beside_kills and self._kill_segment is not None:
+            kept_from = min(segment, self._kill_segment)
         added, changed = self._given.written_bytes(segment)
         self._shorten_log(size + added + changed)
         with self._transaction():
             self._given.touch(segment)  # first, so that nothing goes that this snapshot refers to
             if self._keep_ns is not None:
-                self._forget_older(now, self._keep_ns, segment)
-            self._make_room(size + added, segment)
+                self._forget_older(now, self._keep_ns, kept_from)
+            self._make_room(size + added, segment, kept_from)
             self._given.write(segment)
             times = [nanoseconds_of(moment.snapshot.began), nanoseconds_of(moment.snapshot.ended)]
             uptime = [moment.uptime.monotonic_ns, moment.uptime.boottime_ns]
@@ -362,7 +401,7 @@ class Keeper(Closing):
             return age_ns + moment.uptime.boottime_ns, 0  # how long the host was off is not sure
         step = by_day - by_boot
         if by_boot < 0:  # it was looked at before the last one
-            return max(age_ns + by_boot, 0), 0
+            return age_ns + by_boot, 0
         return age_ns + by_boot, step if abs(step) >= _CLOCK_STEP_NS else 0
 
     def _now(self, moment: Moment, age_ns: int, step_ns: int) -> _Now:
@@ -406,13 +445,19 @@ class Keeper(Closing):
                     "being shortened; it goes on when that ends"
                 )
 
-    def _make_room(self, needed: int, current: int) -> None:
-        """Forget as much as it takes."""
+    def _make_room(self, needed: int, current: int, kept_from: int) -> None:
+        """Forget as much as it takes, of what is before the segment ``kept_from``."""
         if self._max_bytes is None:
             return
         while self._pages_used() * PAGE_SIZE + needed + _SLACK_BYTES > self._file_budget:
-            if not self._forget_oldest(current):
+            if self._forget_oldest(kept_from):
+                continue
+            if self._oldest(current) is None:
                 raise self._too_large(needed)
+            raise StoreFull(
+                f"cannot record into {self._path}: what was before a kill takes more than {self._max_bytes:,} bytes "
+                "leave for it; raise --max-size"
+            )
 
     def _too_large(self, needed: int) -> StoreTooLarge:
         return StoreTooLarge(
@@ -432,10 +477,10 @@ class Keeper(Closing):
         yield
         self._connection.execute("COMMIT")
 
-    def _forget_older(self, now: _Now, keep_ns: int, current: int) -> None:
+    def _forget_older(self, now: _Now, keep_ns: int, kept_from: int) -> None:
         """Segments whose last snapshot is older."""
-        while (oldest := self._oldest(current)) is not None and self._is_older(oldest, now, keep_ns):
-            self._forget_oldest(current)
+        while (oldest := self._oldest(kept_from)) is not None and self._is_older(oldest, now, keep_ns):
+            self._forget_oldest(kept_from)
 
     def _is_older(self, segment: int, now: _Now, keep_ns: int) -> bool:
         age_ns = self._last_of(segment, "age_ns")
@@ -445,14 +490,17 @@ class Keeper(Closing):
             return False
         return self._last_of(segment, "ended_ns") < now.day_ns - keep_ns
 
-    def _oldest(self, current: int) -> int | None:
+    def _oldest(self, kept_from: int) -> int | None:
+        """The oldest segment; None: there is none before ``kept_from``."""
         row = self._connection.execute("SELECT segment FROM snapshots ORDER BY id LIMIT 1").fetchone()
-        return None if row is None or row[0] == current else row[0]
+        return None if row is None or row[0] >= kept_from else row[0]
 
-    def _last_segment(self) -> int:
-        """The one that was kept last; 0: there is none."""
+    def _segment_of_kills(self) -> int:
+        """That of the last snapshot; that of the first one to come where there is none yet."""
+        if self._segment:
+            return self._segment
         row = self._connection.execute("SELECT segment FROM snapshots ORDER BY id DESC LIMIT 1").fetchone()
-        return 0 if row is None else int(row[0])
+        return self._next_snapshot() if row is None else int(row[0])
 
     def _last_of(self, segment: int, column: str) -> int:
         """The greatest value in a segment; its snapshots have ids one after the other."""
@@ -464,9 +512,9 @@ class Keeper(Closing):
             raise Malformed(f"the segment {segment} is damaged; name another file")
         return found
 
-    def _forget_oldest(self, current: int) -> bool:
-        """Forget the oldest segment, unless it is the current one; whether there was one."""
-        oldest = self._oldest(current)
+    def _forget_oldest(self, kept_from: int) -> bool:
+        """Forget the oldest segment before ``kept_from``; whether there was one."""
+        oldest = self._oldest(kept_from)
         if oldest is None:
             return False
         execute = self._connection.execute
@@ -508,7 +556,7 @@ class Keeper(Closing):
         """A file that was there may be larger than it may be now."""
         while self._pages_used() * PAGE_SIZE > self._file_budget:
             with self._transaction():
-                if not self._forget_oldest(0):
+                if not self._forget_oldest(self._next_snapshot()):
                     break
             self._write_back()
         while self._pragma("page_count") * PAGE_SIZE > self._file_budget and self._pragma("freelist_count"):

@@ -103,8 +103,8 @@ class Ring(Closing):
         return at
 
     def not_kept(self) -> Iterator[Moment]:
-        """The looks that are not in the recording, oldest first; each counts as kept once the next one is asked for."""
-        for entry in tuple(self._entries):
+        """The looks that are not in the recording, newest first; each counts as kept once the next one is asked for."""
+        for entry in tuple(reversed(self._entries)):
             if not entry.kept:
                 yield _unpacked(zlib.decompress(self._held.memory[entry.at : entry.at + entry.size]))
                 entry.kept = True

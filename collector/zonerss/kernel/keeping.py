@@ -49,6 +49,21 @@ def hold_file(path: str, beside: tuple[str, ...] = ()) -> int:
     return fd
 
 
+def sync_file(path: str) -> None:
+    """
+    Wait until what was written to a regular file is on the disk.
+
+    Source: fdatasync(2), of all that is in the page cache of the file, whoever wrote it.
+
+    :raises OSError: as of open(2), which follows no link, and of fdatasync(2)
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        os.fdatasync(fd)
+    finally:
+        os.close(fd)
+
+
 def descriptors_of(held: int) -> frozenset[int]:
     """The descriptors of this process, but that one, that are of the file that is held."""
     file = os.fstat(held)

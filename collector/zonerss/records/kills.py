@@ -52,6 +52,8 @@ class BoxTally:
     """That were too many, or for which there was no room."""
     looks_kept: int = 0
     """In the recording because of kills."""
+    keeping_seconds: float = 0.0
+    """Processor time that keeping kills, and the looks before them, took."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,9 @@ SCHEMA = document(
                 "ring_bytes": size("memory that it holds, full or not"),
                 "used_bytes": size("of it: what the looks take that are in it"),
                 "processor_seconds": number("that its looks took; seconds"),
+                "keeping_seconds": number(
+                    "processor time that keeping kills, and looks before them, took; seconds"
+                ),
             },
         ),
     },

@@ -35,7 +35,7 @@ class Counts:
     walk_seconds: float = 0.0
     """What all walks took together."""
     processor_seconds: float = 0.0
-    """Processor time that went into walks and into encoding what they found, that of all threads which do so."""
+    """Processor time of all threads that walk, encode what walks found, and keep what was before kills."""
 
     def with_walk(self, seconds: float, processor_seconds: float, gaps: Iterable[Gap]) -> Counts:
         """After one more walk."""

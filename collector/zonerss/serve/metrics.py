@@ -364,7 +364,7 @@ _WALK = (
     ),
     _of_look(
         "cpu_seconds_total",
-        "Processor time that walks and encoding them took.",
+        "Processor time that walks, encoding them, and keeping what was before kills took.",
         lambda look: look.counts.processor_seconds,
         "counter",
     ),

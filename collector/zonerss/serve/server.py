@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -20,7 +21,7 @@ from contextlib import ExitStack
 from aiohttp import web
 
 from zonerss import __version__
-from zonerss.answers.paces import LONGEST_PAUSE_SECONDS
+from zonerss.answers.paces import LONGEST_PAUSE_SECONDS, Allowance
 from zonerss.answers.recording import Refusals
 from zonerss.cap.status import read_status
 from zonerss.errors import UsageError, ZonerssError
@@ -57,6 +58,8 @@ _OWN_FILES = 64
 _LAST_WAIT_SECONDS = 0.3
 """For a walk that is under way when the server is told to end."""
 _BEAT_SECONDS = 1.0
+_KEEPING_SECONDS, _KEEPING_SHARE = 30.0, 0.05
+"""Processor time for keeping what was before kills, beside --max-cpu, and how much of a processor it comes back by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,10 @@ class Server:
         share = settings.share if settings.black_box is None else settings.share / 2
         self._pace = Pace(settings.interval_seconds, share)
         self._clock = clock
+        self._apart_seconds, self._allowance = (
+            0.0,
+            Allowance(_KEEPING_SECONDS, _KEEPING_SHARE, time.monotonic()),
+        )
         self._executor = ThreadPoolExecutor(1, "render", clock.leave_out)
         self._app = App(
             self._traffic,
@@ -156,7 +163,12 @@ class Server:
                 interval = settings.black_box[1]
                 self._box_pace = Pace(interval, share)
                 self._box = BlackBox(
-                    self._keeper, ring, kills, interval, lambda sentence: log.say(sentence, WARNING)
+                    self._keeper,
+                    ring,
+                    kills,
+                    interval,
+                    lambda sentence: log.say(sentence, WARNING),
+                    lambda: self._ticker.is_ending,
                 )
             self._session = Session(
                 settings.source,
@@ -179,7 +191,7 @@ class Server:
             _build(),
             self._found,
             self._failed,
-            clock.seconds,
+            self._paced_seconds,
             read_status,
         )
         more = ((self._box_look, self._box_pace),) if self._box else ()
@@ -242,7 +254,8 @@ class Server:
         """What goes wrong with that is said, and ends nothing."""
         try:
             if self._box is not None:
-                self._box.seen(moment)
+                with self._kept_apart(self._box):
+                    self._box.seen(moment)
             keeper.add(moment)
         except ZonerssError as err:
             if self._refusals.refused(err):
@@ -253,16 +266,32 @@ class Server:
 
     def _box_look(self) -> None:
         assert self._box is not None
-        before = self._clock.seconds()
+        before = self._paced_seconds()
         try:
-            self._box.look(self._session, self._clock.seconds)
+            with self._kept_apart(self._box):
+                self._box.look(self._session, self._clock.seconds)
         except (ZonerssError, OSError, MemoryError) as err:
             self._log.say_once("box", f"the black box could not look: {err}", WARNING)
         else:
             self._log.say_once("box", "")
         pace = self._box_pace
-        pace.spend(self._clock.seconds() - before)
+        pace.spend(self._paced_seconds() - before)
         self._log.say_once("box pace", box_pace_sentence(pace, self._settings.share), NOTICE)
+
+    def _paced_seconds(self) -> float:
+        """Processor time that is paid for by the pause behind it."""
+        return self._clock.seconds() - self._apart_seconds
+
+    @contextlib.contextmanager
+    def _kept_apart(self, box: BlackBox) -> Iterator[None]:
+        """What was before a kill is kept meanwhile, if there was one: the next look is not to wait for that."""
+        before = box.tally.keeping_seconds
+        try:
+            yield
+        finally:
+            within = self._allowance.take(box.tally.keeping_seconds - before, time.monotonic())
+            self._apart_seconds += within
+            self._pace.spend_apart(within)
 
     def _found(self, look: Look) -> None:
         self._log.say_once("walk", "")

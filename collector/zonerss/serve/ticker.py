@@ -28,23 +28,29 @@ class Pace:
         self.stretched_seconds = interval_seconds
         """What it is, by what the latest walk cost."""
         self._lock = threading.Lock()
-        self._besides = 0.0
+        self._besides = self._apart = 0.0
 
     def spend_besides(self, processor_seconds: float) -> None:
         """So much was spent on something else than a walk; it counts with the next one."""
         with self._lock:
             self._besides += processor_seconds
 
+    def spend_apart(self, processor_seconds: float) -> None:
+        """So much was spent on what no walk is to wait for; it is told with the cost of the next one."""
+        with self._lock:
+            self._apart += processor_seconds
+
     def spend(self, processor_seconds: float) -> float:
         """
         A walk cost so much.
 
-        :return: the same with what was spent besides
+        :return: the same with what was spent besides and apart
         """
         with self._lock:
-            cost, self._besides = processor_seconds + self._besides, 0.0
+            cost, apart = processor_seconds + self._besides, self._apart
+            self._besides = self._apart = 0.0
         self.stretched_seconds = stretched(self.interval_seconds, cost, self.share)
-        return cost
+        return cost + apart
 
 
 class Ticker:
@@ -69,6 +75,11 @@ class Ticker:
         since = self._walking_since
         in_time = since is None or time.monotonic() - since < LONGEST_WALK_SECONDS
         return self._thread.is_alive() and in_time
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it was told to end."""
+        return self._stop.is_set()
 
     def stop(self, seconds: float) -> bool:
         """Tell it to end, and wait for that. False: a walk is under way and was not done in time."""

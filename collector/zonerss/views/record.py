@@ -66,7 +66,7 @@ def closing_lines(recorded: Recorded) -> list[str]:
         return [f"no snapshot was kept in {printable(recorded.file)}", *_troubles(recorded)]
     each = recorded.added_bytes / recorded.snapshots
     taken = recorded.snapshots + recorded.not_kept
-    looking = recorded.processor_seconds - (recorded.box.processor_seconds if recorded.box else 0.0)
+    looking = _looking_seconds(recorded)
     return [
         f"kept {counted(recorded.snapshots, 'snapshot')} of {seconds_text(recorded.wall_seconds)} in "
         f"{printable(recorded.file)}: {_bytes_text(each)} each, {format_size(recorded.file_bytes)} in all",
@@ -75,6 +75,12 @@ def closing_lines(recorded: Recorded) -> list[str]:
         *_of_the_box(recorded),
         *_troubles(recorded),
     ]
+
+
+def _looking_seconds(recorded: Recorded) -> float:
+    """Processor time without the black box."""
+    box = recorded.box
+    return recorded.processor_seconds - (box.processor_seconds + box.keeping_seconds if box else 0.0)
 
 
 def _of_the_box(recorded: Recorded) -> list[str]:
@@ -86,7 +92,8 @@ def _of_the_box(recorded: Recorded) -> list[str]:
         f"black box: {counted(box.looks, 'look')} of {each:.3f} processor seconds, "
         f"{format_percent(box.processor_seconds, recorded.wall_seconds)} of a processor; "
         f"{format_size(box.used_bytes)} of {format_size(box.ring_bytes)} used",
-        f"{counted(box.kills, 'kill')} kept, with {counted(box.looks_kept, 'look')} that were before",
+        f"{counted(box.kills, 'kill')} kept, with {counted(box.looks_kept, 'look')} that were before"
+        + (f", in {box.keeping_seconds:.3f} processor seconds" if box.keeping_seconds else ""),
     ]
     return [*lines, *([f"{counted(box.kills_lost, 'kill')} not kept"] if box.kills_lost else [])]
 
@@ -117,7 +124,7 @@ def _troubles(recorded: Recorded) -> list[str]:
 def document(recorded: Recorded) -> dict[str, Any]:
     """``zonerss.recording/1`` (docs/record.md)."""
     count, taken = recorded.snapshots, recorded.snapshots + recorded.not_kept
-    looking = recorded.processor_seconds - (recorded.box.processor_seconds if recorded.box else 0.0)
+    looking = _looking_seconds(recorded)
     return {
         "schema": "zonerss.recording/1",
         "file": encodable(recorded.file),
@@ -153,4 +160,5 @@ def _box_fields(box: BoxTally) -> dict[str, Any]:
         "ring_bytes": box.ring_bytes,
         "used_bytes": box.used_bytes,
         "processor_seconds": round(box.processor_seconds, 6),
+        "keeping_seconds": round(box.keeping_seconds, 6),
     }

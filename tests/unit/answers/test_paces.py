@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zonerss.answers.paces import LONGEST_PAUSE_SECONDS, stretched
+from zonerss.answers.paces import LONGEST_PAUSE_SECONDS, Allowance, stretched
 
 
 def test_a_look_is_paid_for_by_the_pause_behind_it() -> None:
@@ -21,3 +21,21 @@ def test_the_share_holds(interval: float, cost: float, share: float) -> None:
     found = stretched(interval, cost, share)
     assert found >= interval
     assert cost <= found * share * (1 + 1e-9) or found >= LONGEST_PAUSE_SECONDS
+
+
+def test_an_allowance_comes_back_slowly() -> None:
+    allowance = Allowance(30.0, 0.05, since=100.0)
+    assert allowance.take(20.0, 100.0) == 20.0
+    assert allowance.take(20.0, 100.0) == 10.0
+    assert allowance.take(1.0, 100.0) == 0.0
+    assert allowance.take(1.0, 110.0) == 0.5
+    assert allowance.take(50.0, 1e6) == 30.0
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), min_size=1))
+def test_no_more_is_spent_of_it_than_comes_back(taken: list[tuple[float, float]]) -> None:
+    allowance, now, within = Allowance(30.0, 0.05, since=0.0), 0.0, 0.0
+    for seconds, passed in taken:
+        now += passed
+        within += allowance.take(seconds, now)
+    assert within <= 30.0 + 0.05 * now + 1e-6

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import random
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,6 +15,7 @@ from typing import Any
 import pytest
 from tests.unit.history.moments import Host
 
+from zonerss.answers.autopsy import LastLook, autopsy
 from zonerss.errors import CannotServe, StoreFull, StoreTooLarge
 from zonerss.history import blackbox
 from zonerss.history.blackbox import (
@@ -23,7 +27,7 @@ from zonerss.history.blackbox import (
     opening_sentences,
     shared_out,
 )
-from zonerss.history.keeper import Keeper
+from zonerss.history.keeper import LEAST_BYTES, Keeper
 from zonerss.history.moment import Moment
 from zonerss.history.recording import Recording
 from zonerss.history.ring import Ring
@@ -366,11 +370,11 @@ def test_a_look_for_which_there_is_no_room_takes_no_kill_with_it(
         look(box, 2)
         add, refused = keeper.add, []
 
-        def add_all_but_the_first(moment: Moment) -> int:
+        def add_all_but_the_first(moment: Moment, beside_kills: bool) -> int:
             if not refused:
                 refused.append(moment)
                 raise refusal("no room")
-            return add(moment)
+            return add(moment, beside_kills)
 
         monkeypatch.setattr(keeper, "add", add_all_but_the_first)
         look(box)
@@ -392,6 +396,119 @@ def test_what_ends_a_look_does_not_end_the_keeping(tmp_path: Path, monkeypatch: 
         box.look(None, lambda: 0.0, while_looking)  # type: ignore[arg-type]
     assert within == ["in", "out", "kept"]
     assert len(told.asked) == 1
+
+
+def test_a_kill_is_kept_before_the_looks_and_the_newest_look_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ends the process meanwhile leaves a whole file with the kill and the looks so far; autopsy tells of them."""
+    path = tmp_path / "a.zrec"
+    child = os.fork()
+    if not child:
+        with box_of(path, Told([], [], [], [kill(7)]), monkeypatch) as (box, keeper, _):
+            add, added = keeper.add, list[Moment]()
+
+            def add_one_and_die_in_the_next(moment: Moment, beside_kills: bool = False) -> int:
+                if added:
+                    keeper._connection.execute("BEGIN IMMEDIATE")
+                    os.kill(os.getpid(), signal.SIGKILL)
+                added.append(moment)
+                return add(moment, beside_kills)
+
+            monkeypatch.setattr(keeper, "add", add_one_and_die_in_the_next)
+            look(box, 4)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    with Recording(path) as recording:
+        assert [one.pid for one in recording.kills()] == [7]
+        (newest,) = [one.snapshot for one in recording.moments()]
+        assert recording.damaged == []
+        told = autopsy(recording.kills()[0], [newest], LastLook(newest, None, {}, {}))
+    assert newest.began == Host(2, 2).moment(2).snapshot.began
+    assert (told.looks, [one.bytes for one in told.grown]) == ((newest,), [0, 0])
+    with Keeper(path) as keeper:  # it is continued
+        keeper.add(Host(2, 2).moment(60))
+
+
+def test_a_recorder_that_is_to_end_keeps_looks_a_moment_longer_and_the_rest_where_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.zrec"
+    with box_of(path, Told([], [], [], [kill(7)]), monkeypatch) as (box, _, _):
+        look(box, 3)
+        monkeypatch.setattr(blackbox, "_LAST_SECONDS", 0.0)
+        monkeypatch.setattr(box, "_is_ending", lambda: box.tally.looks_kept == 1)
+        box.keep_kills()
+        assert (box.tally.kills, box.tally.looks_kept) == (1, 1)
+        monkeypatch.setattr(box, "_is_ending", lambda: False)
+        box.keep_kills()
+        assert (box.tally.kills, box.tally.looks_kept) == (1, 3)
+        box.keep_kills()
+        assert box.tally.looks_kept == 3
+    with Recording(path) as recording:
+        assert len(recording.times()) == 3
+        assert recording.latest() == recording.times()[-1]
+
+
+def test_many_looks_are_kept_with_one_wait_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with box_of(tmp_path / "a.zrec", Told(*[[]] * 40, [kill(7)]), monkeypatch) as (box, keeper, _):
+        look(box, 40)
+        sync, waits = os.fdatasync, list[int]()
+        monkeypatch.setattr(os, "fdatasync", lambda fd: (waits.append(fd), sync(fd)))
+        within = list[int]()
+        add = keeper.add
+
+        def note(moment: Moment, beside_kills: bool = False) -> int:
+            within.append(keeper._pragma("synchronous"))
+            return add(moment, beside_kills)
+
+        monkeypatch.setattr(keeper, "add", note)
+        box.keep_kills()
+        assert box.tally.looks_kept == 40
+        assert within == [1] * 40  # NORMAL: a transaction does not wait
+        assert len(waits) == 1 + 40 // blackbox._LOOKS_AT_ONCE + 1
+        assert keeper._pragma("synchronous") == 2
+
+
+def test_looks_of_before_a_kill_do_not_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More of them than --max-size has room for: the newest are kept, and the kill."""
+    path, noise, said = tmp_path / "a.zrec", random.Random(1), list[str]()
+    with Keeper(path, max_bytes=LEAST_BYTES) as keeper, Ring(300) as ring:
+        keeper.add(Host(2, 2).moment(0))
+        box = BlackBox(keeper, ring, Told([kill(250)]), 2.0, said.append)  # type: ignore[arg-type]
+        for number in range(200):
+            name = "".join(chr(noise.randrange(0x4E00, 0x9F00)) for _ in range(5000))
+            ring.add(replace(Host(2, 2).moment(1 + number, lean=True), host_name=name))
+        box.keep_kills()
+        assert 5 < box.tally.looks_kept < 200
+    with Recording(path) as recording:
+        assert [one.time for one in recording.kills()] == [kill(250).time]
+        first = Host(2, 2).moment(0).snapshot.began
+        seconds = [(at - first).total_seconds() for at in recording.times()]
+    assert seconds[-box.tally.looks_kept :] == [*range(201 - box.tally.looks_kept, 201)]
+    assert "what was before a kill takes more than 1,048,576 bytes leave for it" in said[-1]
+
+
+def test_what_keeping_costs_is_no_part_of_what_looks_cost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spent = [0.0]
+    with box_of(tmp_path / "a.zrec", Told([], [kill(7)]), monkeypatch) as (box, keeper, _):
+        monkeypatch.setattr(blackbox.time, "thread_time", lambda: spent[0])
+        add_kill = keeper.add_kill
+
+        def costly(one: Kill) -> None:
+            spent[0] += 50.0
+            add_kill(one)
+
+        monkeypatch.setattr(keeper, "add_kill", costly)
+        for _ in range(2):
+            box.look(None, lambda: spent[0])  # type: ignore[arg-type]
+        assert (box.tally.processor_seconds, box.tally.keeping_seconds) == (0.0, 50.0)
 
 
 def test_what_a_program_ends_is_kept_as_a_kill() -> None:

@@ -10,9 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from zonerss.answers.paces import Allowance
 from zonerss.answers.recording import Refusals
 from zonerss.errors import StoreFull, StoreTooLarge, UsageError
 from zonerss.plain import replace
+from zonerss.records.kills import BoxTally
 from zonerss.serve import server
 from zonerss.serve.addresses import Address, TcpAddress, UnixAddress
 from zonerss.serve.logs import Log
@@ -85,6 +87,46 @@ def test_what_is_not_recorded_is_said_once_and_that_it_is_over(capsys: pytest.Ca
         "zonerss: not recorded: full",
         "zonerss: there is room again, and snapshots are kept",
     ]
+
+
+def boxed(costs: list[float]) -> server.Server:
+    """A server whose black box looks at no cost, and keeps what was before kills at these."""
+    tally = BoxTally(300.0, 2.0)
+
+    def keep(*_: object) -> None:
+        cost = costs.pop(0)
+        clock.spent += cost
+        tally.keeping_seconds += cost
+
+    clock = SimpleNamespace(spent=0.0, seconds=lambda: clock.spent)
+    walker = object.__new__(server.Server)
+    walker._box = SimpleNamespace(look=keep, seen=keep, tally=tally)  # type: ignore[assignment]
+    walker._clock, walker._session, walker._log = clock, None, Log({})  # type: ignore[assignment]
+    walker._settings = SimpleNamespace(share=0.01)  # type: ignore[assignment]
+    walker._pace, walker._box_pace = Pace(30.0, 0.005), Pace(2.0, 0.005)
+    walker._apart_seconds, walker._refusals = 0.0, Refusals()
+    walker._allowance = Allowance(30.0, 0.0, 0.0)
+    return walker
+
+
+def test_no_look_and_no_walk_waits_for_the_keeping_of_a_kill_and_it_is_told() -> None:
+    walker = boxed([2.1, 2.1])
+    walker._box_look()
+    assert walker._box_pace.stretched_seconds == 2.0
+    before = walker._paced_seconds()
+    walker._keep(SimpleNamespace(add=lambda moment: None), None)  # type: ignore[arg-type]
+    assert walker._paced_seconds() == pytest.approx(before)
+    assert walker._pace.spend(0.1) == pytest.approx(0.1 + 4.2)
+    assert walker._pace.stretched_seconds == 30.0
+
+
+def test_a_storm_of_kills_is_waited_for_in_the_end() -> None:
+    walker = boxed([20.0, 20.0, 20.0])
+    stretched = []
+    for _ in range(3):
+        walker._box_look()
+        stretched.append(walker._box_pace.stretched_seconds)
+    assert stretched == pytest.approx([2.0, 10.0 / 0.005, 20.0 / 0.005])
 
 
 @pytest.mark.parametrize(

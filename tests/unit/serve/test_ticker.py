@@ -29,6 +29,14 @@ def test_what_was_spent_besides_counts_once() -> None:
     assert pace.stretched_seconds == 2.0
 
 
+def test_what_was_spent_apart_is_told_and_not_waited_for() -> None:
+    pace = Pace(1.0, 0.5)
+    pace.spend_apart(9.0)
+    assert pace.spend(1.0) == 10.0
+    assert pace.stretched_seconds == 2.0
+    assert pace.spend(1.0) == 1.0
+
+
 @given(st.lists(st.floats(0, 100), min_size=1), st.floats(0.001, 4))
 def test_processor_time_stays_within_the_share(costs: list[float], share: float) -> None:
     pace = Pace(0.1, share)
