@@ -57,7 +57,10 @@ class Ticker:
     """The thread that walks."""
 
     def __init__(self, *walks: tuple[Callable[[], None], Pace]) -> None:
-        """:param walks: each walks once, and spends on its pace what that cost; the first that is due goes first"""
+        """
+        :param walks: each walks once, and spends on its pace what that cost; of those that are due the one goes first
+            that was due first
+        """
         self._walks = walks
         self._stop = threading.Event()
         self._walking_since: float | None = None
@@ -93,7 +96,7 @@ class Ticker:
         try:
             while not self._stop.is_set():
                 now = time.monotonic()
-                next_one = next((n for n, at in enumerate(due) if at <= now), due.index(min(due)))
+                next_one = due.index(min(due))
                 if due[next_one] > now:
                     self._stop.wait(due[next_one] - now)
                     continue

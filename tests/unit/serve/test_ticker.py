@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,3 +112,27 @@ def test_two_walks_have_a_pace_each() -> None:
     assert enough.wait(60)
     assert ticker.stop(60)
     assert counts["seldom"] == 1
+
+
+def test_a_walk_that_takes_its_whole_interval_leaves_the_other_its_turn() -> None:
+    """Of those that are due, the one that was due first goes first, whatever their order."""
+    order, enough = list[str](), threading.Event()
+
+    def walk() -> None:
+        order.append("walk")
+        began = time.monotonic()
+        while time.monotonic() <= began + slow.interval_seconds:
+            pass
+
+    def look() -> None:
+        order.append("look")
+        if order.count("look") == 3:
+            enough.set()
+
+    slow = Pace(0.01, 1.0)
+    ticker = Ticker((walk, slow), (look, Pace(0.001, 1.0)))
+    ticker.start()
+    while not (enough.is_set() or order.count("walk") > 50):
+        enough.wait(0.001)
+    assert ticker.stop(60)
+    assert order.count("look") >= 3
