@@ -28,6 +28,7 @@ class Camera:
         failed: Callable[[str], None],
         clock: Callable[[], float],
         capped: Callable[[], Status | None] = lambda: None,
+        no_caps: Callable[[str], None] = lambda why: None,
     ) -> None:
         """
         :param take: walks once
@@ -36,10 +37,11 @@ class Camera:
         :param failed: likewise takes the sentence of a walk that could not be done
         :param clock: processor time that walks have spent, in seconds
         :param capped: what a capper that runs on this host says of itself
+        :param no_caps: takes, at each walk, the sentence of why that could not be read; empty: it could
         """
         self._take, self._pace, self._pairs, self._build = take, pace, pairs, build
         self._publish, self._failed, self._clock = publish, failed, clock
-        self._capped = capped
+        self._capped, self._no_caps = capped, no_caps
         self._counts = Counts()
         self._growth = Growth()
         self._look: Look | None = None
@@ -85,8 +87,9 @@ class Camera:
         try:
             status = self._capped()
         except ZonerssError as err:
-            self._failed(str(err))
+            self._no_caps(str(err))
             return {}
+        self._no_caps("")
         return by_zone(status, snapshot.by)
 
     def _show(self, look: Look) -> None:

@@ -193,6 +193,7 @@ class Server:
             self._failed,
             self._paced_seconds,
             read_status,
+            self._say_no_caps,
         )
         more = ((self._box_look, self._box_pace),) if self._box else ()
         self._ticker = Ticker((camera.walk, self._pace), *more)
@@ -303,6 +304,9 @@ class Server:
     def _failed(self, sentence: str) -> None:
         self._log.say_once("walk", f"a walk could not be done: {sentence}", ERROR)
         self._notifier.status(f"a walk could not be done: {sentence}")
+
+    def _say_no_caps(self, why: str) -> None:
+        self._log.say_once("caps", why and f"caps are not told: {why}", WARNING)
 
     def _say_pace(self, look: Look) -> None:
         wanted, stretched = look.interval_seconds, look.stretched_seconds

@@ -31,6 +31,7 @@ class Shop:
         capped: Callable[[], Status | None] = lambda: None,
     ) -> None:
         self.takes, self.looks, self.failures = list(takes), list[Look](), list[str]()
+        self.no_caps = list[str]()
         self.pace, self.spent = Pace(30.0, 1000.0), 0.0
         self.camera = Camera(
             self.take,
@@ -41,6 +42,7 @@ class Shop:
             self.failures.append,
             lambda: self.spent,
             capped,
+            self.no_caps.append,
         )
 
     def take(self) -> Snapshot:
@@ -111,8 +113,9 @@ def test_a_capper_of_other_zones_and_one_that_is_not_understood() -> None:
     def spoiled() -> Status:
         raise CannotServe("cannot read it")
 
-    for capped, failures in ((lambda: replace(STATUS, by="user"), []), (spoiled, ["cannot read it"])):
+    for capped, why in ((lambda: replace(STATUS, by="user"), ""), (spoiled, "cannot read it")):
         shop = Shop(taken(0, MIB), capped=capped)
         shop.camera.walk()
         assert shop.looks[0].caps == {}
-        assert shop.failures == failures
+        assert shop.no_caps == [why]
+        assert (shop.failures, shop.looks[0].counts.failures) == ([], 0)

@@ -89,6 +89,17 @@ def test_what_is_not_recorded_is_said_once_and_that_it_is_over(capsys: pytest.Ca
     ]
 
 
+def test_a_cappers_status_that_cannot_be_read_is_said_once_and_no_walk_has_failed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    walker, told = object.__new__(server.Server), list[str]()
+    walker._log, walker._notifier = Log({}), SimpleNamespace(status=told.append)  # type: ignore[assignment]
+    for why in ("cannot read it", "cannot read it", "", "cannot read it"):
+        walker._say_no_caps(why)
+    assert capsys.readouterr().err.splitlines() == ["zonerss: caps are not told: cannot read it"] * 2
+    assert told == []
+
+
 def boxed(costs: list[float]) -> server.Server:
     """A server whose black box looks at no cost, and keeps what was before kills at these."""
     tally = BoxTally(300.0, 2.0)
