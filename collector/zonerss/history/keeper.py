@@ -64,6 +64,8 @@ _OF_ZONES = f"coalesce(reason, '{MEMCG}') = '{MEMCG}'"
 _ROW_BYTES = 64
 """Of a row besides its values."""
 _SHM_BYTES = 64 << 10
+_VACUUM_PAGES = 16
+"""Given back at once: each goes through the log with those that refer to it."""
 _NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
 
 
@@ -104,6 +106,8 @@ class Keeper(Closing):
         """Since when by CLOCK_BOOTTIME nobody has set the time of day, as far as was seen."""
         self._kill_segment: int | None = None
         """Of the kill that was kept last."""
+        self._is_to_shrink = False
+        """A file that was there is larger than it may be, and somebody who reads it keeps it so."""
         self._lock = self._held()
         try:
             self._connection = self._opened()
@@ -188,6 +192,7 @@ class Keeper(Closing):
         names = "time_ns, pid, command, zone, cgroup, limit_cgroup, limit_bytes, reason, told_by, words"
         size = _ROW_BYTES + sum(_bytes_of(value) for value in row)
         with self._sentences():
+            self._demand_shrunk()
             self._demand_few_kills(self._segment_of_kills(), kill)
         try:
             with self._sentences():
@@ -334,6 +339,7 @@ class Keeper(Closing):
             ) from None
 
     def _add(self, moment: Moment, beside_kills: bool) -> int:
+        self._demand_shrunk()  # first: what is forgotten by that can be referred to no more
         sections = sections_of(moment, self._given)
         age_ns, step_ns = self._clocks(moment)
         now = self._now(moment, age_ns, step_ns)
@@ -440,10 +446,13 @@ class Keeper(Closing):
         if self._log_bytes() + needed > most:
             self._write_back(all_of_it=True)
             if self._log_bytes() + needed > most:
-                raise StoreFull(
-                    f"cannot record into {self._path}: somebody has been reading it for long, which keeps its log from "
-                    "being shortened; it goes on when that ends"
-                )
+                raise self._read_for_long()
+
+    def _read_for_long(self) -> StoreFull:
+        return StoreFull(
+            f"cannot record into {self._path}: somebody has been reading it for long, which keeps its log from being "
+            "shortened; it goes on when that ends"
+        )
 
     def _make_room(self, needed: int, current: int, kept_from: int) -> None:
         """Forget as much as it takes, of what is before the segment ``kept_from``."""
@@ -552,16 +561,33 @@ class Keeper(Closing):
         except FileNotFoundError:
             return 0
 
+    def _demand_shrunk(self) -> None:
+        """:raises StoreFull: a file that was there is still larger than it may be"""
+        if self._is_to_shrink:
+            self._shrink()
+        if self._is_to_shrink:
+            raise self._read_for_long()
+
     def _shrink(self) -> None:
-        """A file that was there may be larger than it may be now."""
+        """A file that was there may be larger than it may be now. What goes, goes through the log, step by step."""
+        self._is_to_shrink = True
         while self._pages_used() * PAGE_SIZE > self._file_budget:
+            if not self._has_short_log():
+                return
             with self._transaction():
                 if not self._forget_oldest(self._next_snapshot()):
                     break
-            self._write_back()
         while self._pragma("page_count") * PAGE_SIZE > self._file_budget and self._pragma("freelist_count"):
-            self._connection.execute("PRAGMA incremental_vacuum(64)").fetchall()
-            self._write_back()
+            if not self._has_short_log():
+                return
+            self._connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
+        self._is_to_shrink = False
+        self._write_back()
+
+    def _has_short_log(self) -> bool:
+        """Whether the log has room for a step, once it was written back."""
+        self._write_back()
+        return self._log_bytes() <= self._wal_bytes // 2
 
 
 def _fill(fd: int) -> None:

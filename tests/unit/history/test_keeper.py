@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -32,8 +32,10 @@ from zonerss.history.recording import Recording
 from zonerss.history.schema import BESIDE, IDENTITIES, PAGE_SIZE
 from zonerss.kernel.boot import Uptime
 from zonerss.plain import replace
+from zonerss.records.kills import MEMCG, Kill, ToldBy
 
 MIB = 1 << 20
+A_KILL = Kill(builders.BEGAN, 1, "x", "web", "/a", "/a", 1, MEMCG, ToldBy.LOG)
 EVERY_FILE = ("", *BESIDE)
 
 
@@ -70,6 +72,32 @@ def test_any_moments_come_back_as_they_were(
             keeper.add(added[-1])
     for one, other in zip(added, kept(path), strict=True):
         same(one, other)
+
+
+def test_a_file_that_is_to_be_smaller_does_not_grow_while_somebody_reads_it(tmp_path: Path) -> None:
+    """What it has to give back goes through its log, which a reader keeps from being written back."""
+    path, host = tmp_path / "a.zrec", Host(60, 20)
+    with Keeper(path) as keeper:
+        for number in range(150):
+            host.drift(1)
+            keeper.add(host.moment(number))
+    large = size_of(path)
+    assert large > 1.2 * MIB
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM snapshots").fetchone()
+        with Keeper(path, max_bytes=MIB) as keeper:
+            assert size_of(path) <= large + MIB
+            for refused in (lambda: keeper.add(host.moment(200)), lambda: keeper.add_kill(A_KILL)):
+                with pytest.raises(StoreFull, match="somebody has been reading it for long"):
+                    refused()
+            assert size_of(path) <= large + MIB
+            reader.execute("COMMIT")
+            keeper.add(host.moment(201))
+            keeper.add_kill(A_KILL)
+            assert size_of(path) <= MIB
+    assert size_of(path) <= MIB
+    same(kept(path)[-1], host.moment(201))
 
 
 def test_each_needs_its_key_at_most_and_a_new_key_begins_in_time(tmp_path: Path) -> None:
