@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from zonerss.commands.quantities import duration_within, moment_of, refused
+from zonerss.commands.quantities import duration_within, moment_of, refused, size
 from zonerss.errors import UsageError
 from zonerss.kernel.patience import PATIENCE_SECONDS
 from zonerss.kernel.safely import read_named
@@ -21,6 +21,7 @@ from zonerss.zones.ways import parse_by
 if TYPE_CHECKING:
     import argparse
 
+_MOST_RECORDED = "1G"
 FILE_BYTES = 1 << 20
 """As long may a file of rules, or of options, be."""
 
@@ -85,6 +86,27 @@ def add_walk_options(parser: argparse.ArgumentParser, by: bool = True) -> None:
         help=f"how long a process may keep us waiting for its memory (default {PATIENCE_SECONDS:g}s); it is then "
         "not counted, or only in part",
     )
+
+
+def add_recording_limits(parser: argparse.ArgumentParser, when: str = "") -> None:
+    """--keep and --max-size: what is forgotten of a recording; see :func:`most_bytes`."""
+    parser.add_argument(
+        "--keep",
+        type=duration_within("1m", "36500d"),
+        metavar="DURATION",
+        help=f"{when}forget snapshots that are older, as in 7d (default: keep all)",
+    )
+    parser.add_argument(
+        "--max-size",
+        type=size,
+        metavar="SIZE",
+        help=f"{when}forget the oldest snapshots so that the file is not larger (default {_MOST_RECORDED})",
+    )
+
+
+def most_bytes(args: argparse.Namespace) -> int:
+    """How large a recording may be, by --max-size or by default."""
+    return size(_MOST_RECORDED) if args.max_size is None else int(args.max_size)
 
 
 def add_past_options(parser: argparse.ArgumentParser) -> None:

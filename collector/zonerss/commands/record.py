@@ -23,8 +23,16 @@ from typing import TYPE_CHECKING, TextIO
 
 from zonerss.answers.recording import ClockWatch, Pace, Recorded, Refusals
 from zonerss.commands.ending import Ending, Leave
-from zonerss.commands.options import add_walk_options, add_zones, given, read_rules, set_aside
-from zonerss.commands.quantities import black_box, duration_within, moment_of, size
+from zonerss.commands.options import (
+    add_recording_limits,
+    add_walk_options,
+    add_zones,
+    given,
+    most_bytes,
+    read_rules,
+    set_aside,
+)
+from zonerss.commands.quantities import black_box, duration_within, moment_of
 from zonerss.commands.running import run_command
 from zonerss.commands.watching import interval
 from zonerss.errors import EXHAUSTED, AmbiguousZone, CannotServe, StoreFull, UnknownZone, UsageError
@@ -49,7 +57,6 @@ DIRECTORY = "/var/lib/zonerss"
 SUFFIX = ".zrec"
 _INTERVAL = 10.0
 _MINUTE = 60.0
-_MOST_BYTES = "1G"
 
 
 def prepare(parser: Parser) -> None:
@@ -85,18 +92,7 @@ def prepare(parser: Parser) -> None:
         metavar="TIME",
         help="until then: 20:55, +10m, or 2026-05-31T20:55:00Z",
     )
-    parser.add_argument(
-        "--keep",
-        type=duration_within("1m", "36500d"),
-        metavar="DURATION",
-        help="forget snapshots that are older, as in 7d (default: keep all)",
-    )
-    parser.add_argument(
-        "--max-size",
-        type=size,
-        metavar="SIZE",
-        help=f"forget the oldest snapshots so that the file is not larger (default {_MOST_BYTES})",
-    )
+    add_recording_limits(parser)
     parser.add_argument(
         "--lean",
         action="store_true",
@@ -149,7 +145,7 @@ def run(args: argparse.Namespace) -> int:
                     Session(args.source, rules, threads=args.threads, patience=args.patience, follow=True)
                 )
                 _demand_zones(session, args.zone or ())
-            keeper = stack.enter_context(Keeper(path, args.keep, _most_bytes(args)))
+            keeper = stack.enter_context(Keeper(path, args.keep, most_bytes(args)))
         except Leave:
             return 0
         progress = Progress(args.json)
@@ -174,10 +170,6 @@ def _demand_zones(session: Session, names: Sequence[str]) -> None:
         raise
     except UnknownZone as err:
         raise UnknownZone(f"{err}; a command stands after --: zonerss record -- COMMAND", err.zone) from err
-
-
-def _most_bytes(args: argparse.Namespace) -> int:
-    return size(_MOST_BYTES) if args.max_size is None else int(args.max_size)
 
 
 def _black_box(
@@ -208,7 +200,7 @@ def _run_command(args: argparse.Namespace) -> int:
                 )
         return run_command(args, None)
     demand_this_host(args.output)
-    with Keeper(args.output, args.keep, _most_bytes(args)) as keeper:
+    with Keeper(args.output, args.keep, most_bytes(args)) as keeper:
         return run_command(args, keeper)
 
 

@@ -13,8 +13,15 @@ import os
 import signal
 from typing import TYPE_CHECKING, NoReturn
 
-from zonerss.commands.options import add_walk_options, read_rules, set_aside, single_way
-from zonerss.commands.quantities import black_box, duration, duration_within, percent, size
+from zonerss.commands.options import (
+    add_recording_limits,
+    add_walk_options,
+    most_bytes,
+    read_rules,
+    set_aside,
+    single_way,
+)
+from zonerss.commands.quantities import black_box, duration_within, percent
 from zonerss.errors import CannotServe, UsageError
 from zonerss.kernel.privileges import close_files_but
 from zonerss.serve.addresses import DEFAULT, parse_address
@@ -67,15 +74,7 @@ def prepare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--record", metavar="FILE", help="keep every walk in a recording, too (docs/history.md)"
     )
-    parser.add_argument(
-        "--keep", type=duration, metavar="TIME", help="with --record: forget what is older, as in 7d"
-    )
-    parser.add_argument(
-        "--max-size",
-        type=size,
-        metavar="SIZE",
-        help="with --record: forget the oldest beyond a size, as in 1G",
-    )
+    add_recording_limits(parser, "with --record: ")
     parser.add_argument(
         "--black-box",
         type=black_box,
@@ -151,7 +150,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         threads=args.threads,
         record=args.record,
         keep_seconds=args.keep,
-        max_bytes=args.max_size,
+        max_bytes=most_bytes(args),
         black_box=args.black_box,
     )
 

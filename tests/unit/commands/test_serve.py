@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
+
 import pytest
 
 from zonerss.commands import main
 from zonerss.commands.quantities import percent
-from zonerss.commands.serve import pairs
+from zonerss.commands.serve import _settings, pairs, prepare
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,8 @@ def test_a_share_is_in_percent_of_one_processor(text: str, share: float) -> None
         (("--max-size", "1G"), "need --record FILE"),
         (("--black-box", "5m/2s"), "needs --record FILE"),
         (("--black-box", "5s/2s", "--record", "x"), "is no black box"),
+        (("--keep", "0", "--record", "x"), "argument --keep"),
+        (("--keep", "59s", "--record", "x"), "argument --keep"),
         (("--lisen", ":1"), "did you mean --listen?"),
     ],
 )
@@ -48,3 +52,11 @@ def test_what_makes_no_sense_is_one_sentence(
 
 def test_no_pairs_are_as_many_as_there_may_be() -> None:
     assert (pairs("0"), pairs("10000")) == (0, 10_000)
+
+
+def test_a_recording_of_serve_has_the_limit_of_one_of_record() -> None:
+    parser = argparse.ArgumentParser()
+    prepare(parser)
+    for words, most_bytes in (([], 1 << 30), (["--max-size", "2M"], 2 << 20)):
+        settings = _settings(parser.parse_args(["--record", "x", *words]))
+        assert (settings.keep_seconds, settings.max_bytes) == (None, most_bytes)
