@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from typing import Any
 
-from aiohttp.web import BaseRequest, StreamResponse
+from aiohttp.web import BaseRequest, RequestHandler, Response, Server, StreamResponse
 
 from zonerss.plain import dataclass, field
 from zonerss.serve.auth import Passwords, Verdict
@@ -90,6 +92,30 @@ class App:
         self._conversations[conversation.inner] = conversation
         conversation.ended.add_done_callback(lambda _: self._conversations.pop(conversation.inner, None))
 
+    def protocols(self, **options: Any) -> Callable[[], RequestHandler]:
+        """
+        What makes aiohttp's side of a connection, in the event loop that runs.
+
+        :param options: of aiohttp.web.Server
+        """
+        server, loop = Server(self.handle), asyncio.get_running_loop()
+        return lambda: _Protocol(server, self._refused, loop=loop, **options)
+
+    def _refused(self, request: BaseRequest, response: StreamResponse) -> StreamResponse:
+        """Instead of what aiohttp answers to what it cannot parse, and has handed to nobody."""
+        conversation = self._conversations.get(request.protocol)
+        if conversation is None or conversation.has_asked:
+            return response
+        conversation.begin()
+        self._traffic.answers[response.status] += 1
+        refusal = Response(
+            status=response.status,
+            text="this is no request of HTTP/1.1\n",
+            headers={**_ALWAYS, **self._headers},
+        )
+        refusal.force_close()
+        return refusal
+
     async def handle(self, request: BaseRequest) -> StreamResponse:
         """Answer a request; see aiohttp.web.Server."""
         conversation = self._conversations.get(request.protocol)
@@ -115,7 +141,7 @@ class App:
                 (b"name and password are needed\n",),
                 headers={"WWW-Authenticate": 'Basic realm="zonerss", charset="UTF-8"'},
             )
-        path = request.raw_path.partition("?")[0]
+        path = path_of(request.raw_path)
         if path not in _PATHS:
             return Answer(404, (b"there is no such page: see /, /metrics and /snapshot.json\n",))
         if request.method not in ("GET", "HEAD"):
@@ -140,6 +166,36 @@ class App:
         if takes_gzip(request.headers.get("Accept-Encoding")):
             return Answer(200, encoded.gzip(more), content_type, {"Content-Encoding": "gzip"})
         return Answer(200, encoded.plain(more), content_type)
+
+
+class _Protocol(RequestHandler):
+    """aiohttp's side of a connection, but for what is answered to what it cannot parse."""
+
+    def __init__(
+        self,
+        server: Server,
+        refused: Callable[[BaseRequest, StreamResponse], StreamResponse],
+        **options: Any,
+    ) -> None:
+        super().__init__(server, **options)
+        self._refused = refused
+
+    def handle_error(self, request: BaseRequest, *args: Any, **fields: Any) -> StreamResponse:
+        """See aiohttp.web.RequestHandler."""
+        return self._refused(request, super().handle_error(request, *args, **fields))
+
+
+def path_of(target: str) -> str:
+    """
+    The path of a request's target, whether that begins with it or with scheme and host. Pure.
+
+    Source: RFC 9112, 3.2.1 and 3.2.2.
+    """
+    path = target.partition("?")[0]
+    scheme, mark, rest = path.partition("://")
+    if mark and scheme.lower() in ("http", "https"):
+        return "/" + rest.partition("/")[2]
+    return path
 
 
 async def _send(request: BaseRequest, answer: Answer, headers: Mapping[str, str]) -> StreamResponse:

@@ -32,6 +32,8 @@ from zonerss.serve.tls import Certificates, is_allowed
 
 _GOODBYE_SECONDS = 2.0
 """For TLS to end in order."""
+_PARSING_SECONDS = 1.0
+"""From the end of what a client sends until it was a request or was none."""
 _PAUSE_SECONDS = 0.05
 """Where no more files can be opened."""
 _ENDED_BETWEEN_COLLECTIONS = 64
@@ -69,8 +71,23 @@ class Conversation(asyncio.Protocol):
         self._bytes += len(data)
         self.inner.data_received(data)
 
-    def eof_received(self) -> bool | None:
-        return self.inner.eof_received()
+    def eof_received(self) -> bool:
+        """
+        A client may end its side behind the request, and still takes the answer: True, where it may have asked.
+
+        What came in is answered by a task that has not begun yet, so it has a moment to be a request. TLS ends both
+        sides at once.
+        """
+        self.inner.eof_received()
+        assert self.transport is not None
+        if not self._bytes or self.transport.get_extra_info("ssl_object") is not None:
+            return False
+        asyncio.get_running_loop().call_later(_PARSING_SECONDS, self._leave_unless_asked)
+        return True
+
+    def _leave_unless_asked(self) -> None:
+        if not self.has_asked and self.transport is not None:
+            self.transport.close()
 
     def pause_writing(self) -> None:
         self.inner.pause_writing()

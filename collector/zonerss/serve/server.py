@@ -18,8 +18,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
-from aiohttp import web
-
 from zonerss import __version__
 from zonerss.answers.paces import LONGEST_PAUSE_SECONDS, Allowance
 from zonerss.answers.recording import Refusals
@@ -338,8 +336,7 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
-        http = web.Server(
-            self._app.handle,
+        protocols = self._app.protocols(
             access_log=None,
             logger=_silent_logger(),
             tcp_keepalive=False,
@@ -348,7 +345,7 @@ class Server:
             max_field_size=LINE_BYTES,
             max_headers=HEADERS,
         )
-        acceptor = Acceptor(http, self._app.meet, lambda: self._certificates, self._traffic, self._most)
+        acceptor = Acceptor(protocols, self._app.meet, lambda: self._certificates, self._traffic, self._most)
         accepting = [loop.create_task(acceptor.accept(sock)) for sock in self._sockets]
         self._ticker.start()
         self._announce()

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 from tests.unit.builders import look
 from tests.unit.serve.certificates import self_signed
 from tests.unit.serve.test_auth import hashed, header
@@ -21,7 +20,7 @@ from tests.unit.serve.test_auth import hashed, header
 from zonerss.plain import dataclass
 from zonerss.serve import app, connections
 from zonerss.serve.addresses import TcpAddress
-from zonerss.serve.app import App
+from zonerss.serve.app import App, path_of
 from zonerss.serve.auth import Passwords
 from zonerss.serve.connections import Acceptor
 from zonerss.serve.limits import LINE_BYTES, RateLimit
@@ -51,8 +50,8 @@ class Site:
         self.pace = Pace(30.0, 0.01)
         self.complaints: list[str] = []
         self.app = App(self.traffic, self.passwords, self.executor, self.pace, self.complaints.append)
-        http = web.Server(self.app.handle, access_log=None, lingering_time=0, max_line_size=LINE_BYTES)
-        self.acceptor = Acceptor(http, self.app.meet, lambda: certificates, self.traffic, MOST)
+        protocols = self.app.protocols(access_log=None, lingering_time=0, max_line_size=LINE_BYTES)
+        self.acceptor = Acceptor(protocols, self.app.meet, lambda: certificates, self.traffic, MOST)
         self.socket = listen(TcpAddress("127.0.0.1", 0))
         address = address_of(self.socket)
         assert isinstance(address, TcpAddress)
@@ -161,7 +160,15 @@ def test_the_snapshot_is_the_document_of_show() -> None:
 def test_other_paths_and_methods() -> None:
     async def what(site: Site) -> None:
         site.app.publish(look())
-        for path in ("/favicon.ico", "/metrics/", "/%6detrics", "//", "/-/quit", "http://x/metrics"):
+        for path in (
+            "/favicon.ico",
+            "/metrics/",
+            "/%6detrics",
+            "//",
+            "/-/quit",
+            "http://x/quit",
+            "ftp://x/metrics",
+        ):
             assert (await site.ask(path)).status == 404, path
         for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PROPFIND"):
             reply = await site.ask("/metrics", method)
@@ -255,6 +262,67 @@ def test_a_rate_limit_is_for_all_requests() -> None:
         site.app.publish(look())
         site.app.configure(WebConfig(rate_limit=RateLimit(3600.0, 2)))
         assert [(await site.ask("/metrics")).status for _ in range(3)] == [200, 200, 429]
+
+    visit(what)
+
+
+def test_a_target_with_scheme_and_host_is_that_path() -> None:
+    """RFC 9112, 3.2.2: a server must take it, whoever sends it."""
+    targets = {
+        "http://x/metrics?a=http://b/c": "/metrics",
+        "HTTPS://x:1/": "/",
+        "http://x": "/",
+        "/a://b": "/a://b",
+        "*": "*",
+    }
+    assert {target: path_of(target) for target in targets} == targets
+
+    async def what(site: Site) -> None:
+        site.app.publish(look())
+        assert (await site.ask("http://x/metrics")).status == 200
+
+    visit(what)
+
+
+def test_a_client_may_end_its_side_behind_the_request() -> None:
+    async def what(site: Site) -> None:
+        site.app.publish(look())
+        request = b"GET /snapshot.json HTTP/1.1\r\nHost: x\r\n\r\n"
+        for sent, begins in (
+            (request, b"HTTP/1.1 200 "),
+            (b"hello\r\n\r\n", b"HTTP/1.0 400 "),
+            (b"GET /", b""),
+        ):
+            reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+            writer.write(sent)
+            writer.write_eof()
+            assert (await reader.read())[: len(b"HTTP/1.1 200 ")] == begins
+            writer.close()
+        while site.traffic.connections:
+            await asyncio.sleep(0.01)
+        assert site.traffic.lost == {"unfinished": 1}
+
+    visit(what)
+
+
+def test_what_is_no_request_is_answered_and_counted_as_any_other() -> None:
+    async def what(site: Site) -> None:
+        site.app.configure(WebConfig(headers={"X-Own": "1"}))
+        for sent in (
+            b"hello\r\n\r\n",
+            b"GET /<x> HTTP/9.1\r\nHost: x\r\n\r\n",
+            b"GET / HTTP/1.1\r\n a\r\n\r\n",
+        ):
+            head, _, body = (await site.raw(sent)).partition(b"\r\n\r\n")
+            assert b" 400 " in head.splitlines()[0]
+            assert head.count(b"Server: ") == head.count(b"Server: zonerss\r\n") == 1
+            assert b"\r\nX-Content-Type-Options: nosniff" in head
+            assert b"\r\nX-Own: 1" in head
+            assert body == b"this is no request of HTTP/1.1\n"
+        assert site.traffic.answers == {400: 3}
+        while site.traffic.connections:
+            await asyncio.sleep(0.01)
+        assert not site.traffic.lost
 
     visit(what)
 
