@@ -67,7 +67,16 @@ def sync_file(path: str) -> None:
 def descriptors_of(held: int) -> frozenset[int]:
     """The descriptors of this process, but that one, that are of the file that is held."""
     file = os.fstat(held)
-    return frozenset(fd for fd in map(int, os.listdir("/proc/self/fd")) if fd != held and _is_of(fd, file))
+    return frozenset(fd for fd in _descriptors() if fd != held and _is_of(fd, file))
+
+
+def _is_open(file: os.stat_result) -> bool:
+    return any(_is_of(fd, file) for fd in _descriptors())
+
+
+def _descriptors() -> list[int]:
+    """Of this process, that of the directory that is read for that included."""
+    return list(map(int, os.listdir("/proc/self/fd")))
 
 
 def _is_of(fd: int, file: os.stat_result) -> bool:
@@ -81,7 +90,7 @@ def _is_of(fd: int, file: os.stat_result) -> bool:
 def occupied(path: str, beside: tuple[str, ...]) -> Iterator[None]:
     """
     Where everybody can make files beside a file that is held, as in /tmp: make those that belong to it, empty, before
-    somebody else does. Those that are there are ours. At the end what is empty still goes.
+    somebody else does. Those that are there are ours. At the end what is empty still goes, unless it was opened.
 
     The directory is sticky: only their owner and the directory's can take them away, or put others in their place.
 
@@ -109,7 +118,8 @@ def occupied(path: str, beside: tuple[str, ...]) -> Iterator[None]:
     finally:
         for name in made:
             with suppress(FileNotFoundError):
-                if not os.lstat(name).st_size:
+                found = os.lstat(name)
+                if not found.st_size and not _is_open(found):
                     os.unlink(name)
 
 

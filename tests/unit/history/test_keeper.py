@@ -653,3 +653,16 @@ def test_the_host_is_told(tmp_path: Path) -> None:
         assert recording.host_name == "host-7"
         assert recording.schema_version == 3
         assert recording.span() == (builders.BEGAN, builders.BEGAN)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_where_everybody_may_make_files_the_log_has_its_name(tmp_path: Path, there: bool) -> None:
+    """Without it a reader meanwhile sees nothing, and what ends the writer takes all since the last writing back."""
+    tmp_path.chmod(0o1777)
+    path = tmp_path / "a.zrec"
+    if there:
+        Keeper(path).close()
+    with Keeper(path) as writer:
+        writer.add(Host(2, 1).moment())
+        assert len(kept(path)) == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
