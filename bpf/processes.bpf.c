@@ -156,8 +156,11 @@ int list_task(struct bpf_iter__task *context)
 	if (mm && !(row.flags & PF_KTHREAD))
 		read_mm(&row, mm);
 	// What was read is of its address space only if it still has it: without one (exit) or with another (exec) it is not.
-	if (BPF_CORE_READ(task, mm) != mm)
+	struct mm_struct *now = BPF_CORE_READ(task, mm);
+	if (now != mm) {
 		row.mm = row.total_vm = row.rss_pages = row.start_stack = 0;
+		row.threads += now != 0; // more than one: it is there, and /proc is asked about it
+	}
 	read_cgroups(&row, task->cgroups);
 	row.start_boottime_ns = task->start_boottime;
 	row.uid = task->real_cred->uid.val;

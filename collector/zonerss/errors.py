@@ -40,6 +40,10 @@ class CannotServe(ZonerssError):
     """This host or this privilege does not allow it (not root, no such file in /proc, no BTF)."""
 
 
+class NoThread(CannotServe):
+    """Nobody can walk: no thread can be started, or all of a source wait in the kernel for stuck processes."""
+
+
 class NotKept(CannotServe):
     """It was asked about a moment of the past, and is not in the recording."""
 

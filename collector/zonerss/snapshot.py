@@ -26,7 +26,7 @@ from zonerss.census.parts import Parts
 from zonerss.census.touched import Apart, Touches
 from zonerss.census.usage import Member, processes_usage, without_others, zones_usage
 from zonerss.closing import Closing
-from zonerss.errors import CannotServe, UsageError
+from zonerss.errors import CannotServe, NoThread, UsageError
 from zonerss.evidence import Evidence, Live
 from zonerss.kernel.cgroupfs import MemoryHierarchy, cgroup_caveats, charged_bytes, find_memory_hierarchy
 from zonerss.kernel.clearing import STALL_SECONDS
@@ -44,7 +44,7 @@ from zonerss.records.machine import Machine
 from zonerss.units import PAGE_BYTES
 from zonerss.walk.choices import demand_basis
 from zonerss.walk.host import Host, find_host
-from zonerss.walk.jobs import Walked, walk
+from zonerss.walk.jobs import Source, Walked, walk
 from zonerss.walk.sources import Sources
 from zonerss.zones.labels import find_names
 from zonerss.zones.paths import nested
@@ -467,8 +467,27 @@ class Session(Observer, Closing):
         apart = armed.apart(len(plan.mms), listed.tasks) if armed else None
         name = "pagetable" if apart else self._source
         source = self._sources.choose(name, sum(task.rss_pages for task, _ in plan.walks))
-        frames = self._censuses.lend(apart.count if apart else len(plan.mms))
         began_ns = time.monotonic_ns()
+        try:
+            frames, found, gaps = self._walk_by(source, listed, plan, apart)
+        except NoThread:
+            # Each that waits for a stuck process keeps one of the few places of the page table source.
+            if name != "auto" or source.name == "pagemap":
+                raise
+            source = self._sources.choose("pagemap", 0)
+            frames, found, gaps = self._walk_by(source, listed, plan, apart)
+        took_ns = time.monotonic_ns() - began_ns
+        if armed and apart and not armed.sees_several:
+            from zonerss.walk.mapcounts import mark_several
+
+            wanted = None if armed.zones is None else apart.bits_of(plan.owners_of(armed.zones))
+            mark_several(frames, apart.several, self._roots, wanted)
+        return _Walk(source.name, frames, found, gaps, took_ns, began_ns, apart)
+
+    def _walk_by(
+        self, source: Source, listed: TaskList, plan: Plan, apart: Apart | None
+    ) -> tuple[Census, list[Walked], list[Gap]]:
+        frames = self._censuses.lend(apart.count if apart else len(plan.mms))
         found, gaps = walk(
             source.begin,
             frames,
@@ -480,13 +499,7 @@ class Session(Observer, Closing):
             apart,
             divides=source.divides,
         )
-        took_ns = time.monotonic_ns() - began_ns
-        if armed and apart and not armed.sees_several:
-            from zonerss.walk.mapcounts import mark_several
-
-            wanted = None if armed.zones is None else apart.bits_of(plan.owners_of(armed.zones))
-            mark_several(frames, apart.several, self._roots, wanted)
-        return _Walk(source.name, frames, found, gaps, took_ns, began_ns, apart)
+        return frames, found, gaps
 
     def _parts(
         self, asked: Asked, frames: Census, listed: TaskList, plan: Plan

@@ -20,6 +20,7 @@ import pytest
 import zonerss
 from tests.live import needs
 from tests.live.cgroups import move, pids_in, stopped
+from tests.live.conftest import mounted_image
 from tests.live.measure import Zone
 from tests.oracle import FILE_OR_SHARED, PAGE, PRESENT, SWAPPED, Kernel, pages_of, read_file
 from tests.workloads.mem import Mem
@@ -311,6 +312,7 @@ def mounted(tmp_path: Path) -> Iterator[Callable[..., Path]]:
         made.append(where)
         return where
 
+    mount.made = made
     yield mount
     for where in reversed(made):
         subprocess.run(["umount", "-l", where], check=True)
@@ -338,6 +340,39 @@ def overlay(disk_directory: Path, lower: Path, mounted: Callable[..., Path]) -> 
         return made[-1]
 
     return mount
+
+
+def test_an_overlay_of_two_file_systems_has_files_of_two_kinds(
+    make_zone: Callable, tmp_path: Path, mounted, source: str
+) -> None:
+    """In maps a file on disk and one in tmpfs may have one device and one inode: both file systems are new here."""
+    with mounted_image(tmp_path) as disk:
+        memory = mounted("tmpfs", "size=8m")
+        places = {"lowerdir": disk / "below", "upperdir": memory / "upper", "workdir": memory / "work"}
+        for place in places.values():
+            place.mkdir()
+        for number in range(40):
+            make_file(places["lowerdir"] / f"disk{number}", 11)
+        view = mounted("overlay", ",".join(f"{name}={place}" for name, place in places.items()))
+        for number in range(40):
+            make_file(view / f"memory{number}", 11)
+        zone = make_zone("a")
+        mem = zone.spawn()
+        before = measure_kinds(zone, source)
+        for number in range(40):
+            mem.map(f"file {view / f'disk{number}'} 11 private read")
+            mem.map(f"file {view / f'memory{number}'} 11 private read")
+        after = measure_kinds(zone, source)
+        mem.end()
+        subprocess.run(["umount", view], check=True)
+        mounted.made.remove(view)
+    assert [now - then for now, then in zip(after, before, strict=True)] == [440 * PAGE, 440 * PAGE]
+
+
+def measure_kinds(zone: Zone, source: str) -> tuple[int, int]:
+    """Bytes of files and of shared memory."""
+    (usage,) = zonerss.take_snapshot(by="cgroup", source=source, zone=zone.name).zones
+    return usage.file_bytes, usage.shmem_bytes
 
 
 def test_two_overlays_of_one_file_below(make_zone: Callable, lower, overlay, means):

@@ -4,6 +4,7 @@ there is a sentence that says why."""
 from __future__ import annotations
 
 import ctypes
+import errno
 import itertools
 import json
 import os
@@ -30,6 +31,7 @@ from tests.unit.walking import walking
 from tests.workloads.mem import PAGE, MemError
 from tests.workloads.postgres import Postgres, programs
 from zonerss._core import lib
+from zonerss.errors import CannotServe
 from zonerss.kernel.proc import read_tasks
 from zonerss.plain import replace
 from zonerss.records import Cause, Gap
@@ -574,3 +576,20 @@ def test_without_the_btf_file():
     facts = {fact["name"]: fact["holds"] for fact in found["pagetable"]["facts"]}
     assert facts["btf"] is False
     assert found["pagetable"]["serves"]
+
+
+def test_where_no_thread_is_left_for_page_tables_auto_walks_by_pagemap(
+    monkeypatch: pytest.MonkeyPatch, mem
+) -> None:
+    """All wait for processes that are stuck: the others count all the same."""
+    mem.map("anon 5003")
+    with Session("auto") as session:
+        if session.take().source != "pagetable":
+            needs.skip("needs_pagetable", "auto has chosen another source")
+        monkeypatch.setattr(PageTableSource, "begin", lambda *_: -errno.EAGAIN)
+        snapshot = session.take(processes=True)
+        assert snapshot.source == "pagemap"
+        (own,) = (process for process in snapshot.processes if process.pid == mem.pid)
+        assert own.anon_bytes >= 5003 * PAGE
+    with Session("pagetable") as session, pytest.raises(CannotServe, match="no thread can be started"):
+        session.take()

@@ -8,6 +8,8 @@ same figures as before, to the page.
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -220,3 +222,34 @@ def test_snapshots_side_by_side(witness, source):
             thread.join()
     assert len(found) == 3 * 20
     assert all(isinstance(pages, Pages) and pages - found[0] == {} for pages in found), found[-1]
+
+
+ZERO = """
+import ctypes, mmap, os
+size = 8 << 20
+memory = mmap.mmap(os.open("/dev/zero", os.O_RDWR), size, mmap.MAP_PRIVATE)
+address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+while True:
+    ctypes.memset(address, 1, size)
+    memory.madvise(mmap.MADV_DONTNEED)
+"""
+
+
+def test_a_frame_that_is_freed_while_it_is_asked_about_is_nobodys(make_zone: Callable) -> None:
+    """Its kind was asked twice: the second time it was none, and a set of another zone had a page of shmem."""
+    still, busy = make_zone("still"), make_zone("busy")
+    for _ in range(20):
+        still.spawn().map("anon 257")
+    process = subprocess.Popen([sys.executable, "-c", ZERO])
+    try:
+        move(process.pid, busy.path)
+        with stopped([still.path]), zonerss.Session("pagemap", threads=1) as session:
+            found = set()
+            for _ in range(3 * SNAPSHOTS):
+                snapshot = session.take(by="cgroup", zone=(still.name, busy.name), alone=True, processes=True)
+                (usage,) = (usage for usage in snapshot.zones if usage.zone == still.name)
+                found.add((usage.rss_bytes, usage.anon_bytes, usage.file_bytes, usage.shmem_bytes))
+    finally:
+        process.kill()
+        process.wait()
+    assert len(found) == 1

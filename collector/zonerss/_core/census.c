@@ -263,6 +263,8 @@ bool marker_move(struct marker *marker, frame_word *slot, uint32_t word)
 
 void marker_first(struct marker *marker, uint64_t pfn, enum kind kind)
 {
+	if (kind >= KINDS)
+		return; // nothing that counts
 	frame_word *slot = census_slot(marker->census, pfn);
 	uint32_t next = slot ? marker_next(marker, 0) : 0;
 	if (!next) {

@@ -149,6 +149,13 @@ static inline bool marker_has(const struct marker *marker, uint64_t pfn)
 	return marker_is_in(marker, word_mark(word) - marker->base); // beyond the room where it is of an earlier census
 }
 
+// What a frame that this census has met counts as.
+static inline enum kind marker_kind(struct marker *marker, uint64_t pfn)
+{
+	frame_word *slot = census_slot(marker->census, pfn);
+	return slot ? (enum kind)word_kind(atomic_load_explicit(slot, memory_order_relaxed)) : KIND_ANON;
+}
+
 // Mark a frame that this census has met before. false: it has not; find out its kind and call marker_first().
 // pfn must be below 2 * SWAP_FRAMES.
 static inline bool marker_known(struct marker *marker, uint64_t pfn)

@@ -49,6 +49,7 @@ struct row {
 // What the pages of a file were found to be.
 struct file_kind {
 	uint64_t inode;
+	uint64_t name; // a hash of it where device and inode are not enough; else 0
 	uint32_t major, minor;
 	int kind;
 };
@@ -66,6 +67,8 @@ struct walker {
 	uint64_t hole_pages;	// of it, read
 	uint64_t hugetlb_steps; // of the job
 	uint64_t huge_zero;	// frame of the huge zero page once it was met
+	// Other threads mark frames meanwhile: that the first frame of a huge page is mapped here alone says nothing of the rest.
+	bool others;
 	unsigned second_looks;
 	struct vmas vmas;
 	uint64_t *words;
@@ -109,14 +112,24 @@ static int row_to_file(struct walker *w, struct row *row)
 static uint64_t file_kind_hash(const void *kinds, uint32_t index)
 {
 	const struct file_kind *file = (const struct file_kind *)kinds + index;
-	return hash_pair(file->inode, (uint64_t)file->major << 32 | file->minor);
+	return hash_pair(hash_pair(file->inode, (uint64_t)file->major << 32 | file->minor), file->name);
 }
 
 static bool file_kind_same(const void *kinds, uint32_t index, const void *key)
 {
-	const struct file_kind *file = (const struct file_kind *)kinds + index;
-	const struct vma *vma = key;
-	return file->inode == vma->inode && file->major == vma->major && file->minor == vma->minor;
+	const struct file_kind *file = (const struct file_kind *)kinds + index, *wanted = key;
+	return file->inode == wanted->inode && file->major == wanted->major && file->minor == wanted->minor &&
+	       file->name == wanted->name;
+}
+
+// What tells a row's file. In maps, files of an overlay have its device and the inode of the file system below, so that of two
+// such file systems two files may be alike. Its device, as all that no disk is behind, has the major number 0.
+static struct file_kind file_of(const struct walker *w, const struct vma *vma)
+{
+	struct file_kind file = { .inode = vma->inode, .major = vma->major, .minor = vma->minor };
+	if (!vma->major)
+		file.name = hash_bytes(0, vma_name(&w->vmas, vma), vma->name_length);
+	return file;
 }
 
 // The kind of the pages of a row's file, where it is known: the kernel's own tmpfs holds memfds, System V segments and shared
@@ -127,19 +140,20 @@ static int kinds_find(const struct walker *w, const struct vma *vma)
 		return ASK;
 	if (vma->major == w->host->shm_major && vma->minor == w->host->shm_minor)
 		return KIND_SHMEM;
-	uint64_t hash = hash_pair(vma->inode, (uint64_t)vma->major << 32 | vma->minor);
-	uint32_t found = table_find(&w->kind_table, hash, file_kind_same, w->kinds, vma);
+	struct file_kind wanted = file_of(w, vma);
+	uint32_t found = table_find(&w->kind_table, file_kind_hash(&wanted, 0), file_kind_same, w->kinds, &wanted);
 	return found == TABLE_NONE ? (int)ASK : w->kinds[found].kind;
 }
 
 // 0 or an errno.
 static int kinds_remember(struct walker *w, const struct vma *vma, int kind)
 {
-	uint64_t hash = hash_pair(vma->inode, (uint64_t)vma->major << 32 | vma->minor);
 	if (ARRAY_RESERVE(w->kinds, w->kind_room, w->kind_count + 1))
 		return ENOMEM;
-	w->kinds[w->kind_count] = (struct file_kind){ vma->inode, vma->major, vma->minor, kind };
-	if (table_add(&w->kind_table, hash, w->kind_count, file_kind_hash, w->kinds))
+	struct file_kind *file = w->kinds + w->kind_count;
+	*file = file_of(w, vma);
+	file->kind = kind;
+	if (table_add(&w->kind_table, file_kind_hash(file, 0), w->kind_count, file_kind_hash, w->kinds))
 		return ENOMEM;
 	w->kind_count++;
 	return 0;
@@ -246,15 +260,21 @@ static void take_present(struct walker *w, struct row *row, uint64_t pfn, bool i
 		w->job->refused++;
 		return;
 	}
-	int known = is_file ? row->file : row->anon;
-	if (known == PAGE_DEVICE || (!is_file && known == ASK && row_kind(w, row, pfn, false) == PAGE_DEVICE))
+	int kind = is_file ? row->file : row->anon;
+	// A frame is asked once: it may be freed meanwhile, and then be nothing that counts.
+	if (kind == ASK && !is_file)
+		kind = row_kind(w, row, pfn, false);
+	if (kind == PAGE_DEVICE)
 		return;
 	if (!marker_known(&w->marking.marker, pfn)) {
 		if (is_huge_zero(w, pfn)) {
 			w->job->zero_pages++;
 			return;
 		}
-		marker_first(&w->marking.marker, pfn, row_kind(w, row, pfn, is_file));
+		kind = kind == ASK ? row_kind(w, row, pfn, true) : kind;
+		if (kind >= KINDS)
+			return;
+		marker_first(&w->marking.marker, pfn, kind);
 	}
 	w->job->rss_pages++;
 }
@@ -365,8 +385,8 @@ static int take_huge(struct walker *w, struct row *row, uint64_t word, uint64_t 
 	if (job->rss_pages + job->hugetlb_pages == rss_pages + hugetlb_pages)
 		return 0;
 	uint64_t pfn = word & WORD_PFN;
-	marker_run(&w->marking.marker, pfn + 1, count - 1, row_kind(w, row, pfn, word & WORD_FILE),
-		   word & WORD_ALONE && !w->job->twice);
+	marker_run(&w->marking.marker, pfn + 1, count - 1, marker_kind(&w->marking.marker, pfn),
+		   word & WORD_ALONE && !w->job->twice && !w->others);
 	*(job->rss_pages > rss_pages ? &job->rss_pages : &job->hugetlb_pages) += count - 1;
 	return 0;
 }
@@ -692,6 +712,7 @@ static int walker_init(struct worker *worker)
 	w->files = worker->source;
 	w->job = &worker->job;
 	w->huge_zero = UINT64_MAX / 2;
+	w->others = worker_count(worker) > 1;
 	w->words = malloc(WORDS * sizeof(*w->words));
 	int error = w->words ? marker_init(&w->marking.marker, worker->request->census) : -ENOMEM;
 	if (error)

@@ -198,15 +198,19 @@ def shared_mm_leaders(listed: TaskList, our_pids: bool) -> dict[int, int]:
     """
     For each pid the lowest pid that has the same address space: itself for nearly all.
 
-    What the listing tells is so. Of the others, only processes of the same virtual size and stack start are compared,
-    by kcmp(2), which orders address spaces, so that a few calls a process are enough. Threads are compared, those that
-    the processes are walked through: a first thread that has ended has no address space, as all that have ended. Where
-    kcmp is not to be had, or a process has left, it stands for itself.
+    What the listing tells are candidates: an address space that went while it was made may have left its place in the
+    kernel's memory to another one. Of the others, only processes of the same virtual size and stack start are. They are
+    compared by kcmp(2), which orders address spaces, so that a few calls a process are enough. Threads are compared,
+    those that the processes are walked through: a first thread that has ended has no address space, as all that have
+    ended. Where kcmp is not to be had, or a process has left, it stands for itself.
 
     :param our_pids: the pids are those of our own namespace, by which kcmp goes; False: each stands for itself
     """
     leaders = {task.pid: listed.mm_leaders.get(task.pid, task.pid) for task in listed.tasks}
-    if not our_pids or len(listed.mm_leaders) == len(leaders):
+    if not our_pids:
+        return leaders
+    leaders.update(_confirmed(listed, leaders))
+    if len(listed.mm_leaders) == len(leaders):
         return leaders
     alike: dict[tuple[int, int], list[Task]] = {}
     for task in listed.tasks:
@@ -217,6 +221,21 @@ def shared_mm_leaders(listed: TaskList, our_pids: bool) -> dict[int, int]:
         if len(group) > 1 and not all(task.pid in listed.mm_leaders for task in group):
             merged.update(_leaders_of(listed.roots, group))
     return {pid: merged.get(leader, leader) for pid, leader in leaders.items()}
+
+
+def _confirmed(listed: TaskList, leaders: Mapping[int, int]) -> dict[int, int]:
+    """The leaders of those for whom the listing tells another process that has the same address space."""
+    told = {leader for pid, leader in leaders.items() if pid != leader}
+    if not told:
+        return {}
+    groups: dict[int, list[Task]] = {}
+    for task in listed.tasks:
+        if leaders[task.pid] in told:
+            groups.setdefault(leaders[task.pid], []).append(task)
+    found: dict[int, int] = {}
+    for group in groups.values():
+        found.update(_leaders_of(listed.roots, group))
+    return found
 
 
 def _leaders_of(roots: Roots, group: Sequence[Task]) -> dict[int, int]:

@@ -110,7 +110,8 @@ class TaskIterator(Closing):
         for pid, threads, start, mm, size, rss, stack, cgroup, uid, euid, comm in rows:
             path = paths.get(cgroup) if mm else None
             if path is None:
-                if mm or threads > 1:  # its first thread may have ended, but there are others
+                # Its first thread may have ended, but there are others; or it has executed a program at this moment.
+                if mm or threads > 1:
                     apart.append(pid)
                 continue
             if not want_users:

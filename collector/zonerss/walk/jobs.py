@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from zonerss._core import check, ffi, lib
 from zonerss.census.census import Census
 from zonerss.census.touched import Apart
-from zonerss.errors import EXHAUSTED, NO_THREAD, CannotServe
+from zonerss.errors import EXHAUSTED, NO_THREAD, NoThread
 from zonerss.kernel import patience
 from zonerss.kernel.patience import PAUSES
 from zonerss.kernel.proc import TaskList, gap_of_errno
@@ -118,7 +118,7 @@ def walk(
     :return: one Walked per assignment, in their order, and the gaps; of a process that made us wait for too long what
         was met until then, and a gap
     :raises OSError: the walk as a whole failed
-    :raises CannotServe: no thread can be started for it
+    :raises NoThread: no thread can be started for it
     """
     found: list[Walked] = [NOTHING] * len(assigned)
     gaps: list[Gap | None] = [None] * len(assigned)
@@ -182,7 +182,7 @@ def _walk_once(
         try:  # from before it begins: a signal's handler may raise as soon as it has
             begun = begin(request, ret)
             if begun == -errno.EAGAIN:
-                raise CannotServe(NO_THREAD)
+                raise NoThread(NO_THREAD)
             check(begun, "walking the processes")
             _wait(ret[0], round(host.patience_seconds * 1e9))
             done = lib.walk_jobs(ret[0])
@@ -241,7 +241,10 @@ def _sum(walked: Sequence[Walked]) -> Walked:
 def _wait(running: core.walk, patience_ns: int) -> None:
     while True:
         # After a signal it returns, too: whoever handles it does so now.
-        if check(lib.walk_wait(running, _LOOK_MS), "walking the processes"):
+        ended = lib.walk_wait(running, _LOOK_MS)
+        if ended == -errno.EAGAIN:
+            raise NoThread(NO_THREAD)
+        if check(ended, "walking the processes"):
             return
         lib.walk_leave_overdue(running, patience_ns)
 

@@ -11,6 +11,7 @@ import pytest
 from tests.unit.fake_proc import FakeProc, stat
 
 from zonerss.errors import CannotServe
+from zonerss.kernel import proc
 from zonerss.kernel import task_iterator as module
 from zonerss.kernel.cgroupfs import MemoryHierarchy
 from zonerss.kernel.proc import shared_mm_leaders
@@ -173,11 +174,18 @@ def test_names_are_not_read_where_everybody_is_offered(tree: Tree, monkeypatch: 
     told.read(tree.hierarchy)
 
 
-def test_one_address_space_has_its_lowest_pid(tree: Tree) -> None:
+@pytest.mark.parametrize("same", [True, False], ids=["shared", "used again"])
+def test_one_address_space_has_its_lowest_pid(
+    tree: Tree, same: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it ended while the list was made, another one may have its place in the kernel's memory."""
+    monkeypatch.setattr(proc, "_compare_mm", lambda a, b: 0 if same else a.pid - b.pid)
+    monkeypatch.setattr(proc, "_is_same_mm", lambda roots, a, b: same)
     a = tree.cgroup("a")
     tree.process(41, "/a")
     found = Told(tree.proc.roots, [row(41, a, MM), row(42, a), row(43, a, MM)]).read(tree.hierarchy)
-    assert shared_mm_leaders(found, our_pids=True) == {41: 41, 42: 42, 43: 41}
+    assert shared_mm_leaders(found, our_pids=True) == {41: 41, 42: 42, 43: 41 if same else 43}
+    assert shared_mm_leaders(found, our_pids=False) == {41: 41, 42: 42, 43: 41}
 
 
 def test_later_tells_who_moved_and_who_began(tree: Tree) -> None:
