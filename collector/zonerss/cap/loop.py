@@ -22,7 +22,7 @@ from typing import Protocol
 from zonerss.cap import words
 from zonerss.cap.command import Commands
 from zonerss.cap.forecast import forecast, why_not_reclaim
-from zonerss.cap.policy import after, allowances, decide, excess
+from zonerss.cap.policy import after, allowances, decide, excess, is_unknown
 from zonerss.cap.records import (
     Action,
     Arm,
@@ -373,14 +373,17 @@ class Capper:
         if self._caps.problem is not None:
             yield Caveat("caps", f"{self._caps.problem}; the caps from before stay")
         yield from (Caveat("caps", problem) for problem in self._problems)
+        yield from filter(None, (_unread(self._states[zone], cap) for zone, cap in self._held.items()))
         said = dict.fromkeys(sentence for zone in self._held for sentence in self._states[zone].said)
         yield from (Caveat("swap", sentence[:1].upper() + sentence[1:]) for sentence in said)
 
     def _zone(self, zone: str, cap: Cap) -> ZoneStatus:
-        state, look = self._states[zone], self._states[zone].look
+        state = self._states[zone]
+        walked = None if is_unknown(cap, state) else state
+        look = None if walked is None else walked.look
         bound = None if state.bound is None else state.bound.bytes
         is_under = bound is not None and bound <= cap.cap_bytes
-        rss = state.rss_bytes
+        rss = None if walked is None else walked.rss_bytes
         if rss is not None and bound is not None and rss > bound and is_under:
             rss = None  # it has shrunk since the walk; where it is over, the bound lags by some pages of each processor
         over = 0 if is_under else None if rss is None else max(rss - cap.cap_bytes, 0)
@@ -388,7 +391,7 @@ class Capper:
         cold = None if look is None or look.classes.cold is None else look.classes.cold.total_bytes
         return ZoneStatus(
             zone=zone,
-            cgroup=None if look is None else look.cgroup,
+            cgroup=None if state.look is None else state.look.cgroup,
             rss_bytes=rss,
             bound_bytes=bound,
             cap_bytes=cap.cap_bytes,
@@ -408,6 +411,14 @@ class Capper:
             if look is None
             else laid_flat(forecast(cap, look, self._machine), why_not_reclaim(cap, look, self._machine)),
         )
+
+
+def _unread(state: ZoneState, cap: Cap) -> Caveat | None:
+    """That what is told of a zone is too little; None: it is not, or the bound tells enough."""
+    look, bound = state.look, state.bound
+    if look is None or look.problem is None or (bound is not None and bound.bytes <= cap.cap_bytes):
+        return None
+    return Caveat("unread", f"{state.zone}: {look.problem}: its RSS is more than what was read")
 
 
 def settings_of(

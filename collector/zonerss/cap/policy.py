@@ -291,6 +291,14 @@ def _is_surely_under(given: Given, state: ZoneState) -> bool:
     return state.bound is not None and state.bound.bytes <= given.cap.cap_bytes
 
 
+def is_unknown(cap: Cap, state: ZoneState) -> bool:
+    """Whether a zone may be above its cap by what the last walk could not read: neither it nor the bound tells."""
+    look, bound = state.look, state.bound
+    if look is None or look.problem is None or look.rss_bytes > cap.cap_bytes:
+        return False
+    return bound is None or bound.bytes > cap.cap_bytes
+
+
 def _look_of(state: ZoneState) -> Look:
     if state.look is None:
         raise ValueError(f"{state.zone} is {state.phase.value} and was never walked")
@@ -395,6 +403,8 @@ def _after_look(given: Given, state: ZoneState, look: Look) -> ZoneState:
         trouble="",
     )
     if look.rss_bytes <= given.cap.cap_bytes:
+        if is_unknown(given.cap, state):
+            return _pause(given, state, Pause.PROBLEM, words.not_known(given.cap, look, state.bound))
         return _is_under(given, state, look)
     if not state.over:
         long_ago = given.now_ns - state.rested_ns > LONGEST_PAUSE_NS

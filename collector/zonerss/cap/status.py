@@ -147,13 +147,14 @@ class ZoneStatus:
     zone: str
     cgroup: str | None
     rss_bytes: int | None
-    """By the latest walk, less what has left since. None: none was needed, because bound_bytes is below the cap."""
+    """By the latest walk, less what has left since. None: none was needed, because bound_bytes is below the cap; or a
+    walk could not read all of it, and what it read is below the cap."""
     bound_bytes: int | None
     """The sum of its processes' RSS, which rss is never above."""
     cap_bytes: int
     floor_bytes: int
     excess_bytes: int | None
-    """What rss is above the cap."""
+    """What rss is above the cap. None: it is not known."""
     nover: int
     asked_bytes: int
     """What was tried to be taken, in all."""
@@ -169,7 +170,7 @@ class ZoneStatus:
     last_action: str
     origin: str
     forecast: ZoneForecast | None
-    """None: no walk was needed yet."""
+    """None: no walk was needed yet, or none could read all of it."""
 
 
 @dataclass(frozen=True, slots=True)

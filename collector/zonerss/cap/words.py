@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zonerss.cap.forecast import swap_room, why_not_reclaim
-from zonerss.cap.records import KINDS, ByKind, Cap, Look, Machine
+from zonerss.cap.records import KINDS, Bound, ByKind, Cap, Look, Machine
 from zonerss.units import format_size
 
 SECOND_NS = 1_000_000_000
@@ -105,6 +105,15 @@ def settling(left_bytes: int, left_ns: int) -> str:
 def paused(last_action: str, left_ns: int) -> str:
     """Left alone for a while."""
     return f"{last_action}; looked at again in {duration(left_ns)}"
+
+
+def not_known(cap: Cap, look: Look, bound: Bound | None) -> str:
+    """What could not be read may be what is above the cap."""
+    most = "" if bound is None else f" and at most {format_size(bound.bytes)}"
+    return (
+        f"whether it is over is not known: {look.problem}; RSS is at least {format_size(look.rss_bytes)}{most}, "
+        f"of {format_size(cap.cap_bytes)}"
+    )
 
 
 # ---- acting ----------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from zonerss.schemas.words import (
     time,
 )
 
-_NO_WALK = "no walk was needed yet: bound_bytes is not above the cap"
+_NO_WALK = "no walk was needed yet: bound_bytes is not above the cap; or not all of it could be read"
 _NOT_COLD = "it was not measured which pages are cold"
 
 
@@ -74,7 +74,9 @@ ZONE: Fields = {
     "bound_bytes": or_null(size("the sum of its processes' RSS, which rss_bytes is never above")),
     "cap_bytes": size("what its rss is held under"),
     "floor_bytes": size("below which nothing is paged out"),
-    "excess_bytes": or_null(size("rss above the cap")),
+    "excess_bytes": or_null(
+        size("rss above the cap"), "it was not walked yet, or not all of it could be read"
+    ),
     "nover": count("how often it went over its cap"),
     "asked_bytes": size("what was tried to be taken, in all"),
     "pout_bytes": size("what left its memory because of its cap, in all"),

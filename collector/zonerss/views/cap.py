@@ -51,7 +51,7 @@ COLUMNS = (ZONE, CAP, NOVER, POUT, SWAP_PERCENT, EXCESS, COLD, REFAULT, _LAST)
 
 
 def _rss(zone: ZoneStatus, size: Size) -> str:
-    """What it is, or what it is at most where no walk was needed."""
+    """What it is, or what it is at most where no walk was needed, or a walk could not read all of it."""
     if zone.rss_bytes is None and zone.bound_bytes is not None:
         return f"≤{size(zone.bound_bytes)}"
     return size(zone.rss_bytes)
@@ -120,8 +120,9 @@ def last_lines(status: Status, in_bytes: bool = False) -> list[str]:
     """What holds for all zones: whether it acts, how much of the machine is in use, what is wrong."""
     size = sizes(in_bytes)
     over = sum(1 for zone in status.zones if zone.excess_bytes)
+    unknown = sum(1 for zone in status.zones if zone.excess_bytes is None)
     used = format_percent(status.used_bytes, status.memory_bytes)
-    text = f"{counted(len(status.zones), 'zone')} under a cap, {over} over. "
+    text = f"{counted(len(status.zones), 'zone')} under a cap, {over} over{f', {unknown} not known' * bool(unknown)}. "
     text += f"{used} of {size(status.memory_bytes)} of memory is in use"
     text += f"; nothing is done below {100 * status.threshold:.0f}%. " if status.threshold else ". "
     text += f"Swap: {size(status.swap_free_bytes)} of {size(status.swap_total_bytes)} is free." * bool(

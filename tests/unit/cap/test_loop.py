@@ -28,6 +28,8 @@ class Zone:
     shared: int = 0
     armed_ns: int | None = None
     faults_back: bool = False
+    unseen: int = 0
+    """What the bound has besides, of processes that no walk can read."""
 
     @property
     def rss(self) -> int:
@@ -44,6 +46,8 @@ class Pretend:
     fails: str = ""
     reclaiming: bool = False
     left: int = 0
+    unread: str | None = None
+    """What a walk says it could not read."""
     stuck: frozenset[str] = frozenset()
     """Zones of which no process can be walked."""
 
@@ -54,7 +58,9 @@ class Pretend:
             raise CannotServe(f"{what} is not to be had")
 
     def bounds(self) -> dict[str, Bound]:
-        return {name: Bound(name, self.now_ns, zone.rss, 1) for name, zone in self.model.items()}
+        return {
+            name: Bound(name, self.now_ns, zone.rss + zone.unseen, 1) for name, zone in self.model.items()
+        }
 
     def machine(self) -> Machine:
         return Machine(self.now_ns, 4096 * MIB, 2048 * MIB, 0, 0, self.reclaiming)
@@ -86,7 +92,9 @@ class Pretend:
                 unknown_bytes=0,
                 cold_seconds=seconds,
             )
-        return Look(name, f"/{name}", self.now_ns, SECOND // 100, classes, None, 0, None, False)
+        return Look(
+            name, f"/{name}", self.now_ns, SECOND // 100, classes, None, 0, None, False, problem=self.unread
+        )
 
     def arm(self, zone: str) -> Armed:
         self._do("arm", zone)
@@ -445,3 +453,22 @@ def test_a_zone_that_could_not_be_walked_has_not_ended() -> None:
     run(made, hands, 30)
     assert only(made).excess_bytes == 0
     assert "it has no process any more" not in " ".join(said)
+
+
+def test_a_zone_of_which_a_part_could_not_be_read_is_not_told_to_be_under_its_cap() -> None:
+    hands = Pretend({"web": Zone(2 * MIB, 0, unseen=204 * MIB)}, unread="1 process could not be read")
+    made = capper(hands, lambda: caps(web=100))
+    settle(made)
+    found = only(made)
+    assert (found.rss_bytes, found.excess_bytes, found.forecast) == (None, None, None)
+    assert (found.bound_bytes, found.cgroup) == (206 * MIB, "/web")
+    assert "1 process could not be read; RSS is at least 2.0M" in found.last_action
+    (warning,) = made.status().warnings
+    assert (warning.name, warning.text[:31]) == ("unread", "web: 1 process could not be rea")
+    hands.model["web"].hot = 150 * MIB  # so much is above it, and it may be more
+    run(made, hands, 15)
+    assert only(made).excess_bytes == 50 * MIB
+    assert [warning.name for warning in made.status().warnings] == ["unread"]
+    hands.model["web"] = Zone(10 * MIB, 0)
+    run(made, hands, 30)
+    assert (only(made).excess_bytes, made.status().warnings) == (0, ())

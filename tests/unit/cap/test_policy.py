@@ -129,6 +129,21 @@ def test_walks_are_more_often_the_nearer_rss_is(rss: int, seconds: int) -> None:
     assert isinstance(decide(at(seconds), state), Measure)
 
 
+def test_what_could_not_be_read_may_be_what_is_above_the_cap() -> None:
+    """Neither the walk nor the bound tells: that is said, and an episode does not end by it."""
+    part = look(classes(own_anon_bytes=2 * M), at_ns=SECOND, problem="1 process could not be read")
+    state = after(at(1), over(), part)
+    assert (state.phase, state.pause, state.over) == (Phase.PAUSED, Pause.PROBLEM, True)
+    assert state.last_action == (
+        "whether it is over is not known: 1 process could not be read; "
+        "RSS is at least 2.0M and at most 700M, of 400M"
+    )
+    assert isinstance(decide(at(2), state), Wait)
+    assert isinstance(decide(at(21), state), Measure)
+    state = after(at(1), replace(over(), bound=bound(390 * M, 1)), part)  # the bound tells
+    assert (state.phase, state.over) == (Phase.UNDER, False)
+
+
 def test_a_zone_that_grows_is_walked_sooner() -> None:
     state = after(at(0), FRESH, look(classes(own_anon_bytes=350 * M)))
     state = after(at(1), state, bound(700 * M, 1))

@@ -119,7 +119,7 @@ def test_the_table() -> None:
     ]
     assert lines[2].split() == ["new", "–", "0K", "2", "0K", "–", "–", "–", "0K", "paged", "out"]
     assert lines[-2:] == [
-        "2 zones under a cap, 1 over. 50% of 0K of memory is in use; nothing is done below 80%. "
+        "2 zones under a cap, 1 over, 1 not known. 50% of 0K of memory is in use; nothing is done below 80%. "
         "Swap: 0K of 0K is free.",
         "c.toml:1:1: wrong.",
     ]
