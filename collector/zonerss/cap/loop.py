@@ -331,7 +331,7 @@ class Capper:
         armed_ns, until_ns = self._cold.get(zone, (None, 0))
         if armed_ns is not None and until_ns <= self._clock():
             self._cold[zone] = (armed_ns, 0)
-        is_due = armed_ns is None or self._clock() - armed_ns >= _AGAIN_NS
+        is_due = armed_ns is None or self._clock() >= max(armed_ns + _AGAIN_NS, until_ns)
         if look.rss_bytes > self._held[zone].cap_bytes and is_due:
             armed = self._tried(zone, "clear", lambda: self._acts.arm(zone))
             now_ns = self._clock()

@@ -472,3 +472,15 @@ def test_a_zone_of_which_a_part_could_not_be_read_is_not_told_to_be_under_its_ca
     hands.model["web"] = Zone(10 * MIB, 0)
     run(made, hands, 30)
     assert (only(made).excess_bytes, made.status().warnings) == (0, ())
+
+
+def test_a_dry_run_waits_as_long_as_cold_is_to_be() -> None:
+    hands = Pretend({"web": Zone(350 * MIB, 252 * MIB)})
+    base = Settings(cold_ns=600 * SECOND)
+    made = Capper(
+        hands, LiveCaps(lambda: caps(web=400)), lambda _: base, Commands(), clock=lambda: hands.now_ns
+    )
+    run(made, hands, 599)
+    assert hands.count("arm") == 1
+    run(made, hands, 30)
+    assert hands.count("arm") == 2
