@@ -230,13 +230,18 @@ def _positive(size_bytes: int) -> int:
 
 def share(text: str) -> float:
     """
-    A share of the machine's memory: 80% is 0.8.
+    A share of the machine's memory: 80% is 0.8, and so is 80. A number up to 1 needs its %: 0.8 could mean either.
 
     :raises argparse.ArgumentTypeError: it is none from 0% to 100%
     """
-    match = re.fullmatch(r"(?a)(\d{1,3}(?:\.\d{1,6})?)%?", text)
+    match = re.fullmatch(r"(?a)(\d{1,3}(?:\.\d{1,6})?)(%?)", text)
     if not match or float(match[1]) > 100:
         raise argparse.ArgumentTypeError(f"{text!r} is no share of memory: say 0% to 100%, as in 80%")
+    if not match[2] and 0 < float(match[1]) <= 1:
+        percent = f"{100 * float(match[1]):.6g}"
+        raise argparse.ArgumentTypeError(
+            f"{text!r} can be {percent}% or {text}%: say {percent}%, if that is meant"
+        )
     return float(match[1]) / 100
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from pathlib import Path
 
@@ -97,9 +98,19 @@ def test_the_command_line_comes_before_the_file() -> None:
     assert file.below(words).threshold == 0.5
 
 
-@pytest.mark.parametrize(("text", "value"), [("80%", 0.8), ("80", 0.8), ("0%", 0.0), ("12.5%", 0.125)])
+@pytest.mark.parametrize(
+    ("text", "value"), [("80%", 0.8), ("80", 0.8), ("0%", 0.0), ("12.5%", 0.125), ("0.8%", 0.008), ("0", 0.0)]
+)
 def test_a_share(text: str, value: float) -> None:
-    assert share(text) == value
+    assert share(text) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(("text", "percent"), [("0.8", "80%"), ("1", "100%"), ("0.125", "12.5%")])
+def test_a_share_that_could_be_a_fraction_is_refused(text: str, percent: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=f"can be {percent} or {text}%: say {percent}"):
+        share(text)
+    with pytest.raises(UsageError, match="c.toml:1:13: threshold: "):
+        parse_caps(f"threshold = {text}\n", "c.toml", SPELLING)
 
 
 # ---- what is refused ---------------------------------------------------------------------------------------
