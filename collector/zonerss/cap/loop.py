@@ -93,7 +93,7 @@ class Acts(Protocol):
         """What came back."""
 
     def wait(self, zones: Collection[str], seconds: float) -> set[str]:
-        """Wait so long, or until the pressure of a zone wakes; the zones that did."""
+        """Wait so long, or until the pressure of a zone wakes; the zones that did. Those that matter most are first."""
 
 
 Say = Callable[[str], None]
@@ -165,6 +165,8 @@ class Capper:
         """Of a dry run: when bits of a zone were cleared, and when they are to be read; 0: they were."""
         self._machine = acts.machine()
         self._said: dict[str, str] = {}
+        self._blind = ""
+        """Why the last round could not measure; empty: it could."""
         self._judged: tuple[Caps, frozenset[str]] | None = None
         """By what the caps of now were told."""
         self._problems: tuple[str, ...] = ()
@@ -177,10 +179,14 @@ class Capper:
         :return: whether all wait: nothing is under way
         """
         now_ns = self._clock()
-        bounds = self._acts.bounds()
+        try:
+            bounds, self._machine = self._acts.bounds(), self._acts.machine()
+        except (ZonerssError, OSError) as err:
+            self._is_blind(err)
+            return False
+        self._blind = ""
         self._read_caps(bounds, now_ns)
         due = [zone for zone in self._held if self._due_ns.get(zone, 0) <= now_ns]
-        self._machine = self._acts.machine()
         for zone in due:
             self._tell(zone, bounds.get(zone) or Gone(zone, now_ns))
         there = [zone for zone in due if zone in bounds]
@@ -197,11 +203,27 @@ class Capper:
         at_most_seconds = min(at_most_seconds, _LONGEST_WAIT_SECONDS)
         soonest = min((self._due_ns.get(zone, 0) for zone in self._held), default=None)
         soonest = min([soonest or 0, *(until for _, until in self._cold.values() if until)])
-        seconds = _LONGEST_WAIT_SECONDS if not self._held else (soonest - self._clock()) / 1e9
+        whole = self._blind or not self._held
+        seconds = _LONGEST_WAIT_SECONDS if whole else (soonest - self._clock()) / 1e9
         if seconds > 0:
-            woken = self._acts.wait(tuple(self._held), min(seconds, at_most_seconds))
+            woken = self._acts.wait(self._nearest(), min(seconds, at_most_seconds))
             for zone in woken:
                 self._due_ns[zone] = 0
+
+    def _nearest(self) -> tuple[str, ...]:
+        """The zones that are held, those that are furthest above their cap or nearest below it first."""
+
+        def below(zone: str) -> float:
+            bound = self._states[zone].bound
+            return 0.0 if bound is None else -bound.bytes / self._held[zone].cap_bytes
+
+        return tuple(sorted(self._held, key=below))
+
+    def _is_blind(self, err: Exception) -> None:
+        """Nothing can be measured for now: that is said once, and tried again."""
+        if self._blind != str(err):
+            self._blind = str(err)
+            self._say(f"nothing can be measured: {self._blind}; it is tried again")
 
     # ---- which caps ----
 
@@ -304,12 +326,12 @@ class Capper:
     def _look(self, zones: Sequence[str]) -> None:
         try:
             looks = self._acts.look(zones)
+            there = self._acts.bounds() if looks.keys() != set(zones) else {}
         except (ZonerssError, OSError) as err:
             for zone in zones:
                 self._tell(zone, Failed(zone, self._clock(), "walk", str(err)))
                 self._due_ns[zone] = 0
             return
-        there = self._acts.bounds() if looks.keys() != set(zones) else {}
         for zone in zones:
             self._tell(zone, looks.get(zone) or self._unseen(zone, zone in there))
             self._due_ns[zone] = 0
@@ -372,6 +394,8 @@ class Capper:
     def _warnings(self) -> Iterable[Caveat]:
         if self._caps.problem is not None:
             yield Caveat("caps", f"{self._caps.problem}; the caps from before stay")
+        if self._blind:
+            yield Caveat("blind", f"Nothing can be measured: {self._blind}; all figures are from before")
         yield from (Caveat("caps", problem) for problem in self._problems)
         yield from filter(None, (_unread(self._states[zone], cap) for zone, cap in self._held.items()))
         said = dict.fromkeys(sentence for zone in self._held for sentence in self._states[zone].said)

@@ -30,12 +30,15 @@ from zonerss.commands.options import add_output_options, add_walk_options, one_w
 from zonerss.commands.quantities import duration, duration_within, size
 from zonerss.commands.watching import interval, put
 from zonerss.errors import CannotServe, UsageError
+from zonerss.kernel.privileges import allow_files
 from zonerss.plain import replace
 from zonerss.views.cap import document, render, render_since
 from zonerss.views.text import printable
 
 COLD_SECONDS = 3.0
 _MOMENT_SECONDS = 0.01
+_FILES = 4096
+"""Of those that may be open at a time: what a walk has open of processes, and the triggers."""
 OWNERS = (0,)
 """User ids that may have written a file of caps."""
 clock = time.monotonic_ns
@@ -135,6 +138,7 @@ def _hold(args: argparse.Namespace, way: str) -> int:
     caps = LiveCaps(_caps_reader(args))
     base = replace(_BASE, enforce=args.enforce)
     news = _News(args)
+    allow_files(_FILES)
     with ExitStack() as stack:
         file = _status_file(args, stack)
         hands = stack.enter_context(

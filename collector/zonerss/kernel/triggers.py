@@ -11,16 +11,19 @@ import os
 import select
 import time
 from collections.abc import Mapping
+from itertools import islice
 
 from zonerss.kernel.cgroupfs import MemoryHierarchy, directory
 
 TRIGGER = b"some 50000 1000000\0"
 """Tasks waited for 50 ms in a second."""
+MOST = 32
+"""So many cgroups are watched: each takes an open file and work of the kernel's."""
 _OPEN = os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Triggers:
-    """Those of some cgroups; each is open from the first wait for it to :meth:`close`."""
+    """Those of some cgroups; each is open from the first wait for it to the first that is not, or :meth:`close`."""
 
     def __init__(self) -> None:
         self._fds: dict[str, int] = {}
@@ -34,10 +37,11 @@ class Triggers:
         """
         Wait so long, or until a cgroup is under pressure. Where the kernel has no triggers only the time is waited for.
 
-        :param cgroups: of each name; None: it is none
+        :param cgroups: of each name, those that matter most first, for only :data:`MOST` are watched; None: it is none
         :return: the names of those that were
         """
-        self._watch(hierarchy, {cgroup for cgroup in cgroups.values() if cgroup is not None})
+        wanted = dict.fromkeys(cgroup for cgroup in cgroups.values() if cgroup is not None)
+        self._watch(hierarchy, set(islice(wanted, MOST)))
         if not self._fds:
             time.sleep(seconds)
             return set()

@@ -484,3 +484,37 @@ def test_a_dry_run_waits_as_long_as_cold_is_to_be() -> None:
     assert hands.count("arm") == 1
     run(made, hands, 30)
     assert hands.count("arm") == 2
+
+
+@pytest.mark.parametrize("what", ["bounds", "machine"])
+@pytest.mark.parametrize("err", [OSError(24, "Too many open files"), CannotServe("no meminfo")])
+def test_a_round_that_cannot_measure_is_said_once_and_it_goes_on(
+    what: str, err: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hands, said = Pretend({"web": Zone(350 * MIB, 252 * MIB)}), list[str]()
+    made = capper(hands, lambda: caps(web=400), enforce=True, said=said)
+    made.round()
+
+    def fails() -> None:
+        raise err
+
+    with monkeypatch.context() as broken:
+        broken.setattr(hands, what, fails)
+        before = hands.now_ns
+        for _ in range(10):
+            assert not made.round()
+            made.wait()
+        assert hands.now_ns - before >= 20 * SECOND
+        assert [warning.name for warning in made.status().warnings] == ["blind"]
+    assert len([sentence for sentence in said if "nothing can be measured" in sentence]) == 1
+    run(made, hands, 30)
+    assert (only(made).excess_bytes, made.status().warnings) == (0, ())
+
+
+def test_those_nearest_their_cap_are_waited_for_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    hands = Pretend({"a": Zone(100 * MIB, 0), "b": Zone(390 * MIB, 0), "c": Zone(200 * MIB, 0)})
+    made, waited = capper(hands, lambda: caps(a=400, b=400, c=250)), list[tuple[str, ...]]()
+    made.round()
+    monkeypatch.setattr(hands, "wait", lambda zones, _: waited.append(tuple(zones)) or set())
+    made.wait()
+    assert waited == [("b", "c", "a")]

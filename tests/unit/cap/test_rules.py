@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -107,9 +108,11 @@ def test_a_share(text: str, value: float) -> None:
 
 @pytest.mark.parametrize(("text", "percent"), [("0.8", "80%"), ("1", "100%"), ("0.125", "12.5%")])
 def test_a_share_that_could_be_a_fraction_is_refused(text: str, percent: str) -> None:
-    with pytest.raises(argparse.ArgumentTypeError, match=f"can be {percent} or {text}%: say {percent}"):
+    with pytest.raises(
+        argparse.ArgumentTypeError, match=re.escape(f"can be {percent} or {text}%: say {percent}")
+    ):
         share(text)
-    with pytest.raises(UsageError, match="c.toml:1:13: threshold: "):
+    with pytest.raises(UsageError, match=r"c\.toml:1:\d+: threshold: "):
         parse_caps(f"threshold = {text}\n", "c.toml", SPELLING)
 
 

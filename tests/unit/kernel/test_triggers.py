@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -63,3 +64,21 @@ def test_a_trigger_is_kept_for_as_long_as_it_is_waited_for(
     assert slept == [2]
     triggers.close()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_no_more_are_watched_than_are_allowed(
+    tmp_path: Path, slept: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"z{number:03}" for number in range(module.MOST + 20)]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "memory.pressure").touch()
+    monkeypatch.setattr(
+        module.select, "poll", lambda: SimpleNamespace(register=lambda *_: None, poll=lambda _: [])
+    )
+    before, triggers = len(os.listdir("/proc/self/fd")), Triggers()
+    for order in (names, names[::-1]):
+        triggers.wait(MemoryHierarchy(2, tmp_path, "/"), {name: f"/{name}" for name in order}, 1)
+        assert set(triggers._fds) == {f"/{name}" for name in order[: module.MOST]}
+        assert len(os.listdir("/proc/self/fd")) == before + module.MOST
+    triggers.close()
