@@ -19,7 +19,7 @@ from zonerss.cap.records import KINDS, Armed, Back, Bound, ByKind, Look, Machine
 from zonerss.census.census import Census
 from zonerss.census.kinds import Kind
 from zonerss.closing import Closing
-from zonerss.errors import CannotServe, UnknownZone
+from zonerss.errors import CannotServe, UnknownZone, ZonerssError
 from zonerss.evidence import Live
 from zonerss.kernel import pageout
 from zonerss.kernel.cgroupfs import MemoryHierarchy, find_memory_hierarchy
@@ -347,7 +347,12 @@ class Hands(Closing):
     def wait(self, zones: Collection[str], seconds: float) -> set[str]:
         """Wait so long, or until tasks of a zone wait for memory; the zones of which some did."""
         cgroups = {name: self._held[name].cgroup for name in zones if name in self._held}
-        return self._triggers.wait(find_memory_hierarchy(self._roots), cgroups, seconds)
+        try:
+            hierarchy = find_memory_hierarchy(self._roots)
+        except (ZonerssError, OSError):  # the next round says so, if it is still so
+            time.sleep(seconds)
+            return set()
+        return self._triggers.wait(hierarchy, cgroups, seconds)
 
 
 @dataclass(slots=True)

@@ -307,8 +307,11 @@ class Capper:
             self._tell(zone, self._tried(zone, "check", lambda: self._acts.back(zone)))
         elif isinstance(action, RunCommand):
             state, cap = self._states[zone], self._held[zone]
-            problem = self._commands.start(zone, state.rss_bytes, cap.cap_bytes, action.command)
-            self._tell(zone, Ran(zone, self._clock(), problem))
+            waits = self._commands.no_place(zone, cap.origin)
+            problem = waits or self._commands.start(
+                zone, cap.origin, state.rss_bytes, cap.cap_bytes, action.command
+            )
+            self._tell(zone, Ran(zone, self._clock(), problem, waits is not None))
         else:
             raise TypeError(f"no action: {action!r}")
 

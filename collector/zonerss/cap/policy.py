@@ -63,6 +63,8 @@ STALE_NS = 30 * SECOND_NS
 """A look that is older is not acted on."""
 COMMAND_NS = 300 * SECOND_NS
 """Between two runs of a rule's command."""
+TURN_NS = 10 * SECOND_NS
+"""Until a command that had to wait for others is tried again, in a later round."""
 IDLE_NS = 5 * SECOND_NS
 """Until asked again whether the machine still reclaims, or is still below the threshold."""
 WALK_SHARE = 20
@@ -338,7 +340,8 @@ def after(given: Given, state: ZoneState, seen: Observation) -> ZoneState:
         case Back():
             return _after_back(given, state, seen)
         case Ran():
-            return _after_command(given, replace(state, ran_ns=seen.at_ns), seen)
+            ran_ns = seen.at_ns - (COMMAND_NS - TURN_NS if seen.waits else 0)
+            return _after_command(given, replace(state, ran_ns=ran_ns), seen)
         case Failed():
             return _pause(given, state, Pause.PROBLEM, words.failed(seen.what, seen.problem))
         case Gone():

@@ -268,6 +268,8 @@ class Ran:
     at_ns: int
     problem: str | None = None
     """Why it was not, as a sentence without its end."""
+    waits: bool = False
+    """It was not because others have to end first: it is tried again soon."""
 
 
 @dataclass(frozen=True, slots=True)

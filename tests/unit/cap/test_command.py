@@ -11,12 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from zonerss.cap.command import Commands
+from zonerss.cap.command import MOST, MOST_OF_RULE, Commands
 
 WRITES = "import os, json; json.dump([dict(os.environ), os.getsid(0) == os.getpid(), os.getcwd()], open('{}', 'w'))"
 SLEEPS = (
     "import os, subprocess, time; child = subprocess.Popen(['sleep', '1000']); "
     "open('{}', 'w').write(str(child.pid) + ' '); time.sleep(1000)"
+)
+
+LEAVES = (
+    "import os, subprocess; child = subprocess.Popen(['sleep', '1000']); "
+    "open('{}', 'w').write(str(os.getpid()) + ' ' + str(child.pid) + ' ')"
 )
 
 
@@ -53,7 +58,7 @@ def test_what_it_is_told(commands: Commands, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("SECRET", "x")
     out = tmp_path / "out"
     zone = "odd $(touch /tmp/x) \udcff"
-    assert commands.start(zone, 7, 5, python(WRITES.format(out))) is None
+    assert commands.start(zone, "rule", 7, 5, python(WRITES.format(out))) is None
     until_ended(commands)
     told, leads, where = json.loads(out.read_text())
     assert (told["ZONERSS_ZONE"], told["ZONERSS_RSS_BYTES"], told["ZONERSS_CAP_BYTES"]) == (zone, "7", "5")
@@ -62,15 +67,15 @@ def test_what_it_is_told(commands: Commands, tmp_path: Path, monkeypatch: pytest
 
 
 def test_one_of_a_zone_at_a_time(commands: Commands) -> None:
-    assert commands.start("a", None, 5, ("/bin/sleep", "1000")) is None
-    assert commands.start("a", None, 5, ("/bin/sleep", "1000")) == "the one before still runs"
-    assert commands.start("b", None, 5, ("/bin/sleep", "1000")) is None
+    assert commands.start("a", "rule", None, 5, ("/bin/sleep", "1000")) is None
+    assert commands.start("a", "rule", None, 5, ("/bin/sleep", "1000")) == "the one before still runs"
+    assert commands.start("b", "rule", None, 5, ("/bin/sleep", "1000")) is None
     assert commands.running == 2
 
 
 def sleeping(commands: Commands, path: Path) -> int:
     """A command that sleeps with a child; the child."""
-    assert commands.start("a", 7, 5, python(SLEEPS.format(path))) is None
+    assert commands.start("a", "rule", 7, 5, python(SLEEPS.format(path))) is None
     while not (path.exists() and path.read_text().endswith(" ")):
         time.sleep(0.01)
     child = int(path.read_text())
@@ -110,7 +115,7 @@ def test_it_ends_with_us(commands: Commands, tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_run(commands: Commands, command: tuple[str, ...], why: str) -> None:
-    assert commands.start("a", 7, 5, command) == why
+    assert commands.start("a", "rule", 7, 5, command) == why
     assert commands.running == 0
 
 
@@ -119,8 +124,50 @@ def test_no_file_of_ours_is_its(commands: Commands, tmp_path: Path) -> None:
     read, write = os.pipe()
     os.set_inheritable(read, True)
     text = f"import os; open('{out}', 'w').write(' '.join(sorted(os.listdir('/proc/self/fd'))))"
-    assert commands.start("a", 7, 5, python(text)) is None
+    assert commands.start("a", "rule", 7, 5, python(text)) is None
     until_ended(commands)
     os.close(read)
     os.close(write)
     assert len(out.read_text().split()) == 5  # the standard ones, what it writes to, the directory
+
+
+def test_what_it_leaves_running_is_ended_at_its_deadline(
+    commands: Commands, now: list[float], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert commands.start("a", "rule", 7, 5, python(LEAVES.format(out))) is None
+    while not (out.exists() and out.read_text().endswith(" ")):
+        time.sleep(0.01)
+    leader, child = map(int, out.read_text().split())
+    while is_alive(leader):
+        time.sleep(0.01)
+    commands.reap()
+    assert (commands.running, is_alive(child)) == (1, True)
+    now[0] = 60.0
+    commands.reap()
+    assert commands.running == 0
+    assert gone(child)
+
+
+def test_what_it_leaves_running_ends_with_us(commands: Commands, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert commands.start("a", "rule", 7, 5, python(LEAVES.format(out))) is None
+    while not (out.exists() and out.read_text().endswith(" ")):
+        time.sleep(0.01)
+    leader, child = map(int, out.read_text().split())
+    while is_alive(leader):
+        time.sleep(0.01)
+    commands.close()
+    assert gone(child)
+
+
+def test_few_run_at_a_time(commands: Commands) -> None:
+    sleep = ("/bin/sleep", "1000")
+    started = [commands.start(f"{rule}{number}", rule, 7, 5, sleep) for rule in "abc" for number in range(5)]
+    assert started == [
+        *[None] * MOST_OF_RULE,
+        f"{MOST_OF_RULE} commands of its rule run already",
+        *[None] * (MOST - MOST_OF_RULE),
+        *[f"{MOST} commands run already"] * 6,
+    ]
+    assert commands.running == MOST

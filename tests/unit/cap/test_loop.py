@@ -134,7 +134,9 @@ class Ran(Commands):
         super().__init__()
         self.started: list[tuple[str, int | None, int, tuple[str, ...]]] = []
 
-    def start(self, zone: str, rss_bytes: int | None, cap_bytes: int, command: tuple[str, ...]) -> None:  # type: ignore[override]
+    def start(  # type: ignore[override]
+        self, zone: str, rule: str, rss_bytes: int | None, cap_bytes: int, command: tuple[str, ...]
+    ) -> None:
         self.started.append((zone, rss_bytes, cap_bytes, command))
 
 
@@ -518,3 +520,17 @@ def test_those_nearest_their_cap_are_waited_for_first(monkeypatch: pytest.Monkey
     monkeypatch.setattr(hands, "wait", lambda zones, _: waited.append(tuple(zones)) or set())
     made.wait()
     assert waited == [("b", "c", "a")]
+
+
+def test_a_command_that_has_to_wait_is_said_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    hands, ran, said = Pretend({"web": Zone(500 * MIB, 0)}), Ran(), list[str]()
+    rule = Rule("web", Cap("web", 400 * MIB, command=("/bin/tell", "me")), False, "argument")
+    made = capper(hands, lambda: Caps((rule,)), enforce=True, commands=ran, said=said)
+    with monkeypatch.context() as full:
+        full.setattr(ran, "no_place", lambda *_: "8 commands run already")
+        run(made, hands, 60)
+    assert ran.started == []
+    assert any("could not run /bin/tell: 8 commands run already" in sentence for sentence in said)
+    assert hands.count("arm")  # it goes on without
+    run(made, hands, 200)
+    assert len(ran.started) == 1
