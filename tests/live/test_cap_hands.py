@@ -292,7 +292,7 @@ def test_a_pid_that_was_used_again_between_choice_and_action(hands, disk_directo
     held.ranges = replace(held.ranges, tasks=earlier)
     step = hands.page_out(zone.name, pages(file=211))
     assert step.left == ByKind()
-    assert step.problem == f"process {mem.pid}: it has ended"
+    assert (step.problem, step.left_out) == (None, ())  # it has ended
     assert all(present(file))
 
 
@@ -304,10 +304,8 @@ def test_what_has_moved_to_another_zone_is_left_alone(hands, disk_directory, mak
     armed_and_touched(hands, zone, lambda: None)
     other.add(moves.pid)
     step = hands.page_out(zone.name, pages(file=5003))
-    assert (step.left, step.problem) == (
-        pages(file=101),
-        f"process {moves.pid}: it is in another zone by now",
-    )
+    assert (step.left, step.problem) == (pages(file=101), None)
+    assert step.left_out == (f"process {moves.pid}: it is in another zone by now",)
     assert not any(present(there))
     assert all(present(gone))
     zone.add(moves.pid)
@@ -353,10 +351,8 @@ def test_what_has_executed_another_program_is_left_alone(hands, disk_directory, 
             process.stdin.flush()
             assert process.stdout.readline() == "ready\n"
             step = hands.page_out(zone.name, pages(file=5003))
-            assert (step.left, step.problem) == (
-                ByKind(),
-                f"process {process.pid}: it has executed another program since",
-            )
+            assert (step.left, step.problem) == (ByKind(), None)
+            assert step.left_out == (f"process {process.pid}: it has executed another program since",)
             assert all(present(file))
             assert hands.back(zone.name).of_bytes == 0
         finally:
@@ -377,7 +373,7 @@ def test_a_zone_that_ends_in_the_midst(hands, disk_directory, zone, mem, monkeyp
 
     monkeypatch.setattr(module, "page_out", page_out)
     step = hands.page_out(zone.name, pages(file=1009))
-    assert step.problem == f"process {mem.pid}: it has ended"
+    assert (step.problem, step.left_out) == (None, ())  # it has ended
     assert 0 < step.left_bytes <= 512 * PAGE  # what the first call did; what ends with it is not ours
     assert hands.back(zone.name).of_bytes == 0
     assert hands.look([zone.name]) == {}
@@ -461,7 +457,8 @@ def test_what_gets_stuck_between_choice_and_action(
         patched.setattr("zonerss.kernel.pageout.lib", _Slow(pageout.lib))
         step = hands.page_out(zone.name, pages(file=211))
         until(lambda: not pauses.threads, "the kernel answers")
-    assert step.problem == f"process {mem.pid}: its memory was locked for too long"
+    assert step.problem is None
+    assert step.left_out == (f"process {mem.pid}: its memory was locked for too long",)
     assert step.left == ByKind()
     assert all(present(file))
 
@@ -570,7 +567,8 @@ def test_where_swap_is_full_it_stops(hands, zone, mem, only_one) -> None:
             again = hands.page_out(zone.name, pages(anon=5003))
             left = step.left_bytes + again.left_bytes
             assert left <= free
-            assert "swap is full" in again.problem or "do not leave" in again.problem
+            said = " ".join((again.problem or "", *again.left_out))
+            assert "swap is full" in said or "do not leave" in said
             if swapped_out() - before == left // PAGE:
                 assert step.left_bytes > 0
                 assert sum(present(anon)) == 5003 - left // PAGE

@@ -249,7 +249,7 @@ class Hands(Closing):
         if kind is not Kind.FILE and not room:
             tally.problems.append(why)
             return False
-        tally.problems.append(f"process {task.pid}: pages of kind {kind.name.lower()} do not leave")
+        tally.left_out.append(f"process {task.pid}: pages of kind {kind.name.lower()} do not leave")
         return True
 
     def _calls(
@@ -267,13 +267,13 @@ class Hands(Closing):
         first, count = ranges.of(number, kind)
         done, cut = held.at.get((number, kind), (0, 0))
         if done < count and goal > 0 and has_moved(task):
-            tally.problems.append(_why(Gap(task.pid, pageout.STEP, Cause.MOVED)))
+            tally.leave_out(Gap(task.pid, pageout.STEP, Cause.MOVED))
             held.at[number, kind] = count, 0
             return
         while done < count and goal > 0:
             found = page_out(self._roots, task, first + done, count - done, cut, goal, self._patience)
             if isinstance(found, Gap):
-                tally.problems.append(_why(found))
+                tally.leave_out(found)
                 held.at[number, kind] = count, 0
                 return
             if not found.slices and found.cut == cut:
@@ -363,6 +363,7 @@ class _Tally:
     left: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(_KINDS.values(), 0))
     large_pages: int = 0
     problems: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
     def add(self, kind: Kind, found: PagedOut) -> None:
         """One call more."""
@@ -370,12 +371,14 @@ class _Tally:
         self.left[kind] += found.left_pages
         self.large_pages += found.large_pages
 
+    def leave_out(self, gap: Gap) -> None:
+        """A process; of one that has ended there is nothing to be told."""
+        if gap.cause is not Cause.EXITED:
+            self.left_out.append(_why(gap))
+
     def step(self, zone: str, what: str, began_ns: int, asked_bytes: int) -> Step:
         """All of it, which ends now."""
         now_ns = time.monotonic_ns()
-        if self.large_pages:
-            said = f"{pages_to_bytes(self.large_pages)} bytes lie in large folios of which other pages are in use"
-            self.problems.append(said)
         return Step(
             zone=zone,
             what=what,
@@ -385,6 +388,8 @@ class _Tally:
             tried=_by_kind(self.tried),
             left=_by_kind(self.left),
             problem="; ".join(dict.fromkeys(self.problems)) or None,
+            left_out=tuple(dict.fromkeys(self.left_out)),
+            large_bytes=pages_to_bytes(self.large_pages),
         )
 
 

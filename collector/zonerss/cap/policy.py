@@ -404,6 +404,8 @@ def _after_look(given: Given, state: ZoneState, look: Look) -> ZoneState:
         reclaim_bytes=0,
         reclaim_in_vain=False,
         trouble="",
+        left_out=(),
+        large_bytes=0,
     )
     if look.rss_bytes <= given.cap.cap_bytes:
         if is_unknown(given.cap, state):
@@ -482,18 +484,30 @@ def _after_step(given: Given, state: ZoneState, step: Step) -> ZoneState:
         pout_bytes=state.pout_bytes + left,
         until_ns=step.at_ns + SETTLE_NS,
         trouble="" if step.problem is None else words.ended_early(step.what, step.problem),
+        left_out=tuple(dict.fromkeys((*state.left_out, *step.left_out))),
+        large_bytes=state.large_bytes + step.large_bytes,
     )
     if state.phase is Phase.TAKING and step.problem is None and next_step(given, state) is not None:
         return _says(state, step.at_ns, words.paged_out(state.left))
     if state.left.total_bytes:
-        text = "; ".join(filter(None, (words.paged_out(state.left), state.trouble)))
+        text = _with_left_out(state, words.paged_out(state.left), state.trouble)
         return _says(replace(state, phase=Phase.SETTLING), step.at_ns, text)
     if state.phase is not Phase.TAKING:
         return state
     if state.trouble:
-        return _pause(given, state, Pause.PROBLEM, state.trouble)
-    asked = state.tried.total_bytes + state.reclaim_bytes
-    return _pause(given, state, Pause.NOTHING, words.none_left(asked))
+        return _pause(given, state, Pause.PROBLEM, _with_left_out(state, state.trouble))
+    return _pause(given, state, Pause.NOTHING, _with_left_out(state, _none_left(state)))
+
+
+def _none_left(state: ZoneState) -> str:
+    """What was advised and did not leave; empty: all that was has left."""
+    stayed = state.tried.total_bytes + state.reclaim_bytes - state.left.total_bytes
+    return words.none_left(stayed) if stayed > 0 else ""
+
+
+def _with_left_out(state: ZoneState, *texts: str) -> str:
+    left_out = words.left_out(state.left_out, state.large_bytes)
+    return "; ".join(filter(None, (*texts, left_out))) or words.none_left(0)
 
 
 def _after_back(given: Given, state: ZoneState, back: Back) -> ZoneState:
@@ -535,9 +549,10 @@ def _why_still_over(given: Given, state: ZoneState, of: int, again: int) -> tupl
     if state.trouble:
         return Pause.PROBLEM, state.trouble
     if 2 * state.left.total_bytes < asked:
-        return Pause.NOTHING, words.none_left(asked - state.left.total_bytes)
+        return Pause.NOTHING, _with_left_out(state, _none_left(state))
     if _goal(given, look, asked + _shrunk(state)) >= PAGE_BYTES and next_step(given, state) is None:
-        return Pause.SHORT, f"{words.stayed_out(of, again)}; {words.short(given.cap, look, remains)}"
+        said = (words.stayed_out(of, again), words.short(given.cap, look, remains))
+        return Pause.SHORT, _with_left_out(state, *said)
     return None
 
 

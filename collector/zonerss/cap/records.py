@@ -241,7 +241,11 @@ class Step:
     left: ByKind
     """Pages that left because of us: entries that were present before and are not after, of processes that live."""
     problem: str | None = None
-    """Why it ended early, as a sentence without its end."""
+    """Why it could not go on, as a sentence without its end."""
+    left_out: tuple[str, ...] = ()
+    """What it has passed over, though the rest went on: sentences without their ends."""
+    large_bytes: int = 0
+    """Likewise: of large folios of which other pages are in use."""
 
     @property
     def left_bytes(self) -> int:
@@ -438,6 +442,10 @@ class ZoneState:
     """When the last of that left."""
     trouble: str = ""
     """What went wrong since the last look; empty: nothing."""
+    left_out: tuple[str, ...] = ()
+    """What was passed over since the last look: sentences without their ends."""
+    large_bytes: int = 0
+    """Likewise: of large folios of which other pages are in use."""
     highest_bytes: int = 0
     """The highest bound about the time of the last look."""
     ran_ns: int | None = None

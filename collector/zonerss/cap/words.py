@@ -253,6 +253,14 @@ def ended_early(what: str, problem: str) -> str:
     return f"{what} ended early: {problem}"
 
 
+def left_out(what: Sequence[str], large_bytes: int, most: int = 3) -> str:
+    """What was passed over; empty: nothing."""
+    found = list(what) if len(what) <= most else [*what[:most], f"{len(what) - most} more"]
+    if large_bytes:
+        found.append(f"{format_size(large_bytes)} in large folios of which other pages are in use")
+    return f"left out: {', '.join(found)}" if found else ""
+
+
 def none_left(size_bytes: int) -> str:
     """Advice without effect."""
     return (

@@ -15,6 +15,7 @@ from zonerss.census.kinds import Kind
 from zonerss.errors import CannotServe, UnknownZone
 from zonerss.kernel.pageout import PagedOut
 from zonerss.plain import replace
+from zonerss.records import Cause, Gap
 from zonerss.units import PAGE_BYTES
 
 MIB = 1 << 20
@@ -72,7 +73,33 @@ def test_pages_of_one_process_that_do_not_leave_hold_up_no_other(
     acting(hands, monkeypatch, Kernel(pinned=[7]), [7, 8])
     step = hands.page_out("a", ByKind(**{kind: 4 * MIB}))
     assert step.left == ByKind(**{kind: 4 * MIB})
-    assert step.problem == f"process 7: pages of kind {kind.removesuffix('_bytes')} do not leave"
+    assert step.problem is None
+    assert step.left_out == (f"process 7: pages of kind {kind.removesuffix('_bytes')} do not leave",)
+
+
+@pytest.mark.parametrize(
+    ("cause", "left_out"),
+    [(Cause.EXITED, ()), (Cause.BUSY, ("process 7: its memory was locked for too long",))],
+)
+def test_a_process_that_cannot_be_had_is_passed_over(
+    hands: Hands, monkeypatch: pytest.MonkeyPatch, cause: Cause, left_out: tuple[str, ...]
+) -> None:
+    kernel = Kernel()
+    acting(hands, monkeypatch, kernel, [7, 8])
+
+    def page_out(roots: object, task: Any, *rest: Any) -> PagedOut | Gap:
+        return Gap(7, "pageout", cause) if task.pid == 7 else kernel.page_out(roots, task, *rest)
+
+    monkeypatch.setattr(module, "page_out", page_out)
+    step = hands.page_out("a", ByKind(file_bytes=4 * MIB))
+    assert (step.left_bytes, step.problem, step.left_out) == (4 * MIB, None, left_out)
+
+
+def test_pages_of_large_folios_are_passed_over(hands: Hands, monkeypatch: pytest.MonkeyPatch) -> None:
+    acting(hands, monkeypatch, Kernel(), [7])
+    monkeypatch.setattr(module, "page_out", lambda *_: PagedOut(1, 0, 512, (), 512, 100, 0))
+    step = hands.page_out("a", ByKind(file_bytes=4 * MIB))
+    assert (step.problem, step.left_out, step.large_bytes) == (None, (), 200 * PAGE_BYTES)
 
 
 def test_the_last_of_swap_is_left_to_others_whatever_was_decided(

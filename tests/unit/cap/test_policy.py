@@ -193,6 +193,21 @@ def test_a_round_goes_on_where_it_left_off() -> None:
     assert second.bytes_by_kind == ByKind(64 * M, 0, 0)
 
 
+def test_what_is_left_out_does_not_end_a_round_and_is_named_at_its_end() -> None:
+    state = taking()
+    busy = {"left_out": ("process 7: its memory was locked for too long",), "large_bytes": 1 * M}
+    while (action := next_step(at(4), state)) is not None:
+        assert isinstance(action, PageOut)
+        state = after(at(4), state, step(action.bytes_by_kind, 4, **busy))
+    assert (state.phase, state.left.total_bytes) == (Phase.SETTLING, 220 * M)
+    assert state.last_action == (
+        "paged out 170M anon and 50M file; left out: process 7: its memory was locked for too long, "
+        "4.0M in large folios of which other pages are in use"
+    )
+    state = after(at(9), state, Back("web", 9 * SECOND, 220 * M, 0))
+    assert state.phase is Phase.UNDER
+
+
 def test_a_dry_run_measures_and_does_nothing_else() -> None:
     dry = Settings()
     state = after(at(0, settings=dry), FRESH, look(CLASSES))
