@@ -277,7 +277,9 @@ class Hands(Closing):
                 held.at[number, kind] = count, 0
                 return
             if not found.slices and found.cut == cut:
-                return  # huge pages only, each of which is more than is to go
+                huge = first[done]  # which is more than is to go
+                tally.huge_bytes = max(tally.huge_bytes, huge.end - huge.start)
+                return
             done, cut = done + found.slices, found.cut
             held.at[number, kind] = done, cut
             if found.runs:
@@ -362,6 +364,7 @@ class _Tally:
     tried: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(_KINDS.values(), 0))
     left: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(_KINDS.values(), 0))
     large_pages: int = 0
+    huge_bytes: int = 0
     problems: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
@@ -390,6 +393,7 @@ class _Tally:
             problem="; ".join(dict.fromkeys(self.problems)) or None,
             left_out=tuple(dict.fromkeys(self.left_out)),
             large_bytes=pages_to_bytes(self.large_pages),
+            huge_bytes=self.huge_bytes,
         )
 
 

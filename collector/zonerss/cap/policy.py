@@ -7,7 +7,7 @@ What always holds, whatever is observed:
 
 - nothing is asked for but cold pages that this zone alone maps (page-out), or that several of its processes map and are
   known to be cold (memory.reclaim)
-- in a round not more than the excess and 5 % of the cap, and nothing that would leave the zone below its floor
+- in a round not more than the excess and 5 % of the cap, or one huge page more where less is to go, and nothing that would leave the zone below its floor
 - nothing while the whole machine reclaims, nor below the threshold of its use, nor without Settings.enforce
 - where half of what left is back at once, or by the next round, nothing for 10 s, twice as long each time, to 5 min
 - a walk begins when 20 times as long as the last took has passed, but for the one that tells cold pages apart
@@ -182,12 +182,15 @@ def next_step(given: Given, state: ZoneState) -> PageOut | Reclaim | None:
     look, cap = state.look, given.cap
     if look is None or look.classes.cold is None:
         return None
-    wanted = _goal(given, look, state.tried.total_bytes + state.reclaim_bytes + _shrunk(state))
+    done = state.tried.total_bytes + state.reclaim_bytes + _shrunk(state)
+    wanted = _goal(given, look, done)
     rss = max(look.rss_bytes - state.left.total_bytes - _shrunk(state), 0)
     rest = look.classes.cold.less(state.tried)
     if not state.used_up:
         can = obtainable(cap, rest, _room(given, state, look))
-        pages = _first(can, min(wanted, STEP_BYTES))
+        may_overshoot = rss > cap.cap_bytes and look.rss_bytes - done - state.huge_bytes >= cap.floor_bytes
+        most = max(wanted, state.huge_bytes) if wanted >= PAGE_BYTES and may_overshoot else wanted
+        pages = _first(can, min(most, STEP_BYTES))
         if pages.total_bytes:
             return PageOut(state.zone, words.page_out(cap, rss, pages, wanted), pages)
     if state.reclaim_in_vain or rss <= cap.cap_bytes:
@@ -406,6 +409,7 @@ def _after_look(given: Given, state: ZoneState, look: Look) -> ZoneState:
         trouble="",
         left_out=(),
         large_bytes=0,
+        huge_bytes=0,
     )
     if look.rss_bytes <= given.cap.cap_bytes:
         if is_unknown(given.cap, state):
@@ -475,7 +479,8 @@ def _after_step(given: Given, state: ZoneState, step: Step) -> ZoneState:
     state = replace(
         state,
         tried=state.tried.plus(step.tried) if paging else state.tried,
-        used_up=state.used_up or (paging and (not left or step.tried.total_bytes < step.asked_bytes)),
+        used_up=state.used_up or (paging and _is_used_up(state, step, left)),
+        huge_bytes=step.huge_bytes if paging else state.huge_bytes,
         reclaim_bytes=state.reclaim_bytes + (0 if paging else step.asked_bytes),
         reclaim_in_vain=state.reclaim_in_vain or (not paging and 2 * left < step.asked_bytes),
         left=state.left.plus(_first(step.left, left)),
@@ -488,7 +493,7 @@ def _after_step(given: Given, state: ZoneState, step: Step) -> ZoneState:
         large_bytes=state.large_bytes + step.large_bytes,
     )
     if state.phase is Phase.TAKING and step.problem is None and next_step(given, state) is not None:
-        return _says(state, step.at_ns, words.paged_out(state.left))
+        return _says(state, step.at_ns, words.paged_out(state.left)) if state.left.total_bytes else state
     if state.left.total_bytes:
         text = _with_left_out(state, words.paged_out(state.left), state.trouble)
         return _says(replace(state, phase=Phase.SETTLING), step.at_ns, text)
@@ -499,6 +504,17 @@ def _after_step(given: Given, state: ZoneState, step: Step) -> ZoneState:
     return _pause(given, state, Pause.NOTHING, _with_left_out(state, _none_left(state)))
 
 
+def _is_used_up(state: ZoneState, step: Step, left_bytes: int) -> bool:
+    """
+    Whether page-out need not be asked for more of what the last look found.
+
+    One that ended before a huge page is followed by one that asks for as much as that, where that may be.
+    """
+    if step.huge_bytes:
+        return not left_bytes and bool(state.huge_bytes)
+    return not left_bytes or step.tried.total_bytes < step.asked_bytes
+
+
 def _none_left(state: ZoneState) -> str:
     """What was advised and did not leave; empty: all that was has left."""
     stayed = state.tried.total_bytes + state.reclaim_bytes - state.left.total_bytes
@@ -507,7 +523,8 @@ def _none_left(state: ZoneState) -> str:
 
 def _with_left_out(state: ZoneState, *texts: str) -> str:
     left_out = words.left_out(state.left_out, state.large_bytes)
-    return "; ".join(filter(None, (*texts, left_out))) or words.none_left(0)
+    huge = words.in_huge_pages(state.huge_bytes) if state.used_up and state.huge_bytes else ""
+    return "; ".join(filter(None, (*texts, left_out, huge))) or words.none_left(0)
 
 
 def _after_back(given: Given, state: ZoneState, back: Back) -> ZoneState:

@@ -237,7 +237,8 @@ class Step:
     took_ns: int
     asked_bytes: int
     tried: ByKind
-    """Of page-out: what was advised, whether or not it left. Less than asked: what the look found is used up."""
+    """Of page-out: what was advised, whether or not it left. Less than asked, and no huge_bytes: what the look found is
+    used up."""
     left: ByKind
     """Pages that left because of us: entries that were present before and are not after, of processes that live."""
     problem: str | None = None
@@ -246,6 +247,8 @@ class Step:
     """What it has passed over, though the rest went on: sentences without their ends."""
     large_bytes: int = 0
     """Likewise: of large folios of which other pages are in use."""
+    huge_bytes: int = 0
+    """How large a huge page is before which it has ended, because that is more than was still to go; 0: it has not."""
 
     @property
     def left_bytes(self) -> int:
@@ -446,6 +449,8 @@ class ZoneState:
     """What was passed over since the last look: sentences without their ends."""
     large_bytes: int = 0
     """Likewise: of large folios of which other pages are in use."""
+    huge_bytes: int = 0
+    """How large a huge page is before which the last page-out has ended; 0: it has not, or there was none."""
     highest_bytes: int = 0
     """The highest bound about the time of the last look."""
     ran_ns: int | None = None

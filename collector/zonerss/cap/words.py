@@ -261,6 +261,13 @@ def left_out(what: Sequence[str], large_bytes: int, most: int = 3) -> str:
     return f"left out: {', '.join(found)}" if found else ""
 
 
+def in_huge_pages(huge_bytes: int) -> str:
+    """What is cold and could not be asked for."""
+    return (
+        f"what else is cold is in huge pages of {format_size(huge_bytes)}, each of which is more than may go"
+    )
+
+
 def none_left(size_bytes: int) -> str:
     """Advice without effect."""
     return (

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.unit.builders import members
 
+from zonerss._core import ffi
 from zonerss.cap import hands as module
 from zonerss.cap.hands import Hands, _Held
 from zonerss.cap.records import ByKind, Machine
@@ -93,6 +94,24 @@ def test_a_process_that_cannot_be_had_is_passed_over(
     monkeypatch.setattr(module, "page_out", page_out)
     step = hands.page_out("a", ByKind(file_bytes=4 * MIB))
     assert (step.left_bytes, step.problem, step.left_out) == (4 * MIB, None, left_out)
+
+
+def test_it_says_that_it_ended_before_a_huge_page(hands: Hands, monkeypatch: pytest.MonkeyPatch) -> None:
+    acting(hands, monkeypatch, Kernel(), [7])
+    slices = ffi.new("struct slice[]", [{"start": 0, "end": 2 * MIB, "huge": 1} for _ in range(3)])
+    hands._held["a"].ranges.of = lambda *_: (slices, 3)  # type: ignore[union-attr,method-assign]
+
+    def page_out(
+        _r: object, _t: object, _at: object, count: int, _cut: int, most: int, _s: object
+    ) -> PagedOut:
+        pages = 2 * MIB // PAGE_BYTES
+        return PagedOut(1, 0, pages, (), pages, 0, 0) if most >= pages else PagedOut(0, 0, 0, (), 0, 0, 0)
+
+    monkeypatch.setattr(module, "page_out", page_out)
+    step = hands.page_out("a", ByKind(file_bytes=3 * MIB))
+    assert (step.left_bytes, step.tried.total_bytes, step.huge_bytes) == (2 * MIB, 2 * MIB, 2 * MIB)
+    step = hands.page_out("a", ByKind(file_bytes=4 * MIB))
+    assert (step.left_bytes, step.huge_bytes) == (4 * MIB, 0)
 
 
 def test_pages_of_large_folios_are_passed_over(hands: Hands, monkeypatch: pytest.MonkeyPatch) -> None:

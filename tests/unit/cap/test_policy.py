@@ -208,6 +208,49 @@ def test_what_is_left_out_does_not_end_a_round_and_is_named_at_its_end() -> None
     assert state.phase is Phase.UNDER
 
 
+def huge_steps(state: ZoneState, rule: Cap | None = None) -> tuple[ZoneState, list[int]]:
+    """All that is cold lies in huge pages of 2 MiB: steps to the end, and what each has taken."""
+    taken: list[int] = []
+    while (action := next_step(at(4, rule), state)) is not None:
+        assert isinstance(action, PageOut)
+        asked = action.bytes_by_kind.total_bytes
+        goes = asked // (2 * M) * 2 * M
+        taken.append(goes)
+        fits = {"asked_bytes": asked, "huge_bytes": 2 * M if goes < asked else 0}
+        state = after(at(4, rule), state, step(ByKind(goes, 0, 0), 4, **fits))
+    return state, taken
+
+
+HUGE = replace(ARMED, cold_anon_bytes=300 * M, cold_file_bytes=0)
+
+
+def test_huge_pages_that_do_not_fit_into_a_step_are_not_used_up() -> None:
+    rule = cap(400 * M + 4096)
+    state, taken = huge_steps(taking(HUGE, rule), rule)
+    assert sum(taken) == 218 * M  # of 219.99, and it is under its cap
+    assert state.phase is Phase.SETTLING
+
+
+def test_one_huge_page_more_is_taken_where_less_is_to_go() -> None:
+    rule = cap(20 * M + M // 2)
+    found = classes(
+        own_anon_bytes=21 * M, cold_anon_bytes=20 * M, cold_file_bytes=0, cold_shmem_bytes=0, cold_seconds=3.0
+    )
+    state, taken = huge_steps(taking(found, rule), rule)
+    assert taken == [0, 2 * M]  # the goal is 1.5 MiB
+    assert state.phase is Phase.SETTLING
+
+
+def test_a_huge_page_that_would_go_below_the_floor_is_left_and_named() -> None:
+    rule = cap(599 * M, floor_bytes=599 * M)
+    state, taken = huge_steps(taking(HUGE, rule), rule)
+    assert taken == [0, 0]
+    assert (state.phase, state.pause) == (Phase.PAUSED, Pause.NOTHING)
+    assert state.last_action == (
+        "what else is cold is in huge pages of 2.0M, each of which is more than may go"
+    )
+
+
 def test_a_dry_run_measures_and_does_nothing_else() -> None:
     dry = Settings()
     state = after(at(0, settings=dry), FRESH, look(CLASSES))
@@ -637,7 +680,8 @@ class Lies:
         if isinstance(action, PageOut) and self.draw.random() < 0.7:
             tried = self.draw.choice([action.bytes_by_kind, self.by_kind(action.bytes_by_kind)])
             left, asked = self.by_kind(tried), action.bytes_by_kind.total_bytes
-            return Step("web", "page-out", now_ns, 1, asked, tried, left, problem)
+            huge = self.draw.choice([0, 0, 1 << 21])
+            return Step("web", "page-out", now_ns, 1, asked, tried, left, problem, huge_bytes=huge)
         if isinstance(action, Reclaim) and self.draw.random() < 0.7:
             left = self.draw.choice([ByKind(action.bytes, 0, 0), self.by_kind(ByKind(1 << 24, 1 << 24, 0))])
             return Step("web", "reclaim", now_ns, 1, action.bytes, ByKind(), left, problem)
@@ -692,10 +736,10 @@ def allowed(action: Action, state: ZoneState, situation: Given, asked: int) -> N
         assert seen is not None
         wants = action.bytes_by_kind.total_bytes if isinstance(action, PageOut) else action.bytes
         assert wants > 0
-        assert asked + wants <= seen.rss_bytes - rule.cap_bytes + rule.cap_bytes // 20
+        assert asked + wants <= seen.rss_bytes - rule.cap_bytes + rule.cap_bytes // 20 + state.huge_bytes
         assert asked + wants <= seen.rss_bytes - rule.floor_bytes
         if situation.allowance_bytes is not None:
-            assert wants <= situation.allowance_bytes
+            assert wants <= max(situation.allowance_bytes, state.huge_bytes)
     if isinstance(action, PageOut):
         cold = state.look.classes.cold if state.look else None
         assert cold is not None
