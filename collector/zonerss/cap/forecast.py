@@ -7,7 +7,7 @@ rule of :func:`obtainable`, which the policy goes by, too: it asks for nothing t
 from __future__ import annotations
 
 from zonerss.cap.records import KINDS, ByKind, Cap, Classes, Look, Machine
-from zonerss.plain import dataclass
+from zonerss.plain import dataclass, replace
 
 OVERSHOOT_PERCENT = 5
 """Of the cap, beyond the excess: else the zone would be above again at once. mcap of SmartOS did the same."""
@@ -76,6 +76,23 @@ def forecast(cap: Cap, look: Look, machine: Machine) -> Forecast:
         reclaimable_bytes=can_reclaim,
         swap_room_bytes=room,
         short_bytes=short,
+    )
+
+
+def without(classes: Classes, left: ByKind) -> Classes:
+    """The classes of a look once so much of what it found cold was paged out."""
+    own, cold = classes.own.less(left), classes.cold
+    classes = replace(
+        classes, own_anon_bytes=own.anon_bytes, own_file_bytes=own.file_bytes, own_shmem_bytes=own.shmem_bytes
+    )
+    if cold is None:
+        return classes
+    cold = cold.less(left)
+    return replace(
+        classes,
+        cold_anon_bytes=cold.anon_bytes,
+        cold_file_bytes=cold.file_bytes,
+        cold_shmem_bytes=cold.shmem_bytes,
     )
 
 

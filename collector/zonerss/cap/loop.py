@@ -21,7 +21,7 @@ from typing import Protocol
 
 from zonerss.cap import words
 from zonerss.cap.command import Commands
-from zonerss.cap.forecast import forecast, why_not_reclaim
+from zonerss.cap.forecast import forecast, why_not_reclaim, without
 from zonerss.cap.policy import after, allowances, decide, excess, is_unknown
 from zonerss.cap.records import (
     Action,
@@ -407,7 +407,7 @@ class Capper:
     def _zone(self, zone: str, cap: Cap) -> ZoneStatus:
         state = self._states[zone]
         walked = None if is_unknown(cap, state) else state
-        look = None if walked is None else walked.look
+        look = None if walked is None else _look_of_now(walked)
         bound = None if state.bound is None else state.bound.bytes
         is_under = bound is not None and bound <= cap.cap_bytes
         rss = None if walked is None else walked.rss_bytes
@@ -438,6 +438,17 @@ class Capper:
             if look is None
             else laid_flat(forecast(cap, look, self._machine), why_not_reclaim(cap, look, self._machine)),
         )
+
+
+def _look_of_now(state: ZoneState) -> Look | None:
+    """
+    The latest look, less what was paged out since; None: there was none, or memory.reclaim has taken something since:
+    nothing tells in which class that was.
+    """
+    look = state.look
+    if look is None or not state.left.total_bytes:
+        return look
+    return None if state.reclaim_bytes else replace(look, classes=without(look.classes, state.left))
 
 
 def _unread(state: ZoneState, cap: Cap) -> Caveat | None:

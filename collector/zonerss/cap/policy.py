@@ -7,7 +7,8 @@ What always holds, whatever is observed:
 
 - nothing is asked for but cold pages that this zone alone maps (page-out), or that several of its processes map and are
   known to be cold (memory.reclaim)
-- in a round not more than the excess and 5 % of the cap, or one huge page more where less is to go, and nothing that would leave the zone below its floor
+- in a round not more than the excess and 5 % of the cap, or one huge page more where less is to go, and nothing that
+  would leave the zone below its floor
 - nothing while the whole machine reclaims, nor below the threshold of its use, nor without Settings.enforce
 - where half of what left is back at once, or by the next round, nothing for 10 s, twice as long each time, to 5 min
 - a walk begins when 20 times as long as the last took has passed, but for the one that tells cold pages apart

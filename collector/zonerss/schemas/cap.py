@@ -28,7 +28,8 @@ def _kinds(prefix: str, help: str, null: str | None = None) -> dict[str, Schema]
 
 
 FORECAST = record(
-    "what can be had of a zone, by its latest walk; shared, locked, several and own add up to rss_bytes",
+    "what can be had of a zone, by its latest walk, less what was paged out since; shared, locked, several and own "
+    "add up to rss_bytes",
     {
         "text": text("all of it as a sentence"),
         "rss_bytes": size("every frame that it maps, once"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.cap.samples import ARMED, CLASSES, G, M, cap, look, machine
 
-from zonerss.cap.forecast import forecast, goal, obtainable, reclaimable, swap_room, why_not_reclaim
+from zonerss.cap.forecast import forecast, goal, obtainable, reclaimable, swap_room, why_not_reclaim, without
 from zonerss.cap.records import MAY, ByKind
 from zonerss.plain import replace
 
@@ -107,3 +107,12 @@ def test_the_goal_is_within_the_excess_and_five_percent_and_above_the_floor(
 def test_a_floor_above_the_cap_asks_for_nothing_below_it() -> None:
     assert goal(cap(1 * G, floor_bytes=2 * G), 3 * G) == 1 * G
     assert goal(cap(1 * G, floor_bytes=3 * G), 2 * G) == 0
+
+
+def test_what_was_paged_out_is_of_no_class_any_more() -> None:
+    left = ByKind(150 * M, 50 * M, 0)
+    found = without(ARMED, left)
+    assert found.rss_bytes == ARMED.rss_bytes - 200 * M
+    assert (found.cold, found.own) == (ByKind(50 * M, 0, 0), ByKind(250 * M, 50 * M, 0))
+    assert found.working_set_bytes == ARMED.working_set_bytes
+    assert without(CLASSES, left).cold is None

@@ -534,3 +534,16 @@ def test_a_command_that_has_to_wait_is_said_and_tried_again(monkeypatch: pytest.
     assert hands.count("arm")  # it goes on without
     run(made, hands, 200)
     assert len(ran.started) == 1
+
+
+def test_what_was_paged_out_is_not_told_to_be_cold_any_more() -> None:
+    hands = Pretend({"web": Zone(350 * MIB, 100 * MIB)})
+    made = capper(hands, lambda: caps(web=400), enforce=True)
+    while not hands.count("page_out"):
+        made.round()
+        made.wait()
+    found, zone = only(made), hands.model["web"]
+    assert found.pout_bytes == 100 * MIB - zone.cold > 0
+    assert (found.rss_bytes, found.cold_bytes, found.working_set_bytes) == (zone.rss, zone.cold, zone.hot)
+    assert found.forecast is not None
+    assert (found.forecast.rss_bytes, found.forecast.painless_bytes) == (zone.rss, zone.cold)
