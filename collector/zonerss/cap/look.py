@@ -7,7 +7,7 @@ enough before, it tells also what is cold.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 from zonerss.cap.records import Classes, Look, Machine
@@ -103,7 +103,8 @@ def look(
     began_ns = time.monotonic_ns()
     snapshot = session.take(by, armed=_together(armings, count, zones))
     took_ns = time.monotonic_ns() - began_ns
-    found = _classes(snapshot, zones)
+    names = _names(snapshot)
+    found = _classes(snapshot, names, zones)
     hierarchy = find_memory_hierarchy(roots)
     others_cleared = any(caveat.name in _CLEARERS for caveat in snapshot.warnings)
     problems = _problems(session, by, snapshot.gaps)
@@ -121,7 +122,7 @@ def look(
             cgroup=usage.cgroup,
             at_ns=began_ns,
             took_ns=took_ns,
-            classes=_in_bytes(found[usage.zone], _names(snapshot), since, trusted),
+            classes=_in_bytes(found[usage.zone], names, since, trusted),
             charged_bytes=usage.charged_bytes,
             swap_bytes=_swap(hierarchy, usage),
             billed_here_mapped_elsewhere_bytes=billed.get(usage.zone),
@@ -145,13 +146,13 @@ def _names(snapshot: Snapshot) -> list[str]:
     return sorted({member.zones[0].name for member in snapshot.members})
 
 
-def _classes(snapshot: Snapshot, zones: Collection[str]) -> dict[str, ClassPages]:
+def _classes(snapshot: Snapshot, names: Sequence[str], zones: Collection[str]) -> dict[str, ClassPages]:
     if snapshot.touches is None:
         raise ValueError("its pages were not told apart")
-    names = _names(snapshot)
+    numbers = {name: number for number, name in enumerate(names)}
     group_of = [NO_GROUP] * snapshot.touches.apart.owners
     for member in snapshot.members:
-        group_of[member.owner] = names.index(member.zones[0].name)
+        group_of[member.owner] = numbers[member.zones[0].name]
     wanted = [number for number, name in enumerate(names) if name in zones]
     return {names[group]: pages for group, pages in classes(snapshot.touches, group_of, wanted).items()}
 
@@ -168,7 +169,7 @@ class _Cold(TypedDict, total=False):
 
 
 def _in_bytes(
-    pages: ClassPages, names: list[str], cold_seconds: float | None, several_are_known: bool
+    pages: ClassPages, names: Sequence[str], cold_seconds: float | None, several_are_known: bool
 ) -> Classes:
     cold = _Cold()
     if cold_seconds is not None:

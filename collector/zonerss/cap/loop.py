@@ -164,6 +164,8 @@ class Capper:
         self._cold: dict[str, tuple[int, int]] = {}
         """Of a dry run: when bits of a zone were cleared, and when they are to be read; 0: they were."""
         self._machine = acts.machine()
+        self._allowances: dict[str, int | None] = {}
+        """Of this round, where there is a threshold."""
         self._said: dict[str, str] = {}
         self._blind = ""
         """Why the last round could not measure; empty: it could."""
@@ -186,6 +188,7 @@ class Capper:
             return False
         self._blind = ""
         self._read_caps(bounds, now_ns)
+        self._allowances = self._share_out()
         due = [zone for zone in self._held if self._due_ns.get(zone, 0) <= now_ns]
         for zone in due:
             self._tell(zone, bounds.get(zone) or Gone(zone, now_ns))
@@ -269,9 +272,16 @@ class Capper:
 
     def _given(self, zone: str) -> Given:
         settings = self._settings(self._caps.caps)
-        excesses = {name: excess(cap, self._states[name]) for name, cap in self._held.items()}
-        allowance = allowances(settings.threshold, self._machine, excesses).get(zone)
+        allowance = self._allowances.get(zone, 0) if settings.threshold else None
         return Given(settings, self._held[zone], self._machine, self._clock(), allowance)
+
+    def _share_out(self) -> dict[str, int | None]:
+        """What each zone may give up in this round; of use only where there is a threshold."""
+        threshold = self._settings(self._caps.caps).threshold
+        if not threshold:
+            return {}
+        excesses = {name: excess(cap, self._states[name]) for name, cap in self._held.items()}
+        return allowances(threshold, self._machine, excesses)
 
     def _tell(self, zone: str, seen: Observation) -> None:
         cap = self._held.get(zone)

@@ -16,7 +16,7 @@ class Session:
     """Of a walk that has found no zone."""
 
     def __init__(self, warnings: tuple[Caveat, ...], gaps: tuple[Gap, ...]) -> None:
-        self.found = SimpleNamespace(warnings=warnings, gaps=gaps, zones=())
+        self.found = SimpleNamespace(warnings=warnings, gaps=gaps, zones=(), members=())
 
     def take(self, *_: object, **__: object) -> SimpleNamespace:
         return self.found

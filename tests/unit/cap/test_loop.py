@@ -547,3 +547,26 @@ def test_what_was_paged_out_is_not_told_to_be_cold_any_more() -> None:
     assert (found.rss_bytes, found.cold_bytes, found.working_set_bytes) == (zone.rss, zone.cold, zone.hot)
     assert found.forecast is not None
     assert (found.forecast.rss_bytes, found.forecast.painless_bytes) == (zone.rss, zone.cold)
+
+
+@pytest.mark.parametrize(("threshold", "times"), [(0.0, 0), (0.4, 1)])
+def test_what_each_zone_may_give_is_shared_out_once_a_round(
+    threshold: float, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hands, calls = Pretend({f"z{number}": Zone(10 * MIB, 90 * MIB) for number in range(50)}), list[int]()
+    made = capper(
+        hands, lambda: replace(caps(**dict.fromkeys(hands.model, 50)), threshold=threshold), enforce=True
+    )
+    real = loop.allowances
+
+    def counted(threshold: float, machine: Machine, excesses: dict[str, int]) -> dict[str, int | None]:
+        calls.append(len(excesses))
+        return real(threshold, machine, excesses)
+
+    monkeypatch.setattr(loop, "allowances", counted)
+    for _ in range(20):
+        calls.clear()
+        made.round()
+        made.wait()
+        assert calls == [50] * times
+    assert hands.count("page_out") >= 50
