@@ -27,6 +27,7 @@ from tests.live.conftest import cannot_serve
 from tests.live.measure import Zone, major_faults
 from tests.live.swap import swap_on
 from tests.live.test_cap_hands import a_table, cached
+from tests.live.test_stuck import a_stuck_process
 from tests.oracle import PAGE, Kernel, pages_of
 from tests.workloads.mem import Mem, Range
 from zonerss.cap.foretold import foretell
@@ -157,6 +158,23 @@ def test_a_dry_run_tells_what_could_be_had_and_takes_nothing(zone: Zone, mem: Me
         assert abs(found["excess_bytes"] - 8 * MIB * PAGE) <= SPARE
         assert forecast["cold_file_bytes"] >= COLD * PAGE - SPARE
         assert present(mapped, 0, HOT + COLD) == HOT + COLD
+
+
+def test_a_zone_that_could_not_be_read_whole_is_not_told_to_be_under_its_cap(
+    zone: Zone, mem: Mem, mapped: Range, tmp_path: Path
+) -> None:
+    limit = rss(zone) + SPARE
+    with a_stuck_process(tmp_path) as stuck:
+        zone.add(stuck.pid)
+        document = cap(f"{zone.name}={limit}", "--once")
+    (found,) = document["zones"]
+    assert found["bound_bytes"] > limit
+    if found["rss_bytes"] is not None:  # not every kernel writes back under the lock
+        assert "unread" not in [warning["name"] for warning in document["warnings"]]
+        return
+    assert (found["excess_bytes"], found["forecast"]) == (None, None)
+    assert "whether it is over is not known: 1 process could not be read" in found["last_action"]
+    assert [warning["name"] for warning in document["warnings"]] == ["unread"]
 
 
 def test_enforced_it_comes_under_its_cap_and_what_is_used_stays(zone: Zone, mem: Mem, mapped: Range) -> None:

@@ -555,6 +555,20 @@ def test_memory_of_each_kind_leaves_into_swap(hands, zone, mem, only_one) -> Non
         assert hands.machine().swap_bytes
 
 
+def test_a_huge_page_is_left_and_told_where_less_is_to_go(hands, zone, mem, only_one) -> None:
+    try:
+        huge = mem.map("thp 1")
+    except MemError as error:
+        needs.skip("needs_thp", str(error))
+    with swap_on(64):
+        cold_exactly(hands, zone, lambda: None, anon=HUGE)
+        step = hands.page_out(zone.name, pages(anon=HUGE // 2))
+        assert (step.left, step.problem, step.huge_bytes) == (ByKind(), None, HUGE * PAGE)
+        assert all(present(huge))
+        step = hands.page_out(zone.name, pages(anon=HUGE))
+        assert (step.left, step.huge_bytes) == (pages(anon=HUGE), 0)
+
+
 def test_where_swap_is_full_it_stops(hands, zone, mem, only_one) -> None:
     """Others may swap, too: until we were alone."""
     anon = settled(mem, mem.map("anon 5003"))
