@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from zonerss.kernel.groups import has_others
 from zonerss.plain import dataclass
 
 DEADLINE_SECONDS = 60.0
@@ -93,7 +94,7 @@ class Commands:
         """Take the status of those that have ended, and end those that take too long."""
         for zone, running in list(self._running.items()):
             process = running.process
-            if _has_ended(process) and not _has_others(process.pid):
+            if _has_ended(process) and not has_others(process.pid):
                 process.poll()
             elif self._clock() >= running.until:
                 _end(process)
@@ -119,16 +120,6 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
         return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     except ChildProcessError:
         return True  # of who ignores SIGCHLD, children are waited for by the kernel
-
-
-def _has_others(group: int) -> bool:
-    """Whether a process group has another process than its leader."""
-    for name in os.listdir("/proc"):
-        with suppress(OSError, ValueError):
-            pid = int(name)
-            if pid != group and os.getpgid(pid) == group:
-                return True
-    return False
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
