@@ -356,7 +356,8 @@ def test_other_tools_numbers_are_of_the_whole_cgroup(nested: tuple[Zone, Zone], 
         charged = int(charge.read_text())
         stat = dict(line.split() for line in (outer.path / "memory.stat").read_text().splitlines())
     rows = {row["name"]: row for row in json.loads(done.stdout)["numbers"]}
-    slack = 64 * os.cpu_count() * PAGE
+    # What each processor has charged ahead for each of the two comes and goes (mm/memcontrol.c, MEMCG_CHARGE_BATCH).
+    slack = 2 * 64 * os.cpu_count() * PAGE
     assert rows[charge.name.removeprefix("memory.") if version == 1 else charge.name]["whole_cgroup"]
     for name in ("systemd-cgtop", "podman, at first"):
         assert rows[name]["bytes"] == pytest.approx(charged, abs=slack)
