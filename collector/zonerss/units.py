@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 PAGE_BYTES: int = os.sysconf("SC_PAGE_SIZE")
 
@@ -14,6 +18,11 @@ _UNITS = (("K", 0), ("M", 10), ("G", 100), ("T", 100), ("P", 100), ("E", 100))
 def pages_to_bytes(pages: int) -> int:
     """Bytes of a number of base pages."""
     return pages * PAGE_BYTES
+
+
+def nanoseconds_of(when: datetime) -> int:
+    """Since 1970, UTC, of a time that knows its offset from it; of whole microseconds."""
+    return int(when.replace(microsecond=0).timestamp()) * 1_000_000_000 + when.microsecond * 1000
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:

@@ -65,23 +65,17 @@ def group_by_image(
     :param of_users: containers of which a user's own engine tells: what it calls an image counts only where the
         system's tells of no container of it
     """
-    found: dict[str, list[Image]] = {}
-    told_by_system: dict[str, list[Image]] = {}
-    containers: dict[str, list[str]] = {}
+    found: dict[str, dict[str, Image]] = {}
     for zone, image in image_of.items():
         if image is not None:
-            found.setdefault(image.key, []).append(image)
-            if zone not in of_users:
-                told_by_system.setdefault(image.key, []).append(image)
-            containers.setdefault(image.key, []).append(zone)
-    return {
-        Image(same[0].id, _name_of(told_by_system.get(key, same))): tuple(sorted(containers[key]))
-        for key, same in found.items()
-    }
+            found.setdefault(image.key, {})[zone] = image
+    return {_named(same, of_users): tuple(sorted(same)) for same in found.values()}
 
 
-def _name_of(images: Sequence[Image]) -> str | None:
-    return min((image.name for image in images if image.name), default=None)
+def _named(same: Mapping[str, Image], of_users: Collection[str]) -> Image:
+    """The image of some containers, which is the same, by the name that counts."""
+    told = [image for zone, image in same.items() if zone not in of_users] or [*same.values()]
+    return Image(told[0].id, min((image.name for image in told if image.name), default=None))
 
 
 def images_usage(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -34,7 +34,7 @@ from zonerss.records.bills import Bill
 from zonerss.records.files import OpenFile
 from zonerss.records.machine import Machine
 from zonerss.snapshot import Snapshot
-from zonerss.units import PAGE_BYTES, format_size, pages_to_bytes
+from zonerss.units import PAGE_BYTES, format_size, nanoseconds_of, pages_to_bytes
 
 _KINDS = ("anon", "file", "shmem", "hugetlb", "swap")
 _BILLS = ("cache", "slab", "sockets", "kernel")
@@ -43,7 +43,6 @@ _PROCESS = ("look", "rss", *_KINDS, "exclusive")
 _SIZES = tuple(f"{kind}_bytes" for kind in _KINDS)
 _of_zone = attrgetter("rss_bytes", *_SIZES, "proportional_bytes", "charged_bytes", "cache_unmapped_bytes")
 _of_process = attrgetter("rss_bytes", *_SIZES, "exclusive_bytes")
-_EPOCH, _MICROSECOND = datetime.fromtimestamp(0, UTC), timedelta(microseconds=1)
 _NONE = -1
 """Stands for unknown in an array."""
 _BATCH_BYTES = pages_to_bytes(64)
@@ -252,7 +251,7 @@ class Reporter:
         :param at_ns: when, by a clock that does not go back; None: by the snapshot's
         """
         look = len(self._looks)
-        when = (snapshot.began - _EPOCH) // _MICROSECOND * 1000 if at_ns is None else at_ns
+        when = nanoseconds_of(snapshot.began) if at_ns is None else at_ns
         self._first_ns = when if self._first_ns is None else self._first_ns
         self._looks.append(MachineLook(snapshot.began, snapshot.machine, snapshot.total, len(snapshot.gaps)))
         self._seconds.append((when - self._first_ns) / 1e9)

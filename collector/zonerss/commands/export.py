@@ -28,8 +28,8 @@ from zonerss.commands.quantities import duration_within, moment_of
 from zonerss.errors import CannotServe, UsageError
 from zonerss.history.moment import Moment
 from zonerss.history.recording import Recording
-from zonerss.history.schema import nanoseconds_of
 from zonerss.kernel.outputs import path_of, replaced
+from zonerss.units import nanoseconds_of
 from zonerss.views.text import printable
 
 _LABEL = r"[a-z_][a-z0-9_]{0,62}"

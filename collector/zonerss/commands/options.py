@@ -161,10 +161,15 @@ def one_way(args: argparse.Namespace) -> str:
     :raises UsageError: several were given, or another basis
     """
     way = single_way(args)
+    demand_mapped(args)
+    return way
+
+
+def demand_mapped(args: argparse.Namespace) -> None:
+    """:raises UsageError: a basis was given that the verb does not take"""
     set_aside(args, basis="mapped")
     if args.basis != "mapped":
         raise UsageError(f"{args.verb} counts what page tables map: it takes no --basis but mapped")
-    return way
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,10 +27,10 @@ from zonerss.commands.options import (
     add_recording_limits,
     add_walk_options,
     add_zones,
+    demand_mapped,
     given,
     most_bytes,
     read_rules,
-    set_aside,
 )
 from zonerss.commands.quantities import black_box, duration_within, moment_of
 from zonerss.commands.running import run_command
@@ -124,9 +124,7 @@ def prepare(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Record until told to stop, or run a command and look at it."""
-    set_aside(args, basis="mapped")
-    if args.basis != "mapped":
-        raise UsageError("record counts what page tables map: it takes no --basis but mapped")
+    demand_mapped(args)
     if args.output == "":
         raise UsageError("the name of the recording is empty: name a file")
     if args.command is not None:

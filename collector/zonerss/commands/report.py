@@ -25,14 +25,14 @@ from zonerss.answers.files import FileUsage, files_usage
 from zonerss.answers.report import Compared, Report, Reporter, compared
 from zonerss.answers.trend import evenly
 from zonerss.census.usage import zone_names
-from zonerss.commands.options import count, set_aside, single_way, unrefused
-from zonerss.commands.past import none_readable, times_in
+from zonerss.commands.options import count, single_way, unrefused
+from zonerss.commands.past import none_readable, set_aside_what_is_of_now, times_in
 from zonerss.commands.quantities import moment_of
 from zonerss.commands.record import DIRECTORY, SUFFIX, own_file
 from zonerss.errors import CannotServe, NotKept, UsageError
 from zonerss.history.moment import GROUPINGS, Moment
 from zonerss.history.recording import Recording, Timed
-from zonerss.history.replay import PastSession, can_group
+from zonerss.history.replay import PastSession
 from zonerss.kernel.outputs import demand_replaceable, put_in_place
 from zonerss.records.files import Holding
 from zonerss.snapshot import Snapshot
@@ -110,8 +110,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--since is later than --until")
     if args.html is not None:
         _check_place(args.html, files)
-    if not all(map(can_group, args.by or ())):
-        set_aside(args, by=None)
+    set_aside_what_is_of_now(args)
     way = single_way(args)
     reports = [read(file, way, args.since, args.until) for file in files]
     report, before = reports[-1], reports[0] if len(reports) == 2 else None

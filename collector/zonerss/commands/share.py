@@ -270,12 +270,13 @@ def measure_images(session: Observer, surely: int = _SHOWN) -> ImageSharing:
     snapshot = session.take("zone")
     parts = shared_parts(snapshot.parts, zone_names(snapshot.members))
     find_image = snapshot.ask().images()
+    users = {usage.zone: user_of(usage.cgroup or "") for usage in snapshot.zones}
     image_of = {
-        usage.zone: find_image(usage.id, user_of(usage.cgroup or ""))
+        usage.zone: find_image(usage.id, users[usage.zone])
         for usage in snapshot.zones
         if usage.id and is_of_image(usage.kind, usage.id)
     }
-    of_users = {usage.zone for usage in snapshot.zones if user_of(usage.cgroup or "") is not None}
+    of_users = {zone for zone, user in users.items() if user is not None}
     unknown = tuple(sorted(zone for zone, image in image_of.items() if image is None))
     found, total = images_usage(parts, group_by_image(image_of, of_users), unknown)
     by_number = {part.number: part for part in parts}

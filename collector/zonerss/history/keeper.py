@@ -31,12 +31,12 @@ from zonerss.history.schema import (
     SINCE_2,
     check_schema,
     connect,
-    nanoseconds_of,
     sql_text,
 )
 from zonerss.kernel.keeping import Taken, descriptors_of, hold_file, occupied, sync_file
 from zonerss.kernel.safely import Unfit
 from zonerss.records.kills import MEMCG, Kill
+from zonerss.units import nanoseconds_of
 
 LEAST_BYTES = 1 << 20
 """How much --max-size must leave at the least."""

@@ -19,12 +19,13 @@ from zonerss.history.content import LEAST_TABLES, SHAPES, Frame, moment_of
 from zonerss.history.figures import Budget, Malformed, Table, uncollected, unpack
 from zonerss.history.identities import Found, text_or_none
 from zonerss.history.moment import GROUPINGS, REPORTED_STATS, Moment
-from zonerss.history.schema import BESIDE, SECTIONS, check_schema, connect, nanoseconds_of, time_of
+from zonerss.history.schema import BESIDE, SECTIONS, check_schema, connect, time_of
 from zonerss.kernel.boot import Uptime
 from zonerss.kernel.keeping import demand_regular
 from zonerss.plain import replace
 from zonerss.records import Caveat
 from zonerss.records.kills import Kill, ToldBy
+from zonerss.units import nanoseconds_of
 
 _MOST_FIELD_BYTES = 1 << 25
 """Of one value of the file."""

@@ -116,11 +116,6 @@ def sql_text(text: str | None) -> str | bytes | None:
     return text.encode("utf-8", "surrogateescape")
 
 
-def nanoseconds_of(when: datetime) -> int:
-    """Since 1970, UTC; of whole microseconds."""
-    return (when - _EPOCH) // timedelta(microseconds=1) * 1000
-
-
 def time_of(nanoseconds: int) -> datetime:
-    """The inverse."""
+    """The inverse of :func:`zonerss.units.nanoseconds_of`."""
     return _EPOCH + timedelta(microseconds=nanoseconds // 1000)

@@ -180,10 +180,7 @@ def _walk_once(
         request.apart = _APART[apart.by_class if apart else None]
         request.slices = slices or ffi.NULL
         try:  # from before it begins: a signal's handler may raise as soon as it has
-            begun = begin(request, ret)
-            if begun == -errno.EAGAIN:
-                raise NoThread(NO_THREAD)
-            check(begun, "walking the processes")
+            _check(begin(request, ret))
             _wait(ret[0], round(host.patience_seconds * 1e9))
             done = lib.walk_jobs(ret[0])
             rows = [done[number] for number in range(sum(stripes))]
@@ -238,13 +235,22 @@ def _sum(walked: Sequence[Walked]) -> Walked:
     )
 
 
+def _check(result: int) -> int:
+    """
+    The result of a function of walk.h, if it is none of failure.
+
+    :raises NoThread: no thread can be had
+    :raises OSError: it failed otherwise
+    """
+    if result == -errno.EAGAIN:
+        raise NoThread(NO_THREAD)
+    return check(result, "walking the processes")
+
+
 def _wait(running: core.walk, patience_ns: int) -> None:
     while True:
         # After a signal it returns, too: whoever handles it does so now.
-        ended = lib.walk_wait(running, _LOOK_MS)
-        if ended == -errno.EAGAIN:
-            raise NoThread(NO_THREAD)
-        if check(ended, "walking the processes"):
+        if _check(lib.walk_wait(running, _LOOK_MS)):
             return
         lib.walk_leave_overdue(running, patience_ns)
 

@@ -131,16 +131,21 @@ def test_no_file_of_ours_is_its(commands: Commands, tmp_path: Path) -> None:
     assert len(out.read_text().split()) == 5  # the standard ones, what it writes to, the directory
 
 
-def test_what_it_leaves_running_is_ended_at_its_deadline(
-    commands: Commands, now: list[float], tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
+def left_running(commands: Commands, out: Path) -> int:
+    """What a command has started that has ended itself, by its pid."""
     assert commands.start("a", "rule", 7, 5, python(LEAVES.format(out))) is None
     while not (out.exists() and out.read_text().endswith(" ")):
         time.sleep(0.01)
     leader, child = map(int, out.read_text().split())
     while is_alive(leader):
         time.sleep(0.01)
+    return child
+
+
+def test_what_it_leaves_running_is_ended_at_its_deadline(
+    commands: Commands, now: list[float], tmp_path: Path
+) -> None:
+    child = left_running(commands, tmp_path / "out")
     commands.reap()
     assert (commands.running, is_alive(child)) == (1, True)
     now[0] = 60.0
@@ -150,13 +155,7 @@ def test_what_it_leaves_running_is_ended_at_its_deadline(
 
 
 def test_what_it_leaves_running_ends_with_us(commands: Commands, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    assert commands.start("a", "rule", 7, 5, python(LEAVES.format(out))) is None
-    while not (out.exists() and out.read_text().endswith(" ")):
-        time.sleep(0.01)
-    leader, child = map(int, out.read_text().split())
-    while is_alive(leader):
-        time.sleep(0.01)
+    child = left_running(commands, tmp_path / "out")
     commands.close()
     assert gone(child)
 
